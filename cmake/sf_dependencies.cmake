@@ -1,0 +1,45 @@
+# What the machine provides (scripts/setup installs it): Debian packages, and three things in SF_DEPS_DIR.
+if(DEFINED ENV{SPARSEFUSION_CACHE})
+  set(SF_DEPS_DIR "$ENV{SPARSEFUSION_CACHE}" CACHE PATH "LibTorch, sentencepiece and cpp-httplib as scripts/setup left them")
+else()
+  set(SF_DEPS_DIR "$ENV{HOME}/.cache/sparsefusion" CACHE PATH "LibTorch, sentencepiece and cpp-httplib as scripts/setup left them")
+endif()
+
+find_package(Threads REQUIRED)
+find_package(nlohmann_json REQUIRED)
+if(SF_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+
+if(NOT SF_ENGINE_CORE)
+  find_package(OpenSSL REQUIRED)
+  find_package(ZLIB REQUIRED)
+  find_package(spdlog REQUIRED)
+  find_package(CLI11 REQUIRED)
+  find_package(PkgConfig REQUIRED)
+  pkg_check_modules(sf_image_codecs REQUIRED IMPORTED_TARGET libturbojpeg libpng libwebp)
+  find_package(Protobuf CONFIG REQUIRED)
+  find_package(gRPC CONFIG REQUIRED)
+  find_package(prometheus-cpp CONFIG REQUIRED)
+
+  add_library(sf_sentencepiece STATIC IMPORTED)
+  set_target_properties(sf_sentencepiece PROPERTIES
+      IMPORTED_LOCATION ${SF_DEPS_DIR}/sentencepiece-0.2.1/lib/libsentencepiece.a
+      INTERFACE_INCLUDE_DIRECTORIES ${SF_DEPS_DIR}/sentencepiece-0.2.1/include)
+  add_library(sf_sentencepiece_train STATIC IMPORTED)
+  set_target_properties(sf_sentencepiece_train PROPERTIES
+      IMPORTED_LOCATION ${SF_DEPS_DIR}/sentencepiece-0.2.1/lib/libsentencepiece_train.a
+      INTERFACE_INCLUDE_DIRECTORIES ${SF_DEPS_DIR}/sentencepiece-0.2.1/include)
+  set_property(TARGET sf_sentencepiece PROPERTY INTERFACE_LINK_LIBRARIES protobuf::libprotobuf-lite Threads::Threads)
+  set_property(TARGET sf_sentencepiece_train PROPERTY INTERFACE_LINK_LIBRARIES sf_sentencepiece)
+
+  set(SF_HTTPLIB_DIR "${SF_DEPS_DIR}/cpp-httplib-0.58.0" CACHE PATH "Folder of httplib.h and httplib.cpp (0.58.0 or newer)")
+  add_library(sf_httplib STATIC ${SF_HTTPLIB_DIR}/httplib.cpp)
+  target_include_directories(sf_httplib SYSTEM PUBLIC ${SF_HTTPLIB_DIR})
+  target_compile_definitions(sf_httplib PUBLIC CPPHTTPLIB_OPENSSL_SUPPORT CPPHTTPLIB_ZLIB_SUPPORT)
+  target_link_libraries(sf_httplib PUBLIC sf_options OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB Threads::Threads)
+endif()
+
+if(SF_TORCH)
+  include(sf_torch)
+endif()

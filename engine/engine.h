@@ -1,0 +1,160 @@
+// The engine's public face. No torch, protobuf or JSON types: the server, the tests' FakeEngine and the torch engine
+// meet here.
+//
+//   PreparedPromptPtr prompt = engine.prepare(messages);           // any thread: decode, resize, tokenise
+//   if (engine.can_admit(prompt->num_tokens() + sampling.max_tokens)) id = engine.admit(prompt, sampling);
+//   while (...) { StepResult r = engine.step(plan); ... }          // one thread only
+//   engine.release(id);
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/error.h"
+
+namespace sf {
+
+using SequenceId = uint64_t;
+
+struct Part {
+  enum class Kind { kText, kImage };
+  Kind kind = Kind::kText;
+  std::string data;  // UTF-8 text, or the encoded bytes of a PNG, JPEG or WebP
+};
+
+struct Message {
+  std::string role;  // "system", "user" or "assistant"
+  std::vector<Part> parts;
+};
+
+// What a prompt will cost, from image headers and text sizes alone; nothing is decoded.
+struct PromptCost {
+  int image_tokens = 0;
+  int max_text_tokens = 0;  // upper bound
+};
+
+// A decoded, resized and tokenised prompt; immutable; made and read by one engine only.
+class PreparedPrompt {
+ public:
+  virtual ~PreparedPrompt() = default;
+  virtual int num_tokens() const = 0;        // image tokens included
+  virtual int num_image_tokens() const = 0;
+  virtual double image_decode_seconds() const = 0;
+};
+using PreparedPromptPtr = std::shared_ptr<const PreparedPrompt>;
+
+struct SamplingParams {
+  int max_tokens = 256;      // generated tokens at most; the engine cuts it to the context
+  float temperature = 0.0f;  // 0 = greedy
+  float top_p = 1.0f;
+  int top_k = 0;             // 0 = all
+  uint64_t seed = 0;         // draws are keyed by (seed, position), never by a shared stream
+};
+
+// One version's text stream for one answer. Never emits half a UTF-8 character. One thread only.
+class TokenStream {
+ public:
+  virtual ~TokenStream() = default;
+  virtual std::string push(int token) = 0;
+  virtual std::string finish() = 0;
+};
+
+struct ModelInfo {
+  std::string digest;             // sha256 of the checkpoint, hex
+  int64_t step = 0;               // training step
+  int64_t created_unix = 0;
+  int max_context = 0;            // tokens of prompt and answer together
+  int max_image_tokens = 0;       // tokens one picture can take at most
+  int image_size = 0;             // side in pixels of a square picture after resizing
+  int num_layers = 0, num_experts = 0, top_k = 0;
+  double capacity_factor = 0;     // of serving (account mode)
+  int64_t num_parameters = 0, num_active_parameters = 0;
+  std::vector<int64_t> expert_histogram;  // [layers, experts] of the evaluation set; empty where the manifest has none
+  std::string device;             // "cpu", "cuda:0"
+};
+
+struct StepPlan {
+  struct Item {
+    SequenceId id;
+    int num_tokens;  // prompt tokens to compute next; 1 while decoding
+  };
+  std::vector<Item> items;
+};
+
+enum Modality { kImageModality = 0, kTextModality = 1, kNumModalities = 2 };
+
+// Counts of one step. Arrays are flat: [layers, experts, modality] unless said otherwise.
+struct MoeStepStats {
+  int num_layers = 0, num_experts = 0;
+  std::vector<uint32_t> tokens;            // assignments
+  std::vector<float> gate_mass;            // sum of gates
+  std::vector<uint32_t> overflow_step;     // assignments above C of the whole batch
+  std::vector<uint32_t> overflow_request;  // assignments above C of the request's causal windows
+  std::vector<uint64_t> capacity_tokens;   // [layers]: E * C of this step
+  std::vector<float> entropy_sum_nats;     // [layers]: sum over routed tokens of the router's entropy
+  std::vector<uint32_t> routed_tokens;     // [layers]
+  std::vector<float> route_seconds, experts_seconds, combine_seconds;  // [layers]
+};
+
+struct SequenceStepResult {
+  SequenceId id = 0;
+  std::vector<int> tokens;           // 0 or 1 token; none while the prompt is being computed
+  std::vector<float> logprobs;       // beside tokens
+  bool stop_token = false;           // the token ends the answer and carries no text
+  bool out_of_pages = false;         // nothing was computed: preempt somebody and plan it again
+  std::optional<Error> error;        // only this sequence failed; release it
+  uint32_t assigned_tokens = 0;      // expert assignments of this sequence in this step
+  uint32_t overflow_tokens = 0;      // of them above the capacity of scope `request`
+  uint32_t cached_tokens = 0;        // prompt tokens taken from a cache in this step
+};
+
+struct StepResult {
+  std::vector<SequenceStepResult> sequences;  // in the plan's order
+  double image_encode_seconds = 0;            // 0 where the step encoded no image
+  int images_encoded = 0;
+  int nonfinite_logits = 0;
+  MoeStepStats moe;
+};
+
+struct CacheUsage {
+  int total_pages = 0;
+  int used_pages = 0;
+  int page_size = 16;  // tokens
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  // --- const and thread-safe ---
+  virtual const ModelInfo& info() const = 0;
+  // Errors: as read_image_header (field "image"); InvalidArgument for a prompt longer than the context.
+  virtual PromptCost estimate_cost(const std::vector<Message>& messages) const = 0;
+  // Effect: decode, resize, tokenise; CPU-bound, a few ms. Errors: InvalidArgument and ResourceExhausted with field
+  // "image" or "question"; InvalidArgument for a prompt that leaves no room for one answer token in the context.
+  virtual PreparedPromptPtr prepare(const std::vector<Message>& messages) const = 0;
+  virtual std::unique_ptr<TokenStream> token_stream() const = 0;
+
+  // --- the scheduler's thread only ---
+  // Whether pages for `num_tokens` more are free now.
+  virtual bool can_admit(int num_tokens) const = 0;
+  // Effect: registers a sequence; computes nothing. REQUIRES: `prompt` was made by this engine.
+  virtual SequenceId admit(PreparedPromptPtr prompt, const SamplingParams& sampling) = 0;
+  // Effect: frees the sequence's pages and forgets it. Unknown ids are ignored.
+  virtual void release(SequenceId id) = 0;
+  // Effect: frees the pages but keeps the tokens: prompt and answer so far are computed again when planned.
+  virtual void preempt(SequenceId id) = 0;
+  // Tokens that must be computed before the next one can be sampled (prompt, or recomputation); 1 while decoding.
+  virtual int tokens_to_compute(SequenceId id) const = 0;
+  // Effect: runs one step. A sequence at fault gets its own `error`; a throw means that the whole step failed and that
+  // none of its sequences can go on.
+  virtual StepResult step(const StepPlan& plan) = 0;
+  virtual CacheUsage cache_usage() const = 0;
+  // Effect: a few steps on synthetic prompts of several sizes, so that the first request does not pay for them.
+  virtual void warm_up() = 0;
+};
+
+}  // namespace sf

@@ -1,0 +1,48 @@
+// Text <-> token ids. Implementations: SentencePiece BPE (sentencepiece_tokenizer.h).
+//
+//   auto tokenizer = load_sentencepiece(bytes_of_tokenizer_model);
+//   std::vector<int> ids = tokenizer->encode("what shape is the red object?");
+//   Detokenizer stream(*tokenizer);  text += stream.push(id); ...  text += stream.finish();
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sf {
+
+// Thread-safe: all methods are const.
+class Tokenizer {
+ public:
+  virtual ~Tokenizer() = default;
+  virtual int vocab_size() const = 0;
+  virtual int bos_id() const = 0;   // -1 where the model has none
+  virtual int eos_id() const = 0;
+  virtual int pad_id() const = 0;   // -1 where the model has none
+  // Effect: ids of `text`, no BOS or EOS added. Errors: InvalidArgument (field "question") for invalid UTF-8.
+  virtual std::vector<int> encode(std::string_view text) const = 0;
+  // The id of a whole piece such as "<image>"; -1 where the vocabulary lacks it.
+  virtual int piece_id(std::string_view piece) const = 0;
+  // The piece's text as stored: U+2581 marks a leading space, "<0xNN>" a byte.
+  virtual std::string piece(int id) const = 0;
+  virtual bool is_control(int id) const = 0;
+  // The raw bytes that the piece stands for, its leading-space mark as ' '; a byte piece gives one byte; control pieces none.
+  virtual std::string piece_bytes(int id) const = 0;
+};
+
+// Streams one answer. Never emits half a UTF-8 character: incomplete bytes are held back until they are whole, and
+// invalid ones come out as U+FFFD. The first piece's leading space is dropped. One thread only.
+class Detokenizer {
+ public:
+  explicit Detokenizer(std::shared_ptr<const Tokenizer> tokenizer) : tokenizer_(std::move(tokenizer)) {}
+  std::string push(int id);
+  std::string finish();
+
+ private:
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  std::string pending_;
+  bool at_start_ = true;
+};
+
+}  // namespace sf

@@ -1,0 +1,60 @@
+// What one request gets back: a queue of text deltas that ends in exactly one terminal event. The scheduler pushes, one
+// front's thread reads.
+//
+//   while (true) { Event e = stream->next(); write(e.text); if (e.finished) break; }
+//   stream->cancel();   // the client is gone: the slot is free within two decode steps
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/error.h"
+
+namespace sf::server {
+
+enum class FinishReason { kStop, kLength };
+
+struct Usage {
+  int image_tokens = 0;
+  int prompt_tokens = 0;  // image tokens included
+  int completion_tokens = 0;
+  int cached_tokens = 0;
+};
+
+struct Timings {
+  double queue_ms = 0, image_ms = 0, prefill_ms = 0, decode_ms = 0, total_ms = 0;
+};
+
+// Everything known at the end of an answer.
+struct Summary {
+  FinishReason finish_reason = FinishReason::kStop;
+  Usage usage;
+  uint64_t assigned_tokens = 0;  // expert assignments of this request
+  uint64_t overflow_tokens = 0;  // of them above the capacity of scope `request`
+  Timings timings;
+};
+
+struct Event {
+  std::string text;            // whole UTF-8 characters; may be empty
+  bool finished = false;       // the terminal event: exactly one of `summary` and `error` is set
+  std::optional<Summary> summary;
+  std::optional<Error> error;
+};
+
+class ResponseStream {
+ public:
+  virtual ~ResponseStream() = default;
+  // Blocks until the next event. Deltas that wait are merged into one only if `merge_pending`.
+  // REQUIRES: no call after the terminal event.
+  virtual Event next(bool merge_pending = false) = 0;
+  // As next, but gives nothing after `timeout_ms` without an event, so that a front can look whether its client is alive.
+  virtual std::optional<Event> next_for(int timeout_ms, bool merge_pending = false) = 0;
+  // Thread-safe, idempotent; the terminal event is then Error(kCancelled) unless the answer had already ended.
+  virtual void cancel() = 0;
+  // The version that answers, fixed at submit.
+  virtual int64_t model_version() const = 0;
+};
+
+}  // namespace sf::server

@@ -1,0 +1,65 @@
+// One service behind every API: the fronts only translate. Thread-safe.
+//
+//   auto stream = service.submit(request);           // throws Error: bad input, queue full, draining, ...
+//   while (!(event = stream->next()).finished) ...
+//
+// submit() runs on the caller's thread: it reserves the request's cost from the image header (so a full queue refuses
+// before any pixel is decoded), then decodes and tokenises under the decode semaphore, then queues.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "server/scheduler/response_stream.h"
+
+namespace sf::server {
+
+enum class Priority { kInteractive, kBatch };
+
+struct AnswerRequest {
+  std::string request_id;            // already validated or made by the front
+  std::string api;                   // metric label: "rest", "openai", "grpc", "kserve_rest", "kserve_grpc"
+  std::string model;                 // empty = the default; unknown -> NotFound
+  std::vector<Message> messages;
+  SamplingParams sampling;           // temperature < 0 = not given: the checkpoint's default
+  std::vector<std::string> stop;     // at most 16 strings of at most 256 bytes
+  Priority priority = Priority::kInteractive;
+  int64_t timeout_ms = 0;            // 0 = request_timeout_s; never longer than it
+  size_t body_bytes = 0;             // for the log line
+};
+
+struct ModelDescription {
+  std::string id;           // --model-name
+  int64_t version = 0;
+  ModelInfo info;
+};
+
+struct Health {
+  bool live = true;    // false after stall_limit_s without a step while there is work
+  bool ready = false;  // a model is published and the server is not draining
+};
+
+class Service {
+ public:
+  virtual ~Service() = default;
+  virtual std::shared_ptr<ResponseStream> submit(AnswerRequest request) = 0;
+  // Empty while nothing is published.
+  virtual std::vector<ModelDescription> models() const = 0;
+  virtual Health health() const = 0;
+  // Prometheus text format 0.0.4 of every family.
+  virtual std::string metrics_text() const = 0;
+  // A request that a front refused before submit (bad JSON, body too large, unknown route ...): counted and logged
+  // like any other. `code` is the HTTP status, or gRPC's code name.
+  virtual void record_rejected(const std::string& api, const std::string& code, const std::string& reason,
+                               const std::string& request_id) = 0;
+  // A terminal answer as the front sent it: feeds requests_total{api,code} and the JSON log line.
+  virtual void record_finished(const std::string& api, const std::string& code, const std::string& request_id,
+                               int64_t model_version, const Summary* summary, double duration_seconds) = 0;
+  // Seconds a refused client should wait, from the measured drain rate; at least 1.
+  virtual int retry_after_seconds() const = 0;
+};
+
+}  // namespace sf::server
