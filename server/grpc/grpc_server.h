@@ -1,0 +1,46 @@
+// The gRPC front on port 8001: sparsefusion.v1.VisualQuestionAnswering, grpc.health.v1 (Check and Watch), reflection.
+// No gRPC or protobuf header is seen through this file.
+//
+//   GrpcServer grpc({.host = "127.0.0.1", .port = 0}, service);
+//   grpc.start();
+//   grpc.drain();     // health says NOT_SERVING at once; calls in flight go on
+//   grpc.stop();      // cancels what still runs
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "server/guard/limits.h"
+#include "server/service/service.h"
+
+namespace sf::server {
+
+struct GrpcOptions {
+  std::string host = "127.0.0.1";
+  int port = 8001;                        // 0 = any free one
+  RequestLimits limits;
+  int max_concurrent_streams = 100;       // of one connection
+  int max_metadata_bytes = 8 << 10;
+  size_t max_memory_bytes = 512u << 20;   // of gRPC's own buffers
+  int poll_interval_ms = 20;              // how often a waiting call looks whether its client is still there
+  int health_interval_ms = 100;           // how stale the health service may be
+};
+
+class GrpcServer {
+ public:
+  // REQUIRES: `service` outlives this.
+  GrpcServer(GrpcOptions options, Service& service);
+  ~GrpcServer();  // stop()
+
+  // Errors: Unavailable, naming host and port, if it cannot bind.
+  void start();
+  int port() const;  // 0 before start()
+  void drain();
+  void stop();       // idempotent
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sf::server

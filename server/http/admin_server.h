@@ -1,0 +1,41 @@
+// The management port 8002: /metrics and health on threads of its own, so that they answer while port 8000 is
+// saturated. A request whose Host is not this machine is refused (DNS rebinding), and so is a foreign Origin.
+//
+//   AdminServer admin({.port = 0}, service);
+//   admin.start();
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/service/service.h"
+
+namespace sf::server {
+
+struct AdminOptions {
+  std::string host = "127.0.0.1";
+  int port = 8002;                         // 0 = any free one
+  int num_threads = 8;
+  // Names accepted in Host beside `host`, localhost and loopback addresses: what a scraper calls this machine. An IP
+  // address literal is always accepted: only names can be rebound.
+  std::vector<std::string> allowed_hosts;
+};
+
+class AdminServer {
+ public:
+  // REQUIRES: `service` outlives this.
+  AdminServer(AdminOptions options, Service& service);
+  ~AdminServer();  // stop()
+
+  // Errors: Unavailable, naming host and port, if it cannot bind.
+  void start();
+  int port() const;  // 0 before start()
+  void stop();       // idempotent
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sf::server

@@ -1,0 +1,52 @@
+// The REST front on port 8000: /v1/answer, /v1/models, health, /metrics and the page at "/".
+//
+//   HttpServer http({.host = "127.0.0.1", .port = 0}, service);
+//   http.start();                       // bound and listening: http.port() tells where
+//   http.drain();                       // SIGTERM: the service refuses, kept connections are let go
+//   http.stop();                        // cancels what still runs and joins every thread
+//
+// Thread-safe, except that start() and stop() belong to the owner's thread.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "server/guard/limits.h"
+#include "server/service/service.h"
+
+namespace sf::server {
+
+struct HttpOptions {
+  std::string host = "127.0.0.1";
+  int port = 8000;               // 0 = any free one
+  RequestLimits limits;
+  int keep_alive_timeout_s = 2;  // of an idle connection: it holds a thread
+  int read_timeout_s = 5;        // between two reads
+  int write_timeout_s = 5;       // between two writes: a reader slower than this is taken for gone
+  int body_timeout_s = 30;       // for a whole body, however it trickles in
+  int poll_interval_ms = 20;     // how often a waiting handler looks whether its client is still there
+  bool ui = true;                // the page at "/"
+};
+
+class HttpServer {
+ public:
+  // REQUIRES: `service` outlives this.
+  HttpServer(HttpOptions options, Service& service);
+  ~HttpServer();  // stop()
+
+  // Effect: binds and serves on own threads; returns when connections are accepted.
+  // Errors: Unavailable, naming host and port, if it cannot bind.
+  void start();
+  // The bound port; 0 before start().
+  int port() const;
+  // Effect: every answer from now on closes its connection. Admission is the service's business.
+  void drain();
+  // Effect: accepts nothing more, cancels the streams in flight, waits for their handlers. Idempotent.
+  void stop();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sf::server
