@@ -1,16 +1,17 @@
 # LibTorch as an imported target sf_torch. find_package(Torch) of the wheel demands the whole CUDA toolkit even for a
 # CPU build, so the libraries are named by hand. Search order: Torch_DIR, CMAKE_PREFIX_PATH, the cache, python's torch.
 set(candidates)
-if(Torch_DIR)
-  list(APPEND candidates "${Torch_DIR}/../../..")
-endif()
-foreach(prefix ${CMAKE_PREFIX_PATH} $ENV{CMAKE_PREFIX_PATH})
+foreach(folder ${Torch_DIR} $ENV{Torch_DIR})
+  list(APPEND candidates "${folder}/../../..")
+endforeach()
+string(REPLACE ":" ";" environment_prefixes "$ENV{CMAKE_PREFIX_PATH}")
+foreach(prefix ${CMAKE_PREFIX_PATH} ${environment_prefixes})
   list(APPEND candidates "${prefix}" "${prefix}/../..")
 endforeach()
 list(APPEND candidates "${SF_DEPS_DIR}/libtorch-2.11.0/torch")
 find_path(SF_TORCH_ROOT include/torch/csrc/api/include/torch/torch.h PATHS ${candidates} NO_DEFAULT_PATH)
 if(NOT SF_TORCH_ROOT)
-  execute_process(COMMAND python3 -c "import torch, os; print(os.path.dirname(torch.__file__))"
+  execute_process(COMMAND python3 ${PROJECT_SOURCE_DIR}/scripts/pins/find_torch.py
                   OUTPUT_VARIABLE python_torch OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
   if(python_torch)
     set(SF_TORCH_ROOT "${python_torch}" CACHE PATH "LibTorch" FORCE)
