@@ -18,7 +18,7 @@ if(NOT SF_ENGINE_CORE)
   find_package(CLI11 REQUIRED)
   find_package(PkgConfig REQUIRED)
   pkg_check_modules(sf_image_codecs REQUIRED IMPORTED_TARGET libturbojpeg libpng libwebp)
-  find_package(Protobuf CONFIG REQUIRED)
+  find_package(Protobuf REQUIRED)
   find_package(gRPC CONFIG REQUIRED)
   find_package(prometheus-cpp CONFIG REQUIRED)
 

@@ -1,0 +1,141 @@
+#include "engine/model/config.h"
+
+#include <numeric>
+
+#include <nlohmann/json.hpp>
+
+#include "engine/base/error.h"
+
+namespace sf {
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(VisionConfig, token_size, stem, stem_channels, stem_strides, coordinates, width,
+                                   num_layers, num_heads, mlp_width, relative_bias, max_side, norm_eps)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MoeConfig, num_experts, top_k, hidden, router_softmax, noise_epsilon, noisy,
+                                   capacity_factor)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DecoderConfig, vocab_size, width, num_layers, num_heads, num_kv_heads, head_dim,
+                                   rope_theta, rope_fraction, norm_eps, max_context, moe)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ImageConfig, cell_size, max_cells, max_side_cells, mean, std)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ModelConfig, model_type, preset, image, vision, projector, modality_embedding,
+                                   decoder, prompt_template)
+
+namespace {
+
+constexpr int kMaxSize = 1 << 20;
+
+void require(bool condition, const std::string& what) {
+  if (!condition) throw Error(Code::kInvalidArgument, "config.json: " + what, "config.json");
+}
+
+void require_size(int value, const std::string& name, int limit = kMaxSize) {
+  require(value > 0 && value <= limit, concat(name, " must be 1..", limit, ", got ", value));
+}
+
+void check_vision(const VisionConfig& v) {
+  require_size(v.token_size, "vision.token_size", 256);
+  require_size(v.width, "vision.width", 1 << 14);
+  require_size(v.num_layers, "vision.num_layers", 1024);
+  require_size(v.num_heads, "vision.num_heads", 1024);
+  require_size(v.mlp_width, "vision.mlp_width");
+  require_size(v.max_side, "vision.max_side", 256);
+  require(v.width % v.num_heads == 0, "vision.width must be a multiple of vision.num_heads");
+  require(v.stem == "conv" || v.stem == "patch", "vision.stem must be conv or patch, got " + v.stem);
+  if (v.stem == "conv") {
+    require(v.stem_strides.size() <= 8 && v.stem_strides.size() == v.stem_channels.size() + 1,
+            "vision.stem_strides needs one entry more than vision.stem_channels");
+    for (int channels : v.stem_channels) require_size(channels, "vision.stem_channels", 1 << 14);
+    for (int stride : v.stem_strides) require_size(stride, "vision.stem_strides", 64);
+    int product = std::accumulate(v.stem_strides.begin(), v.stem_strides.end(), 1, std::multiplies<>());
+    require(product == v.token_size, "the product of vision.stem_strides must be vision.token_size");
+  }
+}
+
+void check_decoder(const DecoderConfig& d) {
+  require_size(d.vocab_size, "decoder.vocab_size");
+  require_size(d.width, "decoder.width", 1 << 16);
+  require_size(d.num_layers, "decoder.num_layers", 1024);
+  require_size(d.num_heads, "decoder.num_heads", 1024);
+  require_size(d.num_kv_heads, "decoder.num_kv_heads", 1024);
+  require_size(d.head_dim, "decoder.head_dim", 1024);
+  require_size(d.max_context, "decoder.max_context");
+  require(d.num_heads % d.num_kv_heads == 0, "decoder.num_heads must be a multiple of decoder.num_kv_heads");
+  require(d.rope_fraction >= 0 && d.rope_fraction <= 1, "decoder.rope_fraction must be 0..1");
+  require(d.rope_theta > 1, "decoder.rope_theta must be above 1");
+  const MoeConfig& moe = d.moe;
+  require_size(moe.num_experts, "decoder.moe.num_experts", 1024);
+  require_size(moe.top_k, "decoder.moe.top_k", moe.num_experts);
+  require_size(moe.hidden, "decoder.moe.hidden");
+  require(moe.router_softmax == "after" || moe.router_softmax == "before",
+          "decoder.moe.router_softmax must be before or after, got " + moe.router_softmax);
+  require(moe.top_k > 1 || moe.num_experts == 1 || moe.router_softmax == "before",
+          "decoder.moe: top_k 1 needs router_softmax before: a softmax over one logit is the constant 1");
+  require(moe.capacity_factor >= 0 && moe.capacity_factor <= 1000, "decoder.moe.capacity_factor must be 0..1000");
+}
+
+void check(const ModelConfig& config) {
+  require(config.model_type == "sparsefusion",
+          "model_type " + config.model_type + " is unknown; supported: sparsefusion");
+  require(config.projector == "shuffle2" || config.projector == "mlp",
+          "projector must be shuffle2 or mlp, got " + config.projector);
+  require(config.prompt_template == "plain", "prompt_template must be plain, got " + config.prompt_template);
+  check_vision(config.vision);
+  check_decoder(config.decoder);
+  const ImageConfig& image = config.image;
+  const int shuffle = config.projector == "shuffle2" ? 2 : 1;
+  require(image.cell_size == config.vision.token_size * shuffle,
+          "image.cell_size must be vision.token_size times the projector's shuffle");
+  require_size(image.max_cells, "image.max_cells", 1 << 16);
+  require_size(image.max_side_cells, "image.max_side_cells", 256);
+  require(image.max_side_cells * shuffle <= config.vision.max_side, "image.max_side_cells exceeds vision.max_side");
+  require(image.max_cells < config.decoder.max_context, "image.max_cells must leave room in decoder.max_context");
+  require(image.std > 0, "image.std must be positive");
+}
+
+}  // namespace
+
+ModelConfig model_preset(const std::string& name) {
+  ModelConfig config;
+  config.preset = name;
+  if (name == "tiny") return config;
+  if (name == "small") {
+    config.vision.width = 192;
+    config.vision.stem_channels = {48, 96};
+    config.vision.mlp_width = 768;
+    config.vision.num_layers = 4;
+    config.decoder.width = 256;
+    config.decoder.num_layers = 4;
+    config.decoder.num_heads = 8;
+    config.decoder.num_kv_heads = 8;
+    config.decoder.head_dim = 32;
+    config.decoder.moe.hidden = 256;
+    return config;
+  }
+  if (name == "base") {
+    config.vision.width = 384;
+    config.vision.stem_channels = {96, 192};
+    config.vision.mlp_width = 1536;
+    config.vision.num_layers = 6;
+    config.decoder.width = 512;
+    config.decoder.num_layers = 8;
+    config.decoder.num_heads = 8;
+    config.decoder.num_kv_heads = 8;
+    config.decoder.head_dim = 64;
+    config.decoder.moe.hidden = 512;
+    return config;
+  }
+  throw invalid_argument("model", "unknown model preset ", name, "; known: tiny, small, base");
+}
+
+ModelConfig parse_model_config(std::string_view json_text) {
+  ModelConfig config;
+  try {
+    config = nlohmann::json::parse(json_text).get<ModelConfig>();
+  } catch (const nlohmann::json::exception& error) {
+    require(false, error.what());
+  }
+  check(config);
+  return config;
+}
+
+std::string to_json(const ModelConfig& config) { return nlohmann::ordered_json(nlohmann::json(config)).dump(2) + "\n"; }
+
+}  // namespace sf

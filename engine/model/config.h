@@ -1,0 +1,78 @@
+// config.json of a checkpoint: every size and switch of the model. Plain values; no torch.
+//
+//   ModelConfig config = parse_model_config(json_text);   // strict: an unknown or missing key names itself
+//   std::string text = to_json(config);
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sf {
+
+struct VisionConfig {
+  int token_size = 16;                        // pixels of the resized picture along one vision token's side
+  std::string stem = "conv";                  // "conv": several convolutions; "patch": one of token_size x token_size
+  std::vector<int> stem_channels = {24, 48};  // before the last, which gives `width`
+  std::vector<int> stem_strides = {4, 2, 2};  // their product is token_size
+  bool coordinates = true;                    // two more input channels: x and y of the picture, -1..1
+  int width = 96;
+  int num_layers = 3;
+  int num_heads = 6;
+  int mlp_width = 384;
+  bool relative_bias = true;                  // learned bias per head and 2-D offset of two tokens
+  int max_side = 18;                          // vision tokens along either side at most
+  double norm_eps = 1e-6;
+};
+
+struct MoeConfig {
+  int num_experts = 8;
+  int top_k = 2;
+  int hidden = 128;                        // width of one SwiGLU expert
+  std::string router_softmax = "after";    // "after" top-k (Mixtral) or "before" (Switch; needed when top_k is 1)
+  double noise_epsilon = 1e-2;             // Shazeer 2017: floor of the learned noise's standard deviation
+  bool noisy = true;                       // noise in training only
+  double capacity_factor = 2.0;            // C = max(4, ceil(top_k * T / num_experts * factor)); 0 = no limit
+};
+
+struct DecoderConfig {
+  int vocab_size = 768;
+  int width = 96;
+  int num_layers = 3;
+  int num_heads = 4;
+  int num_kv_heads = 4;
+  int head_dim = 24;
+  double rope_theta = 10000.0;
+  double rope_fraction = 0.5;              // leading channels of a head that are rotated
+  double norm_eps = 1e-6;
+  int max_context = 512;                   // prompt and answer together
+  MoeConfig moe;
+};
+
+struct ImageConfig {
+  int cell_size = 32;                      // pixels along one image token's side: token_size x projector's shuffle
+  int max_cells = 36;                      // image tokens of one picture at most
+  int max_side_cells = 9;
+  double mean = 0.5, std = 0.25;           // of pixel values in 0..1
+};
+
+struct ModelConfig {
+  std::string model_type = "sparsefusion";
+  std::string preset = "tiny";
+  ImageConfig image;
+  VisionConfig vision;
+  std::string projector = "shuffle2";      // 2x2 vision tokens -> one image token, LayerNorm and a two-layer MLP
+  bool modality_embedding = true;
+  DecoderConfig decoder;
+  std::string prompt_template = "plain";
+};
+
+// The named presets of sparsefusion-train: "tiny" (the bundled demo), "small", "base".
+// Errors: InvalidArgument listing the names.
+ModelConfig model_preset(const std::string& name);
+
+// Errors: InvalidArgument (field "config.json") for anything but an object whose sizes are positive and consistent.
+ModelConfig parse_model_config(std::string_view json_text);
+std::string to_json(const ModelConfig& config);
+
+}  // namespace sf

@@ -1,0 +1,35 @@
+// The mixture-of-experts feed-forward: route, dispatch, run, combine. What it saw is handed to an observer, so the layer
+// itself keeps no state between calls.
+#pragma once
+
+#include <torch/torch.h>
+
+#include "engine/model/experts.h"
+#include "engine/model/router.h"
+
+namespace sf {
+
+// Called from inside a forward pass. One thread only.
+class MoeObserver {
+ public:
+  virtual ~MoeObserver() = default;
+  enum class Stage { kRoute, kExperts, kCombine };
+  // `routing` and `d` cover the tokens given to the layer.
+  virtual void on_routed(int layer, const Routing& routing, const Dispatch& d) = 0;
+  virtual void on_stage_begin(int, Stage) {}
+  virtual void on_stage_end(int, Stage) {}
+};
+
+class MoeLayer : public torch::nn::Module {
+ public:
+  explicit MoeLayer(const DecoderConfig& config);
+  // x_TD -> [T, D]. `capacity` per expert, 0 = dropless. `observer` may be null.
+  at::Tensor forward(int layer, const at::Tensor& x_TD, int64_t capacity, MoeObserver* observer) const;
+
+ private:
+  int64_t num_experts_;
+  std::shared_ptr<Router> router_;
+  std::shared_ptr<Experts> experts_;
+};
+
+}  // namespace sf

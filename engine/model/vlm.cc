@@ -1,0 +1,44 @@
+#include "engine/model/vlm.h"
+
+namespace sf {
+
+Vlm::Vlm(const ModelConfig& config) : config_(config) {
+  vit_ = register_module("vision", std::make_shared<Vit>(config.vision));
+  projector_ = register_module("projector", std::make_shared<Projector>(config));
+  decoder_ = register_module("decoder", std::make_shared<Decoder>(config.decoder));
+  if (config.modality_embedding) {
+    modality_embedding_ = register_parameter("modality_embedding", torch::randn({2, config.decoder.width}) * 0.02);
+  }
+}
+
+at::Tensor Vlm::encode_images(const at::Tensor& pixels, const std::vector<PictureBox>& boxes) const {
+  at::Tensor vision_BNW = vit_->forward(pixels, boxes);
+  return project(vision_BNW, pixels.size(2) / config_.vision.token_size, pixels.size(3) / config_.vision.token_size);
+}
+
+at::Tensor Vlm::project(const at::Tensor& vision_BNW, int64_t rows, int64_t columns) const {
+  at::Tensor image_BPD = projector_->forward(vision_BNW, rows, columns);
+  return modality_embedding_.defined() ? image_BPD + modality_embedding_.select(0, 0) : image_BPD;
+}
+
+at::Tensor Vlm::embed_text(const at::Tensor& ids) const {
+  at::Tensor x = decoder_->embed(ids);
+  return modality_embedding_.defined() ? x + modality_embedding_.select(0, 1) : x;
+}
+
+int64_t Vlm::num_parameters() const {
+  int64_t total = 0;
+  for (const auto& parameter : parameters()) total += parameter.numel();
+  return total;
+}
+
+int64_t Vlm::num_active_parameters() const {
+  const MoeConfig& moe = config_.decoder.moe;
+  int64_t experts = 0;
+  for (const auto& item : named_parameters()) {
+    if (item.key().find(".experts.") != std::string::npos) experts += item.value().numel();
+  }
+  return num_parameters() - experts + experts * moe.top_k / moe.num_experts;
+}
+
+}  // namespace sf

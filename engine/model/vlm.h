@@ -1,0 +1,43 @@
+// The visual language model: vision encoder -> projector -> decoder, in one parameter set.
+//
+//   at::Tensor image_BPD = vlm.encode_images(pixels, boxes);
+//   at::Tensor text_TD = vlm.embed_text(ids_T);
+//   at::Tensor hidden = vlm.decoder().forward(input, backend);
+#pragma once
+
+#include <torch/torch.h>
+
+#include "engine/model/config.h"
+#include "engine/model/decoder.h"
+#include "engine/model/projector.h"
+#include "engine/model/vit.h"
+
+namespace sf {
+
+class Vlm : public torch::nn::Module {
+ public:
+  explicit Vlm(const ModelConfig& config);
+
+  // pixels [B, 3, rows*token_size, columns*token_size] of one grid -> image tokens [B, P, D], modality added.
+  at::Tensor encode_images(const at::Tensor& pixels, const std::vector<PictureBox>& boxes) const;
+  // The projector alone, on the encoder's output.
+  at::Tensor project(const at::Tensor& vision_BNW, int64_t rows, int64_t columns) const;
+  // ids int64 -> [..., D], modality added.
+  at::Tensor embed_text(const at::Tensor& ids) const;
+
+  const Vit& vit() const { return *vit_; }
+  const Decoder& decoder() const { return *decoder_; }
+  const ModelConfig& config() const { return config_; }
+  int64_t num_parameters() const;
+  // Parameters that one token uses: top_k of num_experts experts.
+  int64_t num_active_parameters() const;
+
+ private:
+  ModelConfig config_;
+  std::shared_ptr<Vit> vit_;
+  std::shared_ptr<Projector> projector_;
+  std::shared_ptr<Decoder> decoder_;
+  at::Tensor modality_embedding_;  // [2, D]: image, text
+};
+
+}  // namespace sf
