@@ -1,0 +1,33 @@
+// JSON from a stranger: depth-capped, duplicate keys refused, and typed reads whose errors name the field.
+//
+//   nlohmann::json body = parse_json(text, {.max_depth = 32});
+//   std::optional<std::string> question = get_string(body, "question");
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace sf::server {
+
+// Effect: parses one JSON object. The caller has capped the size. Thread-safe.
+// Errors: InvalidArgument for anything but one well-formed object (invalid UTF-8, a key given twice, text after it) and
+// for nesting deeper than `max_depth`.
+nlohmann::json parse_json_object(std::string_view text, int max_depth);
+
+// Typed reads of a known name: nothing if it is absent or null.
+// Errors: InvalidArgument naming it if it has another type.
+std::optional<std::string> get_string(const nlohmann::json& object, const std::string& name);
+std::optional<bool> get_bool(const nlohmann::json& object, const std::string& name);
+std::optional<double> get_number(const nlohmann::json& object, const std::string& name);
+// Whole numbers only; 2.0 is one.
+std::optional<int64_t> get_integer(const nlohmann::json& object, const std::string& name);
+std::optional<uint64_t> get_unsigned(const nlohmann::json& object, const std::string& name);
+// A string or an array of strings.
+std::vector<std::string> get_strings(const nlohmann::json& object, const std::string& name);
+
+}  // namespace sf::server

@@ -1,0 +1,102 @@
+#include "server/guard/parameters.h"
+
+#include <charconv>
+#include <cmath>
+
+#include "engine/base/error.h"
+#include "server/guard/utf8.h"
+
+namespace sf::server {
+namespace {
+
+constexpr int64_t kMaxCount = 1 << 20;
+constexpr int64_t kMaxTimeoutMs = 24 * 3600 * 1000;
+
+int64_t check_range(const char* name, int64_t value, int64_t low, int64_t high) {
+  if (value < low || value > high) {
+    throw invalid_argument(name, name, ": must be between ", low, " and ", high, ", got ", value);
+  }
+  return value;
+}
+
+template <typename T>
+T parse_whole(std::string_view text, const std::string& name, const char* expected) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    throw invalid_argument(name, name, ": must be ", expected);
+  }
+  return value;
+}
+
+}  // namespace
+
+int check_max_tokens(int64_t max_tokens) { return static_cast<int>(check_range("max_tokens", max_tokens, 1, kMaxCount)); }
+
+float check_temperature(double temperature) {
+  // Written so that NaN is refused too.
+  if (!(temperature >= 0 && temperature <= 2)) {
+    throw invalid_argument("temperature", "temperature: must be between 0 and 2, got ", temperature);
+  }
+  return static_cast<float>(temperature);
+}
+
+float check_top_p(double top_p) {
+  const float value = static_cast<float>(top_p);
+  if (!(value > 0 && top_p <= 1)) throw invalid_argument("top_p", "top_p: must be above 0 and at most 1, got ", top_p);
+  return value;
+}
+
+int check_top_k(int64_t top_k) { return static_cast<int>(check_range("top_k", top_k, 0, kMaxCount)); }
+
+int64_t check_timeout_ms(int64_t timeout_ms) { return check_range("timeout_ms", timeout_ms, 1, kMaxTimeoutMs); }
+
+std::vector<std::string> check_stop(std::vector<std::string> stop) {
+  if (stop.size() > kMaxStopStrings) {
+    throw invalid_argument("stop", "stop: at most ", kMaxStopStrings, " strings, got ", stop.size());
+  }
+  for (const std::string& text : stop) {
+    if (text.empty()) throw invalid_argument("stop", "stop: an empty string would end every answer");
+    if (text.size() > kMaxStopBytes) {
+      throw invalid_argument("stop", "stop: at most ", kMaxStopBytes, " bytes a string, got ", text.size());
+    }
+    require_utf8(text, "stop");
+  }
+  return stop;
+}
+
+std::string check_question(std::string question) {
+  require_utf8(question, "question");
+  if (question.find_first_not_of(" \t\r\n\v\f") == std::string::npos) {
+    throw invalid_argument("question", "question: must not be empty");
+  }
+  return question;
+}
+
+bool check_batch_priority(std::string_view priority) {
+  if (priority == "interactive") return false;
+  if (priority == "batch") return true;
+  throw invalid_argument("priority", "priority: must be \"interactive\" or \"batch\"");
+}
+
+int64_t parse_integer(std::string_view text, const std::string& name) {
+  return parse_whole<int64_t>(text, name, "an integer");
+}
+
+uint64_t parse_unsigned(std::string_view text, const std::string& name) {
+  return parse_whole<uint64_t>(text, name, "an integer that is not negative");
+}
+
+double parse_number(std::string_view text, const std::string& name) {
+  const double value = parse_whole<double>(text, name, "a number");
+  if (!std::isfinite(value)) throw invalid_argument(name, name, ": must be a finite number");
+  return value;
+}
+
+bool parse_bool(std::string_view text, const std::string& name) {
+  if (text == "true" || text == "1") return true;
+  if (text == "false" || text == "0") return false;
+  throw invalid_argument(name, name, ": must be true or false");
+}
+
+}  // namespace sf::server
