@@ -13,11 +13,10 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "server/scheduler/priority.h"
 #include "server/scheduler/response_stream.h"
 
 namespace sf::server {
-
-enum class Priority { kInteractive, kBatch };
 
 struct AnswerRequest {
   std::string request_id;            // already validated or made by the front
@@ -45,6 +44,8 @@ struct Health {
 class Service {
  public:
   virtual ~Service() = default;
+  // Errors (InvalidArgument, NotFound, ResourceExhausted, Unavailable, DeadlineExceeded) are counted in
+  // requests_rejected_total here; the front reports the outcome with record_finished, as for every other answer.
   virtual std::shared_ptr<ResponseStream> submit(AnswerRequest request) = 0;
   // Empty while nothing is published.
   virtual std::vector<ModelDescription> models() const = 0;

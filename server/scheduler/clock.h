@@ -1,0 +1,27 @@
+// Time, passed in so that tests own it (tests/support/manual_clock.h).
+#pragma once
+
+#include <chrono>
+
+namespace sf::server {
+
+// Thread-safe.
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  // Seconds on a clock that never goes back; the origin means nothing.
+  virtual double now_s() const = 0;
+  // Seconds since 1970.
+  virtual double unix_s() const = 0;
+};
+
+class SystemClock final : public Clock {
+ public:
+  double now_s() const override { return seconds(std::chrono::steady_clock::now().time_since_epoch()); }
+  double unix_s() const override { return seconds(std::chrono::system_clock::now().time_since_epoch()); }
+
+ private:
+  static double seconds(std::chrono::nanoseconds since) { return std::chrono::duration<double>(since).count(); }
+};
+
+}  // namespace sf::server

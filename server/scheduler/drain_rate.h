@@ -1,0 +1,24 @@
+// How fast the queue moves, measured: what Retry-After is made of. Shared by the schedulers of all versions, so that a
+// new version starts with what the old one knew. Thread-safe.
+#pragma once
+
+#include <deque>
+
+#include "engine/base/mutex.h"
+
+namespace sf::server {
+
+class DrainRate {
+ public:
+  void record(double now_s);
+  // Requests per second over the last 10 s; 0 where nothing left the queue in them.
+  double per_second(double now_s) const;
+  // Whole seconds until `waiting` requests are gone, in 1..60; 1 where nothing was measured.
+  int seconds_for(int waiting, double now_s) const;
+
+ private:
+  mutable Mutex mutex_;
+  std::deque<double> times_ SF_GUARDED_BY(mutex_);  // at most 1024
+};
+
+}  // namespace sf::server

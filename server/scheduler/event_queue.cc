@@ -1,0 +1,91 @@
+#include "server/scheduler/event_queue.h"
+
+#include <utility>
+
+namespace sf::server {
+
+EventQueue::EventQueue(int64_t model_version, std::function<void()> on_delivered)
+    : model_version_(model_version), on_delivered_(std::move(on_delivered)) {}
+
+EventQueue::~EventQueue() { delivered(); }
+
+void EventQueue::delivered() {
+  std::function<void()> callback;
+  {
+    MutexLock lock(mutex_);
+    callback = std::exchange(on_delivered_, nullptr);
+  }
+  if (callback) callback();
+}
+
+Event EventQueue::take(bool merge_pending) {
+  Event event = std::move(events_.front());
+  events_.pop_front();
+  while (merge_pending && !event.finished && !events_.empty() && !events_.front().finished) {
+    event.text += events_.front().text;
+    events_.pop_front();
+  }
+  return event;
+}
+
+Event EventQueue::next(bool merge_pending) {
+  Event event;
+  {
+    MutexLock lock(mutex_);
+    while (events_.empty()) ready_.wait(mutex_);
+    event = take(merge_pending);
+  }
+  if (event.finished) delivered();
+  return event;
+}
+
+std::optional<Event> EventQueue::next_for(int timeout_ms, bool merge_pending) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+  std::optional<Event> event;
+  {
+    MutexLock lock(mutex_);
+    while (events_.empty()) {
+      if (!ready_.wait_until(mutex_, deadline) && events_.empty()) return std::nullopt;
+    }
+    event = take(merge_pending);
+  }
+  if (event->finished) delivered();
+  return event;
+}
+
+void EventQueue::push(std::string text) {
+  if (text.empty()) return;
+  {
+    MutexLock lock(mutex_);
+    if (ended_) return;
+    Event event;
+    event.text = std::move(text);
+    events_.push_back(std::move(event));
+  }
+  ready_.notify_one();
+}
+
+bool EventQueue::finish(Summary summary) {
+  Event event;
+  event.summary = std::move(summary);
+  return end(std::move(event));
+}
+
+bool EventQueue::fail(Error error) {
+  Event event;
+  event.error = std::move(error);
+  return end(std::move(event));
+}
+
+bool EventQueue::end(Event terminal) {
+  terminal.finished = true;
+  {
+    MutexLock lock(mutex_);
+    if (std::exchange(ended_, true)) return false;
+    events_.push_back(std::move(terminal));
+  }
+  ready_.notify_one();
+  return true;
+}
+
+}  // namespace sf::server

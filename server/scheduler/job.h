@@ -1,0 +1,79 @@
+// One request from submit to its terminal event: its text, its usage, its times.
+//
+//   std::optional<FinishReason> end = job.on_token(token, stop_token, now_s);
+//   if (end) job.finish(*end, now_s);
+//
+// Handed from the service's thread to the scheduler's; then the scheduler's thread only.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "server/scheduler/admission_queue.h"
+#include "server/scheduler/event_queue.h"
+#include "server/scheduler/priority.h"
+#include "server/scheduler/stop_matcher.h"
+
+namespace sf::server {
+
+struct JobRequest {
+  std::string request_id;
+  std::string api;
+  PreparedPromptPtr prompt;
+  SamplingParams sampling;
+  std::vector<std::string> stop;
+  Priority priority = Priority::kInteractive;
+  double submitted_s = 0;  // when the service got it
+  double deadline_s = 0;
+};
+
+enum class Phase { kQueued, kPrefill, kDecode };
+
+class Job {
+ public:
+  // `keep_alive` holds the model version until the job is gone. REQUIRES: the request's prompt was made by `engine`.
+  Job(JobRequest request, const Engine& engine, std::shared_ptr<EventQueue> stream, Ticket ticket,
+      std::shared_ptr<const void> keep_alive);
+
+  const JobRequest& request() const { return request_; }
+  const EventQueue& stream() const { return *stream_; }
+  int max_new_tokens() const { return max_new_tokens_; }
+  int completion_tokens() const { return usage_.completion_tokens; }
+  Phase phase() const;
+
+  // --- the scheduler's thread ---
+  void on_queued(double now_s) { queued_s_ = now_s; }
+  // Effect: leaves the queue: its ticket is given back.
+  void on_admitted(SequenceId id, double now_s);
+  // Counts of one step, with or without a token.
+  void on_step(const SequenceStepResult& result);
+  // Effect: sends the token's text as far as no stop string can begin in it. Returns how the answer ends, if it does.
+  std::optional<FinishReason> on_token(int token, bool stop_token, double now_s);
+  void finish(FinishReason reason, double now_s);
+  void fail(Error error) { stream_->fail(std::move(error)); }
+
+  SequenceId sequence() const { return sequence_; }
+  double queued_s() const { return queued_s_; }
+  double admitted_s() const { return admitted_s_; }
+  double first_token_s() const { return first_token_s_; }
+  double last_token_s() const { return last_token_s_; }
+
+ private:
+  std::shared_ptr<const void> keep_alive_;  // first, so that it goes last
+  JobRequest request_;
+  std::shared_ptr<EventQueue> stream_;
+  std::optional<Ticket> ticket_;
+  std::unique_ptr<TokenStream> text_;
+  StopMatcher stop_matcher_;
+  int max_new_tokens_;
+  SequenceId sequence_ = 0;
+  Usage usage_;
+  uint64_t assigned_tokens_ = 0;
+  uint64_t overflow_tokens_ = 0;
+  double queued_s_ = 0, admitted_s_ = 0, first_token_s_ = 0, last_token_s_ = 0;
+};
+
+}  // namespace sf::server

@@ -1,0 +1,106 @@
+#include "server/scheduler/step_planner.h"
+
+#include <algorithm>
+
+namespace sf::server {
+namespace {
+
+// What is left of one step while it is being planned.
+class Room {
+ public:
+  Room(const PlannerInput& input, const PlannerOptions& options)
+      : tokens_(options.max_step_tokens), sequences_(options.max_batch), pages_(input.free_pages), page_size_(input.page_size) {}
+
+  bool has_sequence() const { return sequences_ > 0; }
+  bool has_token() const { return tokens_ > 0; }
+  // Pages of its tokens and of the first new one, beside one page for each sequence that runs.
+  bool fits(int num_tokens) const { return running_ == 0 || pages_for(num_tokens) + running_ <= pages_; }
+
+  void take_sequence() {
+    --sequences_;
+    ++running_;
+  }
+  void take_pages(int num_tokens) { pages_ -= pages_for(num_tokens); }
+  int take_tokens(int wanted) {
+    const int given = std::min(wanted, tokens_);
+    tokens_ -= given;
+    return given;
+  }
+
+ private:
+  int pages_for(int num_tokens) const { return (num_tokens + 1 + page_size_ - 1) / page_size_; }
+
+  int tokens_, sequences_, pages_, page_size_;
+  int running_ = 0;
+};
+
+template <typename View>
+bool drop_if_over(const View& job, double now_s, StepDecision& decision) {
+  if (job.cancelled) {
+    decision.cancelled.push_back(job.key);
+  } else if (now_s >= job.deadline_s) {
+    decision.expired.push_back(job.key);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+double queue_order(const WaitingView& job, const PlannerOptions& options) {
+  return job.queued_s + (job.priority == Priority::kBatch ? options.batch_patience_s : 0);
+}
+
+StepDecision plan_step(const PlannerInput& input, const PlannerOptions& options) {
+  StepDecision decision;
+  Room room(input, options);
+  std::vector<const RunningView*> prompts, parked;
+  for (const RunningView& job : input.running) {
+    if (drop_if_over(job, input.now_s, decision)) continue;
+    if (job.parked) {
+      parked.push_back(&job);
+      continue;
+    }
+    room.take_sequence();
+    if (job.tokens_to_compute > 1) {
+      prompts.push_back(&job);
+      room.take_pages(job.tokens_to_compute);  // promised when it was let in, perhaps not yet taken
+    } else if (room.has_token()) {
+      decision.work.push_back({job.key, room.take_tokens(1)});
+    }
+  }
+  for (const RunningView* job : prompts) {
+    if (!room.has_token()) break;
+    decision.work.push_back({job->key, room.take_tokens(job->tokens_to_compute)});
+  }
+
+  // Whoever was interrupted comes back before anybody new: a newcomer would take the pages it waits for.
+  bool all_resumed = true;
+  for (const RunningView* job : parked) {
+    all_resumed = room.has_sequence() && room.has_token() && room.fits(job->tokens_to_compute);
+    if (!all_resumed) break;
+    decision.resume.push_back(job->key);
+    room.take_pages(job->tokens_to_compute);
+    room.take_sequence();
+    decision.work.push_back({job->key, room.take_tokens(job->tokens_to_compute)});
+  }
+
+  std::vector<const WaitingView*> queue;
+  for (const WaitingView& job : input.waiting) {
+    if (!drop_if_over(job, input.now_s, decision)) queue.push_back(&job);
+  }
+  std::stable_sort(queue.begin(), queue.end(), [&](const WaitingView* a, const WaitingView* b) {
+    return queue_order(*a, options) < queue_order(*b, options);
+  });
+  for (const WaitingView* job : queue) {
+    if (!all_resumed || !room.has_sequence() || !room.has_token() || !room.fits(job->prompt_tokens)) break;
+    decision.admit.push_back(job->key);
+    room.take_pages(job->prompt_tokens);
+    room.take_sequence();
+    decision.work.push_back({job->key, room.take_tokens(job->prompt_tokens)});
+  }
+  return decision;
+}
+
+}  // namespace sf::server

@@ -1,0 +1,70 @@
+// The scheduler's decision as a pure function: who leaves, who joins and who computes how many tokens in the next step.
+//
+//   StepDecision decision = plan_step({.waiting = ..., .running = ..., .free_pages = 40, .page_size = 16, .now_s = t}, options);
+//
+// Order within a step: every decoding sequence gets its token, then prompts under way get what is left of the token
+// budget in the order in which they began, then preempted ones come back, then the queue. So decoding never waits for
+// more than one step of max_step_tokens, and whatever was admitted is finished before anything new begins.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "server/scheduler/priority.h"
+
+namespace sf::server {
+
+struct PlannerOptions {
+  int max_batch = 32;         // sequences in a step
+  int max_step_tokens = 512;  // tokens computed in a step; decoding comes first
+  // A batch request lets pass the interactive ones that come at most this long after it: it yields, but never starves.
+  double batch_patience_s = 5;
+};
+
+using JobKey = uint64_t;
+
+struct WaitingView {
+  JobKey key = 0;
+  Priority priority = Priority::kInteractive;
+  double queued_s = 0;
+  double deadline_s = 0;
+  int prompt_tokens = 0;
+  bool cancelled = false;
+};
+
+struct RunningView {
+  JobKey key = 0;
+  double deadline_s = 0;
+  int tokens_to_compute = 1;  // 1 while decoding
+  bool parked = false;        // preempted: holds no pages
+  bool cancelled = false;
+};
+
+struct PlannerInput {
+  std::vector<WaitingView> waiting;  // in order of arrival
+  std::vector<RunningView> running;  // in order of admission
+  int free_pages = 0;                // free or evictable
+  int page_size = 16;
+  double now_s = 0;
+};
+
+struct StepDecision {
+  struct Work {
+    JobKey key;
+    int num_tokens;
+  };
+  std::vector<JobKey> cancelled;  // waiting or running: drop and release
+  std::vector<JobKey> expired;    // past their deadline
+  std::vector<JobKey> resume;     // of `running`: no longer parked
+  std::vector<JobKey> admit;      // of `waiting`, in this order
+  std::vector<Work> work;         // includes the resumed and the admitted
+};
+
+// A sequence is let in only if its pages fit beside one page for each sequence that runs (each may need its next page in
+// any step); the first one is always let in, so that the engine can say that it will never fit.
+StepDecision plan_step(const PlannerInput& input, const PlannerOptions& options);
+
+// The key by which the queue is ordered: smaller goes first.
+double queue_order(const WaitingView& job, const PlannerOptions& options);
+
+}  // namespace sf::server

@@ -1,0 +1,58 @@
+// A question about a picture as a front read it, before it is believed; and the one place where it becomes the
+// service's request, so that REST and gRPC share ranges, defaults and error texts.
+//
+//   AnswerFields fields;  fields.image = bytes;  fields.question = "what shape is the red object?";
+//   auto stream = service.submit(make_answer_request(std::move(fields), request_id, "rest"));
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/guard/parameters.h"
+#include "server/guard/request_id.h"
+#include "server/service/service.h"
+
+namespace sf::server {
+
+struct AnswerFields {
+  std::optional<std::string> image;  // encoded bytes
+  std::optional<std::string> question;
+  std::optional<int64_t> max_tokens, top_k, timeout_ms;
+  std::optional<double> temperature, top_p;
+  std::optional<uint64_t> seed;
+  std::optional<std::string> priority;
+  std::vector<std::string> stop;
+  std::string model;
+  bool stream = false;
+  size_t body_bytes = 0;
+};
+
+// Thread-safe. Errors: InvalidArgument naming the field that is missing or out of range.
+inline AnswerRequest make_answer_request(AnswerFields fields, std::string request_id, std::string api) {
+  if (!fields.image || fields.image->empty()) throw invalid_argument("image", "image: missing or empty");
+  if (!fields.question) throw invalid_argument("question", "question: missing");
+
+  AnswerRequest request;
+  request.request_id = std::move(request_id);
+  request.api = std::move(api);
+  request.model = std::move(fields.model);
+  request.messages = {{"user",
+                       {{Part::Kind::kImage, std::move(*fields.image)},
+                        {Part::Kind::kText, check_question(std::move(*fields.question))}}}};
+  SamplingParams& sampling = request.sampling;
+  if (fields.max_tokens) sampling.max_tokens = check_max_tokens(*fields.max_tokens);
+  sampling.temperature = fields.temperature ? check_temperature(*fields.temperature) : -1.0f;
+  if (fields.top_p) sampling.top_p = check_top_p(*fields.top_p);
+  if (fields.top_k) sampling.top_k = check_top_k(*fields.top_k);
+  sampling.seed = fields.seed ? *fields.seed : random_seed();
+  request.stop = check_stop(std::move(fields.stop));
+  if (fields.priority && check_batch_priority(*fields.priority)) request.priority = Priority::kBatch;
+  if (fields.timeout_ms) request.timeout_ms = check_timeout_ms(*fields.timeout_ms);
+  request.body_bytes = fields.body_bytes;
+  return request;
+}
+
+}  // namespace sf::server

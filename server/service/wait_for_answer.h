@@ -1,0 +1,44 @@
+// Waits for a whole answer while it looks whether anybody still wants it.
+//
+//   WholeAnswer answer = wait_for_answer(*stream, 20, [&] { return context->IsCancelled(); });
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "server/scheduler/response_stream.h"
+
+namespace sf::server {
+
+// Exactly one of `summary` and `error` is set.
+struct WholeAnswer {
+  std::string text;
+  std::optional<Summary> summary;
+  std::optional<Error> error;
+};
+
+// Blocks until the terminal event. `is_client_gone` is asked every `poll_interval_ms` and at every event; once it says
+// yes the stream is cancelled and the result is Error(kCancelled).
+template <typename IsClientGone>
+WholeAnswer wait_for_answer(ResponseStream& stream, int poll_interval_ms, const IsClientGone& is_client_gone) {
+  WholeAnswer answer;
+  while (true) {
+    std::optional<Event> event = stream.next_for(poll_interval_ms, /*merge_pending=*/true);
+    if (event) {
+      answer.text += event->text;
+      if (event->finished) {
+        answer.summary = std::move(event->summary);
+        answer.error = std::move(event->error);
+        return answer;
+      }
+    }
+    if (is_client_gone()) {
+      stream.cancel();
+      answer.error = Error(Code::kCancelled, "the client closed the connection");
+      return answer;
+    }
+  }
+}
+
+}  // namespace sf::server

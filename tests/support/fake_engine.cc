@@ -1,0 +1,292 @@
+#include "tests/support/fake_engine.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace sf {
+namespace {
+
+constexpr int kImageTokens = 4;
+constexpr int kStopToken = 0;
+
+class FakePrompt final : public PreparedPrompt {
+ public:
+  FakePrompt(std::string question, int num_image_tokens) : question_(std::move(question)), num_image_tokens_(num_image_tokens) {}
+  int num_tokens() const override { return num_image_tokens_ + static_cast<int>(question_.size()); }
+  int num_image_tokens() const override { return num_image_tokens_; }
+  double image_decode_seconds() const override { return 0.003; }
+  const std::string& question() const { return question_; }
+
+ private:
+  std::string question_;
+  int num_image_tokens_;
+};
+
+class FakeTokenStream final : public TokenStream {
+ public:
+  explicit FakeTokenStream(std::vector<std::string> pieces) : pieces_(std::move(pieces)) {}
+  std::string push(int token) override { return pieces_.at(static_cast<size_t>(token)); }
+  std::string finish() override { return ""; }
+
+ private:
+  std::vector<std::string> pieces_;
+};
+
+}  // namespace
+
+FakeEngine::FakeEngine(FakeEngineOptions options) : options_(std::move(options)), pieces_{""} {
+  info_.digest = options_.digest;
+  info_.step = 1000;
+  info_.created_unix = 1'700'000'000;
+  info_.max_context = options_.max_context;
+  info_.max_image_tokens = kImageTokens;
+  info_.image_size = 64;
+  info_.num_layers = options_.num_layers;
+  info_.num_experts = options_.num_experts;
+  info_.top_k = 1;
+  info_.capacity_factor = 1.25;
+  info_.expert_histogram.assign(static_cast<size_t>(options_.num_layers * options_.num_experts), 100);
+  info_.device = "cpu";
+}
+
+void FakeEngine::script(const std::string& question, std::vector<std::string> pieces) {
+  MutexLock lock(mutex_);
+  scripts_[question] = std::move(pieces);
+}
+
+void FakeEngine::fail_next_step(const std::string& what) {
+  MutexLock lock(mutex_);
+  step_failures_.push_back(what);
+}
+
+void FakeEngine::fail_question(const std::string& question, Error error) {
+  MutexLock lock(mutex_);
+  errors_.insert_or_assign(question, std::move(error));
+}
+
+void FakeEngine::fail_admit(const std::string& question) {
+  MutexLock lock(mutex_);
+  refused_.insert(question);
+}
+
+void FakeEngine::hold_steps() {
+  MutexLock lock(mutex_);
+  held_ = true;
+}
+
+void FakeEngine::release_steps() {
+  MutexLock lock(mutex_);
+  held_ = false;
+  changed_.notify_all();
+}
+
+void FakeEngine::wait_until_blocked() {
+  MutexLock lock(mutex_);
+  while (!blocked_) changed_.wait(mutex_);
+}
+
+void FakeEngine::block_if_held() {
+  MutexLock lock(mutex_);
+  blocked_ = held_;
+  changed_.notify_all();
+  while (held_) changed_.wait(mutex_);
+  blocked_ = false;
+}
+
+std::vector<StepPlan> FakeEngine::plans() const {
+  MutexLock lock(mutex_);
+  return plans_;
+}
+
+PromptCost FakeEngine::estimate_cost(const std::vector<Message>& messages) const {
+  PromptCost cost;
+  for (const Message& message : messages) {
+    for (const Part& part : message.parts) {
+      if (part.kind == Part::Kind::kText) {
+        cost.max_text_tokens += static_cast<int>(part.data.size());
+      } else if (part.data.starts_with("IMG")) {
+        cost.image_tokens += kImageTokens;
+      } else {
+        throw invalid_argument("image", "image: not a picture");
+      }
+    }
+  }
+  if (cost.image_tokens + cost.max_text_tokens >= options_.max_context) {
+    throw invalid_argument("question", "question: longer than the context of ", options_.max_context, " tokens");
+  }
+  return cost;
+}
+
+PreparedPromptPtr FakeEngine::prepare(const std::vector<Message>& messages) const {
+  const PromptCost cost = estimate_cost(messages);
+  std::string question;
+  for (const Message& message : messages) {
+    for (const Part& part : message.parts) {
+      if (part.kind == Part::Kind::kText) question += part.data;
+      if (part.data == "IMG broken") throw invalid_argument("image", "image: truncated data");
+    }
+  }
+  ++num_prepared_;
+  return std::make_shared<FakePrompt>(question, cost.image_tokens);
+}
+
+std::unique_ptr<TokenStream> FakeEngine::token_stream() const {
+  MutexLock lock(mutex_);
+  // Ids are given at admission, after this stream exists, so every piece that can come is named here.
+  for (int byte = 0; byte < 256; ++byte) ids_.emplace(std::string(1, static_cast<char>(byte)), 0);
+  for (const auto& [question, pieces] : scripts_) {
+    for (const std::string& piece : pieces) ids_.emplace(piece, 0);
+  }
+  for (auto& [piece, id] : ids_) {
+    if (id != 0) continue;
+    id = static_cast<int>(pieces_.size());
+    pieces_.push_back(piece);
+  }
+  return std::make_unique<FakeTokenStream>(pieces_);
+}
+
+std::vector<int> FakeEngine::answer_of(const std::string& question) const {
+  std::vector<int> answer;
+  const auto script = scripts_.find(question);
+  if (script != scripts_.end()) {
+    for (const std::string& piece : script->second) answer.push_back(ids_.at(piece));
+  } else {
+    for (char byte : question) answer.push_back(ids_.at(std::string(1, byte)));
+  }
+  return answer;
+}
+
+bool FakeEngine::can_admit(int num_tokens) const {
+  return (num_tokens + options_.page_size - 1) / options_.page_size <= options_.total_pages - used_pages_;
+}
+
+SequenceId FakeEngine::admit(PreparedPromptPtr prompt, const SamplingParams&) {
+  const auto& fake = dynamic_cast<const FakePrompt&>(*prompt);
+  Sequence sequence;
+  sequence.question = fake.question();
+  sequence.num_tokens = fake.num_tokens();
+  {
+    MutexLock lock(mutex_);
+    SF_CHECK(!refused_.contains(sequence.question), "fake engine: refuses this question");
+    sequence.answer = answer_of(sequence.question);
+  }
+  sequences_.emplace(next_id_, std::move(sequence));
+  ++num_sequences_;
+  return next_id_++;
+}
+
+void FakeEngine::release(SequenceId id) {
+  const auto found = sequences_.find(id);
+  if (found == sequences_.end()) return;
+  used_pages_ -= found->second.pages;
+  sequences_.erase(found);
+  --num_sequences_;
+}
+
+void FakeEngine::preempt(SequenceId id) {
+  Sequence& sequence = sequences_.at(id);
+  used_pages_ -= std::exchange(sequence.pages, 0);
+  sequence.num_computed = 0;
+}
+
+int FakeEngine::tokens_to_compute(SequenceId id) const {
+  const Sequence& sequence = sequences_.at(id);
+  return sequence.num_tokens - sequence.num_computed;
+}
+
+CacheUsage FakeEngine::cache_usage() const { return {options_.total_pages, used_pages_, options_.page_size}; }
+
+void FakeEngine::count_tokens(int first_position, int count, SequenceStepResult& result, MoeStepStats& moe) const {
+  for (int position = first_position; position < first_position + count; ++position) {
+    const Modality modality = position < kImageTokens ? kImageModality : kTextModality;
+    for (int layer = 0; layer < options_.num_layers; ++layer) {
+      const int expert = (position + layer) % options_.num_experts;
+      const auto index = static_cast<size_t>((layer * options_.num_experts + expert) * kNumModalities + modality);
+      ++moe.tokens[index];
+      moe.gate_mass[index] += 0.5f;
+      ++moe.routed_tokens[static_cast<size_t>(layer)];
+      moe.entropy_sum_nats[static_cast<size_t>(layer)] += 1.0f;
+      ++result.assigned_tokens;
+    }
+  }
+}
+
+SequenceStepResult FakeEngine::step_sequence(Sequence& sequence, const StepPlan::Item& item) {
+  SequenceStepResult result;
+  result.id = item.id;
+  const int needed = (sequence.num_computed + item.num_tokens + options_.page_size - 1) / options_.page_size;
+  if (needed - sequence.pages > options_.total_pages - used_pages_) {
+    result.out_of_pages = true;
+    return result;
+  }
+  used_pages_ += needed - sequence.pages;
+  sequence.pages = needed;
+  sequence.num_computed += item.num_tokens;
+  SF_CHECK(sequence.num_computed <= sequence.num_tokens, "fake engine: planned more tokens than there are");
+  if (sequence.num_computed < sequence.num_tokens) return result;
+  const auto next = static_cast<size_t>(sequence.num_generated);
+  result.stop_token = next >= sequence.answer.size();
+  result.tokens.push_back(result.stop_token ? kStopToken : sequence.answer[next]);
+  result.logprobs.push_back(-0.1f);
+  ++sequence.num_generated;
+  ++sequence.num_tokens;
+  return result;
+}
+
+StepResult FakeEngine::step(const StepPlan& plan) {
+  block_if_held();
+  ++num_steps_;
+  std::map<std::string, Error> errors;
+  {
+    MutexLock lock(mutex_);
+    plans_.push_back(plan);
+    errors = errors_;
+    if (!step_failures_.empty()) {
+      const std::string what = step_failures_.front();
+      step_failures_.erase(step_failures_.begin());
+      throw std::runtime_error(what);
+    }
+  }
+  StepResult result;
+  const auto cells = static_cast<size_t>(options_.num_layers * options_.num_experts) * kNumModalities;
+  const auto layers = static_cast<size_t>(options_.num_layers);
+  result.moe.num_layers = options_.num_layers;
+  result.moe.num_experts = options_.num_experts;
+  result.moe.tokens.resize(cells);
+  result.moe.gate_mass.resize(cells);
+  result.moe.overflow_step.resize(cells);
+  result.moe.overflow_request.resize(cells);
+  result.moe.capacity_tokens.assign(layers, 16);
+  result.moe.entropy_sum_nats.resize(layers);
+  result.moe.routed_tokens.resize(layers);
+  result.moe.route_seconds.assign(layers, 1e-5f);
+  result.moe.experts_seconds.assign(layers, 2e-5f);
+  result.moe.combine_seconds.assign(layers, 1e-5f);
+  for (const StepPlan::Item& item : plan.items) {
+    Sequence& sequence = sequences_.at(item.id);
+    const auto error = errors.find(sequence.question);
+    if (error != errors.end()) {
+      SequenceStepResult failed;
+      failed.id = item.id;
+      failed.error = error->second;
+      result.sequences.push_back(std::move(failed));
+      continue;
+    }
+    const int first_position = sequence.num_computed;
+    result.sequences.push_back(step_sequence(sequence, item));
+    if (!result.sequences.back().out_of_pages) {
+      count_tokens(first_position, item.num_tokens, result.sequences.back(), result.moe);
+    }
+  }
+  return result;
+}
+
+std::vector<Message> ask(const std::string& question, const std::string& image) {
+  Message message;
+  message.role = "user";
+  if (!image.empty()) message.parts.push_back({Part::Kind::kImage, image});
+  message.parts.push_back({Part::Kind::kText, question});
+  return {message};
+}
+
+}  // namespace sf

@@ -1,0 +1,106 @@
+// An engine without a model: it answers from a script, keeps real page accounts, and fails when told to.
+//
+//   FakeEngine engine({.total_pages = 8});
+//   engine.script("q", {"re", "d"});             // question -> its answer's tokens, then a stop token
+//   engine.fail_next_step("boom");
+//
+// A text part costs one token a byte, a picture (bytes that begin with "IMG") four. An unscripted question is answered
+// with itself, a byte a token. Layer l, expert (token position + l) % E gets every token: MoE counts are exact.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/base/mutex.h"
+#include "engine/engine.h"
+
+namespace sf {
+
+struct FakeEngineOptions {
+  int total_pages = 4096;
+  int page_size = 4;
+  int max_context = 512;
+  int num_layers = 2;
+  int num_experts = 4;
+  std::string digest = "fake";
+};
+
+class FakeEngine final : public Engine {
+ public:
+  explicit FakeEngine(FakeEngineOptions options = {});
+
+  // --- before or between steps, any thread ---
+  void script(const std::string& question, std::vector<std::string> pieces);
+  void fail_next_step(const std::string& what);
+  // Every step that holds a sequence whose question is this one gives it an error.
+  void fail_question(const std::string& question, Error error);
+  void fail_admit(const std::string& question);
+  // Steps block until released; wait_until_blocked() returns when one does.
+  void hold_steps();
+  void wait_until_blocked();
+  void release_steps();
+  int num_sequences() const { return num_sequences_.load(); }
+  int num_steps() const { return num_steps_.load(); }
+  int num_prepared() const { return num_prepared_.load(); }
+  bool warmed_up() const { return warmed_up_.load(); }
+  std::vector<StepPlan> plans() const;  // of every step so far
+
+  // --- Engine ---
+  const ModelInfo& info() const override { return info_; }
+  PromptCost estimate_cost(const std::vector<Message>& messages) const override;
+  PreparedPromptPtr prepare(const std::vector<Message>& messages) const override;
+  std::unique_ptr<TokenStream> token_stream() const override;
+  bool can_admit(int num_tokens) const override;
+  SequenceId admit(PreparedPromptPtr prompt, const SamplingParams& sampling) override;
+  void release(SequenceId id) override;
+  void preempt(SequenceId id) override;
+  int tokens_to_compute(SequenceId id) const override;
+  StepResult step(const StepPlan& plan) override;
+  CacheUsage cache_usage() const override;
+  void warm_up() override { warmed_up_ = true; }
+
+ private:
+  struct Sequence {
+    std::string question;
+    std::vector<int> answer;   // token ids
+    int num_tokens = 0;        // prompt and generated so far
+    int num_computed = 0;      // of them in the cache
+    int num_generated = 0;
+    int pages = 0;
+  };
+
+  void block_if_held();
+  SequenceStepResult step_sequence(Sequence& sequence, const StepPlan::Item& item);
+  void count_tokens(int first_position, int count, SequenceStepResult& result, MoeStepStats& moe) const;
+  std::vector<int> answer_of(const std::string& question) const SF_REQUIRES(mutex_);
+
+  const FakeEngineOptions options_;
+  ModelInfo info_;
+  std::map<SequenceId, Sequence> sequences_;  // the scheduler's thread
+  SequenceId next_id_ = 1;
+  int used_pages_ = 0;
+  std::atomic<int> num_sequences_{0}, num_steps_{0};
+  mutable std::atomic<int> num_prepared_{0};
+  std::atomic<bool> warmed_up_{false};
+
+  mutable Mutex mutex_;
+  CondVar changed_;
+  mutable std::map<std::string, int> ids_ SF_GUARDED_BY(mutex_);         // piece -> id
+  mutable std::vector<std::string> pieces_ SF_GUARDED_BY(mutex_);        // id -> piece; 0 is the stop token
+  std::map<std::string, std::vector<std::string>> scripts_ SF_GUARDED_BY(mutex_);
+  std::map<std::string, Error> errors_ SF_GUARDED_BY(mutex_);
+  std::set<std::string> refused_ SF_GUARDED_BY(mutex_);
+  std::vector<std::string> step_failures_ SF_GUARDED_BY(mutex_);
+  std::vector<StepPlan> plans_ SF_GUARDED_BY(mutex_);
+  bool held_ SF_GUARDED_BY(mutex_) = false;
+  bool blocked_ SF_GUARDED_BY(mutex_) = false;
+};
+
+// One user message: a picture, where `image` is not empty, and a question.
+std::vector<Message> ask(const std::string& question, const std::string& image = "IMG");
+
+}  // namespace sf
