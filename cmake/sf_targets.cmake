@@ -1,4 +1,5 @@
-# One target a folder. Every target gets the same warnings; nothing is set globally.
+# One target a folder. Every target gets the same warnings; nothing is set globally. What is marked TORCH exists only
+# where SF_TORCH is on.
 include(CheckLinkerFlag)
 check_linker_flag(CXX -fuse-ld=mold SF_HAVE_MOLD)
 
@@ -19,6 +20,9 @@ endif()
 # sf_library(NAME [TORCH] [SOURCES a.cc ...] [DEPS targets...]): static library sf_NAME of this folder's *.cc.
 function(sf_library name)
   cmake_parse_arguments(ARG "TORCH" "" "DEPS;SOURCES" ${ARGN})
+  if(ARG_TORCH AND NOT SF_TORCH)
+    return()
+  endif()
   if(NOT ARG_SOURCES)
     file(GLOB ARG_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
   endif()
@@ -36,6 +40,9 @@ endfunction()
 # sf_binary(NAME [TORCH] SOURCES ... DEPS ...): an installed program bin/NAME.
 function(sf_binary name)
   cmake_parse_arguments(ARG "TORCH" "" "DEPS;SOURCES" ${ARGN})
+  if(ARG_TORCH AND NOT SF_TORCH)
+    return()
+  endif()
   add_executable(${name} ${ARG_SOURCES})
   target_compile_options(${name} PRIVATE -Wall -Wextra)
   target_link_libraries(${name} PRIVATE sf_options ${ARG_DEPS})
@@ -48,6 +55,9 @@ endfunction()
 # sf_test(NAME [TORCH] [DIR folder below tests/] [DEPS ...]): one executable NAME_test of that folder's *_test.cc.
 function(sf_test name)
   cmake_parse_arguments(ARG "TORCH" "DIR" "DEPS;SOURCES" ${ARGN})
+  if(ARG_TORCH AND NOT SF_TORCH)
+    return()
+  endif()
   if(NOT ARG_SOURCES)
     file(GLOB ARG_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${ARG_DIR}/*_test.cc)
   endif()
@@ -71,6 +81,9 @@ function(sf_use_torch target)
   get_target_property(type ${target} TYPE)
   if(type STREQUAL "EXECUTABLE")
     target_link_libraries(${target} PRIVATE sf_torch)
+    # The header was compiled with -fPIC; an executable's own -fPIE would reject it.
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${target} PRIVATE -fPIC)
   else()
     target_link_libraries(${target} PUBLIC sf_torch)
   endif()
