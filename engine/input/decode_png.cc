@@ -1,0 +1,123 @@
+// libpng's push reader. It is fed only the five chunks that decide pixels, so compressed texts and colour profiles cost
+// nothing and change nothing; and it stops at the last row, where the pull reader would go on inflating whatever follows.
+#include <png.h>
+
+#include <csetjmp>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/input/image_codecs.h"
+
+namespace sf {
+namespace {
+
+// One decode. libpng leaves an error by longjmp to run_png(); no frame between holds an object with a destructor.
+struct PngDecode {
+  int width = 0;
+  int height = 0;
+  int channels = 0;
+  uint8_t* pixels = nullptr;      // filled row by row; sized for four channels, used for `channels`
+  size_t capacity = 0;
+  bool complete = false;          // every row of every pass came, and then IEND
+  char error[128] = "too few rows";
+};
+
+void on_error(png_structp png, png_const_charp message) {
+  auto* decode = static_cast<PngDecode*>(png_get_error_ptr(png));
+  std::strncpy(decode->error, message, sizeof(decode->error) - 1);
+  png_longjmp(png, 1);
+}
+
+void on_warning(png_structp, png_const_charp) {}
+
+void on_info(png_structp png, png_infop info) {
+  auto* decode = static_cast<PngDecode*>(png_get_progressive_ptr(png));
+  png_set_expand(png);
+  png_set_scale_16(png);
+  png_set_gray_to_rgb(png);
+  png_set_interlace_handling(png);
+  png_read_update_info(png, info);
+  decode->channels = png_get_channels(png, info);
+  const size_t row_bytes = png_get_rowbytes(png, info);
+  const bool as_announced = static_cast<int>(png_get_image_width(png, info)) == decode->width &&
+                            static_cast<int>(png_get_image_height(png, info)) == decode->height &&
+                            (decode->channels == 3 || decode->channels == 4) &&
+                            row_bytes == static_cast<size_t>(decode->width) * static_cast<size_t>(decode->channels) &&
+                            row_bytes * static_cast<size_t>(decode->height) <= decode->capacity;
+  if (!as_announced) png_error(png, "unexpected layout");
+}
+
+void on_row(png_structp png, png_bytep new_row, png_uint_32 row, int) {
+  auto* decode = static_cast<PngDecode*>(png_get_progressive_ptr(png));
+  if (row >= static_cast<png_uint_32>(decode->height)) png_error(png, "row out of range");
+  const size_t row_bytes = static_cast<size_t>(decode->width) * static_cast<size_t>(decode->channels);
+  if (new_row != nullptr) png_progressive_combine_row(png, decode->pixels + row * row_bytes, new_row);
+}
+
+void on_end(png_structp png, png_infop info) {
+  auto* decode = static_cast<PngDecode*>(png_get_progressive_ptr(png));
+  // A well-formed but too short stream ends without an error, so ask where the reader stands. Adam7 has 7 passes.
+  decode->complete = png_get_interlace_type(png, info) == PNG_INTERLACE_NONE
+                         ? png_get_current_row_number(png) >= static_cast<png_uint_32>(decode->height)
+                         : png_get_current_pass_number(png) >= 7;
+}
+
+void feed(png_structp png, png_infop info, std::string_view bytes) {
+  // libpng takes a pointer to mutable bytes and does not write to them.
+  png_process_data(png, info, reinterpret_cast<png_bytep>(const_cast<char*>(bytes.data())), bytes.size());
+}
+
+bool run_png(PngDecode* decode, const PngChunk* chunks, size_t num_chunks) {
+  png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, decode, on_error, on_warning);
+  if (png == nullptr) return false;
+  png_infop info = png_create_info_struct(png);
+  if (info == nullptr || setjmp(png_jmpbuf(png)) != 0) {
+    png_destroy_read_struct(&png, &info, nullptr);
+    return false;
+  }
+  png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // the pixel limit has been checked already
+  png_set_progressive_read_fn(png, decode, on_info, on_row, on_end);
+  feed(png, info, kPngMagic);
+  for (size_t i = 0; i < num_chunks; ++i) feed(png, info, chunks[i].whole);
+  png_destroy_read_struct(&png, &info, nullptr);
+  return decode->complete;
+}
+
+bool decides_pixels(std::string_view type) {
+  return type == "IHDR" || type == "PLTE" || type == "tRNS" || type == "IDAT" || type == "IEND";
+}
+
+}  // namespace
+
+Image decode_png(std::string_view bytes, const ImageHeader& header) {
+  std::vector<PngChunk> chunks = split_png(bytes);
+  bool may_have_alpha = false;
+  std::vector<PngChunk> kept;
+  for (const PngChunk& chunk : chunks) {
+    if (!decides_pixels(chunk.type)) continue;
+    if (chunk.type == "tRNS" || (chunk.type == "IHDR" && chunk.data.size() == 13 && (chunk.data[9] & 4) != 0)) {
+      may_have_alpha = true;
+    }
+    kept.push_back(chunk);
+  }
+
+  const size_t num_pixels = static_cast<size_t>(header.width) * static_cast<size_t>(header.height);
+  std::vector<uint8_t> pixels(num_pixels * (may_have_alpha ? 4 : 3));
+  PngDecode decode;
+  decode.width = header.width;
+  decode.height = header.height;
+  decode.pixels = pixels.data();
+  decode.capacity = pixels.size();
+  if (!run_png(&decode, kept.data(), kept.size())) throw bad_image("PNG is truncated or corrupt (", decode.error, ")");
+  if (decode.channels == 4) {
+    pixels = composite_over_white(pixels);
+  } else {
+    pixels.resize(num_pixels * 3);
+  }
+  return {header.width, header.height, std::move(pixels)};
+}
+
+}  // namespace sf

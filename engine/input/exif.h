@@ -1,0 +1,12 @@
+// The one EXIF field that changes what a picture shows.
+#pragma once
+
+#include <string_view>
+
+namespace sf {
+
+// Effect: the orientation (1..8) in IFD0 of a TIFF block, with or without the "Exif\0\0" that JPEG puts in front;
+// 1 where the block is broken, cut off or silent. Never throws. Thread-safe.
+int exif_orientation(std::string_view tiff);
+
+}  // namespace sf

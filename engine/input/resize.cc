@@ -1,0 +1,125 @@
+// Two passes, each an 8-bit picture from an 8-bit picture. Inner loops run over independent lanes with a fixed count or
+// a plain stride, so that the compiler vectorises them at the baseline instruction set.
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "engine/base/error.h"
+#include "engine/input/preprocess.h"
+#include "engine/input/resample_taps.h"
+
+namespace sf {
+namespace {
+
+constexpr int kChannels = 3;
+constexpr int kBlockRows = 16;
+constexpr int kLanes = kBlockRows * kChannels;
+// Above it the block of the horizontal pass would leave the caches (and grow without bound).
+constexpr int kMaxBlockWidth = 8192;
+
+uint8_t to_byte(float value) { return static_cast<uint8_t>(std::clamp(value + 0.5f, 0.0f, 255.0f)); }
+
+// Transposes up to kBlockRows rows into [width][kLanes] floats: lane = row * 3 + channel.
+void load_block(const Image& image, int first_row, int num_rows, std::vector<float>& block) {
+  const size_t width = static_cast<size_t>(image.width);
+  for (int r = 0; r < num_rows; ++r) {
+    const uint8_t* row = image.pixels.data() + static_cast<size_t>(first_row + r) * width * kChannels;
+    float* out = block.data() + r * kChannels;
+    for (size_t x = 0; x < width; ++x, row += kChannels, out += kLanes) {
+      out[0] = row[0];
+      out[1] = row[1];
+      out[2] = row[2];
+    }
+  }
+}
+
+void apply_block(const ResampleTaps& taps, const float* block, std::array<uint8_t, kLanes>& bytes) {
+  std::array<float, kLanes> sum{};
+  const float* in = block + static_cast<size_t>(taps.first) * kLanes;
+  for (const float weight : taps.weights) {
+    for (int i = 0; i < kLanes; ++i) sum[static_cast<size_t>(i)] += weight * in[i];
+    in += kLanes;
+  }
+  for (size_t i = 0; i < kLanes; ++i) bytes[i] = to_byte(sum[i]);
+}
+
+Image resize_columns_in_blocks(const Image& image, int width) {
+  std::vector<ResampleTaps> taps(static_cast<size_t>(width));
+  for (int x = 0; x < width; ++x) compute_taps(x, image.width, width, taps[static_cast<size_t>(x)]);
+
+  Image out{width, image.height, std::vector<uint8_t>(static_cast<size_t>(width) * static_cast<size_t>(image.height) * kChannels)};
+  std::vector<float> block(static_cast<size_t>(image.width) * kLanes);
+  std::array<uint8_t, kLanes> bytes;
+  const size_t out_stride = static_cast<size_t>(width) * kChannels;
+  for (int y = 0; y < image.height; y += kBlockRows) {
+    const int num_rows = std::min(kBlockRows, image.height - y);
+    load_block(image, y, num_rows, block);
+    for (size_t x = 0; x < taps.size(); ++x) {
+      apply_block(taps[x], block.data(), bytes);
+      uint8_t* to = out.pixels.data() + static_cast<size_t>(y) * out_stride + x * kChannels;
+      for (int r = 0; r < num_rows; ++r) std::memcpy(to + static_cast<size_t>(r) * out_stride, &bytes[static_cast<size_t>(r) * kChannels], kChannels);
+    }
+  }
+  return out;
+}
+
+// For very wide pictures: the taps of one output column at a time, no working memory beyond them.
+Image resize_columns_directly(const Image& image, int width) {
+  Image out{width, image.height, std::vector<uint8_t>(static_cast<size_t>(width) * static_cast<size_t>(image.height) * kChannels)};
+  ResampleTaps taps;
+  for (int x = 0; x < width; ++x) {
+    compute_taps(x, image.width, width, taps);
+    for (int y = 0; y < image.height; ++y) {
+      const size_t row = static_cast<size_t>(y);
+      const uint8_t* in = image.pixels.data() + (row * static_cast<size_t>(image.width) + static_cast<size_t>(taps.first)) * kChannels;
+      std::array<float, kChannels> sum{};
+      for (const float weight : taps.weights) {
+        for (size_t c = 0; c < kChannels; ++c) sum[c] += weight * in[c];
+        in += kChannels;
+      }
+      uint8_t* to = out.pixels.data() + (row * static_cast<size_t>(width) + static_cast<size_t>(x)) * kChannels;
+      for (size_t c = 0; c < kChannels; ++c) to[c] = to_byte(sum[c]);
+    }
+  }
+  return out;
+}
+
+Image resize_rows(const Image& image, int height) {
+  const size_t stride = static_cast<size_t>(image.width) * kChannels;
+  Image out{image.width, height, std::vector<uint8_t>(stride * static_cast<size_t>(height))};
+  ResampleTaps taps;
+  std::vector<float> sum(stride);
+  for (int y = 0; y < height; ++y) {
+    compute_taps(y, image.height, height, taps);
+    std::fill(sum.begin(), sum.end(), 0.0f);
+    const uint8_t* in = image.pixels.data() + static_cast<size_t>(taps.first) * stride;
+    for (const float weight : taps.weights) {
+      for (size_t i = 0; i < stride; ++i) sum[i] += weight * in[i];
+      in += stride;
+    }
+    uint8_t* to = out.pixels.data() + static_cast<size_t>(y) * stride;
+    for (size_t i = 0; i < stride; ++i) to[i] = to_byte(sum[i]);
+  }
+  return out;
+}
+
+}  // namespace
+
+Image resize_bicubic(const Image& image, int width, int height) {
+  SF_REQUIRE(width > 0 && height > 0, "resize: size must be positive, got ", width, "x", height);
+  SF_REQUIRE(image.width > 0 && image.height > 0, "resize: picture is empty");
+  SF_CHECK(image.pixels.size() == static_cast<size_t>(image.width) * static_cast<size_t>(image.height) * kChannels,
+           "resize: pixels do not match the size");
+  Image columns;
+  const Image* source = &image;
+  if (width != image.width) {
+    columns = image.width <= kMaxBlockWidth ? resize_columns_in_blocks(image, width) : resize_columns_directly(image, width);
+    source = &columns;
+  }
+  return height == image.height ? *source : resize_rows(*source, height);
+}
+
+}  // namespace sf

@@ -1,0 +1,112 @@
+#include <gtest/gtest.h>
+#include <turbojpeg.h>
+
+#include <string>
+
+#include "engine/base/error.h"
+#include "engine/input/exif.h"
+#include "engine/input/image.h"
+#include "tests/engine/input/image_fixtures.h"
+
+namespace sf {
+namespace {
+
+Error header_error(std::string_view bytes, const ImageLimits& limits = {}) {
+  try {
+    read_image_header(bytes, limits);
+  } catch (const Error& error) {
+    return error;
+  }
+  ADD_FAILURE() << "no error";
+  return Error(Code::kOk, "");
+}
+
+// A PNG header alone would be truncated; this one ends properly but holds no pixel, so only the header is ever read.
+std::string png_without_pixels(uint32_t width, uint32_t height) {
+  return fixtures::png_header({width, height, 8, 2, false}) + fixtures::png_chunk("IEND", "");
+}
+
+TEST(ImageHeaderTest, ReadsTheSizeOfEachFormat) {
+  const Image image = fixtures::gradient(31, 17);
+  for (const std::string& bytes : {fixtures::png_of(image), fixtures::jpeg_of(image, TJSAMP_420), fixtures::webp_of(image)}) {
+    const ImageHeader header = read_image_header(bytes);
+    EXPECT_EQ(header.width, 31);
+    EXPECT_EQ(header.height, 17);
+    EXPECT_EQ(header.orientation, 1);
+  }
+  EXPECT_EQ(read_image_header(fixtures::webp_of(image)).format, ImageFormat::kWebp);
+}
+
+TEST(ImageHeaderTest, NeedsNoPixels) { EXPECT_EQ(read_image_header(png_without_pixels(640, 480)).width, 640); }
+
+TEST(ImageHeaderTest, PixelLimitIsInclusive) {
+  EXPECT_EQ(read_image_header(png_without_pixels(4000, 4000)).height, 4000);
+  EXPECT_EQ(header_error(png_without_pixels(4001, 4000)).reason(), Reason::kTooLarge);
+  EXPECT_EQ(read_image_header(png_without_pixels(16'000'000, 1)).width, 16'000'000);
+  EXPECT_EQ(header_error(png_without_pixels(16'000'001, 1)).code(), Code::kResourceExhausted);
+}
+
+TEST(ImageHeaderTest, HundredMegapixelsAreRefusedInEveryFormat) {
+  EXPECT_EQ(header_error(png_without_pixels(10000, 10000)).reason(), Reason::kTooLarge);
+  EXPECT_EQ(header_error(png_without_pixels(0x7fffffff, 0x7fffffff)).reason(), Reason::kTooLarge);
+  EXPECT_EQ(header_error(png_without_pixels(0xffffffff, 1)).code(), Code::kInvalidArgument);
+
+  std::string jpeg = fixtures::jpeg_of(fixtures::gradient(16, 16), TJSAMP_444);
+  const size_t frame = jpeg.find("\xff\xc0");
+  jpeg.replace(frame + 5, 4, "\x27\x10\x27\x10");
+  EXPECT_EQ(header_error(jpeg).reason(), Reason::kTooLarge);
+
+  // VP8X with a canvas of 10000 x 10000 (stored minus one, 24 bits) and no picture behind it.
+  const std::string vp8x = std::string("VP8X\x0a\0\0\0\0\0\0\0", 12) + std::string("\x0f\x27\0\x0f\x27\0", 6);
+  const std::string webp = std::string("RIFF\x16\0\0\0WEBP", 12) + vp8x;
+  EXPECT_NE(header_error(webp).code(), Code::kOk);
+}
+
+TEST(ImageHeaderTest, ByteLimitIsInclusive) {
+  const std::string bytes = fixtures::png_of(fixtures::gradient(4, 4));
+  const auto size = static_cast<int64_t>(bytes.size());
+  EXPECT_EQ(read_image_header(bytes, {size, 1000}).width, 4);
+  const Error error = header_error(bytes, {size - 1, 1000});
+  EXPECT_EQ(error.code(), Code::kResourceExhausted);
+  EXPECT_EQ(error.reason(), Reason::kTooLarge);
+  EXPECT_EQ(error.field(), "image");
+}
+
+TEST(ImageHeaderTest, EmptyPicturesAreRefused) {
+  EXPECT_EQ(header_error(png_without_pixels(0, 5)).code(), Code::kInvalidArgument);
+  EXPECT_EQ(header_error(png_without_pixels(5, 0)).code(), Code::kInvalidArgument);
+  EXPECT_EQ(header_error(png_without_pixels(0, 0)).code(), Code::kInvalidArgument);
+  std::string jpeg = fixtures::jpeg_of(fixtures::gradient(16, 16), TJSAMP_444);
+  jpeg.replace(jpeg.find("\xff\xc0") + 5, 2, std::string(2, '\0'));
+  EXPECT_EQ(header_error(jpeg).code(), Code::kInvalidArgument);
+}
+
+TEST(ImageHeaderTest, AnimatedWebpIsRefusedByName) {
+  const std::string vp8x = std::string("VP8X\x0a\0\0\0\x02\0\0\0", 12) + std::string("\x0f\0\0\x0f\0\0", 6);
+  const std::string anim = std::string("ANIM\x06\0\0\0\0\0\0\0\0\0", 14);
+  std::string webp = "WEBP" + vp8x + anim;
+  webp = std::string("RIFF") + static_cast<char>(webp.size()) + std::string(3, '\0') + webp;
+  const Error error = header_error(webp);
+  EXPECT_EQ(error.reason(), Reason::kUnsupportedType);
+  EXPECT_NE(std::string(error.what()).find("animated"), std::string::npos);
+}
+
+TEST(ImageHeaderTest, JpegWithoutAPictureIsRefused) {
+  EXPECT_EQ(header_error("\xff\xd8\xff\xd9").code(), Code::kInvalidArgument);
+  EXPECT_EQ(header_error(std::string("\xff\xd8\xff\xfe\0\1", 6)).code(), Code::kInvalidArgument);
+  EXPECT_EQ(header_error(std::string("\xff\xd8\xff\xc3\0\x08\x08\0\1\0\1\1", 12)).code(), Code::kInvalidArgument);  // lossless
+  EXPECT_EQ(header_error(std::string("\xff\xd8\xff\xc1\0\x08\x0c\0\1\0\1\1", 12)).code(), Code::kInvalidArgument);  // 12 bits
+}
+
+TEST(ExifTest, BrokenBlocksMeanUpright) {
+  const std::string block = fixtures::exif_block(6, true);
+  EXPECT_EQ(exif_orientation(block), 6);
+  EXPECT_EQ(exif_orientation(std::string("Exif\0\0", 6) + fixtures::exif_block(8, false)), 8);
+  for (size_t length = 0; length < 22; ++length) EXPECT_EQ(exif_orientation(std::string_view(block).substr(0, length)), 1);
+  EXPECT_EQ(exif_orientation(fixtures::exif_block(0, true)), 1);
+  EXPECT_EQ(exif_orientation(fixtures::exif_block(9, false)), 1);
+  EXPECT_EQ(exif_orientation(std::string("II*\0\xff\xff\xff\xff", 8)), 1);
+}
+
+}  // namespace
+}  // namespace sf
