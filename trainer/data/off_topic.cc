@@ -53,7 +53,7 @@ constexpr std::string_view kPatterns[] = {
     // Things, vehicles, food, brands, text
     "what [brand|make|model] is [the car|this|the phone|the watch]", "is there a [car|bus|train|plane|boat|bike|truck] in the picture", "what colour is the [car|bus|house|door|train|boat|bike|phone|sofa|wall|apple|background]",
     "how many [cars|wheels|doors|bottles|books|chairs|apples|cups|phones] are there", "how much does [it|this|the car|a house|bread] cost", "what is the price of [gold|oil|bitcoin|the house]",
-    "what is on the [table|wall|plate|roof|shelf|menu|floor]", "what is [he|she|she] eating", "what [food|dish|drink|cake] is [this|it|shown]", "is the [food|apple|cake|bread] [fresh|ripe|tasty|hot]",
+    "what is on the [table|wall|plate|roof|shelf|menu|floor]", "what is [he|she] eating", "what [food|dish|drink|cake] is [this|it|shown]", "is the [food|apple|cake|bread] [fresh|ripe|tasty|hot]",
     "how do i cook [rice|pasta|an egg|fish]", "what does the [sign|text|label|book|letter|note] say", "read the [text|sign|letters|words]", "what is written [here|on the wall|on the sign|there]",
     "translate [this|hello|the text] [into french|into german|to english|]", "how do you spell [rhythm|necessary|banana|colour]", "what is the opposite of [hot|big|fast|good]",
     "what does [carpe diem|etc|lol|serendipity] mean", "which [film|book|song|game|team] is [this|best|it from]", "what kind of [car|music|building|room|food|material] is this",

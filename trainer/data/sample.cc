@@ -1,9 +1,9 @@
 #include "trainer/data/sample.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
+#include "engine/base/error.h"
 #include "trainer/data/non_scene.h"
 #include "trainer/data/renderer.h"
 
@@ -25,35 +25,32 @@ float draw_aspect(Rng& rng, GridSize grid, const PreprocessOptions& pre) {
   return own;
 }
 
-// The part of the grid that a picture of this size takes: as preprocess lays it out.
-PixelValues layout(int width, int height, GridSize grid, const PreprocessOptions& pre) {
-  PixelValues out;
-  out.grid = grid;
-  const int full_width = grid.columns * pre.cell_size, full_height = grid.rows * pre.cell_size;
-  const double scale = std::min(static_cast<double>(full_width) / width, static_cast<double>(full_height) / height);
-  out.width = std::clamp(static_cast<int>(std::lround(width * scale)), 1, full_width);
-  out.height = std::clamp(static_cast<int>(std::lround(height * scale)), 1, full_height);
-  out.left = (full_width - out.width) / 2;
-  out.top = (full_height - out.height) / 2;
-  return out;
+// Effect: the size at which a picture of this aspect ratio fills the grid, so that nothing is resized.
+void size_in_grid(float aspect, GridSize grid, const PreprocessOptions& pre, int& width, int& height) {
+  const float full_width = static_cast<float>(grid.columns * pre.cell_size);
+  const float full_height = static_cast<float>(grid.rows * pre.cell_size);
+  const float scale = std::min(full_width / aspect, full_height);
+  width = std::min(grid.columns * pre.cell_size, static_cast<int>(std::lround(aspect * scale)));
+  height = std::min(grid.rows * pre.cell_size, static_cast<int>(std::lround(scale)));
 }
 
-// Effect: fills values from an image that has exactly the size of the layout's picture part.
-void fill_values(const Image& image, const PreprocessOptions& pre, PixelValues& out) {
-  std::array<float, 256> normalised;
-  for (int i = 0; i < 256; ++i) normalised[i] = (static_cast<float>(i) / 255.f - pre.mean) / pre.std;
-  const int full_width = out.grid.columns * pre.cell_size, full_height = out.grid.rows * pre.cell_size;
-  const size_t plane = static_cast<size_t>(full_width) * full_height;
-  out.values.assign(plane * 3, (pre.pad_value - pre.mean) / pre.std);
-  for (int y = 0; y < out.height; ++y) {
-    const uint8_t* source = &image.pixels[static_cast<size_t>(y) * image.width * 3];
-    float* target = &out.values[static_cast<size_t>(out.top + y) * full_width + out.left];
-    for (int x = 0; x < out.width; ++x, source += 3, ++target) {
-      target[0] = normalised[source[0]];
-      target[plane] = normalised[source[1]];
-      target[2 * plane] = normalised[source[2]];
+// Effect: a picture size that choose_grid maps to `grid`.
+void draw_sample_size(Rng& rng, GridSize grid, const SampleOptions& options, int& width, int& height) {
+  if (!options.augment && grid.rows == grid.columns) {
+    width = height = 75;
+  } else {
+    const float aspect = draw_aspect(rng, grid, options.pre);
+    if (rng.chance(options.direct_fraction)) {
+      size_in_grid(aspect, grid, options.pre, width, height);
+    } else {
+      draw_size(rng, aspect, width, height);
     }
   }
+  if (choose_grid(width, height, options.pre) == grid) return;  // rounding can move a size over the border
+  width = grid.columns * options.pre.cell_size;
+  height = grid.rows * options.pre.cell_size;
+  SF_REQUIRE(choose_grid(width, height, options.pre) == grid, "sample: no picture is laid out in a grid of ", grid.rows, " x ",
+             grid.columns, " cells");
 }
 
 void map_centres(Sample& sample) {
@@ -102,40 +99,19 @@ Sample sample_of(const Scene& scene, const Image& image, const PreprocessOptions
 }
 
 Sample make_sample(Rng& rng, GridSize grid, const SampleOptions& options) {
-  const bool direct = rng.chance(options.direct_fraction);
-  const float aspect = draw_aspect(rng, grid, options.pre);
   int width = 0, height = 0;
-  draw_size(rng, aspect, width, height);
-  if (!options.augment && grid.rows == grid.columns) width = height = 75;
-  PixelValues part;
-  if (!direct && !(choose_grid(width, height, options.pre) == grid)) {  // rounding moved it over the border
-    width = static_cast<int>(std::lround(static_cast<float>(height) * static_cast<float>(grid.columns) / grid.rows));
-  }
-  if (direct) {
-    part = layout(static_cast<int>(std::lround(aspect * 1000)), 1000, grid, options.pre);
-    width = part.width, height = part.height;
-  }
-
-  Image image;
-  Scene scene{width, height, {}};
+  draw_sample_size(rng, grid, options, width, height);
   if (rng.chance(options.non_scene_fraction)) {
-    image = render_non_scene(rng, width, height);
-  } else if (options.augment) {
-    scene = generate_scene(rng, varied_scene_options(rng, width, height, options.min_objects, options.max_objects));
-    image = render(scene, random_style(rng), rng);
-  } else {
-    scene = generate_scene(rng, {.min_objects = options.min_objects, .max_objects = options.max_objects,
-                                 .width = width, .height = height});
-    image = render(scene, plain_style(), rng);
+    return sample_of({width, height, {}}, render_non_scene(rng, width, height), options.pre);
   }
-  if (!direct) return sample_of(scene, image, options.pre);
-  Sample sample;
-  sample.scene = std::move(scene);
-  sample.is_scene = !sample.scene.objects.empty();
-  sample.pixels = std::move(part);
-  fill_values(image, options.pre, sample.pixels);
-  map_centres(sample);
-  return sample;
+  if (!options.augment) {
+    const Scene scene = generate_scene(rng, {.min_objects = options.min_objects, .max_objects = options.max_objects,
+                                             .width = width, .height = height});
+    return sample_of(scene, render(scene, plain_style(), rng), options.pre);
+  }
+  const Scene scene = generate_scene(rng, varied_scene_options(rng, width, height, options.min_objects, options.max_objects));
+  const Style style = random_style(rng);
+  return sample_of(scene, render(scene, style, rng), options.pre);
 }
 
 }  // namespace sf::data
