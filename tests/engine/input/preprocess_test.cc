@@ -1,0 +1,204 @@
+#include "engine/input/preprocess.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdlib>
+#include <vector>
+
+#include "engine/base/error.h"
+#include "tests/engine/input/image_fixtures.h"
+
+namespace sf {
+namespace {
+
+// The definition, written the slow way: for each output pixel the normalised kernel over every input pixel, rounded to
+// 8 bits after the horizontal pass and again after the vertical one. Weights rounded to 22 bits as PIL does.
+double keys_cubic(double x) {
+  x = std::fabs(x);
+  if (x < 1) return 1.5 * x * x * x - 2.5 * x * x + 1;
+  if (x < 2) return -0.5 * x * x * x + 2.5 * x * x - 4 * x + 2;
+  return 0;
+}
+
+std::vector<int> resize_line(const std::vector<int>& in, int size) {
+  std::vector<int> out;
+  const double scale = static_cast<double>(in.size()) / size;
+  const double stretch = std::max(1.0, scale);
+  for (int i = 0; i < size; ++i) {
+    const double center = (i + 0.5) * scale;
+    double sum = 0, total = 0;
+    std::vector<double> weights(in.size());
+    for (size_t x = 0; x < in.size(); ++x) {
+      weights[x] = keys_cubic((static_cast<double>(x) + 0.5 - center) / stretch);
+      total += weights[x];
+    }
+    for (size_t x = 0; x < in.size(); ++x) sum += std::round(weights[x] / total * (1 << 22)) * in[x];
+    out.push_back(std::clamp(static_cast<int>(std::floor(sum / (1 << 22) + 0.5)), 0, 255));
+  }
+  return out;
+}
+
+Image resize_by_definition(const Image& image, int width, int height) {
+  Image columns{width, image.height, std::vector<uint8_t>(static_cast<size_t>(width * image.height * 3))};
+  for (int y = 0; y < image.height; ++y) {
+    for (int c = 0; c < 3; ++c) {
+      std::vector<int> line;
+      for (int x = 0; x < image.width; ++x) line.push_back(image.pixels[static_cast<size_t>((y * image.width + x) * 3 + c)]);
+      line = resize_line(line, width);
+      for (int x = 0; x < width; ++x) columns.pixels[static_cast<size_t>((y * width + x) * 3 + c)] = static_cast<uint8_t>(line[static_cast<size_t>(x)]);
+    }
+  }
+  Image out{width, height, std::vector<uint8_t>(static_cast<size_t>(width * height * 3))};
+  for (int x = 0; x < width * 3; ++x) {
+    std::vector<int> line;
+    for (int y = 0; y < image.height; ++y) line.push_back(columns.pixels[static_cast<size_t>(y * width * 3 + x)]);
+    line = resize_line(line, height);
+    for (int y = 0; y < height; ++y) out.pixels[static_cast<size_t>(y * width * 3 + x)] = static_cast<uint8_t>(line[static_cast<size_t>(y)]);
+  }
+  return out;
+}
+
+Image busy(int width, int height) {
+  return fixtures::make_image(width, height, [](int x, int y, int c) {
+    return static_cast<uint8_t>((x / 3 + y / 2) % 2 == 0 ? (x * 37 + y * 91 + c * 53) : 255 - 11 * c);
+  });
+}
+
+TEST(ResizeTest, AgreesWithTheDefinition) {
+  const std::vector<std::array<int, 4>> sizes = {{30, 20, 19, 13}, {7, 5, 21, 30}, {64, 48, 9, 60}, {33, 17, 32, 16}, {40, 40, 5, 5}, {5, 40, 6, 41}};
+  for (const auto& [width, height, out_width, out_height] : sizes) {
+    const Image image = busy(width, height);
+    const Image fast = resize_bicubic(image, out_width, out_height);
+    const Image slow = resize_by_definition(image, out_width, out_height);
+    int largest = 0, unequal = 0;
+    for (size_t i = 0; i < slow.pixels.size(); ++i) {
+      const int difference = std::abs(fast.pixels[i] - slow.pixels[i]);
+      largest = std::max(largest, difference);
+      unequal += difference != 0;
+    }
+    // Our weights are floats and PIL's have 22 bits: only a sum within 1e-4 of a half can round the other way.
+    EXPECT_LE(largest, 1);
+    EXPECT_LE(unequal, static_cast<int>(slow.pixels.size() / 500)) << width << "x" << height << " to " << out_width << "x" << out_height;
+  }
+}
+
+TEST(ResizeTest, DoublingAStepByHand) {
+  // 0 255 -> 4 pixels. Centres at -0.25, 0.25, 0.75, 1.25 of input pixel centres 0 and 1; weights of the second pixel,
+  // normalised over the two: k(1.25) / (k(0.25) + k(1.25)) = -0.0703125 / 0.796875, and 0.2265625 / 1.09375.
+  const Image step = fixtures::make_image(2, 1, [](int x, int, int) { return static_cast<uint8_t>(x * 255); });
+  const Image out = resize_bicubic(step, 4, 1);
+  EXPECT_EQ(out.pixels[0], 0);    // -22.5, clamped
+  EXPECT_EQ(out.pixels[3], 53);   // 52.82
+  EXPECT_EQ(out.pixels[6], 202);  // 202.18
+  EXPECT_EQ(out.pixels[9], 255);
+}
+
+TEST(ResizeTest, ConstantStaysConstantAtEverySize) {
+  for (const int value : {0, 1, 127, 254, 255}) {
+    const Image image = fixtures::make_image(23, 11, [&](int, int, int) { return static_cast<uint8_t>(value); });
+    for (const int size : {1, 2, 10, 11, 12, 50}) {
+      const Image out = resize_bicubic(image, size, size);
+      EXPECT_EQ(std::count(out.pixels.begin(), out.pixels.end(), value), size * size * 3);
+    }
+  }
+}
+
+TEST(ResizeTest, SameSizeChangesNothing) {
+  const Image image = busy(9, 14);
+  EXPECT_EQ(resize_bicubic(image, 9, 14).pixels, image.pixels);
+}
+
+TEST(ResizeTest, VeryWideAndVeryHighPictures) {
+  const Image wide = fixtures::make_image(20000, 2, [](int x, int, int) { return static_cast<uint8_t>(x < 10000 ? 10 : 200); });
+  const Image out = resize_bicubic(wide, 100, 1);
+  EXPECT_EQ(out.pixels[0], 10);
+  EXPECT_EQ(out.pixels[40 * 3], 10);
+  EXPECT_EQ(out.pixels[60 * 3], 200);
+  const Image high = fixtures::make_image(1, 30000, [](int, int y, int) { return static_cast<uint8_t>(y < 15000 ? 10 : 200); });
+  EXPECT_EQ(resize_bicubic(high, 1, 10).pixels[9 * 3], 200);
+}
+
+TEST(ResizeTest, RefusesAnEmptySize) {
+  EXPECT_THROW(resize_bicubic(busy(2, 2), 0, 4), Error);
+  EXPECT_THROW(resize_bicubic(Image{}, 4, 4), Error);
+}
+
+TEST(ChooseGridTest, SquaresAndKnownRatios) {
+  const PreprocessOptions options;  // 36 cells, 9 a side
+  EXPECT_EQ(choose_grid(100, 100, options), (GridSize{6, 6}));
+  EXPECT_EQ(choose_grid(1, 1, options), (GridSize{6, 6}));
+  EXPECT_EQ(choose_grid(200, 100, options), (GridSize{4, 8}));
+  EXPECT_EQ(choose_grid(100, 200, options), (GridSize{8, 4}));
+  EXPECT_EQ(choose_grid(16'000'000, 1, options), (GridSize{1, 9}));
+  EXPECT_EQ(choose_grid(1, 16'000'000, options), (GridSize{9, 1}));
+}
+
+TEST(ChooseGridTest, DependsOnTheRatioOnlyAndCoversMost) {
+  const PreprocessOptions options;
+  for (int width = 1; width <= 40; ++width) {
+    for (int height = 1; height <= 40; ++height) {
+      const GridSize grid = choose_grid(width, height, options);
+      EXPECT_EQ(grid, choose_grid(width * 97, height * 97, options));
+      EXPECT_LE(grid.rows * grid.columns, options.max_cells);
+      const double scale = std::min(static_cast<double>(grid.columns) / width, static_cast<double>(grid.rows) / height);
+      for (int rows = 1; rows <= 9; ++rows) {
+        for (int columns = 1; columns <= 9 && rows * columns <= 36; ++columns) {
+          EXPECT_LE(std::min(static_cast<double>(columns) / width, static_cast<double>(rows) / height), scale * (1 + 1e-12));
+        }
+      }
+    }
+  }
+}
+
+TEST(ChooseGridTest, RefusesEmptyPicturesAndOptions) {
+  EXPECT_THROW(choose_grid(0, 5, {}), Error);
+  EXPECT_THROW(choose_grid(5, 5, {.cell_size = 0}), Error);
+}
+
+TEST(PreprocessTest, KeepsTheGeometryAndPadsTheRest) {
+  // White pictures: the padding must not be white, the picture must keep its ratio within half a pixel.
+  const PixelValues pixels = preprocess(fixtures::make_image(300, 200, [](int, int, int) { return uint8_t{255}; }), {});
+  EXPECT_EQ(pixels.grid, (GridSize{5, 7}));
+  EXPECT_EQ(pixels.width, 224);
+  EXPECT_EQ(pixels.height, 149);  // 224 * 200 / 300 = 149.3
+  EXPECT_EQ(pixels.left, 0);
+  EXPECT_EQ(pixels.top, 5);       // (160 - 149) / 2
+
+  const PixelValues odd = preprocess(fixtures::make_image(90, 70, [](int, int, int) { return uint8_t{255}; }), {});
+  EXPECT_EQ(odd.grid, (GridSize{5, 7}));
+  const size_t stride = static_cast<size_t>(odd.grid.columns) * 32;
+  ASSERT_EQ(odd.values.size(), 3 * stride * static_cast<size_t>(odd.grid.rows) * 32);
+  EXPECT_NEAR(static_cast<double>(odd.width) / odd.height, 90.0 / 70.0, 0.01);
+  size_t white = 0, padding = 0;
+  for (const float value : odd.values) {
+    white += value == 2.0f;    // (1 - 0.5) / 0.25
+    padding += value == 0.0f;  // (0.5 - 0.5) / 0.25
+  }
+  EXPECT_EQ(white, static_cast<size_t>(odd.width * odd.height * 3));
+  EXPECT_EQ(white + padding, odd.values.size());
+}
+
+TEST(PreprocessTest, WithoutResizingTheValuesAreTheNormalisedPixels) {
+  const Image image = busy(192, 192);
+  const PixelValues pixels = preprocess(image, {.mean = 0.25f, .std = 0.5f});
+  for (const auto& [x, y, c] : std::vector<std::array<int, 3>>{{0, 0, 0}, {191, 0, 1}, {17, 100, 2}, {191, 191, 0}}) {
+    const float expected = (static_cast<float>(image.pixels[static_cast<size_t>((y * 192 + x) * 3 + c)]) / 255.0f - 0.25f) / 0.5f;
+    EXPECT_FLOAT_EQ(pixels.values[static_cast<size_t>((c * 192 + y) * 192 + x)], expected);
+  }
+}
+
+TEST(PreprocessTest, OnePixelAndThinPictures) {
+  for (const auto& [width, height] : std::vector<std::pair<int, int>>{{1, 1}, {1, 50}, {50, 1}, {1, 2}, {999, 1}}) {
+    const PixelValues pixels = preprocess(busy(width, height), {});
+    EXPECT_GE(pixels.width, 1);
+    EXPECT_GE(pixels.height, 1);
+    EXPECT_LE(pixels.left + pixels.width, pixels.grid.columns * 32);
+    EXPECT_LE(pixels.top + pixels.height, pixels.grid.rows * 32);
+  }
+}
+
+}  // namespace
+}  // namespace sf
