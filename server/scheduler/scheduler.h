@@ -26,8 +26,8 @@
 namespace sf::server {
 
 struct SchedulerOptions {
-  PlannerOptions planner;
-  QueueLimits queue;
+  PlannerOptions planner = {};
+  QueueLimits queue = {};
 };
 
 struct SchedulerDeps {

@@ -1,0 +1,206 @@
+#include "server/metrics/metrics.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+#include <sstream>
+
+namespace sf::server {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+ModelInfo model_info(std::string digest = "abc") {
+  ModelInfo info;
+  info.digest = std::move(digest);
+  info.num_layers = 2;
+  info.num_experts = 2;
+  info.expert_histogram = {50, 50, 90, 10};
+  return info;
+}
+
+// One layer-0 step: `expert0` and `expert1` text tokens.
+StepResult routed(uint32_t expert0, uint32_t expert1) {
+  StepResult result;
+  result.moe.num_layers = 2;
+  result.moe.num_experts = 2;
+  result.moe.tokens = {0, expert0, 0, expert1, 0, 0, 0, 0};
+  result.moe.gate_mass = {0, 0.5f * static_cast<float>(expert0), 0, 0, 0, 0, 0, 0};
+  result.moe.overflow_step = {0, 1, 0, 0, 0, 0, 0, 0};
+  result.moe.overflow_request = {0, 2, 0, 0, 0, 0, 0, 0};
+  result.moe.capacity_tokens = {16, 0};
+  result.moe.entropy_sum_nats = {0.25f * static_cast<float>(expert0 + expert1), 0};
+  result.moe.routed_tokens = {expert0 + expert1, 0};
+  result.moe.route_seconds = {1e-5f, 1e-5f};
+  return result;
+}
+
+void record(VersionMetrics& version, const StepResult& result) {
+  StepSample sample;
+  sample.step_seconds = 0.004;
+  sample.batch_size = 3;
+  sample.result = &result;
+  version.record_step(sample);
+}
+
+TEST(MetricsTest, EveryFamilyIsThereFromTheFirstScrape) {
+  Metrics metrics({});
+  auto version = metrics.add_version(1, model_info());
+  LiveGauges gauges;
+  gauges.versions.push_back({1, "abc", 5, 0});
+  const std::string text = metrics.text(gauges, 0);
+  const std::set<std::string> windowed = {
+      "sparsefusion_moe_router_entropy_nats", "sparsefusion_moe_load_imbalance_ratio", "sparsefusion_moe_dead_experts",
+      "sparsefusion_moe_routing_drift_js"};
+  for (const FamilyInfo& info : family_infos()) {
+    EXPECT_THAT(text, HasSubstr(std::string("# HELP ") + info.name + " ")) << info.name;
+    EXPECT_THAT(text, HasSubstr(std::string("# TYPE ") + info.name + " ")) << info.name;
+    const bool has_series = text.find(std::string("\n") + info.name + "{") != std::string::npos ||
+                            text.find(std::string("\n") + info.name + " ") != std::string::npos ||
+                            text.find(std::string("\n") + info.name + "_bucket{") != std::string::npos;
+    EXPECT_EQ(has_series, !windowed.contains(info.name)) << info.name;
+  }
+}
+
+TEST(MetricsTest, KnownLabelValuesBeginAtZero) {
+  Metrics metrics({});
+  const std::string text = metrics.text({}, 0);
+  EXPECT_THAT(text, HasSubstr("sparsefusion_requests_total{api=\"rest\",code=\"200\"} 0"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_requests_total{api=\"grpc\",code=\"OK\"} 0"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_requests_rejected_total{reason=\"queue_full\"} 0"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_requests_cancelled_total{api=\"openai\",phase=\"decode\"} 0"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_model_reloads_total{result=\"refused\",reason=\"score\"} 0"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_model_reload_seconds_count{stage=\"warm_up\"} 0"));
+}
+
+TEST(MetricsTest, SeriesAreBoundedWhateverClientsSend) {
+  Metrics metrics({});
+  const size_t before = metrics.text({}, 0).size();
+  for (int i = 0; i < 1000; ++i) {
+    const std::string junk = "junk" + std::to_string(i);
+    metrics.count_request(junk, junk, 0.1);
+    metrics.count_request("rest", junk, 0.1);
+    metrics.count_rejection(junk);
+    metrics.count_cancellation(junk, "decode");
+  }
+  const std::string text = metrics.text({}, 0);
+  EXPECT_LT(text.size(), before + 500);
+  EXPECT_THAT(text, Not(HasSubstr("junk")));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_requests_total{api=\"other\",code=\"other\"} 1000"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_requests_total{api=\"rest\",code=\"other\"} 1000"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_requests_rejected_total{reason=\"other\"} 1000"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_requests_cancelled_total{api=\"other\",phase=\"decode\"} 1000"));
+}
+
+TEST(MetricsTest, ARefusedRequestHasNoDuration) {
+  Metrics metrics({});
+  metrics.count_refused("rest", "404");
+  metrics.count_request("rest", "200", 0.003);
+  const std::string text = metrics.text({}, 0);
+  EXPECT_THAT(text, HasSubstr("sparsefusion_requests_total{api=\"rest\",code=\"404\"} 1"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_request_duration_seconds_count{api=\"rest\"} 1"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_request_duration_seconds_bucket{api=\"rest\",le=\"0.002\"} 0"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_request_duration_seconds_bucket{api=\"rest\",le=\"0.005\"} 1"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_request_duration_seconds_bucket{api=\"rest\",le=\"+Inf\"} 1"));
+}
+
+TEST(MetricsTest, CountsExpertsByLayerAndModality) {
+  Metrics metrics({});
+  auto version = metrics.add_version(7, model_info());
+  record(*version, routed(3, 1));
+  record(*version, routed(2, 0));
+  const std::string text = metrics.text({}, 0);
+  const std::string labels = "{model=\"sparsefusion\",version=\"7\",layer=\"0\",expert=\"0\",modality=\"text\"";
+  EXPECT_THAT(text, HasSubstr("sparsefusion_moe_expert_tokens_total" + labels + "} 5"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_moe_expert_gate_mass_total" + labels + "} 2.5"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_moe_overflow_tokens_total" + labels + ",scope=\"step\"} 2"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_moe_overflow_tokens_total" + labels + ",scope=\"request\"} 4"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_moe_capacity_tokens_total{model=\"sparsefusion\",version=\"7\",layer=\"0\"} 32"));
+  EXPECT_THAT(text, HasSubstr("stage=\"route\",le=\"+Inf\"} 2"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_batch_size_sum{model=\"sparsefusion\",version=\"7\"} 6"));
+}
+
+TEST(MetricsTest, AnEngineThatMeasuresNothingIsNoTrouble) {
+  Metrics metrics({});
+  auto version = metrics.add_version(1, model_info());
+  record(*version, StepResult{});
+  StepResult other_shape;
+  other_shape.moe.num_layers = 9;
+  other_shape.moe.num_experts = 64;
+  other_shape.moe.tokens.resize(9 * 64 * 2, 1);
+  record(*version, other_shape);
+  EXPECT_THAT(metrics.text({}, 0), HasSubstr("sparsefusion_step_duration_seconds_count{model=\"sparsefusion\",version=\"1\"} 2"));
+}
+
+TEST(MetricsTest, WindowedGaugesAppearAfterEnoughTokensAndOnlyForTheirLayer) {
+  Metrics metrics({});
+  auto version = metrics.add_version(1, model_info());
+  for (int i = 0; i < 10; ++i) record(*version, routed(100, 0));
+  EXPECT_THAT(metrics.text({}, 0), Not(HasSubstr("\nsparsefusion_moe_dead_experts{")));
+  record(*version, routed(24, 0));
+  const std::string text = metrics.text({}, 0);
+  EXPECT_THAT(text, HasSubstr("sparsefusion_moe_dead_experts{model=\"sparsefusion\",version=\"1\",layer=\"0\"} 1"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_moe_load_imbalance_ratio{model=\"sparsefusion\",version=\"1\",layer=\"0\"} 2"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_moe_router_entropy_nats{model=\"sparsefusion\",version=\"1\",layer=\"0\"} 0.25"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_moe_routing_drift_js{model=\"sparsefusion\",version=\"1\",layer=\"0\"} 0.2"));
+  EXPECT_THAT(text, Not(HasSubstr("sparsefusion_moe_dead_experts{model=\"sparsefusion\",version=\"1\",layer=\"1\"}")));
+}
+
+TEST(MetricsTest, SeriesOfAFreedVersionVanishAfterFiveMinutes) {
+  Metrics metrics({});
+  auto version = metrics.add_version(1, model_info());
+  metrics.retire_version(version.get(), 1000);
+  const std::string during = metrics.text({}, 1299);
+  EXPECT_THAT(during, HasSubstr("sparsefusion_generated_tokens_total{model=\"sparsefusion\",version=\"1\"} 0"));
+  EXPECT_THAT(during, Not(HasSubstr("\nsparsefusion_kv_cache_usage_ratio{"))) << "a freed cache has no usage";
+  EXPECT_THAT(metrics.text({}, 1300), Not(HasSubstr("version=\"1\"")));
+}
+
+TEST(MetricsTest, AVersionThatComesBackCountsOn) {
+  Metrics metrics({});
+  auto first = metrics.add_version(1, model_info());
+  record(*first, routed(3, 0));
+  metrics.retire_version(first.get(), 1000);
+  auto again = metrics.add_version(1, model_info());
+  EXPECT_EQ(again, first);
+  EXPECT_THAT(metrics.text({}, 5000), HasSubstr("version=\"1\",layer=\"0\",expert=\"0\",modality=\"text\"} 3"));
+}
+
+TEST(MetricsTest, OtherBytesUnderTheSameNumberStartAnew) {
+  Metrics metrics({});
+  auto first = metrics.add_version(1, model_info("abc"));
+  record(*first, routed(3, 0));
+  auto second = metrics.add_version(1, model_info("def"));
+  EXPECT_NE(second, first);
+  EXPECT_THAT(metrics.text({}, 0), HasSubstr("sparsefusion_moe_expert_tokens_total{model=\"sparsefusion\",version=\"1\","
+                                             "layer=\"0\",expert=\"0\",modality=\"text\"} 0"));
+}
+
+TEST(MetricsTest, NoSeriesTwice) {
+  Metrics metrics({});
+  auto version = metrics.add_version(1, model_info());
+  auto other = metrics.add_version(2, model_info("def"));
+  for (int i = 0; i < 20; ++i) record(*version, routed(100, 3));
+  std::istringstream in(metrics.text({.versions = {{1, "abc", 5, 0}, {2, "def", 6, 0}}}, 0));
+  std::set<std::string> seen;
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with('#')) continue;
+    EXPECT_TRUE(seen.insert(line.substr(0, line.rfind(' '))).second) << line;
+  }
+}
+
+TEST(MetricsTest, DescribesTheProcess) {
+  Metrics metrics({.program_version = "1.2.3"});
+  const std::string text = metrics.text({}, 0);
+  EXPECT_THAT(text, HasSubstr("sparsefusion_build_info{version=\"1.2.3\"} 1"));
+  for (const char* name : {"process_resident_memory_bytes ", "process_open_fds ", "process_start_time_seconds "}) {
+    const size_t at = text.find(std::string("\n") + name);
+    ASSERT_NE(at, std::string::npos) << name;
+    EXPECT_GT(std::stod(text.substr(at + 1 + std::string(name).size())), 0) << name;
+  }
+}
+
+}  // namespace
+}  // namespace sf::server
