@@ -155,7 +155,8 @@ TEST_F(SchedulerTest, ALongPromptNeverStopsDecoding) {
   std::string text;
   for (int step = 0; step < 3; ++step) {
     scheduler_->step_once();
-    for (const StepPlan::Item& item : engine_->plans().back().items) EXPECT_LE(item.num_tokens, 16);
+    const StepPlan plan = engine_->plans().back();
+    for (const StepPlan::Item& item : plan.items) EXPECT_LE(item.num_tokens, 16);
   }
   EXPECT_EQ(finish(*fast), "abc") << "a token each step, whatever the other prompt takes";
   EXPECT_EQ(engine_->num_steps(), 4);

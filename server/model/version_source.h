@@ -1,0 +1,38 @@
+// Where versions come from, as the reloader sees it: a store that a trainer publishes into, one directory, or a test.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+
+namespace sf::server {
+
+// One version whose every byte was read and verified; what it loads are those bytes.
+class Candidate {
+ public:
+  virtual ~Candidate() = default;
+  virtual std::optional<double> score() const = 0;  // of the manifest; nothing where it has none
+  // Errors: ResourceExhausted or bad_alloc where memory is short (may work later); anything else says that the version
+  // is no good.
+  virtual std::unique_ptr<Engine> load() = 0;
+};
+
+// One thread only.
+class VersionSource {
+ public:
+  virtual ~VersionSource() = default;
+  // Positive numbers, any order. Errors: where the store cannot be read.
+  virtual std::vector<int64_t> versions() = 0;
+  // Changes when a version's files are replaced, so that a repaired one is tried again. Never throws.
+  virtual std::string fingerprint(int64_t version) = 0;
+  // While the value lives, the trainer does not prune the version.
+  virtual std::shared_ptr<const void> hold(int64_t version) = 0;
+  // Errors: NotFound if it is gone; anything else says what is wrong with its files.
+  virtual std::unique_ptr<Candidate> open(int64_t version) = 0;
+};
+
+}  // namespace sf::server

@@ -1,0 +1,186 @@
+#include "server/service/answer_service.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace sf::server {
+namespace {
+
+// Label `reason` of requests_rejected_total.
+const char* rejection_reason(const Error& error) {
+  switch (error.reason()) {
+    case Reason::kTooLarge: return "too_large";
+    case Reason::kUnsupportedType: return "unsupported_type";
+    case Reason::kQueueFull: return "queue_full";
+    case Reason::kDraining: return "draining";
+    case Reason::kNone: break;
+  }
+  switch (error.code()) {
+    case Code::kInvalidArgument: return "invalid_argument";
+    case Code::kNotFound: return "not_found";
+    case Code::kDeadlineExceeded: return "deadline";
+    case Code::kResourceExhausted: return "too_large";
+    default: return "internal";
+  }
+}
+
+class Counted {
+ public:
+  explicit Counted(std::atomic<int>& count) : count_(count) { ++count_; }
+  ~Counted() { --count_; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  std::atomic<int>& count_;
+};
+
+}  // namespace
+
+AnswerService::AnswerService(ServiceOptions options, ServiceDeps deps)
+    : options_(std::move(options)),
+      deps_(std::move(deps)),
+      decode_gate_(std::max(1, options_.decode_threads)),
+      in_flight_(std::make_shared<InFlight>()) {}
+
+std::shared_ptr<ResponseStream> AnswerService::submit(AnswerRequest request) {
+  // Counted before `draining_` is read: a drain that sees nobody in flight has seen everybody.
+  in_flight_->add();
+  std::shared_ptr<void> in_flight(nullptr, [counter = in_flight_](void*) { counter->remove(); });
+  const std::string request_id = request.request_id;
+  try {
+    if (draining_) throw Error(Code::kUnavailable, "the server is shutting down", "", Reason::kDraining);
+    const ServingVersionPtr version = deps_.slot->current();
+    if (!version) throw Error(Code::kUnavailable, "no model is loaded yet", "", Reason::kDraining);
+    return submit_to(version, std::move(request), std::move(in_flight));
+  } catch (const Error& error) {
+    deps_.metrics->count_rejection(rejection_reason(error));
+    throw;
+  } catch (const std::exception& error) {
+    deps_.metrics->count_rejection("internal");
+    deps_.log(failure_log_line(request_id, concat("submit: ", error.what())));
+    throw Error(Code::kInternal, "the server failed this request");
+  }
+}
+
+std::shared_ptr<ResponseStream> AnswerService::submit_to(const ServingVersionPtr& version, AnswerRequest request,
+                                                         std::shared_ptr<void> in_flight) {
+  check(request);
+  const double now_s = deps_.clock->now_s();
+  const double asked_s = static_cast<double>(request.timeout_ms) / 1e3;
+  const double timeout_s = request.timeout_ms > 0 ? std::min(asked_s, options_.request_timeout_s) : options_.request_timeout_s;
+
+  const PromptCost cost = version->engine->estimate_cost(request.messages);
+  std::optional<Ticket> ticket = version->scheduler().reserve(cost.image_tokens + cost.max_text_tokens);
+  if (!ticket) throw Error(Code::kResourceExhausted, "the queue is full, try again later", "", Reason::kQueueFull);
+
+  JobRequest job;
+  job.deadline_s = now_s + timeout_s;
+  job.prompt = prepare(*version, request, job.deadline_s);
+  job.request_id = std::move(request.request_id);
+  job.api = std::move(request.api);
+  job.sampling = request.sampling;
+  job.sampling.temperature = std::max(job.sampling.temperature, 0.0f);
+  job.stop = std::move(request.stop);
+  job.priority = request.priority;
+  job.submitted_s = now_s;
+  auto stream = std::make_shared<EventQueue>(version->version, [held = std::move(in_flight)]() mutable { held.reset(); });
+  version->scheduler().submit(
+      std::make_unique<Job>(std::move(job), *version->engine, stream, std::move(*ticket), version));
+  return stream;
+}
+
+void AnswerService::check(const AnswerRequest& request) const {
+  if (!request.model.empty() && request.model != options_.model_name) {
+    throw Error(Code::kNotFound, concat("model: unknown model, this server has ", options_.model_name), "model");
+  }
+  if (request.sampling.max_tokens < 1) throw invalid_argument("max_tokens", "max_tokens: must be at least 1, got ", request.sampling.max_tokens);
+  if (request.timeout_ms < 0) throw invalid_argument("timeout_ms", "timeout_ms: must not be negative, got ", request.timeout_ms);
+  if (request.stop.size() > static_cast<size_t>(options_.max_stop_strings)) {
+    throw invalid_argument("stop", "stop: at most ", options_.max_stop_strings, " strings, got ", request.stop.size());
+  }
+  for (const std::string& stop : request.stop) {
+    if (stop.size() > options_.max_stop_bytes) {
+      throw invalid_argument("stop", "stop: a string has at most ", options_.max_stop_bytes, " bytes, got ", stop.size());
+    }
+  }
+}
+
+PreparedPromptPtr AnswerService::prepare(const ServingVersion& version, const AnswerRequest& request, double deadline_s) {
+  Counted preparing(num_preparing_);
+  if (!decode_gate_.enter(deadline_s - deps_.clock->now_s())) {
+    throw Error(Code::kDeadlineExceeded, "the request's deadline passed before its picture was decoded");
+  }
+  DecodeGate::Leave leave(decode_gate_);
+  PreparedPromptPtr prompt = version.engine->prepare(request.messages);
+  if (prompt->num_image_tokens() > 0) version.metrics->record_image_decode(prompt->image_decode_seconds());
+  return prompt;
+}
+
+std::vector<ModelDescription> AnswerService::models() const {
+  const ServingVersionPtr version = deps_.slot->current();
+  if (!version) return {};
+  return {{options_.model_name, version->version, version->engine->info()}};
+}
+
+Health AnswerService::health() const {
+  Health health;
+  health.ready = !draining_ && deps_.slot->current() != nullptr;
+  for (const ServingVersionPtr& version : deps_.slot->live()) {
+    if (version->scheduler().last_step_age_s() > options_.stall_limit_s) health.live = false;
+  }
+  return health;
+}
+
+LiveGauges AnswerService::live_gauges() const {
+  LiveGauges gauges;
+  for (const ServingVersionPtr& version : deps_.slot->live()) {
+    const QueueLoad load = version->scheduler().queue_load();
+    gauges.queue_depth += load.requests;
+    gauges.queue_tokens += load.tokens;
+    gauges.running += version->scheduler().num_running();
+    gauges.versions.push_back({version->version, version->engine->info().digest, version->engine->info().step,
+                               version->scheduler().last_step_age_s()});
+  }
+  gauges.preparing = num_preparing_;
+  gauges.waiting = std::max(0, gauges.queue_depth - gauges.preparing);
+  if (const ServingVersionPtr version = deps_.slot->current()) {
+    gauges.checkpoint_age_s =
+        std::max(0.0, deps_.clock->unix_s() - static_cast<double>(version->engine->info().created_unix));
+  }
+  return gauges;
+}
+
+std::string AnswerService::metrics_text() const { return deps_.metrics->text(live_gauges(), deps_.clock->now_s()); }
+
+void AnswerService::record_rejected(const std::string& api, const std::string& code, const std::string& reason,
+                                    const std::string& request_id) {
+  deps_.metrics->count_refused(api, code);
+  deps_.metrics->count_rejection(reason);
+  deps_.log(request_log_line({.request_id = request_id, .api = api, .code = code, .reason = reason}));
+}
+
+void AnswerService::record_finished(const std::string& api, const std::string& code, const std::string& request_id,
+                                    int64_t model_version, const Summary* summary, double duration_seconds) {
+  deps_.metrics->count_request(api, code, duration_seconds);
+  RequestRecord record;
+  record.request_id = request_id;
+  record.api = api;
+  record.code = code;
+  record.model_version = model_version;
+  record.summary = summary;
+  record.duration_s = duration_seconds;
+  deps_.log(request_log_line(record));
+}
+
+int AnswerService::retry_after_seconds() const {
+  int waiting = 0;
+  for (const ServingVersionPtr& version : deps_.slot->live()) waiting += version->scheduler().queue_load().requests;
+  return deps_.drain_rate->seconds_for(waiting, deps_.clock->now_s());
+}
+
+void AnswerService::abort() {
+  for (const ServingVersionPtr& version : deps_.slot->live()) version->scheduler().abort();
+}
+
+}  // namespace sf::server

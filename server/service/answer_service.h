@@ -1,0 +1,76 @@
+// The Service that serves: takes the current version from the slot, reserves the request's cost, decodes, queues.
+//
+//   AnswerService service({.model_name = "sparsefusion"}, {.slot = &slot, .metrics = &metrics, ...});
+//   ...
+//   service.drain();                    // SIGTERM: not ready, refuses what is new
+//   service.wait_idle(30);              // until every admitted answer was read to its end
+//   service.abort();                    // what is left fails with Unavailable
+//
+// Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "server/model/model_slot.h"
+#include "server/service/decode_gate.h"
+#include "server/service/in_flight.h"
+#include "server/service/request_log.h"
+#include "server/service/service.h"
+
+namespace sf::server {
+
+struct ServiceOptions {
+  std::string model_name = "sparsefusion";
+  int decode_threads = 1;         // pictures decoded at once
+  double request_timeout_s = 60;  // a request's own timeout_ms is never longer
+  double stall_limit_s = 30;      // work without a step for longer: not live
+  int max_stop_strings = 16;
+  size_t max_stop_bytes = 256;    // of one stop string
+};
+
+struct ServiceDeps {
+  ModelSlot* slot = nullptr;
+  Metrics* metrics = nullptr;
+  const DrainRate* drain_rate = nullptr;
+  const Clock* clock = nullptr;
+  std::function<void(const std::string& json_line)> log;
+};
+
+class AnswerService final : public Service {
+ public:
+  // REQUIRES: what `deps` points to outlives this.
+  AnswerService(ServiceOptions options, ServiceDeps deps);
+
+  std::shared_ptr<ResponseStream> submit(AnswerRequest request) override;
+  std::vector<ModelDescription> models() const override;
+  Health health() const override;
+  std::string metrics_text() const override;
+  void record_rejected(const std::string& api, const std::string& code, const std::string& reason,
+                       const std::string& request_id) override;
+  void record_finished(const std::string& api, const std::string& code, const std::string& request_id,
+                       int64_t model_version, const Summary* summary, double duration_seconds) override;
+  int retry_after_seconds() const override;
+
+  void drain() { draining_.store(true); }
+  bool wait_idle(double seconds) { return in_flight_->wait_until_none(seconds); }
+  void abort();
+
+ private:
+  std::shared_ptr<ResponseStream> submit_to(const ServingVersionPtr& version, AnswerRequest request,
+                                            std::shared_ptr<void> in_flight);
+  void check(const AnswerRequest& request) const;
+  PreparedPromptPtr prepare(const ServingVersion& version, const AnswerRequest& request, double deadline_s);
+  LiveGauges live_gauges() const;
+
+  const ServiceOptions options_;
+  const ServiceDeps deps_;
+  DecodeGate decode_gate_;
+  std::shared_ptr<InFlight> in_flight_;  // shared with streams that outlive this
+  std::atomic<int> num_preparing_{0};
+  std::atomic<bool> draining_{false};
+};
+
+}  // namespace sf::server

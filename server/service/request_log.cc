@@ -1,0 +1,55 @@
+#include "server/service/request_log.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace sf::server {
+namespace {
+
+// Microseconds are enough for a log.
+double rounded(double ms) { return std::round(ms * 1e3) / 1e3; }
+
+std::string dump(const nlohmann::ordered_json& line) {
+  return line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+nlohmann::ordered_json tokens_json(const Summary& summary) {
+  return {{"image", summary.usage.image_tokens},
+          {"prompt", summary.usage.prompt_tokens},
+          {"completion", summary.usage.completion_tokens},
+          {"cached", summary.usage.cached_tokens},
+          {"assigned", summary.assigned_tokens},
+          {"overflow", summary.overflow_tokens}};
+}
+
+nlohmann::ordered_json timings_json(const Timings& timings) {
+  return {{"queue_ms", rounded(timings.queue_ms)},
+          {"image_ms", rounded(timings.image_ms)},
+          {"prefill_ms", rounded(timings.prefill_ms)},
+          {"decode_ms", rounded(timings.decode_ms)},
+          {"total_ms", rounded(timings.total_ms)}};
+}
+
+}  // namespace
+
+std::string request_log_line(const RequestRecord& record) {
+  nlohmann::ordered_json line = {{"event", "request"}, {"id", record.request_id}, {"api", record.api}, {"code", record.code}};
+  if (!record.reason.empty()) line["reason"] = record.reason;
+  if (record.model_version > 0) line["version"] = record.model_version;
+  if (record.summary != nullptr) {
+    line["finish_reason"] = record.summary->finish_reason == FinishReason::kStop ? "stop" : "length";
+    line["tokens"] = tokens_json(*record.summary);
+    line["timings"] = timings_json(record.summary->timings);
+  }
+  line["duration_ms"] = rounded(record.duration_s * 1e3);
+  return dump(line);
+}
+
+std::string failure_log_line(const std::string& request_id, const std::string& what) {
+  nlohmann::ordered_json line = {{"event", "failure"}};
+  if (!request_id.empty()) line["id"] = request_id;
+  line["error"] = what;
+  return dump(line);
+}
+
+}  // namespace sf::server
