@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "engine/base/error.h"
-#include "server/guard/utf8.h"
+#include "engine/base/utf8.h"
 
 namespace sf::server {
 namespace {
@@ -17,6 +17,10 @@ int64_t check_range(const char* name, int64_t value, int64_t low, int64_t high) 
     throw invalid_argument(name, name, ": must be between ", low, " and ", high, ", got ", value);
   }
   return value;
+}
+
+void require_utf8(std::string_view text, const std::string& field) {
+  if (!is_valid_utf8(text)) throw invalid_argument(field, field, ": not valid UTF-8");
 }
 
 template <typename T>

@@ -1,0 +1,43 @@
+#include "server/http/admin_server.h"
+
+#include "server/http/health_api.h"
+#include "server/http/host_check.h"
+#include "server/http/listener.h"
+
+namespace sf::server {
+
+struct AdminServer::Impl {
+  Impl(AdminOptions given, Service& service)
+      : options(std::move(given)),
+        listener({.host = options.host,
+                  .port = options.port,
+                  .num_threads = options.num_threads,
+                  .max_body_bytes = 1 << 16,
+                  .record_refusals = false},
+                 service) {
+    std::vector<std::string> hosts = options.allowed_hosts;
+    hosts.push_back(options.host);
+    listener.set_gate([hosts](const httplib::Request& request) {
+      if (!is_own_host(request.get_header_value("Host"), hosts)) {
+        throw Error(Code::kPermissionDenied, "Host: not a name of this server; see --admin-allow-host", "Host");
+      }
+      if (!is_own_origin(request.get_header_value("Origin"), hosts)) {
+        throw Error(Code::kPermissionDenied, "Origin: not this server", "Origin");
+      }
+    });
+    register_health_routes(listener, service);
+  }
+
+  const AdminOptions options;
+  Listener listener;
+};
+
+AdminServer::AdminServer(AdminOptions options, Service& service)
+    : impl_(std::make_unique<Impl>(std::move(options), service)) {}
+AdminServer::~AdminServer() { stop(); }
+
+void AdminServer::start() { impl_->listener.start(); }
+int AdminServer::port() const { return impl_->listener.port(); }
+void AdminServer::stop() { impl_->listener.stop(); }
+
+}  // namespace sf::server

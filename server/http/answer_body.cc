@@ -1,0 +1,122 @@
+#include "server/http/answer_body.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "server/guard/base64.h"
+#include "server/guard/json_parse.h"
+
+namespace sf::server {
+namespace {
+
+using nlohmann::json;
+
+[[noreturn]] void throw_not_offered(const std::string& name) {
+  throw invalid_argument(name, name, ": not offered by this server");
+}
+
+void refuse_unoffered(const json& body) {
+  for (const char* name : {"explain", "routing"}) {
+    if (get_bool(body, name).value_or(false)) throw_not_offered(name);
+  }
+  if (!get_strings(body, "choices").empty()) throw_not_offered("choices");
+}
+
+// One named form field into its place. Returns false for a name that is not known.
+bool set_form_field(AnswerFields& fields, const std::string& name, std::string& value, const RequestLimits& limits) {
+  if (name == "image") {
+    fields.image = value.starts_with("data:") ? decode_image_text(value, limits.max_image_bytes, name) : std::move(value);
+  } else if (name == "question") {
+    fields.question = std::move(value);
+  } else if (name == "max_tokens") {
+    fields.max_tokens = parse_integer(value, name);
+  } else if (name == "temperature") {
+    fields.temperature = parse_number(value, name);
+  } else if (name == "top_p") {
+    fields.top_p = parse_number(value, name);
+  } else if (name == "top_k") {
+    fields.top_k = parse_integer(value, name);
+  } else if (name == "seed") {
+    fields.seed = parse_unsigned(value, name);
+  } else if (name == "priority") {
+    fields.priority = std::move(value);
+  } else if (name == "timeout_ms") {
+    fields.timeout_ms = parse_integer(value, name);
+  } else if (name == "model") {
+    fields.model = std::move(value);
+  } else if (name == "stream") {
+    fields.stream = parse_bool(value, name);
+  } else if (name == "explain" || name == "routing") {
+    if (parse_bool(value, name)) throw_not_offered(name);
+  } else if (name == "choices") {
+    throw_not_offered(name);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+bool has_media_type(const httplib::Request& request, std::string_view expected) {
+  std::string type = request.get_header_value("Content-Type");
+  type = type.substr(0, type.find(';'));
+  while (!type.empty() && std::isspace(static_cast<unsigned char>(type.back()))) type.pop_back();
+  std::transform(type.begin(), type.end(), type.begin(), [](unsigned char c) { return std::tolower(c); });
+  return type == expected;
+}
+
+}  // namespace
+
+AnswerFields read_answer_json(std::string_view text, const RequestLimits& limits) {
+  const json body = parse_json_object(text, limits.max_json_depth);
+  refuse_unoffered(body);
+  AnswerFields fields;
+  if (const auto image = get_string(body, "image")) {
+    fields.image = decode_image_text(*image, limits.max_image_bytes, "image");
+  }
+  fields.question = get_string(body, "question");
+  fields.max_tokens = get_integer(body, "max_tokens");
+  fields.temperature = get_number(body, "temperature");
+  fields.top_p = get_number(body, "top_p");
+  fields.top_k = get_integer(body, "top_k");
+  fields.seed = get_unsigned(body, "seed");
+  fields.stop = get_strings(body, "stop");
+  fields.priority = get_string(body, "priority");
+  fields.timeout_ms = get_integer(body, "timeout_ms");
+  fields.model = get_string(body, "model").value_or("");
+  fields.stream = get_bool(body, "stream").value_or(false);
+  return fields;
+}
+
+AnswerFields read_answer_form(std::vector<FormPart> parts, const RequestLimits& limits) {
+  AnswerFields fields;
+  std::vector<std::string> seen;
+  for (FormPart& part : parts) {
+    if (part.name == "stop") {  // the one field that may come several times
+      fields.stop.push_back(std::move(part.content));
+      continue;
+    }
+    if (std::find(seen.begin(), seen.end(), part.name) != seen.end()) {
+      throw invalid_argument(part.name, part.name, ": given twice");
+    }
+    if (set_form_field(fields, part.name, part.content, limits)) seen.push_back(part.name);
+  }
+  return fields;
+}
+
+AnswerFields read_answer_body(const httplib::Request& request, const httplib::ContentReader& reader,
+                              const RequestLimits& limits, int body_timeout_s) {
+  BodyReader body({.max_bytes = limits.max_body_bytes, .timeout_s = body_timeout_s}, request, reader);
+  AnswerFields fields;
+  if (has_media_type(request, "application/json")) {
+    fields = read_answer_json(body.read_whole(), limits);
+  } else if (has_media_type(request, "multipart/form-data")) {
+    fields = read_answer_form(body.read_form(), limits);
+  } else {
+    throw Error(Code::kInvalidArgument, "Content-Type: must be application/json or multipart/form-data", "Content-Type",
+                Reason::kUnsupportedType);
+  }
+  fields.body_bytes = body.num_bytes();
+  return fields;
+}
+
+}  // namespace sf::server

@@ -1,0 +1,24 @@
+// The body of POST /v1/answer, JSON or multipart, as AnswerFields.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/guard/limits.h"
+#include "server/http/body_reader.h"
+#include "server/service/answer_fields.h"
+
+namespace sf::server {
+
+// All thread-safe. Errors: InvalidArgument naming the field of a wrong type; unknown names are ignored, as OpenAI's API
+// does. `explain`, `routing` and `choices` are refused where they ask for something: a silent answer without what was
+// asked for would look like success.
+AnswerFields read_answer_json(std::string_view body, const RequestLimits& limits);
+AnswerFields read_answer_form(std::vector<FormPart> parts, const RequestLimits& limits);
+
+// Chooses by Content-Type. Errors: InvalidArgument/kUnsupportedType for any other; those of BodyReader.
+AnswerFields read_answer_body(const httplib::Request& request, const httplib::ContentReader& reader,
+                              const RequestLimits& limits, int body_timeout_s);
+
+}  // namespace sf::server

@@ -1,0 +1,29 @@
+// The one place where an error becomes an HTTP answer (the table of docs/api.md).
+#pragma once
+
+#include <exception>
+#include <string>
+
+#include "engine/base/error.h"
+
+namespace httplib {
+struct Request;
+struct Response;
+}
+
+namespace sf::server {
+
+int http_status(const Error& error);
+
+// Whatever was thrown, as an Error. What is not ours to show becomes Internal without its text.
+Error error_from(std::exception_ptr thrown);
+
+// The body: OpenAI's error object, or {"error": "..."} where `path` begins with /v2. An internal error's text is not
+// shown, only `request_id`.
+std::string error_body(const Error& error, const std::string& path, const std::string& request_id);
+
+// Effect: sets status, body and Retry-After (`retry_after_s`, for 429 and 503).
+void write_error(httplib::Response& response, const httplib::Request& request, const Error& error,
+                 const std::string& request_id, int retry_after_s);
+
+}  // namespace sf::server

@@ -1,0 +1,42 @@
+#include "server/http/http_server.h"
+
+#include "server/http/health_api.h"
+#include "server/http/listener.h"
+#include "server/http/native_api.h"
+#include "server/http/page.h"
+
+namespace sf::server {
+
+struct HttpServer::Impl {
+  Impl(HttpOptions given, Service& service)
+      : options(std::move(given)),
+        listener({.host = options.host,
+                  .port = options.port,
+                  .num_threads = options.limits.num_front_threads(),
+                  .keep_alive_timeout_s = options.keep_alive_timeout_s,
+                  .read_timeout_s = options.read_timeout_s,
+                  .write_timeout_s = options.write_timeout_s,
+                  .max_body_bytes = options.limits.max_body_bytes,
+                  .record_refusals = true},
+                 service),
+        native(options, service, listener) {
+    native.register_routes();
+    register_health_routes(listener, service);
+    if (options.ui) register_page(listener);
+  }
+
+  const HttpOptions options;
+  Listener listener;
+  NativeApi native;
+};
+
+HttpServer::HttpServer(HttpOptions options, Service& service)
+    : impl_(std::make_unique<Impl>(std::move(options), service)) {}
+HttpServer::~HttpServer() { stop(); }
+
+void HttpServer::start() { impl_->listener.start(); }
+int HttpServer::port() const { return impl_->listener.port(); }
+void HttpServer::drain() { impl_->listener.drain(); }
+void HttpServer::stop() { impl_->listener.stop(); }
+
+}  // namespace sf::server

@@ -1,0 +1,148 @@
+#include "server/http/listener.h"
+
+#include "server/guard/reject_reason.h"
+#include "server/guard/request_id.h"
+#include "server/http/http_errors.h"
+
+namespace sf::server {
+namespace {
+
+using HandlerResponse = httplib::Server::HandlerResponse;
+
+// An upload this many times the limit is still read to its end, into nothing, so that a client that writes before it
+// reads gets its 413; beyond it the connection is cut.
+constexpr size_t kDiscardFactor = 4;
+
+std::string request_id_of(const httplib::Request& request) {
+  return choose_request_id(request.get_header_value("X-Request-Id"));
+}
+
+// What httplib itself refuses: a malformed request line, headers over its limits, a broken body framing.
+Error error_of_status(int status) {
+  switch (status) {
+    case 404: return Error(Code::kNotFound, "no such route");
+    case 413: return Error(Code::kResourceExhausted, "the body is too large", "", Reason::kTooLarge);
+    case 414: return Error(Code::kInvalidArgument, "the request target is too long");
+    case 416: return Error(Code::kInvalidArgument, "the Range header cannot be satisfied");
+    default: return Error(status >= 500 ? Code::kInternal : Code::kInvalidArgument, "malformed HTTP request");
+  }
+}
+
+}  // namespace
+
+std::string join_methods(const std::set<std::string>& methods) {
+  std::string joined;
+  for (const std::string& method : methods) joined += (joined.empty() ? "" : ", ") + method;
+  return joined;
+}
+
+Listener::Listener(ListenerOptions options, Service& service) : options_(std::move(options)), service_(service) {
+  const size_t threads = static_cast<size_t>(options_.num_threads);
+  // All threads from the start: httplib's dynamic ones can leave a job waiting behind a stream.
+  server_.new_task_queue = [threads] { return new httplib::ThreadPool(threads, threads, threads); };
+  server_.set_keep_alive_timeout(options_.keep_alive_timeout_s);
+  server_.set_read_timeout(options_.read_timeout_s);
+  server_.set_write_timeout(options_.write_timeout_s);
+  server_.set_payload_max_length(options_.max_body_bytes * kDiscardFactor + 1);
+  server_.set_tcp_nodelay(true);
+  server_.set_default_headers({{"X-Content-Type-Options", "nosniff"}});
+  server_.set_pre_routing_handler([this](const auto& request, auto& response) { return before_routing(request, response); });
+  server_.set_error_handler([this](const httplib::Request& request, httplib::Response& response) {
+    return fill_error(request, response);
+  });
+  server_.set_post_routing_handler([](const httplib::Request&, httplib::Response& response) {
+    if (response.get_header_value("Connection") == "close") response.headers.erase("Keep-Alive");
+  });
+  server_.set_exception_handler([this](const auto& request, auto& response, std::exception_ptr thrown) {
+    write_refusal(request, response, error_from(thrown));
+  });
+}
+
+Listener::~Listener() { stop(); }
+
+void Listener::get(const std::string& path, Handler handler) {
+  methods_[path.substr(0, path.find(':'))].insert({"GET", "HEAD"});
+  server_.Get(path, std::move(handler));
+}
+
+void Listener::post(const std::string& path, PostHandler handler) {
+  methods_[path.substr(0, path.find(':'))].insert("POST");
+  server_.Post(path, std::move(handler));
+}
+
+void Listener::start() {
+  const bool bound = options_.port == 0 ? (port_ = server_.bind_to_any_port(options_.host)) > 0
+                                        : server_.bind_to_port(options_.host, options_.port);
+  if (!bound) {
+    throw Error(Code::kUnavailable, concat("cannot listen on ", options_.host, ":", options_.port,
+                                           ": is it in use, or not an address of this machine?"));
+  }
+  if (options_.port != 0) port_ = options_.port;
+  thread_ = std::thread([this] { server_.listen_after_bind(); });
+  server_.wait_until_ready();
+}
+
+void Listener::stop() {
+  stopping_ = true;
+  server_.stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+const std::set<std::string>* Listener::methods_of(const std::string& path) const {
+  if (const auto it = methods_.find(path); it != methods_.end() && !path.ends_with('/')) return &it->second;
+  if (path == "/") return methods_.contains("/") ? &methods_.at("/") : nullptr;
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos || slash == 0 || slash + 1 == path.size()) return nullptr;
+  const auto it = methods_.find(path.substr(0, slash + 1));
+  return it == methods_.end() ? nullptr : &it->second;
+}
+
+void Listener::refuse_early(const httplib::Request& request) const {
+  if (gate_) gate_(request);
+  const std::string encoding = request.get_header_value("Content-Encoding");
+  if (!encoding.empty() && encoding != "identity") {
+    throw Error(Code::kInvalidArgument, "Content-Encoding: compressed bodies are not accepted", "Content-Encoding",
+                Reason::kUnsupportedType);
+  }
+  if (request.get_header_value_u64("Content-Length") > options_.max_body_bytes * kDiscardFactor) {
+    throw Error(Code::kResourceExhausted, concat("the body is larger than ", options_.max_body_bytes, " bytes"), "",
+                Reason::kTooLarge);
+  }
+}
+
+void Listener::write_refusal(const httplib::Request& request, httplib::Response& response, const Error& error) const {
+  const std::string id = request_id_of(request);
+  response.set_header("X-Request-Id", id);
+  write_error(response, request, error, id, service_.retry_after_seconds());
+  if (!options_.record_refusals) return;
+  service_.record_rejected("rest", std::to_string(response.status), reject_reason(error), id);
+}
+
+HandlerResponse Listener::before_routing(const httplib::Request& request, httplib::Response& response) {
+  if (draining_) response.set_header("Connection", "close");
+  try {
+    refuse_early(request);
+    const std::set<std::string>* methods = methods_of(request.path);
+    if (methods == nullptr) throw Error(Code::kNotFound, "no such route");
+    if (methods->contains(request.method)) return HandlerResponse::Unhandled;
+    response.set_header("Allow", join_methods(*methods));
+    if (request.method == "OPTIONS") {
+      response.status = 204;
+      return HandlerResponse::Handled;
+    }
+    throw Error(Code::kUnimplemented, "method not allowed: use " + join_methods(*methods));
+  } catch (...) {
+    write_refusal(request, response, error_from(std::current_exception()));
+  }
+  return HandlerResponse::Handled;
+}
+
+HandlerResponse Listener::fill_error(const httplib::Request& request, httplib::Response& response) {
+  if (!response.body.empty() || response.content_provider_) return HandlerResponse::Unhandled;
+  const int status = response.status;
+  write_refusal(request, response, error_of_status(status));
+  response.status = status;
+  return HandlerResponse::Handled;
+}
+
+}  // namespace sf::server

@@ -1,0 +1,78 @@
+// One bounded httplib server on one port: timeouts, pool, routes with 405 and 404, refusals that need no handler.
+//
+//   Listener listener({.host = "127.0.0.1", .port = 0, .num_threads = 128}, service);
+//   listener.get("/healthz", [](const httplib::Request&, httplib::Response& res) { ... });
+//   listener.start();
+#pragma once
+
+#include <httplib.h>
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "server/service/service.h"
+
+namespace sf::server {
+
+struct ListenerOptions {
+  std::string host;
+  int port = 0;                     // 0 = any free one
+  int num_threads = 8;
+  int keep_alive_timeout_s = 2;
+  int read_timeout_s = 5;
+  int write_timeout_s = 5;
+  size_t max_body_bytes = 0;        // of a POST; a little more is read and thrown away so that the client sees its 413
+  bool record_refusals = true;      // whether refused requests are counted and logged through the service
+};
+
+// start() and stop() belong to one thread; handlers run on the pool's.
+class Listener {
+ public:
+  using Handler = httplib::Server::Handler;
+  using PostHandler = httplib::Server::HandlerWithContentReader;
+  // Looked at before routing; throws Error to refuse.
+  using Gate = std::function<void(const httplib::Request&)>;
+
+  Listener(ListenerOptions options, Service& service);
+  ~Listener();
+
+  // `path` is exact, or ends in a parameter: "/v1/models/:id". REQUIRES: before start().
+  void get(const std::string& path, Handler handler);  // HEAD too
+  void post(const std::string& path, PostHandler handler);
+  void set_gate(Gate gate) { gate_ = std::move(gate); }
+
+  // Errors: Unavailable, naming host and port.
+  void start();
+  void stop();
+  int port() const { return port_; }
+  // Effect: every answer from now on says "Connection: close".
+  void drain() { draining_ = true; }
+  bool stopping() const { return stopping_; }
+
+ private:
+  void refuse_early(const httplib::Request& request) const;
+  void write_refusal(const httplib::Request& request, httplib::Response& response, const Error& error) const;
+  httplib::Server::HandlerResponse before_routing(const httplib::Request& request, httplib::Response& response);
+  httplib::Server::HandlerResponse fill_error(const httplib::Request& request, httplib::Response& response);
+  // Methods of the route that `path` names; empty if none does.
+  const std::set<std::string>* methods_of(const std::string& path) const;
+
+  const ListenerOptions options_;
+  Service& service_;
+  Gate gate_;
+  std::map<std::string, std::set<std::string>> methods_;  // by path; a parameter's by the prefix up to its ':'
+  httplib::Server server_;
+  std::thread thread_;
+  std::atomic<int> port_{0};
+  std::atomic<bool> draining_{false};
+  std::atomic<bool> stopping_{false};
+};
+
+// Allow's value: "GET, HEAD".
+std::string join_methods(const std::set<std::string>& methods);
+
+}  // namespace sf::server

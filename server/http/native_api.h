@@ -1,0 +1,46 @@
+// POST /v1/answer, GET /v1/models and GET /v1/models/{id}: translation only, the service decides.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "server/http/answer_json.h"
+#include "server/http/http_server.h"
+#include "server/http/listener.h"
+#include "server/service/service.h"
+
+namespace sf::server {
+
+// Thread-safe.
+class NativeApi {
+ public:
+  // REQUIRES: all three outlive the listener's last request.
+  NativeApi(const HttpOptions& options, Service& service, Listener& listener);
+  // Effect: adds the routes. REQUIRES: before listener.start().
+  void register_routes();
+
+ private:
+  struct Call {
+    std::string id;
+    std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+  };
+
+  void answer(const httplib::Request& request, httplib::Response& response, const httplib::ContentReader& reader);
+  void submit(const httplib::Request& request, httplib::Response& response, const Call& call,
+              AnswerRequest asked, bool streamed);
+  void answer_whole(const httplib::Request& request, httplib::Response& response, const Call& call,
+                    ResponseStream& stream, const AnswerHead& head);
+  void answer_stream(const httplib::Request& request, httplib::Response& response, const Call& call,
+                     std::shared_ptr<ResponseStream> stream, const AnswerHead& head);
+  void fail(const httplib::Request& request, httplib::Response& response, const Call& call, const Error& error,
+            int64_t model_version);
+  void record(const Call& call, int status, int64_t model_version, const Summary* summary);
+  void model(const httplib::Request& request, httplib::Response& response);
+
+  const HttpOptions& options_;
+  Service& service_;
+  Listener& listener_;
+};
+
+}  // namespace sf::server

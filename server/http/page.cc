@@ -1,0 +1,34 @@
+#include "server/http/page.h"
+
+#include "server/web/web_files.h"
+
+namespace sf::server {
+namespace {
+
+// Nothing from elsewhere, nothing inline; blob: shows the picture that the user chose.
+constexpr const char* kContentPolicy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+void serve(const WebFile& file, const httplib::Request& request, httplib::Response& response) {
+  const std::string tag = '"' + std::string(file.digest) + '"';
+  response.set_header("ETag", tag);
+  response.set_header("Cache-Control", "no-cache");
+  response.set_header("Content-Security-Policy", kContentPolicy);
+  response.set_header("Referrer-Policy", "no-referrer");
+  if (request.get_header_value("If-None-Match") == tag) {
+    response.status = 304;
+    return;
+  }
+  response.set_content(file.content.data(), file.content.size(), std::string(file.content_type));
+}
+
+}  // namespace
+
+void register_page(Listener& listener) {
+  for (const WebFile& file : web_files()) {
+    listener.get(std::string(file.path), [&file](const auto& request, auto& response) { serve(file, request, response); });
+  }
+}
+
+}  // namespace sf::server

@@ -1,0 +1,44 @@
+# cmake -DFILES=a;b -DDIR=folder -DOUT=web_files.cc -P embed.cmake
+set(arrays)
+set(table)
+foreach(file ${FILES})
+  file(READ ${DIR}/${file} bytes HEX)
+  file(SHA256 ${DIR}/${file} digest)
+  string(SUBSTRING ${digest} 0 16 digest)
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
+  string(MAKE_C_IDENTIFIER ${file} name)
+  string(REGEX REPLACE ".*\\." "" extension ${file})
+  if(extension STREQUAL "html")
+    set(type "text/html")
+  elseif(extension STREQUAL "js")
+    set(type "text/javascript")
+  else()
+    set(type "text/css")
+  endif()
+  set(path "/${file}")
+  if(file STREQUAL "index.html")
+    set(path "/")
+  endif()
+  string(APPEND arrays "const unsigned char ${name}[] = {${bytes}};\n")
+  string(APPEND table "    {\"${path}\", \"${type}; charset=utf-8\", text(${name}), \"${digest}\"},\n")
+endforeach()
+file(WRITE ${OUT} "#include \"server/web/web_files.h\"
+
+namespace sf::server {
+namespace {
+
+${arrays}
+template <size_t N>
+std::string_view text(const unsigned char (&bytes)[N]) {
+  return {reinterpret_cast<const char*>(bytes), N};
+}
+
+const WebFile kFiles[] = {
+${table}};
+
+}  // namespace
+
+std::span<const WebFile> web_files() { return kFiles; }
+
+}  // namespace sf::server
+")
