@@ -16,9 +16,10 @@ const char* const kGrpcCodes[] = {"OK",       "CANCELLED",         "INVALID_ARGU
                                   "NOT_FOUND", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "UNIMPLEMENTED",
                                   "INTERNAL",  "UNAVAILABLE",       "UNAUTHENTICATED",    "UNKNOWN"};
 const char* const kPhases[] = {"prepare", "queued", "prefill", "decode"};
-const char* const kRejections[] = {"queue_full", "draining",        "too_large", "unsupported_type", "invalid_argument",
-                                   "not_found",  "method",          "deadline",  "rate_limit",       "unauthenticated",
-                                   "permission_denied", "internal", kOther};
+const char* const kRejections[] = {"queue_full",      "draining",  "too_large",  "unsupported_type", "invalid_argument",
+                                   "not_found",       "method_not_allowed",     "deadline",         "client_gone",
+                                   "rate_limit",      "unauthenticated",        "permission_denied", "internal",
+                                   kOther};
 const std::pair<const char*, const char*> kReloads[] = {
     {"success", "none"},    {"failure", "verify"}, {"failure", "load"}, {"failure", "out_of_memory"},
     {"failure", "warm_up"}, {"failure", "canary"}, {"refused", "score"}};

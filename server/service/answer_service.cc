@@ -3,26 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/guard/reject_reason.h"
+
 namespace sf::server {
 namespace {
-
-// Label `reason` of requests_rejected_total.
-const char* rejection_reason(const Error& error) {
-  switch (error.reason()) {
-    case Reason::kTooLarge: return "too_large";
-    case Reason::kUnsupportedType: return "unsupported_type";
-    case Reason::kQueueFull: return "queue_full";
-    case Reason::kDraining: return "draining";
-    case Reason::kNone: break;
-  }
-  switch (error.code()) {
-    case Code::kInvalidArgument: return "invalid_argument";
-    case Code::kNotFound: return "not_found";
-    case Code::kDeadlineExceeded: return "deadline";
-    case Code::kResourceExhausted: return "too_large";
-    default: return "internal";
-  }
-}
 
 class Counted {
  public:
@@ -54,7 +38,7 @@ std::shared_ptr<ResponseStream> AnswerService::submit(AnswerRequest request) {
     if (!version) throw Error(Code::kUnavailable, "no model is loaded yet", "", Reason::kDraining);
     return submit_to(version, std::move(request), std::move(in_flight));
   } catch (const Error& error) {
-    deps_.metrics->count_rejection(rejection_reason(error));
+    deps_.metrics->count_rejection(reject_reason(error));
     throw;
   } catch (const std::exception& error) {
     deps_.metrics->count_rejection("internal");
@@ -94,8 +78,12 @@ void AnswerService::check(const AnswerRequest& request) const {
   if (!request.model.empty() && request.model != options_.model_name) {
     throw Error(Code::kNotFound, concat("model: unknown model, this server has ", options_.model_name), "model");
   }
-  if (request.sampling.max_tokens < 1) throw invalid_argument("max_tokens", "max_tokens: must be at least 1, got ", request.sampling.max_tokens);
-  if (request.timeout_ms < 0) throw invalid_argument("timeout_ms", "timeout_ms: must not be negative, got ", request.timeout_ms);
+  if (request.sampling.max_tokens < 1) {
+    throw invalid_argument("max_tokens", "max_tokens: must be at least 1, got ", request.sampling.max_tokens);
+  }
+  if (request.timeout_ms < 0) {
+    throw invalid_argument("timeout_ms", "timeout_ms: must not be negative, got ", request.timeout_ms);
+  }
   if (request.stop.size() > static_cast<size_t>(options_.max_stop_strings)) {
     throw invalid_argument("stop", "stop: at most ", options_.max_stop_strings, " strings, got ", request.stop.size());
   }

@@ -12,7 +12,7 @@ struct RequestRecord {
   std::string request_id;
   std::string api;
   std::string code;
-  std::string reason;              // why it was refused; empty otherwise
+  std::string reason = {};         // why it was refused; empty otherwise
   int64_t model_version = 0;       // 0 where none was involved
   const Summary* summary = nullptr;
   double duration_s = 0;

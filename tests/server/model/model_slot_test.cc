@@ -1,0 +1,113 @@
+#include "server/model/model_slot.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/fake_engine.h"
+#include "tests/support/manual_clock.h"
+
+namespace sf::server {
+namespace {
+
+class ModelSlotTest : public ::testing::Test {
+ protected:
+  ModelSlotTest() {
+    deps_.clock = &clock_;
+    deps_.metrics = &metrics_;
+    deps_.drain_rate = &drain_rate_;
+    deps_.log_failure = [](const std::string&, const std::string&) {};
+  }
+
+  FakeEngine& publish(int64_t version) {
+    auto engine = std::make_unique<FakeEngine>();
+    FakeEngine& fake = *engine;
+    slot_.publish(make_serving_version(version, std::move(engine), std::nullopt, nullptr, deps_));
+    return fake;
+  }
+  std::shared_ptr<EventQueue> submit(const ServingVersionPtr& version, const std::string& question) {
+    JobRequest request;
+    request.prompt = version->engine->prepare(ask(question));
+    request.deadline_s = 1e9;
+    auto stream = std::make_shared<EventQueue>(version->version);
+    version->scheduler().submit(
+        std::make_unique<Job>(std::move(request), *version->engine, stream, *version->scheduler().reserve(1), version));
+    return stream;
+  }
+  static std::string read(EventQueue& stream, Code* code = nullptr) {
+    std::string text;
+    while (true) {
+      const Event event = stream.next(true);
+      text += event.text;
+      if (!event.finished) continue;
+      if (code != nullptr) *code = event.error ? event.error->code() : Code::kOk;
+      return text;
+    }
+  }
+
+  ManualClock clock_;
+  Metrics metrics_{{}};
+  DrainRate drain_rate_;
+  ServingDeps deps_;
+  std::atomic<int> num_freed_{0};
+  ModelSlot slot_{[this](const ServingVersion&) { ++num_freed_; }};
+};
+
+TEST_F(ModelSlotTest, IsEmptyAtFirst) {
+  EXPECT_EQ(slot_.current(), nullptr);
+  EXPECT_EQ(slot_.num_live(), 0);
+}
+
+TEST_F(ModelSlotTest, ARequestFinishesOnTheVersionItBeganOn) {
+  FakeEngine& old_engine = publish(1);
+  old_engine.script("q", {"old"});
+  old_engine.hold_steps();
+  auto stream = submit(slot_.current(), "q");
+  old_engine.wait_until_blocked();
+  publish(2);
+  EXPECT_EQ(slot_.current()->version, 2);
+  EXPECT_EQ(slot_.num_live(), 2) << "the old one still has a request";
+  EXPECT_EQ(num_freed_, 0);
+  old_engine.release_steps();
+  EXPECT_EQ(read(*stream), "old");
+  EXPECT_EQ(stream->model_version(), 1);
+  slot_.wait_for_live(1);
+  EXPECT_EQ(num_freed_, 1);
+}
+
+TEST_F(ModelSlotTest, AVersionLivesWhileARequestIsBeingPrepared) {
+  publish(1);
+  ServingVersionPtr taken = slot_.current();
+  publish(2);
+  auto stream = submit(taken, "hello");
+  taken.reset();
+  EXPECT_EQ(read(*stream), "hello");
+  slot_.wait_for_live(1);
+}
+
+TEST_F(ModelSlotTest, ManySwapsFreeEverything) {
+  for (int64_t version = 1; version <= 20; ++version) {
+    publish(version);
+    EXPECT_EQ(read(*submit(slot_.current(), "hi")), "hi");
+  }
+  slot_.wait_for_live(1);
+  EXPECT_EQ(num_freed_, 19);
+}
+
+TEST_F(ModelSlotTest, GoingDownEndsWhatStillRuns) {
+  Code code = Code::kOk;
+  std::shared_ptr<EventQueue> stream;
+  {
+    ModelSlot slot;
+    auto engine = std::make_unique<FakeEngine>();
+    FakeEngine& fake = *engine;
+    slot.publish(make_serving_version(1, std::move(engine), std::nullopt, nullptr, deps_));
+    fake.hold_steps();
+    stream = submit(slot.current(), std::string(300, 'x'));
+    fake.wait_until_blocked();
+    fake.release_steps();
+  }
+  read(*stream, &code);
+  EXPECT_TRUE(code == Code::kUnavailable || code == Code::kOk);
+}
+
+}  // namespace
+}  // namespace sf::server

@@ -1,0 +1,218 @@
+#include "server/model/reloader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/server/model/fake_source.h"
+#include "tests/support/manual_clock.h"
+
+namespace sf::server {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class ReloaderTest : public ::testing::Test {
+ protected:
+  ReloaderTest() {
+    deps_.clock = &clock_;
+    deps_.metrics = &metrics_;
+    deps_.drain_rate = &drain_rate_;
+    deps_.log_failure = [](const std::string&, const std::string&) {};
+    reloader_ = std::make_unique<Reloader>(ReloaderOptions(), source_, slot_, deps_,
+                                           [this](const ReloadEvent& event) { events_.push_back(event); });
+  }
+
+  int64_t served() const { return slot_.current() ? slot_.current()->version : 0; }
+  std::string reloads(const std::string& result, const std::string& reason) {
+    const std::string series = "sparsefusion_model_reloads_total{result=\"" + result + "\",reason=\"" + reason + "\"} ";
+    const std::string text = metrics_.text({}, clock_.now_s());
+    const size_t at = text.find(series);
+    return at == std::string::npos ? "absent" : text.substr(at + series.size(), text.find('\n', at) - at - series.size());
+  }
+
+  ManualClock clock_;
+  Metrics metrics_{{}};
+  DrainRate drain_rate_;
+  ServingDeps deps_;
+  FakeSource source_;
+  ModelSlot slot_{[this](const ServingVersion& version) { metrics_.retire_version(version.metrics.get(), clock_.now_s()); }};
+  std::vector<ReloadEvent> events_;
+  std::unique_ptr<Reloader> reloader_;
+};
+
+TEST_F(ReloaderTest, AnEmptyStoreServesNothing) {
+  EXPECT_FALSE(reloader_->poll_once());
+  EXPECT_EQ(served(), 0);
+  EXPECT_THAT(events_, IsEmpty());
+}
+
+TEST_F(ReloaderTest, ServesTheHighestAndWarmsItUp) {
+  source_.add(2);
+  source_.add(10);
+  EXPECT_TRUE(reloader_->poll_once());
+  EXPECT_EQ(served(), 10);
+  EXPECT_EQ(source_.entries[2].num_opened, 0);
+  EXPECT_TRUE(dynamic_cast<FakeEngine&>(*slot_.current()->engine).warmed_up());
+  EXPECT_TRUE(source_.is_held(10)) << "the trainer must not prune what is served";
+  EXPECT_EQ(reloads("success", "none"), "1");
+  EXPECT_FALSE(reloader_->poll_once()) << "nothing is new";
+}
+
+TEST_F(ReloaderTest, ABrokenNewestFallsBackToTheOneBelow) {
+  source_.add(1);
+  source_.add(2).on_open = [] { throw Error(Code::kDataLoss, "model.safetensors: truncated", "model.safetensors"); };
+  EXPECT_TRUE(reloader_->poll_once());
+  EXPECT_EQ(served(), 1);
+  ASSERT_EQ(reloader_->quarantined().size(), 1u);
+  EXPECT_EQ(reloader_->quarantined()[0].version, 2);
+  EXPECT_EQ(reloader_->quarantined()[0].reason, "verify");
+  EXPECT_THAT(reloader_->quarantined()[0].message, HasSubstr("model.safetensors: truncated"));
+  EXPECT_EQ(reloads("failure", "verify"), "1");
+}
+
+TEST_F(ReloaderTest, AQuarantinedVersionIsNotReadAgainUntilItChanges) {
+  source_.add(1).on_open = [] { throw Error(Code::kDataLoss, "bad"); };
+  for (int i = 0; i < 5; ++i) reloader_->poll_once();
+  EXPECT_EQ(source_.entries[1].num_opened, 1);
+  source_.entries[1].fingerprint = "2";
+  source_.entries[1].on_open = [] {};
+  EXPECT_TRUE(reloader_->poll_once());
+  EXPECT_THAT(reloader_->quarantined(), IsEmpty());
+}
+
+TEST_F(ReloaderTest, AQuarantinedVersionThatVanishesIsForgotten) {
+  source_.add(1).on_open = [] { throw Error(Code::kDataLoss, "bad"); };
+  reloader_->poll_once();
+  source_.entries.clear();
+  reloader_->poll_once();
+  EXPECT_THAT(reloader_->quarantined(), IsEmpty());
+}
+
+TEST_F(ReloaderTest, AVersionThatVanishesBeforeItIsReadIsNoFailure) {
+  source_.add(1).on_open = [] { throw Error(Code::kNotFound, "gone"); };
+  EXPECT_FALSE(reloader_->poll_once());
+  EXPECT_THAT(reloader_->quarantined(), IsEmpty());
+  EXPECT_THAT(events_, IsEmpty());
+}
+
+TEST_F(ReloaderTest, AFailedLoadKeepsTheOldVersion) {
+  source_.add(1);
+  reloader_->poll_once();
+  source_.add(2).load = []() -> std::unique_ptr<Engine> { throw std::runtime_error("shape mismatch in layer 3"); };
+  EXPECT_FALSE(reloader_->poll_once());
+  EXPECT_EQ(served(), 1);
+  EXPECT_EQ(reloader_->quarantined().at(0).reason, "load");
+  EXPECT_EQ(reloads("failure", "load"), "1");
+  EXPECT_FALSE(source_.is_held(2));
+}
+
+TEST_F(ReloaderTest, AFailedWarmUpKeepsTheOldVersion) {
+  class ColdEngine final : public Engine {
+   public:
+    const ModelInfo& info() const override { return info_; }
+    PromptCost estimate_cost(const std::vector<Message>&) const override { return {}; }
+    PreparedPromptPtr prepare(const std::vector<Message>&) const override { return nullptr; }
+    std::unique_ptr<TokenStream> token_stream() const override { return nullptr; }
+    bool can_admit(int) const override { return true; }
+    SequenceId admit(PreparedPromptPtr, const SamplingParams&) override { return 0; }
+    void release(SequenceId) override {}
+    void preempt(SequenceId) override {}
+    int tokens_to_compute(SequenceId) const override { return 0; }
+    StepResult step(const StepPlan&) override { return {}; }
+    CacheUsage cache_usage() const override { return {}; }
+    void warm_up() override { throw Error(Code::kInternal, "logits are not finite"); }
+
+   private:
+    ModelInfo info_;
+  };
+  source_.add(1);
+  reloader_->poll_once();
+  source_.add(2).load = [] { return std::make_unique<ColdEngine>(); };
+  EXPECT_FALSE(reloader_->poll_once());
+  EXPECT_EQ(served(), 1);
+  EXPECT_EQ(reloader_->quarantined().at(0).reason, "warm_up");
+}
+
+TEST_F(ReloaderTest, ALoadOutOfMemoryIsTriedAgainEverLessOften) {
+  source_.add(1);
+  reloader_->poll_once();
+  int attempts = 0;
+  source_.add(2).load = [&]() -> std::unique_ptr<Engine> {
+    if (++attempts % 2 == 1) throw std::bad_alloc();
+    throw Error(Code::kResourceExhausted, "out of memory");
+  };
+  reloader_->poll_once();
+  reloader_->poll_once();
+  EXPECT_EQ(attempts, 1) << "the first retry is a second later";
+  clock_.advance(1);
+  reloader_->poll_once();
+  EXPECT_EQ(attempts, 2);
+  clock_.advance(1.5);
+  reloader_->poll_once();
+  EXPECT_EQ(attempts, 2) << "the second two seconds later";
+  clock_.advance(0.5);
+  reloader_->poll_once();
+  EXPECT_EQ(attempts, 3);
+  EXPECT_THAT(reloader_->quarantined(), IsEmpty());
+  EXPECT_EQ(reloads("failure", "out_of_memory"), "3");
+  EXPECT_EQ(served(), 1);
+  source_.add(2);
+  clock_.advance(60);
+  EXPECT_TRUE(reloader_->poll_once());
+  EXPECT_EQ(served(), 2);
+}
+
+TEST_F(ReloaderTest, AWorseScoreIsRefused) {
+  source_.add(1, 0.96);
+  reloader_->poll_once();
+  source_.add(2, 0.93);
+  EXPECT_FALSE(reloader_->poll_once());
+  EXPECT_EQ(served(), 1);
+  EXPECT_EQ(reloader_->quarantined().at(0).reason, "score");
+  EXPECT_EQ(reloads("refused", "score"), "1");
+  source_.add(3, 0.945);
+  EXPECT_TRUE(reloader_->poll_once()) << "a small drop passes";
+}
+
+TEST_F(ReloaderTest, ScoresThatAreMissingRefuseNobody) {
+  source_.add(1, 0.9);
+  reloader_->poll_once();
+  source_.add(2);
+  EXPECT_TRUE(reloader_->poll_once());
+  source_.add(3, 0.1);
+  EXPECT_TRUE(reloader_->poll_once());
+}
+
+TEST_F(ReloaderTest, AnUnreadableStoreIsSaidOnceAndSurvived) {
+  source_.add(1);
+  reloader_->poll_once();
+  source_.listing_error = "store: permission denied";
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(reloader_->poll_once());
+  EXPECT_EQ(events_.size(), 2u);
+  EXPECT_EQ(served(), 1);
+}
+
+TEST_F(ReloaderTest, TheOldVersionIsFreedAndItsMarkGoes) {
+  source_.add(1);
+  reloader_->poll_once();
+  source_.add(2);
+  reloader_->poll_once();
+  slot_.wait_for_live(1);
+  EXPECT_FALSE(source_.is_held(1));
+  EXPECT_TRUE(source_.is_held(2));
+  EXPECT_EQ(slot_.live().size(), 1u);
+}
+
+TEST_F(ReloaderTest, ThePollingThreadFindsANewVersion) {
+  source_.add(1);
+  reloader_->poll_once();
+  source_.add(2);
+  Reloader polling({.poll_interval_ms = 1}, source_, slot_, deps_, [](const ReloadEvent&) {});
+  polling.start();
+  while (slot_.current()->version != 2) std::this_thread::yield();
+  polling.stop();
+}
+
+}  // namespace
+}  // namespace sf::server

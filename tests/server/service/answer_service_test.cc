@@ -1,0 +1,327 @@
+#include "server/service/answer_service.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "server/model/reloader.h"
+#include "tests/server/model/fake_source.h"
+#include "tests/support/manual_clock.h"
+
+namespace sf::server {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct Answer {
+  std::string text;
+  Code code = Code::kOk;
+  Summary summary;
+};
+
+Answer read(ResponseStream& stream) {
+  Answer answer;
+  while (true) {
+    const Event event = stream.next(true);
+    answer.text += event.text;
+    if (!event.finished) continue;
+    if (event.error) answer.code = event.error->code();
+    if (event.summary) answer.summary = *event.summary;
+    return answer;
+  }
+}
+
+AnswerRequest request_of(const std::string& question, const std::string& image = "IMG") {
+  AnswerRequest request;
+  request.request_id = "id-" + question;
+  request.api = "rest";
+  request.messages = ask(question, image);
+  request.sampling.temperature = -1;
+  return request;
+}
+
+class AnswerServiceTest : public ::testing::Test {
+ protected:
+  void start(SchedulerOptions scheduler = {}, ServiceOptions options = {}) {
+    serving_.scheduler = scheduler;
+    serving_.clock = &clock_;
+    serving_.metrics = &metrics_;
+    serving_.drain_rate = &drain_rate_;
+    serving_.log_failure = [](const std::string&, const std::string&) {};
+    service_ = std::make_unique<AnswerService>(
+        options, ServiceDeps{&slot_, &metrics_, &drain_rate_, &clock_, [this](const std::string& line) {
+                   MutexLock lock(lines_mutex_);
+                   lines_.push_back(line);
+                 }});
+  }
+  FakeEngine& publish(int64_t version) {
+    auto engine = std::make_unique<FakeEngine>(FakeEngineOptions{.digest = "digest" + std::to_string(version)});
+    FakeEngine& fake = *engine;
+    slot_.publish(make_serving_version(version, std::move(engine), std::nullopt, nullptr, serving_));
+    return fake;
+  }
+  Error refusal(AnswerRequest request) {
+    try {
+      service_->submit(std::move(request));
+    } catch (const Error& error) {
+      return error;
+    }
+    return Error(Code::kOk, "not refused");
+  }
+  std::string lines() {
+    MutexLock lock(lines_mutex_);
+    std::string all;
+    for (const std::string& line : lines_) all += line + "\n";
+    return all;
+  }
+
+  ManualClock clock_;
+  Metrics metrics_{{}};
+  DrainRate drain_rate_;
+  ServingDeps serving_;
+  Mutex lines_mutex_;
+  std::vector<std::string> lines_;
+  ModelSlot slot_{[this](const ServingVersion& version) { metrics_.retire_version(version.metrics.get(), clock_.now_s()); }};
+  std::unique_ptr<AnswerService> service_;
+};
+
+TEST_F(AnswerServiceTest, IsNotReadyBeforeAModelIsPublished) {
+  start();
+  EXPECT_FALSE(service_->health().ready);
+  EXPECT_TRUE(service_->health().live);
+  EXPECT_TRUE(service_->models().empty());
+  const Error error = refusal(request_of("q"));
+  EXPECT_EQ(error.code(), Code::kUnavailable);
+  EXPECT_EQ(error.reason(), Reason::kDraining);
+}
+
+TEST_F(AnswerServiceTest, AnswersAndDescribesItsModel) {
+  start();
+  publish(7);
+  auto stream = service_->submit(request_of("hello"));
+  EXPECT_EQ(stream->model_version(), 7);
+  EXPECT_EQ(read(*stream).text, "hello");
+  ASSERT_EQ(service_->models().size(), 1u);
+  EXPECT_EQ(service_->models()[0].id, "sparsefusion");
+  EXPECT_EQ(service_->models()[0].version, 7);
+  EXPECT_EQ(service_->models()[0].info.digest, "digest7");
+  EXPECT_TRUE(service_->health().ready);
+}
+
+TEST_F(AnswerServiceTest, RefusesWhatIsWrongAndNamesTheField) {
+  start();
+  publish(1);
+  AnswerRequest unknown = request_of("q");
+  unknown.model = "gpt";
+  EXPECT_EQ(refusal(unknown).code(), Code::kNotFound);
+  EXPECT_EQ(refusal(request_of("q", "GIF89a")).field(), "image");
+  EXPECT_EQ(refusal(request_of(std::string(5000, 'x'))).field(), "question");
+  AnswerRequest nothing = request_of("q");
+  nothing.sampling.max_tokens = 0;
+  EXPECT_EQ(refusal(nothing).field(), "max_tokens");
+  AnswerRequest many = request_of("q");
+  many.stop.assign(17, "x");
+  EXPECT_EQ(refusal(many).field(), "stop");
+  AnswerRequest long_stop = request_of("q");
+  long_stop.stop = {std::string(257, 'x')};
+  EXPECT_EQ(refusal(long_stop).field(), "stop");
+  EXPECT_EQ(read(*service_->submit(request_of("still fine"))).text, "still fine");
+  EXPECT_THAT(service_->metrics_text(), HasSubstr("sparsefusion_requests_rejected_total{reason=\"invalid_argument\"} 5"));
+  EXPECT_THAT(service_->metrics_text(), HasSubstr("sparsefusion_requests_rejected_total{reason=\"not_found\"} 1"));
+}
+
+TEST_F(AnswerServiceTest, AFullQueueRefusesBeforeThePictureIsDecoded) {
+  start({.planner = {.max_batch = 1}, .queue = {.max_requests = 2, .max_tokens = 1000}});
+  FakeEngine& engine = publish(1);
+  engine.hold_steps();
+  auto running = service_->submit(request_of("a"));
+  engine.wait_until_blocked();
+  auto first = service_->submit(request_of("b"));
+  auto second = service_->submit(request_of("c"));
+  EXPECT_EQ(engine.num_prepared(), 3);
+  const Error error = refusal(request_of("d"));
+  EXPECT_EQ(error.code(), Code::kResourceExhausted);
+  EXPECT_EQ(error.reason(), Reason::kQueueFull);
+  EXPECT_EQ(engine.num_prepared(), 3);
+  EXPECT_GE(service_->retry_after_seconds(), 1);
+  const std::string text = service_->metrics_text();
+  EXPECT_THAT(text, HasSubstr("sparsefusion_requests_rejected_total{reason=\"queue_full\"} 1"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_queue_depth 2"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_queue_tokens 10"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_requests_inflight{state=\"waiting\"} 2"));
+  engine.release_steps();
+  EXPECT_EQ(read(*running).text + read(*first).text + read(*second).text, "abc");
+}
+
+TEST_F(AnswerServiceTest, ABrokenPictureGivesItsPlaceBack) {
+  start({.planner = {}, .queue = {.max_requests = 1, .max_tokens = 1000}});
+  publish(1);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(refusal(request_of("q", "IMG broken")).code(), Code::kInvalidArgument);
+  EXPECT_EQ(slot_.current()->scheduler().queue_load().requests, 0);
+  EXPECT_TRUE(service_->wait_idle(0));
+}
+
+TEST_F(AnswerServiceTest, ATimeoutIsNeverLongerThanTheServers) {
+  start({}, {.request_timeout_s = 10});
+  FakeEngine& engine = publish(1);
+  engine.hold_steps();
+  AnswerRequest patient = request_of("aaaa");
+  patient.timeout_ms = 1'000'000'000'000;
+  auto stream = service_->submit(std::move(patient));
+  engine.wait_until_blocked();
+  clock_.advance(10);
+  engine.release_steps();
+  EXPECT_EQ(read(*stream).code, Code::kDeadlineExceeded);
+}
+
+TEST_F(AnswerServiceTest, AStalledEngineIsNotLive) {
+  start({}, {.stall_limit_s = 30});
+  FakeEngine& engine = publish(1);
+  clock_.advance(1000);
+  EXPECT_TRUE(service_->health().live) << "idle is healthy";
+  engine.hold_steps();
+  auto stream = service_->submit(request_of("q"));
+  engine.wait_until_blocked();
+  clock_.advance(31);
+  EXPECT_FALSE(service_->health().live);
+  engine.release_steps();
+  read(*stream);
+}
+
+TEST_F(AnswerServiceTest, DrainFinishesWhatWasAdmittedAndRefusesTheRest) {
+  start();
+  FakeEngine& engine = publish(1);
+  engine.hold_steps();
+  auto stream = service_->submit(request_of("hello"));
+  engine.wait_until_blocked();
+  service_->drain();
+  EXPECT_FALSE(service_->health().ready);
+  EXPECT_TRUE(service_->health().live);
+  EXPECT_EQ(refusal(request_of("late")).reason(), Reason::kDraining);
+  EXPECT_FALSE(service_->wait_idle(0)) << "one is still being answered";
+  engine.release_steps();
+  EXPECT_EQ(read(*stream).text, "hello");
+  EXPECT_TRUE(service_->wait_idle(60));
+}
+
+TEST_F(AnswerServiceTest, AnAbortEndsWhatADrainDidNot) {
+  start();
+  FakeEngine& engine = publish(1);
+  engine.hold_steps();
+  auto stream = service_->submit(request_of("hello"));
+  engine.wait_until_blocked();
+  service_->drain();
+  service_->abort();
+  engine.release_steps();
+  EXPECT_EQ(read(*stream).code, Code::kUnavailable);
+  EXPECT_TRUE(service_->wait_idle(60));
+}
+
+TEST_F(AnswerServiceTest, AnAbandonedStreamDoesNotHoldUpADrain) {
+  start();
+  publish(1);
+  service_->submit(request_of("hello"))->cancel();
+  service_->drain();
+  EXPECT_TRUE(service_->wait_idle(60));
+}
+
+TEST_F(AnswerServiceTest, LogsIdsTokensAndTimingsButNoPromptAndNoPicture) {
+  start();
+  publish(3);
+  auto stream = service_->submit(request_of("secret question"));
+  const Answer answer = read(*stream);
+  service_->record_finished("rest", "200", "id-1", 3, &answer.summary, 0.25);
+  service_->record_rejected("grpc", "INVALID_ARGUMENT", "invalid_argument", "id-\xff");
+  EXPECT_THAT(lines(), ::testing::Not(HasSubstr("secret")));
+  const auto line = nlohmann::json::parse(lines_.at(0));
+  EXPECT_EQ(line.at("id"), "id-1");
+  EXPECT_EQ(line.at("version"), 3);
+  EXPECT_EQ(line.at("tokens").at("prompt"), 19);
+  EXPECT_EQ(line.at("tokens").at("image"), 4);
+  EXPECT_EQ(line.at("timings").size(), 5u);
+  EXPECT_EQ(line.at("duration_ms"), 250);
+  EXPECT_EQ(nlohmann::json::parse(lines_.at(1)).at("reason"), "invalid_argument");
+  EXPECT_THAT(service_->metrics_text(), HasSubstr("sparsefusion_requests_total{api=\"rest\",code=\"200\"} 1"));
+  EXPECT_THAT(service_->metrics_text(), HasSubstr("sparsefusion_requests_total{api=\"grpc\",code=\"INVALID_ARGUMENT\"} 1"));
+}
+
+TEST_F(AnswerServiceTest, ReloadsUnderLoadFailNoRequestAndMixNoVersions) {
+  start({.planner = {}, .queue = {.max_requests = 1000, .max_tokens = 1'000'000}});
+  FakeSource source;
+  source.add(1);
+  Reloader reloader({}, source, slot_, serving_, [](const ReloadEvent&) {});
+  ASSERT_TRUE(reloader.poll_once());
+
+  std::atomic<bool> stop{false};
+  std::atomic<int> num_answers{0}, num_wrong{0};
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 8; ++i) {
+    clients.emplace_back([&] {
+      int64_t last_version = 0;
+      while (!stop) {
+        auto stream = service_->submit(request_of("version?"));
+        const Answer answer = read(*stream);
+        const bool right = answer.code == Code::kOk && answer.text == concat("v", stream->model_version()) &&
+                           stream->model_version() >= last_version;
+        last_version = stream->model_version();
+        if (!right) ++num_wrong;
+        ++num_answers;
+      }
+    });
+  }
+  for (int64_t version = 2; version <= 20; ++version) {
+    source.add(version);
+    ASSERT_TRUE(reloader.poll_once());
+    const int before = num_answers;
+    while (num_answers < before + 20) std::this_thread::yield();
+  }
+  stop = true;
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(num_wrong, 0);
+  EXPECT_EQ(slot_.current()->version, 20);
+  slot_.wait_for_live(1);
+  EXPECT_THAT(service_->metrics_text(), HasSubstr("sparsefusion_model_versions_live 1"));
+}
+
+TEST_F(AnswerServiceTest, ManyClientsLeaveAtRandomAndNothingIsLeftBehind) {
+  start({.planner = {.max_batch = 4}, .queue = {.max_requests = 1000, .max_tokens = 1'000'000}});
+  FakeEngine& engine = publish(1);
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 8; ++i) {
+    clients.emplace_back([&, i] {
+      for (int n = 0; n < 40; ++n) {
+        auto stream = service_->submit(request_of(std::string(static_cast<size_t>(1 + (i * 7 + n * 3) % 30), 'x')));
+        for (int events = (i + n) % 5; events > 0; --events) {
+          if (stream->next().finished) break;
+        }
+        stream->cancel();
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  EXPECT_TRUE(service_->wait_idle(60));
+  EXPECT_EQ(read(*service_->submit(request_of("last"))).text, "last");
+  // The last answer may be read before the step that ended it has returned.
+  while (engine.num_sequences() > 0) std::this_thread::yield();
+  EXPECT_EQ(slot_.current()->scheduler().queue_load().requests, 0);
+}
+
+TEST(DecodeGateTest, LetsInAsManyAsItHasPlaces) {
+  DecodeGate gate(2);
+  EXPECT_TRUE(gate.enter(0));
+  EXPECT_TRUE(gate.enter(0));
+  EXPECT_FALSE(gate.enter(0));
+  gate.leave();
+  EXPECT_TRUE(gate.enter(0));
+  EXPECT_FALSE(gate.enter(-5));
+}
+
+TEST(RequestLogTest, BadBytesStayValidJson) {
+  EXPECT_NO_THROW(nlohmann::json::parse(request_log_line({.request_id = "\xff\"\n", .api = "rest", .code = "400"})));
+  EXPECT_NO_THROW(nlohmann::json::parse(failure_log_line("\xc3", "what \x80")));
+}
+
+}  // namespace
+}  // namespace sf::server
