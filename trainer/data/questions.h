@@ -22,6 +22,7 @@ enum Kind {
   kAbsentColour,                                // asks about a colour that the picture lacks
   kOffTopic,                                    // asks about something else
   kNonScene,                                    // any question about a picture that is no scene
+  kUser,                                        // from a file of the user; in no mix, not counted in kNumKinds
 };
 inline constexpr int kNumKinds = kNonScene + 1;
 
