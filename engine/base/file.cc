@@ -1,0 +1,108 @@
+#include "engine/base/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "engine/base/error.h"
+
+namespace sf {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Some file systems refuse or cut off transfers above 2 GiB.
+constexpr size_t kMaxTransfer = size_t{1} << 30;
+
+[[noreturn]] void fail(Code code, const fs::path& path, const std::string& what, int error) {
+  throw Error(code, concat("file: ", what, " '", path.string(), "': ", std::generic_category().message(error)), path.filename().string());
+}
+
+FileDescriptor open_or_fail(const fs::path& path, int flags, Code code, const std::string& what) {
+  const int fd = ::open(path.c_str(), flags | O_CLOEXEC, 0644);
+  if (fd >= 0) return FileDescriptor(fd);
+  if (errno == ENOENT) fail(Code::kNotFound, path, what, errno);
+  if (errno == ELOOP) throw Error(Code::kInvalidArgument, concat("file: is a symbolic link, '", path.string(), "'"), path.filename().string());
+  fail(code, path, what, errno);
+}
+
+void sync_fd(int fd, const fs::path& path) {
+  // Some file systems cannot sync a directory and say so with EINVAL; they order renames by themselves.
+  if (::fsync(fd) != 0 && errno != EINVAL) fail(Code::kUnavailable, path, "cannot sync", errno);
+}
+
+}  // namespace
+
+FileDescriptor::FileDescriptor(FileDescriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+
+FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
+  std::swap(fd_, other.fd_);
+  return *this;
+}
+
+FileDescriptor::~FileDescriptor() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+std::string read_file(const fs::path& path, int64_t max_bytes) {
+  // O_NONBLOCK: a FIFO must not block the open; it is refused below.
+  const FileDescriptor file = open_or_fail(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, Code::kDataLoss, "cannot open");
+  struct stat status;
+  if (::fstat(file.get(), &status) != 0) fail(Code::kDataLoss, path, "cannot stat", errno);
+  if (!S_ISREG(status.st_mode)) throw Error(Code::kInvalidArgument, concat("file: is no regular file, '", path.string(), "'"), path.filename().string());
+  if (status.st_size > max_bytes) {
+    throw Error(Code::kDataLoss, concat("file: '", path.string(), "' has ", status.st_size, " bytes, at most ", max_bytes, " are allowed"), path.filename().string());
+  }
+
+  std::string bytes(static_cast<size_t>(status.st_size) + 1, '\0');  // one more, to see that the file ends there
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t count = ::read(file.get(), bytes.data() + done, std::min(bytes.size() - done, kMaxTransfer));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail(Code::kDataLoss, path, "cannot read", errno);
+    if (count == 0) break;
+    done += static_cast<size_t>(count);
+  }
+  if (done != static_cast<size_t>(status.st_size)) {
+    throw Error(Code::kDataLoss, concat("file: '", path.string(), "' changed its size while it was read"), path.filename().string());
+  }
+  bytes.pop_back();
+  return bytes;
+}
+
+void write_file(const fs::path& path, std::string_view bytes) {
+  const FileDescriptor file = open_or_fail(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, Code::kUnavailable, "cannot create");
+  while (!bytes.empty()) {
+    const ssize_t count = ::write(file.get(), bytes.data(), std::min(bytes.size(), kMaxTransfer));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail(Code::kUnavailable, path, "cannot write", errno);
+    bytes.remove_prefix(static_cast<size_t>(count));
+  }
+}
+
+void sync_directory(const fs::path& directory) {
+  const FileDescriptor fd = open_or_fail(directory, O_RDONLY | O_DIRECTORY, Code::kUnavailable, "cannot open");
+  sync_fd(fd.get(), directory);
+}
+
+void sync_tree(const fs::path& directory) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
+    if (entry.is_symlink()) continue;
+    if (entry.is_directory()) {
+      sync_tree(entry.path());
+    } else if (entry.is_regular_file()) {
+      const FileDescriptor fd = open_or_fail(entry.path(), O_RDONLY, Code::kUnavailable, "cannot open");
+      sync_fd(fd.get(), entry.path());
+    }
+  }
+  sync_directory(directory);
+}
+
+}  // namespace sf

@@ -1,0 +1,51 @@
+// A store: one directory per version, published by a rename so that nobody ever sees half of one.
+//
+//   trainer:  fs::path directory = begin_version(root, version);     // root/.12.tmp
+//             ... write files ...  write_checkpoint_manifest(directory, manifest);
+//             publish_version(root, version);                        // fsync, then rename to root/12
+//   server:   for (const StoreVersion& v : list_versions(root)) ...
+//
+// Several processes may use one store; functions may be called from any thread.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace sf {
+
+struct StoreVersion {
+  int64_t number = 0;
+  std::filesystem::path path;
+  friend bool operator==(const StoreVersion&, const StoreVersion&) = default;
+};
+
+// Effect: the versions by ascending number; empty where `root` does not exist. A version is a directory (no link) whose
+// name is a positive integer, zero-padded or not; everything else is ignored. Of two names for one number the longer counts.
+std::vector<StoreVersion> list_versions(const std::filesystem::path& root);
+
+// One more than the highest version; 1 for an empty store.
+int64_t next_version(const std::filesystem::path& root);
+
+// Effect: makes root/.<version>.tmp, empty, removing what a killed trainer left there; makes `root` where it is missing.
+// Errors: InvalidArgument for a version below 1; AlreadyExists for one that is published.
+std::filesystem::path begin_version(const std::filesystem::path& root, int64_t version);
+
+// Effect: fsync of all files and directories in root/.<version>.tmp, rename to root/<version>, fsync of the root. After
+// it returns the version survives a power cut; before the rename nobody sees it. Errors: FailedPrecondition where the
+// directory has no manifest; AlreadyExists where the version is published (it stays as it is); NotFound.
+StoreVersion publish_version(const std::filesystem::path& root, int64_t version);
+
+// Effect: removes all but the `keep` highest versions, never one of `in_use` nor one that any process holds with a
+// VersionLock; first renamed out of sight, then deleted. Also clears away what an interrupted prune left. Returns the
+// numbers that were removed. REQUIRES: keep >= 1.
+std::vector<int64_t> prune_store(const std::filesystem::path& root, int keep, const std::set<int64_t>& in_use);
+
+// Effect: copies the checkpoint into the store as version 1 where the store has no version, and returns whether it did.
+// The checkpoint is verified and the verified bytes are written. Two processes may seed at once: one does.
+// Errors: those of open_checkpoint and of file.h.
+bool seed_store(const std::filesystem::path& root, const std::filesystem::path& checkpoint);
+
+}  // namespace sf
