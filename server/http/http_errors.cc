@@ -68,18 +68,6 @@ int http_status(const Error& error) {
   return 500;
 }
 
-Error error_from(std::exception_ptr thrown) {
-  try {
-    std::rethrow_exception(thrown);
-  } catch (const Error& error) {
-    return error;
-  } catch (const std::exception& error) {
-    return Error(Code::kInternal, error.what());
-  } catch (...) {
-    return Error(Code::kInternal, "unknown exception");
-  }
-}
-
 std::string error_body(const Error& error, const std::string& path, const std::string& request_id) {
   const int status = http_status(error);
   const std::string message = status == 500 ? "internal error; request " + request_id : error.what();

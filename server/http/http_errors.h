@@ -1,7 +1,6 @@
 // The one place where an error becomes an HTTP answer (the table of docs/api.md).
 #pragma once
 
-#include <exception>
 #include <string>
 
 #include "engine/base/error.h"
@@ -14,9 +13,6 @@ struct Response;
 namespace sf::server {
 
 int http_status(const Error& error);
-
-// Whatever was thrown, as an Error. What is not ours to show becomes Internal without its text.
-Error error_from(std::exception_ptr thrown);
 
 // The body: OpenAI's error object, or {"error": "..."} where `path` begins with /v2. An internal error's text is not
 // shown, only `request_id`.

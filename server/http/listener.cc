@@ -2,6 +2,7 @@
 
 #include "server/guard/reject_reason.h"
 #include "server/guard/request_id.h"
+#include "server/guard/thrown_error.h"
 #include "server/http/http_errors.h"
 
 namespace sf::server {
@@ -54,7 +55,11 @@ Listener::Listener(ListenerOptions options, Service& service) : options_(std::mo
     if (response.get_header_value("Connection") == "close") response.headers.erase("Keep-Alive");
   });
   server_.set_exception_handler([this](const auto& request, auto& response, std::exception_ptr thrown) {
-    write_refusal(request, response, error_from(thrown));
+    try {
+      std::rethrow_exception(thrown);
+    } catch (...) {
+      write_refusal(request, response, thrown_error());
+    }
   });
 }
 
@@ -132,7 +137,7 @@ HandlerResponse Listener::before_routing(const httplib::Request& request, httpli
     }
     throw Error(Code::kUnimplemented, "method not allowed: use " + join_methods(*methods));
   } catch (...) {
-    write_refusal(request, response, error_from(std::current_exception()));
+    write_refusal(request, response, thrown_error());
   }
   return HandlerResponse::Handled;
 }

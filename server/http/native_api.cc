@@ -1,6 +1,7 @@
 #include "server/http/native_api.h"
 
 #include "server/guard/reject_reason.h"
+#include "server/guard/thrown_error.h"
 #include "server/http/answer_body.h"
 #include "server/http/answer_json.h"
 #include "server/http/http_errors.h"
@@ -46,7 +47,7 @@ void NativeApi::answer(const httplib::Request& request, httplib::Response& respo
     streamed = fields.stream;
     asked = make_answer_request(std::move(fields), call.id, "rest");
   } catch (...) {
-    const Error error = error_from(std::current_exception());
+    const Error error = thrown_error();
     write_error(response, request, error, call.id, service_.retry_after_seconds());
     service_.record_rejected("rest", std::to_string(response.status), reject_reason(error), call.id);
     return;
@@ -69,7 +70,7 @@ void NativeApi::submit(const httplib::Request& request, httplib::Response& respo
     }
   } catch (...) {
     if (stream) stream->cancel();
-    fail(request, response, call, error_from(std::current_exception()), 0);
+    fail(request, response, call, thrown_error(), 0);
   }
 }
 

@@ -1,0 +1,102 @@
+#include "server/grpc/grpc_server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
+
+#include <mutex>
+
+#include "server/grpc/health_mirror.h"
+#include "server/grpc/vqa_service.h"
+
+namespace sf::server {
+namespace {
+
+// How long a handler gets to notice that the server stops before its call is cut.
+constexpr std::chrono::seconds kStopGrace{2};
+
+// The two plugins are process-wide switches of gRPC.
+void enable_plugins() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  });
+}
+
+std::string authority(const std::string& host, int port) {
+  const bool v6 = host.find(':') != std::string::npos && !host.starts_with('[');
+  return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+void set_limits(grpc::ServerBuilder& builder, const GrpcOptions& options) {
+  grpc::ResourceQuota quota("sparsefusion");
+  quota.Resize(options.max_memory_bytes);
+  // Beside the handlers, gRPC's own pollers.
+  quota.SetMaxThreads(options.limits.num_front_threads() + 4);
+  builder.SetResourceQuota(quota);
+  builder.SetMaxReceiveMessageSize(static_cast<int>(options.limits.max_body_bytes));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.max_concurrent_streams);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, options.max_metadata_bytes);
+  // A second server on the port must fail, not share it.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // Dead peers are noticed within half a minute; floods of pings are not answered.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10000);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 5);
+  builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
+}
+
+}  // namespace
+
+struct GrpcServer::Impl {
+  Impl(GrpcOptions given, Service& served) : options(std::move(given)), service(served), vqa(options, served) {}
+
+  const GrpcOptions options;
+  Service& service;
+  VqaService vqa;
+  int port = 0;
+  std::unique_ptr<grpc::Server> server;
+  std::unique_ptr<HealthMirror> health;
+};
+
+GrpcServer::GrpcServer(GrpcOptions options, Service& service)
+    : impl_(std::make_unique<Impl>(std::move(options), service)) {}
+GrpcServer::~GrpcServer() { stop(); }
+
+void GrpcServer::start() {
+  enable_plugins();
+  grpc::ServerBuilder builder;
+  set_limits(builder, impl_->options);
+  const std::string address = authority(impl_->options.host, impl_->options.port);
+  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &impl_->port);
+  builder.RegisterService(&impl_->vqa);
+  impl_->server = builder.BuildAndStart();
+  if (impl_->server == nullptr || impl_->port == 0) {
+    throw Error(Code::kUnavailable, concat("cannot listen on ", address, ": is it in use, or not an address of this machine?"));
+  }
+  impl_->health = std::make_unique<HealthMirror>(*impl_->server->GetHealthCheckService(), impl_->service,
+                                                 std::vector<std::string>{VqaService::kName},
+                                                 impl_->options.health_interval_ms);
+}
+
+int GrpcServer::port() const { return impl_->port; }
+
+void GrpcServer::drain() {
+  if (impl_->health) impl_->health->drain();
+}
+
+void GrpcServer::stop() {
+  if (!impl_->server) return;
+  impl_->health.reset();
+  impl_->vqa.stop();
+  impl_->server->Shutdown(std::chrono::system_clock::now() + kStopGrace);
+  impl_->server->Wait();
+  impl_->server.reset();
+}
+
+}  // namespace sf::server

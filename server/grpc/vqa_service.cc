@@ -1,0 +1,170 @@
+#include "server/grpc/vqa_service.h"
+
+#include <grpcpp/support/method_handler.h>
+
+#include <algorithm>
+
+#include "server/grpc/answer_messages.h"
+#include "server/grpc/grpc_errors.h"
+#include "server/grpc/message_buffer.h"
+#include "server/guard/reject_reason.h"
+#include "server/guard/request_id.h"
+#include "server/guard/thrown_error.h"
+
+namespace sf::server {
+namespace {
+
+using grpc::ByteBuffer;
+using grpc::internal::RpcMethod;
+using grpc::internal::RpcServiceMethod;
+
+std::string offered_request_id(const grpc::ServerContext& context) {
+  const auto it = context.client_metadata().find("x-request-id");
+  return it == context.client_metadata().end() ? "" : std::string(it->second.data(), it->second.size());
+}
+
+// A deadline on the call is as good as timeout_ms: the shorter of the two counts. Nothing if there is none.
+std::optional<int64_t> milliseconds_left(const grpc::ServerContext& context) {
+  const auto deadline = context.deadline();
+  if (deadline == std::chrono::system_clock::time_point::max()) return std::nullopt;
+  const auto left = deadline - std::chrono::system_clock::now();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(left).count();
+}
+
+int64_t shorter_timeout(int64_t timeout_ms, const grpc::ServerContext& context) {
+  const std::optional<int64_t> left = milliseconds_left(context);
+  // A deadline further away than any timeout of ours says nothing (and "none" arrives as one centuries away).
+  if (!left || *left > 24 * 3600 * 1000) return timeout_ms;
+  if (*left <= 0) throw Error(Code::kDeadlineExceeded, "the call's deadline has passed");
+  return timeout_ms == 0 ? *left : std::min(timeout_ms, *left);
+}
+
+}  // namespace
+
+VqaService::VqaService(const GrpcOptions& options, server::Service& service) : options_(options), service_(service) {
+  const std::string prefix = std::string("/") + kName + "/";
+  using Unary = grpc::internal::RpcMethodHandler<VqaService, ByteBuffer, ByteBuffer>;
+  using Streaming = grpc::internal::ServerStreamingHandler<VqaService, ByteBuffer, ByteBuffer>;
+  const auto unary = [](VqaService* self, grpc::ServerContext* context, const ByteBuffer* request, ByteBuffer* response) {
+    return self->answer(*context, *request, *response);
+  };
+  const auto streaming = [](VqaService* self, grpc::ServerContext* context, const ByteBuffer* request, Writer* writer) {
+    return self->stream_answer(*context, *request, *writer);
+  };
+  AddMethod(new RpcServiceMethod((prefix + "Answer").c_str(), RpcMethod::NORMAL_RPC, new Unary(unary, this)));
+  AddMethod(new RpcServiceMethod((prefix + "StreamAnswer").c_str(), RpcMethod::SERVER_STREAMING,
+                                 new Streaming(streaming, this)));
+}
+
+VqaService::Call VqaService::begin(grpc::ServerContext& context) const {
+  Call call{context, choose_request_id(offered_request_id(context)), std::chrono::steady_clock::now(), "", nullptr};
+  context.AddInitialMetadata("x-request-id", call.id);
+  return call;
+}
+
+void VqaService::submit(Call& call, const ByteBuffer& request) {
+  AnswerRequest asked;
+  try {
+    sparsefusion::v1::AnswerRequest message;
+    const size_t num_bytes = parse_message(request, message);
+    asked = make_answer_request(answer_fields_from(message), call.id, "grpc");
+    asked.body_bytes = num_bytes;
+    asked.timeout_ms = shorter_timeout(asked.timeout_ms, call.context);
+  } catch (const Error& error) {
+    service_.record_rejected("grpc", grpc_code_name(static_cast<grpc::StatusCode>(error.code())), reject_reason(error),
+                             call.id);
+    throw;
+  }
+  call.model = asked.model;
+  try {
+    call.stream = service_.submit(std::move(asked));
+  } catch (...) {
+    fail(call, thrown_error());
+    throw;
+  }
+  if (call.model.empty()) {
+    const std::vector<ModelDescription> models = service_.models();
+    if (!models.empty()) call.model = models.front().id;
+  }
+  call.context.AddInitialMetadata("x-model-version", std::to_string(call.stream->model_version()));
+}
+
+grpc::Status VqaService::answer(grpc::ServerContext& context, const ByteBuffer& request, ByteBuffer& response) {
+  Call call = begin(context);
+  try {
+    submit(call, request);
+  } catch (...) {
+    return grpc_status(thrown_error(), call.id, service_.retry_after_seconds());
+  }
+  const WholeAnswer answer =
+      wait_for_answer(*call.stream, options_.poll_interval_ms, [&] { return is_unwanted(call); });
+  if (answer.error) return fail(call, is_unwanted(call) ? unwanted_error(call) : *answer.error);
+  response = serialize_message(
+      answer_message(call.id, call.model, call.stream->model_version(), answer.text, *answer.summary));
+  return finish(call, *answer.summary);
+}
+
+grpc::Status VqaService::stream_answer(grpc::ServerContext& context, const ByteBuffer& request, Writer& writer) {
+  Call call = begin(context);
+  try {
+    submit(call, request);
+  } catch (...) {
+    return grpc_status(thrown_error(), call.id, service_.retry_after_seconds());
+  }
+  const WholeAnswer answer = forward(call, writer);
+  if (answer.error) return fail(call, is_unwanted(call) ? unwanted_error(call) : *answer.error);
+  sparsefusion::v1::StreamAnswerResponse last;
+  *last.mutable_answer() =
+      answer_message(call.id, call.model, call.stream->model_version(), answer.text, *answer.summary);
+  if (!writer.Write(serialize_message(last))) return fail(call, unwanted_error(call));
+  return finish(call, *answer.summary);
+}
+
+WholeAnswer VqaService::forward(Call& call, Writer& writer) {
+  WholeAnswer answer;
+  while (true) {
+    std::optional<Event> event = call.stream->next_for(options_.poll_interval_ms);
+    bool gone = is_unwanted(call);
+    if (event) {
+      answer.text += event->text;
+      if (!event->text.empty() && !gone) {
+        sparsefusion::v1::StreamAnswerResponse delta;
+        delta.set_delta(event->text);
+        gone = !writer.Write(serialize_message(delta));
+      }
+      if (event->finished) {
+        answer.summary = std::move(event->summary);
+        answer.error = std::move(event->error);
+        return answer;
+      }
+    }
+    if (gone) {
+      call.stream->cancel();
+      answer.error = Error(Code::kCancelled, "the client cancelled the call");
+      return answer;
+    }
+  }
+}
+
+Error VqaService::unwanted_error(const Call& call) const {
+  if (stopping_) return Error(Code::kUnavailable, "the server is shutting down", "", Reason::kDraining);
+  const std::optional<int64_t> left = milliseconds_left(call.context);
+  if (left && *left <= 0) return Error(Code::kDeadlineExceeded, "the call's deadline has passed");
+  return Error(Code::kCancelled, "the client cancelled the call");
+}
+
+grpc::Status VqaService::finish(const Call& call, const Summary& summary) {
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - call.start;
+  service_.record_finished("grpc", "OK", call.id, call.stream->model_version(), &summary, elapsed.count());
+  return grpc::Status::OK;
+}
+
+grpc::Status VqaService::fail(const Call& call, const Error& error) {
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - call.start;
+  const grpc::Status status = grpc_status(error, call.id, service_.retry_after_seconds());
+  service_.record_finished("grpc", grpc_code_name(status.error_code()), call.id,
+                           call.stream ? call.stream->model_version() : 0, nullptr, elapsed.count());
+  return status;
+}
+
+}  // namespace sf::server
