@@ -1,7 +1,12 @@
 if(TARGET sf_trainer_data)
-  add_library(sf_test_scenes STATIC ${PROJECT_SOURCE_DIR}/tests/support/second_renderer.cc
-              ${PROJECT_SOURCE_DIR}/tests/support/second_non_scenes.cc)
+  add_library(sf_test_scenes STATIC
+      ${PROJECT_SOURCE_DIR}/tests/support/second_renderer.cc
+      ${PROJECT_SOURCE_DIR}/tests/support/second_non_scenes.cc
+      ${PROJECT_SOURCE_DIR}/tests/support/example_pictures.cc)
   target_compile_options(sf_test_scenes PRIVATE -Wall -Wextra)
   target_link_libraries(sf_test_scenes PUBLIC sf_options sf_trainer_data)
+  add_executable(make_examples EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/tests/support/make_examples.cc)
+  target_compile_options(make_examples PRIVATE -Wall -Wextra)
+  target_link_libraries(make_examples PRIVATE sf_test_scenes)
   sf_test(trainer_data DIR trainer/data DEPS sf_trainer_data sf_test_scenes)
 endif()

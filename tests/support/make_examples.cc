@@ -1,0 +1,22 @@
+// make_examples FOLDER: writes the pictures and questions.jsonl of examples/.
+#include <cstdio>
+#include <exception>
+
+#include "tests/support/example_pictures.h"
+#include "trainer/data/image_file.h"
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: make_examples FOLDER\n");
+    return 2;
+  }
+  try {
+    const std::filesystem::path folder = argv[1];
+    const auto pictures = sf::test::example_pictures();
+    for (const auto& picture : pictures) sf::data::write_file(folder / picture.file, picture.bytes);
+    sf::data::write_file(folder / "questions.jsonl", sf::test::example_questions(pictures));
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "make_examples: %s\n", error.what());
+    return 1;
+  }
+}
