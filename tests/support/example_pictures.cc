@@ -33,7 +33,9 @@ Scene clear_scene(data::Rng& rng, int objects, int width, int height, float half
   options.mixed_sizes = 1;
   for (;;) {
     Scene scene = data::generate_scene(rng, options);
-    if (static_cast<int>(scene.objects.size()) == objects && data::find_colour(scene, data::kRed) >= 0 && is_clear(scene)) return scene;
+    if (static_cast<int>(scene.objects.size()) == objects && data::find_colour(scene, data::kRed) >= 0 &&
+        is_clear(scene))
+      return scene;
   }
 }
 
@@ -44,8 +46,10 @@ data::Style style_with(Rgb background, std::array<Rgb, data::kNumColours> colour
   return style;
 }
 
-constexpr std::array<Rgb, 6> kVivid = {{{220, 20, 20}, {20, 160, 60}, {30, 80, 220}, {255, 150, 20}, {128, 128, 128}, {250, 220, 30}}};
-constexpr std::array<Rgb, 6> kBright = {{{255, 70, 60}, {60, 210, 90}, {70, 140, 255}, {255, 160, 40}, {160, 160, 160}, {255, 235, 70}}};
+constexpr std::array<Rgb, 6> kVivid = {
+    {{220, 20, 20}, {20, 160, 60}, {30, 80, 220}, {255, 150, 20}, {128, 128, 128}, {250, 220, 30}}};
+constexpr std::array<Rgb, 6> kBright = {
+    {{255, 70, 60}, {60, 210, 90}, {70, 140, 255}, {255, 160, 40}, {160, 160, 160}, {255, 235, 70}}};
 
 data::Question refused(std::string text, Kind kind) {
   data::Question question;
@@ -63,7 +67,8 @@ std::vector<data::Question> questions_about(data::Rng& rng, const Scene& scene, 
   };
   const auto plain = data::Phrasing::kCanonical;
   if (n == 0) {
-    for (const char* text : {"what shape is the red object?", "describe the picture", "is the blue object on the left or right?", off_topic}) {
+    for (const char* text : {"what shape is the red object?", "describe the picture",
+                             "is the blue object on the left or right?", off_topic}) {
       questions.push_back(refused(text, data::kNonScene));
     }
     return questions;
@@ -71,7 +76,8 @@ std::vector<data::Question> questions_about(data::Rng& rng, const Scene& scene, 
   ask(data::kShape, data::find_colour(scene, data::kRed), plain);
   for (const Kind kind : {data::kLeftRight, data::kTopBottom, data::kCount}) ask(kind, rng.below(n), plain);
   if (n > 1) {
-    for (const Kind kind : {data::kClosestShape, data::kFurthestShape, data::kClosestColour, data::kFurthestColour}) ask(kind, rng.below(n), plain);
+    for (const Kind kind : {data::kClosestShape, data::kFurthestShape, data::kClosestColour, data::kFurthestColour})
+      ask(kind, rng.below(n), plain);
   }
   for (const Kind kind : {data::kDescribe, data::kAbsentColour}) ask(kind, -1, plain);
   questions.push_back(refused(off_topic, data::kOffTopic));

@@ -12,10 +12,10 @@
 namespace sf::test {
 
 struct ExamplePicture {
-  std::string file;            // "scene.png"
-  data::Scene scene;           // no objects: a picture that is no scene
-  Image image;                 // before encoding
-  std::string bytes;           // encoded by the extension
+  std::string file;   // "scene.png"
+  data::Scene scene;  // no objects: a picture that is no scene
+  Image image;        // before encoding
+  std::string bytes;  // encoded by the extension
   std::vector<data::Question> questions;
 };
 

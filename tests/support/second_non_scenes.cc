@@ -9,8 +9,8 @@ namespace {
 
 using data::Rng;
 
-// One picture as a function of the position: every kind below gives the colour at (x, y) in 0..1 coordinates of the short
-// side. Slow and simple, and unlike the trainer's canvas.
+// One picture as a function of the position: every kind below gives the colour at (x, y) in 0..1 coordinates of the
+// short side. Slow and simple, and unlike the trainer's canvas.
 struct Colour3 {
   double r = 0, g = 0, b = 0;  // 0..1
 };
@@ -22,7 +22,8 @@ Colour3 blend(const Colour3& a, const Colour3& b, double t) {
   return {a.r + (b.r - a.r) * t, a.g + (b.g - a.g) * t, a.b + (b.b - a.b) * t};
 }
 Colour3 strong(Rng& rng) {
-  constexpr std::array<Colour3, 8> kStrong = {{{1, 0, 0}, {0, 0.7, 0}, {0, 0, 1}, {1, 0.6, 0}, {0.5, 0.5, 0.5}, {1, 1, 0}, {0.6, 0, 0.6}, {0, 0.6, 0.6}}};
+  constexpr std::array<Colour3, 8> kStrong = {
+      {{1, 0, 0}, {0, 0.7, 0}, {0, 0, 1}, {1, 0.6, 0}, {0.5, 0.5, 0.5}, {1, 1, 0}, {0.6, 0, 0.6}, {0, 0.6, 0.6}}};
   return rng.pick(kStrong);
 }
 Colour3 light_or_dark(Rng& rng) { return rng.chance(0.6f) ? grey(1) : rng.chance(0.5f) ? grey(0) : any(rng); }
@@ -53,7 +54,8 @@ Image gaussian_noise(Rng& rng, int w, int h) {
 Image plasma(Rng& rng, int w, int h) {
   const double a = rng.uniform(3, 14), b = rng.uniform(3, 14), c = rng.uniform(0, 6);
   return paint(w, h, [=](double x, double y) {
-    const double v = std::sin(a * x + c) + std::sin(b * y) + std::sin(a * (x + y)) + std::sin(b * std::hypot(x - 0.5, y - 0.4));
+    const double v =
+        std::sin(a * x + c) + std::sin(b * y) + std::sin(a * (x + y)) + std::sin(b * std::hypot(x - 0.5, y - 0.4));
     return Colour3{0.5 + 0.5 * std::sin(v), 0.5 + 0.5 * std::sin(v + 2), 0.5 + 0.5 * std::sin(v + 4)};
   });
 }
@@ -79,7 +81,10 @@ Image julia(Rng& rng, int w, int h) {
 }
 
 Image voronoi_map(Rng& rng, int w, int h) {
-  struct Site { double x, y; Colour3 colour; };
+  struct Site {
+    double x, y;
+    Colour3 colour;
+  };
   std::vector<Site> sites;
   for (int i = rng.range(8, 40); i > 0; --i) sites.push_back({rng.uniform(0, 2), rng.uniform(0, 2), any(rng)});
   return paint(w, h, [&](double x, double y) {
@@ -87,8 +92,10 @@ Image voronoi_map(Rng& rng, int w, int h) {
     Colour3 colour;
     for (const Site& s : sites) {
       const double d = std::hypot(x - s.x, y - s.y);
-      if (d < best) second = best, best = d, colour = s.colour;
-      else second = std::min(second, d);
+      if (d < best)
+        second = best, best = d, colour = s.colour;
+      else
+        second = std::min(second, d);
     }
     return second - best < 0.012 ? grey(0) : colour;
   });
@@ -99,7 +106,8 @@ Image code_matrix(Rng& rng, int w, int h) {  // like a printed square code
   std::vector<bool> cells(static_cast<size_t>(n) * n * 4);
   for (size_t i = 0; i < cells.size(); ++i) cells[i] = rng.chance(0.5f);
   return paint(w, h, [=](double x, double y) {
-    return cells[static_cast<size_t>(static_cast<int>(y * n) % n) * n + static_cast<int>(x * n) % n] ? grey(0) : grey(1);
+    return cells[static_cast<size_t>(static_cast<int>(y * n) % n) * n + static_cast<int>(x * n) % n] ? grey(0)
+                                                                                                     : grey(1);
   });
 }
 
@@ -113,10 +121,11 @@ Image seven_segments(Rng& rng, int w, int h) {  // numbers of a clock's display
     const int column = static_cast<int>(x / size) % 8, row = static_cast<int>(y / (1.6 * size)) % 8;
     const double u = std::fmod(x, size) / size, v = std::fmod(y, 1.6 * size) / (1.6 * size);
     const int lit = kLit[digits[row * 8 + column]];
-    const bool wide = u > 0.2 && u < 0.7, upper = v > 0.1 && v < 0.5, lower = v >= 0.5 && v < 0.9;
+    const bool wide = u > 0.2 && u<0.7, upper = v> 0.1 && v < 0.5, lower = v >= 0.5 && v < 0.9;
     const bool left = u > 0.1 && u < 0.2, right = u >= 0.7 && u < 0.8;
-    const bool on = ((lit & 1) && wide && v > 0.08 && v < 0.15) || ((lit & 2) && left && upper) || ((lit & 4) && right && upper) ||
-                    ((lit & 8) && wide && v > 0.46 && v < 0.53) || ((lit & 16) && left && lower) || ((lit & 32) && right && lower) ||
+    const bool on = ((lit & 1) && wide && v > 0.08 && v < 0.15) || ((lit & 2) && left && upper) ||
+                    ((lit & 4) && right && upper) || ((lit & 8) && wide && v > 0.46 && v < 0.53) ||
+                    ((lit & 16) && left && lower) || ((lit & 32) && right && lower) ||
                     ((lit & 64) && wide && v > 0.85 && v < 0.92);
     return on ? ink : ground;
   });
@@ -174,11 +183,16 @@ Image heat_map(Rng& rng, int w, int h) {
 
 // Circles and squares so far out of focus that no edge is left.
 Image out_of_focus(Rng& rng, int w, int h) {
-  struct Spot { double x, y, size; bool square; Colour3 colour; };
+  struct Spot {
+    double x, y, size;
+    bool square;
+    Colour3 colour;
+  };
   const Colour3 ground = light_or_dark(rng);
   std::vector<Spot> spots;
   for (int i = rng.range(2, 7); i > 0; --i) {
-    spots.push_back({rng.uniform(0.1f, 0.9f), rng.uniform(0.1f, 0.9f), rng.uniform(0.07f, 0.14f), rng.chance(0.5f), strong(rng)});
+    spots.push_back(
+        {rng.uniform(0.1f, 0.9f), rng.uniform(0.1f, 0.9f), rng.uniform(0.07f, 0.14f), rng.chance(0.5f), strong(rng)});
   }
   return paint(w, h, [=](double x, double y) {
     Colour3 c = ground;
@@ -192,11 +206,16 @@ Image out_of_focus(Rng& rng, int w, int h) {
 }
 
 Image symbols(Rng& rng, int w, int h) {  // crosses, hearts, crescents, arrows
-  struct Mark { double x, y, size; int kind; Colour3 colour; };
+  struct Mark {
+    double x, y, size;
+    int kind;
+    Colour3 colour;
+  };
   const Colour3 ground = light_or_dark(rng);
   std::vector<Mark> marks;
   for (int i = rng.range(2, 7); i > 0; --i) {
-    marks.push_back({rng.uniform(0.1f, 0.9f), rng.uniform(0.1f, 0.9f), rng.uniform(0.07f, 0.15f), rng.below(4), strong(rng)});
+    marks.push_back(
+        {rng.uniform(0.1f, 0.9f), rng.uniform(0.1f, 0.9f), rng.uniform(0.07f, 0.15f), rng.below(4), strong(rng)});
   }
   return paint(w, h, [=](double x, double y) {
     for (const Mark& m : marks) {
@@ -206,7 +225,8 @@ Image symbols(Rng& rng, int w, int h) {  // crosses, hearts, crescents, arrows
       if (m.kind == 0) in = (std::abs(u) < 0.25 && std::abs(v) < 1) || (std::abs(v) < 0.25 && std::abs(u) < 1);
       if (m.kind == 1) in = std::pow(u * u + v * v * 1.1 - 0.6, 3) + u * u * v * v * v < 0;
       if (m.kind == 2) in = std::hypot(u, v) < 0.9 && std::hypot(u - 0.45, v) > 0.75;
-      if (m.kind == 3) in = (std::abs(v) < 0.2 && u > -1 && u < 0.2) || (u >= 0.2 && u < 1 && std::abs(v) < (1 - u) * 0.8);
+      if (m.kind == 3)
+        in = (std::abs(v) < 0.2 && u > -1 && u < 0.2) || (u >= 0.2 && u < 1 && std::abs(v) < (1 - u) * 0.8);
       if (in) return m.colour;
     }
     return ground;
@@ -225,7 +245,9 @@ Image star_field(Rng& rng, int w, int h) {
 Image wood(Rng& rng, int w, int h) {
   const double f = rng.uniform(20, 60), bend = rng.uniform(0.02f, 0.1f);
   const Colour3 a{0.45, 0.28, 0.12}, b{0.75, 0.52, 0.3};
-  return paint(w, h, [=](double x, double y) { return blend(a, b, 0.5 + 0.5 * std::sin(f * (x + bend * std::sin(5 * y) + 0.3 * y * y))); });
+  return paint(w, h, [=](double x, double y) {
+    return blend(a, b, 0.5 + 0.5 * std::sin(f * (x + bend * std::sin(5 * y) + 0.3 * y * y)));
+  });
 }
 
 Image weave(Rng& rng, int w, int h) {
@@ -253,7 +275,8 @@ Image landscape(Rng& rng, int w, int h) {
   const double p = rng.uniform(0, 6), f = rng.uniform(3, 9);
   return paint(w, h, [=](double x, double y) {
     for (int ridge = 2; ridge >= 0; --ridge) {
-      const double top = 0.45 + 0.15 * ridge + 0.07 * std::sin(f * x + p * (ridge + 1)) + 0.03 * std::sin(3.7 * f * x + ridge);
+      const double top =
+          0.45 + 0.15 * ridge + 0.07 * std::sin(f * x + p * (ridge + 1)) + 0.03 * std::sin(3.7 * f * x + ridge);
       if (y > top) return blend({0.55, 0.6, 0.65}, {0.1, 0.25, 0.1}, ridge / 2.0);
     }
     return blend(sky_high, sky_low, y * 1.8);
@@ -261,12 +284,15 @@ Image landscape(Rng& rng, int w, int h) {
 }
 
 constexpr std::array<Image (*)(Rng&, int, int), kNumHeldOutNonScenes> kPainters = {
-    gaussian_noise, plasma, four_corners, julia, voronoi_map, code_matrix, seven_segments, handwriting, stacked_bars,
-    area_chart, heat_map, out_of_focus, symbols, star_field, wood, weave, spiral, landscape};
+    gaussian_noise, plasma,      four_corners, julia,      voronoi_map, code_matrix,
+    seven_segments, handwriting, stacked_bars, area_chart, heat_map,    out_of_focus,
+    symbols,        star_field,  wood,         weave,      spiral,      landscape};
 
 }  // namespace
 
-Image draw_held_out_non_scene(Rng& rng, int kind, int width, int height) { return kPainters.at(kind)(rng, width, height); }
+Image draw_held_out_non_scene(Rng& rng, int kind, int width, int height) {
+  return kPainters.at(kind)(rng, width, height);
+}
 
 Image draw_held_out_non_scene(Rng& rng) {
   const int side = rng.range(96, 360);

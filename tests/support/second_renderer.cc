@@ -23,9 +23,10 @@ constexpr std::array<Palette, 7> kPalettes = {{
 }};
 
 constexpr std::array<Colour3, 22> kGrounds = {{
-    {255, 255, 255}, {255, 255, 255}, {255, 255, 255}, {255, 255, 255}, {255, 255, 255}, {250, 250, 245}, {245, 245, 220}, {240, 248, 255},
-    {0, 0, 0}, {0, 0, 0}, {18, 18, 18}, {30, 30, 46}, {25, 35, 60}, {40, 30, 30}, {255, 228, 225}, {224, 255, 255}, {230, 230, 250},
-    {60, 20, 70}, {20, 70, 75}, {235, 235, 235}, {64, 64, 64}, {210, 180, 220},
+    {255, 255, 255}, {255, 255, 255}, {255, 255, 255}, {255, 255, 255}, {255, 255, 255}, {250, 250, 245},
+    {245, 245, 220}, {240, 248, 255}, {0, 0, 0},       {0, 0, 0},       {18, 18, 18},    {30, 30, 46},
+    {25, 35, 60},    {40, 30, 30},    {255, 228, 225}, {224, 255, 255}, {230, 230, 250}, {60, 20, 70},
+    {20, 70, 75},    {235, 235, 235}, {64, 64, 64},    {210, 180, 220},
 }};
 
 double apart(const Colour3& a, const Colour3& b) {
@@ -75,7 +76,8 @@ void draw_rows(Image& image, const data::Object& object, const Colour3& colour) 
   const int cx = static_cast<int>(object.x), cy = static_cast<int>(object.y), r = static_cast<int>(object.half);
   for (int dy = -r; dy < r; ++dy) {
     // Rows are taken at their middle, dy + 1/2.
-    const double reach = object.shape == data::kSquare ? r : std::sqrt(std::max(0.0, double(r) * r - (dy + 0.5) * (dy + 0.5)));
+    const double reach =
+        object.shape == data::kSquare ? r : std::sqrt(std::max(0.0, double(r) * r - (dy + 0.5) * (dy + 0.5)));
     const int span = static_cast<int>(reach + 0.5);
     for (int x = cx - span; x < cx + span; ++x) set(image, x, cy + dy, colour);
   }
@@ -87,7 +89,8 @@ std::vector<std::array<double, 2>> outline(const data::Object& object) {
   const int sides = object.shape == data::kSquare ? 4 : 96;
   for (int i = 0; i < sides; ++i) {
     const double angle = (i + 0.5) * 2 * M_PI / sides + object.angle;
-    const double reach = object.shape == data::kSquare ? object.half * std::sqrt(2.0) : object.half / std::cos(M_PI / sides / 2);
+    const double reach =
+        object.shape == data::kSquare ? object.half * std::sqrt(2.0) : object.half / std::cos(M_PI / sides / 2);
     corners.push_back({object.x + reach * std::cos(angle), object.y + reach * std::sin(angle)});
   }
   return corners;
@@ -97,8 +100,10 @@ std::vector<std::array<double, 2>> outline(const data::Object& object) {
 void draw_supersampled(Image& image, const data::Object& object, const Colour3& colour, bool linear) {
   const auto corners = outline(object);
   const double extent = object.half * 1.5 + 1;
-  const int x0 = std::max(0, static_cast<int>(object.x - extent)), x1 = std::min(image.width, static_cast<int>(object.x + extent) + 1);
-  const int y0 = std::max(0, static_cast<int>(object.y - extent)), y1 = std::min(image.height, static_cast<int>(object.y + extent) + 1);
+  const int x0 = std::max(0, static_cast<int>(object.x - extent)),
+            x1 = std::min(image.width, static_cast<int>(object.x + extent) + 1);
+  const int y0 = std::max(0, static_cast<int>(object.y - extent)),
+            y1 = std::min(image.height, static_cast<int>(object.y + extent) + 1);
   std::vector<int> hits(static_cast<size_t>(std::max(0, x1 - x0)));
   for (int y = y0; y < y1; ++y) {
     std::fill(hits.begin(), hits.end(), 0);
@@ -114,7 +119,8 @@ void draw_supersampled(Image& image, const data::Object& object, const Colour3& 
         right = std::max(right, x);
       }
       for (int x = x0; x < x1; ++x) {
-        for (int sub = 0; sub < 4; ++sub) hits[x - x0] += x + (sub + 0.5) / 4 >= left && x + (sub + 0.5) / 4 < right ? 1 : 0;
+        for (int sub = 0; sub < 4; ++sub)
+          hits[x - x0] += x + (sub + 0.5) / 4 >= left && x + (sub + 0.5) / 4 < right ? 1 : 0;
       }
     }
     for (int x = x0; x < x1; ++x) {
@@ -123,7 +129,8 @@ void draw_supersampled(Image& image, const data::Object& object, const Colour3& 
       Colour3 mixed;
       for (int c = 0; c < 3; ++c) {
         const double t = hits[x - x0] / 16.0, under = pixel[c], over = colour[c];
-        mixed[c] = static_cast<int>((linear ? std::sqrt(under * under * (1 - t) + over * over * t) : under * (1 - t) + over * t) + 0.5);
+        mixed[c] = static_cast<int>(
+            (linear ? std::sqrt(under * under * (1 - t) + over * over * t) : under * (1 - t) + over * t) + 0.5);
       }
       set(image, x, y, mixed);
     }
@@ -151,7 +158,8 @@ bool snap(data::Scene& scene) {
 }
 
 void add_grain(Image& image, data::Rng& rng, int strength) {
-  for (uint8_t& value : image.pixels) value = static_cast<uint8_t>(std::clamp(int{value} + rng.range(-strength, strength), 0, 255));
+  for (uint8_t& value : image.pixels)
+    value = static_cast<uint8_t>(std::clamp(int{value} + rng.range(-strength, strength), 0, 255));
 }
 
 data::Scene draw_scene(data::Rng& rng, int min_objects, int max_objects) {
@@ -187,8 +195,10 @@ HeldOut draw_held_out(data::Rng& rng, int min_objects, int max_objects) {
   draw_colours(rng, palette, upper, lower);
   out.image = two_tone(out.scene.width, out.scene.height, upper, lower);
   for (const data::Object& object : out.scene.objects) {
-    if (rows) draw_rows(out.image, object, palette[object.colour]);
-    else draw_supersampled(out.image, object, palette[object.colour], linear);
+    if (rows)
+      draw_rows(out.image, object, palette[object.colour]);
+    else
+      draw_supersampled(out.image, object, palette[object.colour], linear);
   }
   if (rng.chance(0.2f)) add_grain(out.image, rng, rng.range(2, 10));
   return out;

@@ -1,6 +1,6 @@
-// A second, independent way to draw scenes, and other pictures that are no scenes: held-out evaluation only, never trained
-// on. It shares the generator's facts but none of its drawing: scanlines on integers or 4x supersampling, its own palettes,
-// backgrounds and sizes.
+// A second, independent way to draw scenes, and other pictures that are no scenes: held-out evaluation only, never
+// trained on. It shares the generator's facts but none of its drawing: scanlines on integers or 4x supersampling, its
+// own palettes, backgrounds and sizes.
 //
 //   HeldOut held_out = draw_held_out(rng, 6, 6);
 //   ask(held_out.image, paper_questions(rng, held_out.scene));

@@ -1,5 +1,5 @@
-// Drawing on an RGB image: discs, turned boxes, polygons, lines. Coverage is analytic or sampled 4x4; with `antialias` off
-// a pixel is painted when its centre is inside.
+// Drawing on an RGB image: discs, turned boxes, polygons, lines. Coverage is analytic or sampled 4x4; with `antialias`
+// off a pixel is painted when its centre is inside.
 //
 //   Canvas canvas(image, /*antialias=*/true);
 //   canvas.disc(30, 40, 8, {255, 0, 0});
@@ -28,8 +28,8 @@ struct Point {
 Rgb hsv(float hue, float saturation, float value);
 Rgb mix(Rgb a, Rgb b, float weight_of_b);
 Rgb random_rgb(Rng& rng);
-float distance(Rgb a, Rgb b);                       // Euclidean, 0..441
-float distance_to_segment(Rgb c, Rgb a, Rgb b);     // to the nearest mixture of a and b
+float distance(Rgb a, Rgb b);                    // Euclidean, 0..441
+float distance_to_segment(Rgb c, Rgb a, Rgb b);  // to the nearest mixture of a and b
 
 Image filled(int width, int height, Rgb colour);
 

@@ -18,10 +18,11 @@ Batch make_batch(const DatasetOptions& options, uint64_t seed, int64_t index) {
   return batch;
 }
 
-Batch make_user_batch(const UserData& data, const PreprocessOptions& pre, int batch_size, int max_questions, uint64_t seed,
-                      int64_t index) {
+Batch make_user_batch(const UserData& data, const PreprocessOptions& pre, int batch_size, int max_questions,
+                      uint64_t seed, int64_t index) {
   SF_REQUIRE(!data.pictures.empty(), "dataset: no pictures");
-  SF_REQUIRE(batch_size >= 1 && max_questions >= 1 && index >= 0, "dataset: batch size ", batch_size, ", questions ", max_questions);
+  SF_REQUIRE(batch_size >= 1 && max_questions >= 1 && index >= 0, "dataset: batch size ", batch_size, ", questions ",
+             max_questions);
   Rng rng(seed, static_cast<uint64_t>(index));
   const auto grid_of = [&](const UserPicture& picture) { return choose_grid(picture.width, picture.height, pre); };
   Batch batch;
@@ -32,7 +33,8 @@ Batch make_user_batch(const UserData& data, const PreprocessOptions& pre, int ba
   }
   for (int i = 0; i < batch_size; ++i) {
     const UserPicture& picture = *rng.pick(alike);
-    batch.samples.push_back(sample_of({picture.width, picture.height, {}}, decode_image(picture.bytes, data.limits), pre));
+    batch.samples.push_back(
+        sample_of({picture.width, picture.height, {}}, decode_image(picture.bytes, data.limits), pre));
     std::vector<Question> questions = picture.questions;
     rng.shuffle(questions);
     questions.resize(std::min<size_t>(questions.size(), static_cast<size_t>(max_questions)));

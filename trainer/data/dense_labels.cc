@@ -12,15 +12,16 @@ DenseLabels dense_labels(const Sample& sample, int cell_px) {
   const int pixels_per_row = static_cast<int>(sample.pixels.values.size()) / 3 / (height * width);
   int grid_cell = 1;
   while (grid_cell * grid_cell < pixels_per_row) ++grid_cell;
-  SF_REQUIRE(cell_px > 0 && grid_cell % cell_px == 0, "dense labels: cell_px does not divide the grid's cell of ", grid_cell);
+  SF_REQUIRE(cell_px > 0 && grid_cell % cell_px == 0, "dense labels: cell_px does not divide the grid's cell of ",
+             grid_cell);
 
   DenseLabels labels;
   labels.rows = height * grid_cell / cell_px;
   labels.columns = width * grid_cell / cell_px;
   const size_t tokens = static_cast<size_t>(labels.rows) * labels.columns;
-  for (auto* array : {&labels.object, &labels.colour, &labels.shape, &labels.nearest_colour, &labels.nearest_shape,
-                      &labels.furthest_colour, &labels.furthest_shape, &labels.same_shape, &labels.left_right,
-                      &labels.top_bottom}) {
+  for (auto* array :
+       {&labels.object, &labels.colour, &labels.shape, &labels.nearest_colour, &labels.nearest_shape,
+        &labels.furthest_colour, &labels.furthest_shape, &labels.same_shape, &labels.left_right, &labels.top_bottom}) {
     array->assign(tokens, -1);
   }
   const Scene& scene = sample.scene;

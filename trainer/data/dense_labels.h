@@ -15,14 +15,14 @@ namespace sf::data {
 
 struct DenseLabels {
   int rows = 0, columns = 0;
-  std::vector<int> object;            // index into scene.objects
-  std::vector<int> colour;            // Colour
-  std::vector<int> shape;             // Shape
+  std::vector<int> object;  // index into scene.objects
+  std::vector<int> colour;  // Colour
+  std::vector<int> shape;   // Shape
   std::vector<int> nearest_colour, nearest_shape;
   std::vector<int> furthest_colour, furthest_shape;
-  std::vector<int> same_shape;        // 1..6, itself included
-  std::vector<int> left_right;        // 0 left, 1 right
-  std::vector<int> top_bottom;        // 0 top, 1 bottom
+  std::vector<int> same_shape;  // 1..6, itself included
+  std::vector<int> left_right;  // 0 left, 1 right
+  std::vector<int> top_bottom;  // 0 top, 1 bottom
 };
 
 // `cell_px`: grid pixels along one token's side; divides the sample's sides.

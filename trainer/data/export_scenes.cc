@@ -21,8 +21,10 @@ Picture draw(Rng& rng, const ExportOptions& options) {
   int width = 75, height = 75;
   if (options.augment) draw_size(rng, rng.chance(0.5f) ? 1.f : rng.uniform(0.5f, 2), width, height);
   if (rng.chance(options.non_scene_fraction)) return {{width, height, {}}, render_non_scene(rng, width, height)};
-  SceneOptions scene_options{.min_objects = options.min_objects, .max_objects = options.max_objects, .width = width, .height = height};
-  if (options.augment) scene_options = varied_scene_options(rng, width, height, options.min_objects, options.max_objects);
+  SceneOptions scene_options{
+      .min_objects = options.min_objects, .max_objects = options.max_objects, .width = width, .height = height};
+  if (options.augment)
+    scene_options = varied_scene_options(rng, width, height, options.min_objects, options.max_objects);
   Picture picture;
   picture.scene = generate_scene(rng, scene_options);
   const Style style = options.augment ? random_style(rng) : plain_style();

@@ -19,9 +19,9 @@ struct ExportOptions {
   QuestionMix questions;
 };
 
-// Effect: writes FOLDER/NNNNNN.png and FOLDER/data.jsonl: a line for each question with `image`, `question`, `answer`, `kind`
-// and `objects` [{colour, shape, box: [left, top, right, bottom]}] in pixels. Makes the folder. Scene i is a function of
-// (seed, i). Errors: Unavailable if a file cannot be written.
+// Effect: writes FOLDER/NNNNNN.png and FOLDER/data.jsonl: a line for each question with `image`, `question`, `answer`,
+// `kind` and `objects` [{colour, shape, box: [left, top, right, bottom]}] in pixels. Makes the folder. Scene i is a
+// function of (seed, i). Errors: Unavailable if a file cannot be written.
 void export_scenes(const std::filesystem::path& folder, const ExportOptions& options);
 
 // One line of data.jsonl, without the line break.

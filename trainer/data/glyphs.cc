@@ -28,8 +28,8 @@ float draw_word(Canvas& canvas, std::string_view word, float x, float y, float d
     if (const int index = glyph_index(c); index >= 0) {
       for (int bit = 0; bit < 15; ++bit) {
         if ((kGlyphs[index] >> (14 - bit) & 1) == 0) continue;
-        canvas.box(x + (static_cast<float>(bit % 3) + 0.5f) * dot, y + (static_cast<float>(bit / 3) + 0.5f) * dot, dot / 2,
-                   dot / 2, 0, colour);
+        canvas.box(x + (static_cast<float>(bit % 3) + 0.5f) * dot, y + (static_cast<float>(bit / 3) + 0.5f) * dot,
+                   dot / 2, dot / 2, 0, colour);
       }
     }
     x += 4 * dot;

@@ -10,8 +10,8 @@
 
 namespace sf::data {
 
-// Effect: draws A-Z and 0-9 with their top left corner at (x, y), each dot a square of side `dot`; other characters leave a
-// gap. Returns the x behind the last letter.
+// Effect: draws A-Z and 0-9 with their top left corner at (x, y), each dot a square of side `dot`; other characters
+// leave a gap. Returns the x behind the last letter.
 float draw_word(Canvas& canvas, std::string_view word, float x, float y, float dot, Rgb colour);
 
 // A word of capital letters or digits.

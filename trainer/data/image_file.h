@@ -1,4 +1,5 @@
-// RGB pixels -> encoded bytes, and small file helpers: what the exporter, the canary's golden pictures and examples/ need.
+// RGB pixels -> encoded bytes, and small file helpers: what the exporter, the canary's golden pictures and examples/
+// need.
 //
 //   write_file("scene.png", encode_png(image));
 //
@@ -14,8 +15,8 @@
 namespace sf::data {
 
 std::string encode_png(const Image& image);
-std::string encode_jpeg(const Image& image, int quality);   // 1..100, 4:2:0
-std::string encode_webp(const Image& image, int quality);   // 1..100; 100 = lossless
+std::string encode_jpeg(const Image& image, int quality);  // 1..100, 4:2:0
+std::string encode_webp(const Image& image, int quality);  // 1..100; 100 = lossless
 
 void write_file(const std::filesystem::path& path, std::string_view bytes);
 // `max_bytes`: larger files are refused with ResourceExhausted.

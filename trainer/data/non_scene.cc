@@ -3,28 +3,31 @@
 #include <algorithm>
 #include <cmath>
 
-#include "trainer/data/glyphs.h"
+#include "trainer/data/non_scene_sheet.h"
 #include "trainer/data/renderer.h"
 #include "trainer/data/sample.h"
 
 namespace sf::data {
-namespace {
-
-constexpr float kTurn = 6.2831853f;
-
-// What every painter needs: the picture, its size as floats, and colours that often are the scenes' own.
-struct Sheet {
-  Image image;
-  Rng& rng;
-  float width, height, short_side;
-  Rgb ground;
-  bool antialias;
-};
 
 Rgb any_colour(Rng& rng) {
   if (rng.chance(0.6f)) return random_shade(rng, static_cast<Colour>(rng.below(kNumColours)));
   return random_rgb(rng);
 }
+
+Rgb visible(Rng& rng, Rgb ground) {
+  Rgb colour = any_colour(rng);
+  for (int i = 0; i < 8 && distance(colour, ground) < 60; ++i) colour = any_colour(rng);
+  return colour;
+}
+
+Point any_point(Sheet& sheet) {
+  const float x = sheet.rng.uniform(0, sheet.width);
+  return {x, sheet.rng.uniform(0, sheet.height)};
+}
+
+namespace {
+
+constexpr float kTurn = 6.2831853f;
 
 Rgb any_ground(Rng& rng) {
   const float u = rng.uniform();
@@ -33,15 +36,6 @@ Rgb any_ground(Rng& rng) {
   if (u < 0.8f) return hsv(rng.uniform(0, 360), rng.uniform(0, 0.3f), rng.uniform(0.1f, 1));
   return any_colour(rng);
 }
-
-// A colour that can be seen on `ground`.
-Rgb visible(Rng& rng, Rgb ground) {
-  Rgb colour = any_colour(rng);
-  for (int i = 0; i < 8 && distance(colour, ground) < 60; ++i) colour = any_colour(rng);
-  return colour;
-}
-
-Point any_point(Sheet& s) { return {s.rng.uniform(0, s.width), s.rng.uniform(0, s.height)}; }
 
 void noise(Sheet& s) {
   const bool grey = s.rng.chance(0.3f);
@@ -66,10 +60,13 @@ void smooth_noise(Sheet& s) {
       const int column = std::min(static_cast<int>(u), cells - 2);
       const float fx = u - static_cast<float>(column), fy = v - static_cast<float>(row);
       for (int c = 0; c < 3; ++c) {
-        const auto at = [&](int r, int q) { return static_cast<float>(small.pixels[(r * cells + q) * 3 + (grey ? 0 : c)]); };
+        const auto at = [&](int r, int q) {
+          return static_cast<float>(small.pixels[(r * cells + q) * 3 + (grey ? 0 : c)]);
+        };
         const float top = at(row, column) * (1 - fx) + at(row, column + 1) * fx;
         const float bottom = at(row + 1, column) * (1 - fx) + at(row + 1, column + 1) * fx;
-        s.image.pixels[(static_cast<size_t>(y) * s.image.width + x) * 3 + c] = static_cast<uint8_t>(top * (1 - fy) + bottom * fy);
+        s.image.pixels[(static_cast<size_t>(y) * s.image.width + x) * 3 + c] =
+            static_cast<uint8_t>(top * (1 - fy) + bottom * fy);
       }
     }
   }
@@ -80,8 +77,8 @@ void blocks(Sheet& s) {
   const int columns = s.rng.range(2, 16), rows = s.rng.range(2, 16);
   const float w = s.width / static_cast<float>(columns), h = s.height / static_cast<float>(rows);
   for (int i = 0; i < rows * columns; ++i) {
-    canvas.box((static_cast<float>(i % columns) + 0.5f) * w, (static_cast<float>(i / columns) + 0.5f) * h, w / 2 + 1, h / 2 + 1, 0,
-               any_colour(s.rng));
+    canvas.box((static_cast<float>(i % columns) + 0.5f) * w, (static_cast<float>(i / columns) + 0.5f) * h, w / 2 + 1,
+               h / 2 + 1, 0, any_colour(s.rng));
   }
 }
 
@@ -94,92 +91,16 @@ void gradient(Sheet& s) {
   s.image = render(Scene{s.image.width, s.image.height, {}}, style, s.rng);
 }
 
-void text(Sheet& s) {
-  Canvas canvas(s.image, s.antialias);
-  const bool one_colour = s.rng.chance(0.7f);
-  const Rgb ink = visible(s.rng, s.ground);
-  const float dot = std::max(1.f, s.short_side * s.rng.uniform(0.008f, 0.05f));
-  const float indent = s.rng.uniform(0.02f, 0.2f) * s.width;
-  for (float y = s.rng.uniform(0.02f, 0.3f) * s.height; y < s.height - 5 * dot; y += dot * s.rng.uniform(6, 9)) {
-    float x = indent;
-    const float end = s.width * s.rng.uniform(0.5f, 1);
-    while (x < end) x = draw_word(canvas, random_word(s.rng), x, y, dot, one_colour ? ink : visible(s.rng, s.ground)) + 2 * dot;
-  }
-}
-
-void draw_axes(Sheet& s, Canvas& canvas, float left, float bottom, float top, float right) {
-  const Rgb ink = distance(s.ground, {0, 0, 0}) > 150 ? Rgb{20, 20, 20} : Rgb{230, 230, 230};
-  const float width = std::max(1.f, s.short_side * 0.008f);
-  canvas.line({left, top}, {left, bottom}, width, ink);
-  canvas.line({left, bottom}, {right, bottom}, width, ink);
-  const float dot = std::max(1.f, s.short_side * 0.01f);
-  for (int i = 0; i < 5; ++i) {
-    const float y = bottom - (bottom - top) * static_cast<float>(i) / 5;
-    canvas.line({left - 3, y}, {left, y}, width, ink);
-    draw_word(canvas, random_word(s.rng).substr(0, 2), 1, y - 2, dot, ink);
-  }
-}
-
-void bar_chart(Sheet& s) {
-  Canvas canvas(s.image, s.antialias);
-  const int bars = s.rng.range(2, 12);
-  const bool sideways = s.rng.chance(0.3f), many = s.rng.chance(0.6f);
-  const Rgb one = visible(s.rng, s.ground);
-  const float step = (sideways ? s.height : s.width) * 0.8f / static_cast<float>(bars);
-  const float fill = s.rng.uniform(0.3f, 0.5f);
-  for (int i = 0; i < bars; ++i) {
-    const float at = (sideways ? s.height : s.width) * 0.12f + (static_cast<float>(i) + 0.5f) * step;
-    const float length = (sideways ? s.width : s.height) * s.rng.uniform(0.1f, 0.8f);
-    const Rgb colour = many ? visible(s.rng, s.ground) : one;
-    if (sideways) canvas.box(s.width * 0.12f + length / 2, at, length / 2, step * fill, 0, colour);
-    else canvas.box(at, s.height * 0.9f - length / 2, step * fill, length / 2, 0, colour);
-  }
-  if (s.rng.chance(0.8f)) draw_axes(s, canvas, s.width * 0.11f, s.height * 0.91f, s.height * 0.05f, s.width * 0.97f);
-}
-
-void line_chart(Sheet& s) {
-  Canvas canvas(s.image, s.antialias);
-  draw_axes(s, canvas, s.width * 0.11f, s.height * 0.91f, s.height * 0.05f, s.width * 0.97f);
-  const bool dots = s.rng.chance(0.4f), lines = !dots || s.rng.chance(0.5f);
-  for (int series = s.rng.range(1, 4); series > 0; --series) {
-    const Rgb colour = visible(s.rng, s.ground);
-    const int n = s.rng.range(4, 30);
-    float y = s.height * s.rng.uniform(0.2f, 0.8f);
-    Point before{};
-    for (int i = 0; i < n; ++i) {
-      y = std::clamp(y + s.rng.normal() * s.height * 0.08f, s.height * 0.06f, s.height * 0.88f);
-      const Point here{s.width * (0.13f + 0.82f * static_cast<float>(i) / static_cast<float>(n - 1)), y};
-      if (lines && i > 0) canvas.line(before, here, std::max(1.f, s.short_side * 0.012f), colour);
-      if (dots) canvas.disc(here.x, here.y, std::max(1.5f, s.short_side * 0.015f), colour);
-      before = here;
-    }
-  }
-}
-
-void pie_chart(Sheet& s) {
-  Canvas canvas(s.image, s.antialias);
-  const float x = s.width * s.rng.uniform(0.35f, 0.65f), y = s.height * s.rng.uniform(0.4f, 0.6f);
-  const float radius = s.short_side * s.rng.uniform(0.2f, 0.42f);
-  const float start = s.rng.uniform(0, kTurn);
-  float angle = start;
-  while (angle < start + kTurn) {
-    const float next = std::min(angle + s.rng.uniform(0.3f, 2), start + kTurn);
-    canvas.pie(x, y, radius, angle, next, visible(s.rng, s.ground));
-    angle = next;
-  }
-  if (s.rng.chance(0.3f)) canvas.disc(x, y, radius * 0.5f, s.ground);
-}
-
 void blurred_shapes(Sheet& s) {
-  Canvas canvas(s.image, true);
   const float spread = s.short_side * s.rng.uniform(0.06f, 0.16f);
   for (int shapes = s.rng.range(1, 8); shapes > 0; --shapes) {
     const Point p = any_point(s);
     const Rgb colour = visible(s.rng, s.ground);
     const float radius = s.short_side * s.rng.uniform(0.05f, 0.2f);
-    (void)canvas;
-    const int x0 = std::max(0, static_cast<int>(p.x - radius - 3 * spread)), x1 = std::min(s.image.width, static_cast<int>(p.x + radius + 3 * spread));
-    const int y0 = std::max(0, static_cast<int>(p.y - radius - 3 * spread)), y1 = std::min(s.image.height, static_cast<int>(p.y + radius + 3 * spread));
+    const int x0 = std::max(0, static_cast<int>(p.x - radius - 3 * spread)),
+              x1 = std::min(s.image.width, static_cast<int>(p.x + radius + 3 * spread));
+    const int y0 = std::max(0, static_cast<int>(p.y - radius - 3 * spread)),
+              y1 = std::min(s.image.height, static_cast<int>(p.y + radius + 3 * spread));
     for (int py = y0; py < y1; ++py) {
       for (int px = x0; px < x1; ++px) {
         const float dx = static_cast<float>(px) - p.x, dy = static_cast<float>(py) - p.y;
@@ -211,13 +132,14 @@ void blobs(Sheet& s) {  // a landscape of soft bands and lumps, as a photograph 
 
 void stripes(Sheet& s) {
   Canvas canvas(s.image, s.antialias);
-  const float step = s.short_side * s.rng.uniform(0.04f, 0.3f), angle = s.rng.chance(0.6f) ? (s.rng.chance(0.5f) ? 0 : kTurn / 4) : s.rng.uniform(0, kTurn);
+  const float step = s.short_side * s.rng.uniform(0.04f, 0.3f),
+              angle = s.rng.chance(0.6f) ? (s.rng.chance(0.5f) ? 0 : kTurn / 4) : s.rng.uniform(0, kTurn);
   const bool many = s.rng.chance(0.4f);
   const Rgb one = visible(s.rng, s.ground);
   const float reach = s.width + s.height;
   for (float at = -reach; at < reach; at += step) {
-    canvas.box(s.width / 2 + at * std::cos(angle), s.height / 2 + at * std::sin(angle), step * s.rng.uniform(0.2f, 0.3f), reach, angle,
-               many ? visible(s.rng, s.ground) : one);
+    canvas.box(s.width / 2 + at * std::cos(angle), s.height / 2 + at * std::sin(angle),
+               step * s.rng.uniform(0.2f, 0.3f), reach, angle, many ? visible(s.rng, s.ground) : one);
   }
 }
 
@@ -230,8 +152,10 @@ void checkerboard(Sheet& s) {
     for (int column = 0; static_cast<float>(column) * cell < s.width; ++column) {
       if (!dense && (row + column) % 2 != 0) continue;
       const float x = (static_cast<float>(column) + 0.5f) * cell, y = (static_cast<float>(row) + 0.5f) * cell;
-      if (discs || dense) canvas.disc(x, y, cell * 0.35f, ink);
-      else canvas.box(x, y, cell / 2, cell / 2, 0, ink);
+      if (discs || dense)
+        canvas.disc(x, y, cell * 0.35f, ink);
+      else
+        canvas.box(x, y, cell / 2, cell / 2, 0, ink);
     }
   }
 }
@@ -241,8 +165,10 @@ void confetti(Sheet& s) {
   for (int i = s.rng.range(25, 250); i > 0; --i) {
     const Point p = any_point(s);
     const float size = std::max(1.f, s.short_side * s.rng.uniform(0.006f, 0.035f));
-    if (s.rng.chance(0.5f)) canvas.disc(p.x, p.y, size, visible(s.rng, s.ground));
-    else canvas.box(p.x, p.y, size, size, s.rng.uniform(0, kTurn), visible(s.rng, s.ground));
+    if (s.rng.chance(0.5f))
+      canvas.disc(p.x, p.y, size, visible(s.rng, s.ground));
+    else
+      canvas.box(p.x, p.y, size, size, s.rng.uniform(0, kTurn), visible(s.rng, s.ground));
   }
 }
 
@@ -290,18 +216,23 @@ void rings(Sheet& s) {
   for (int i = s.rng.range(2, 8); i > 0; --i) {
     const Point p = concentric ? middle : any_point(s);
     const float outer = s.short_side * s.rng.uniform(0.06f, 0.5f);
-    canvas.ring(p.x, p.y, outer, outer - std::max(1.5f, s.short_side * s.rng.uniform(0.01f, 0.03f)), visible(s.rng, s.ground));
+    canvas.ring(p.x, p.y, outer, outer - std::max(1.5f, s.short_side * s.rng.uniform(0.01f, 0.03f)),
+                visible(s.rng, s.ground));
   }
 }
 
 void drawing(Sheet& s) {  // a house, a tree, a sun, a ground line: child's picture with polygons in it
   Canvas canvas(s.image, s.antialias);
   const float horizon = s.height * s.rng.uniform(0.55f, 0.85f);
-  canvas.box(s.width / 2, (horizon + s.height) / 2, s.width / 2 + 1, (s.height - horizon) / 2 + 1, 0, visible(s.rng, s.ground));
+  canvas.box(s.width / 2, (horizon + s.height) / 2, s.width / 2 + 1, (s.height - horizon) / 2 + 1, 0,
+             visible(s.rng, s.ground));
   for (int houses = s.rng.range(1, 3); houses > 0; --houses) {
     const float half = s.short_side * s.rng.uniform(0.08f, 0.2f), x = s.rng.uniform(half, s.width - half);
     canvas.box(x, horizon - half * 0.7f, half, half * 0.8f, 0, visible(s.rng, s.ground));
-    canvas.polygon({{x - half * 1.2f, horizon - half * 1.5f}, {x + half * 1.2f, horizon - half * 1.5f}, {x, horizon - half * 2.5f}}, visible(s.rng, s.ground));
+    canvas.polygon({{x - half * 1.2f, horizon - half * 1.5f},
+                    {x + half * 1.2f, horizon - half * 1.5f},
+                    {x, horizon - half * 2.5f}},
+                   visible(s.rng, s.ground));
     canvas.box(x, horizon - half * 0.3f, half * 0.2f, half * 0.4f, 0, visible(s.rng, s.ground));
   }
   for (int i = s.rng.range(0, 2); i > 0; --i) polygon_at(s, canvas, any_point(s), s.short_side * 0.12f);
@@ -319,10 +250,10 @@ Image render_non_scene(Rng& rng, NonScene type, int width, int height) {
     case NonScene::kSmoothNoise: smooth_noise(s); break;
     case NonScene::kBlocks: blocks(s); break;
     case NonScene::kGradient: gradient(s); break;
-    case NonScene::kText: text(s); break;
-    case NonScene::kBarChart: bar_chart(s); break;
-    case NonScene::kLineChart: line_chart(s); break;
-    case NonScene::kPieChart: pie_chart(s); break;
+    case NonScene::kText: paint_text(s); break;
+    case NonScene::kBarChart: paint_bar_chart(s); break;
+    case NonScene::kLineChart: paint_line_chart(s); break;
+    case NonScene::kPieChart: paint_pie_chart(s); break;
     case NonScene::kBlurredShapes: blurred_shapes(s); break;
     case NonScene::kBlobs: blobs(s); break;
     case NonScene::kStripes: stripes(s); break;

@@ -1,5 +1,5 @@
-// Pictures that are no scenes: noise, gradients, text, charts, blobs, stripes, polygons and the like. The model must refuse
-// every question about them.
+// Pictures that are no scenes: noise, gradients, text, charts, blobs, stripes, polygons and the like. The model must
+// refuse every question about them.
 //
 //   Image picture = render_non_scene(rng, 192, 160);
 #pragma once
@@ -10,8 +10,24 @@
 namespace sf::data {
 
 enum class NonScene {
-  kFlat, kNoise, kSmoothNoise, kBlocks, kGradient, kText, kBarChart, kLineChart, kPieChart, kBlurredShapes, kBlobs,
-  kStripes, kCheckerboard, kConfetti, kPolygons, kScribble, kRings, kDrawing,
+  kFlat,
+  kNoise,
+  kSmoothNoise,
+  kBlocks,
+  kGradient,
+  kText,
+  kBarChart,
+  kLineChart,
+  kPieChart,
+  kBlurredShapes,
+  kBlobs,
+  kStripes,
+  kCheckerboard,
+  kConfetti,
+  kPolygons,
+  kScribble,
+  kRings,
+  kDrawing,
 };
 inline constexpr int kNumNonScenes = static_cast<int>(NonScene::kDrawing) + 1;
 

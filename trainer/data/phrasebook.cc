@@ -79,15 +79,18 @@ std::string tidy(const std::string& text) {
 
 void decorate(Rng& rng, bool keyword, std::string& text) {
   static constexpr std::array<std::string_view, 12> kPrefixes = {
-      "please tell me: ", "can you tell me ", "could you tell me ", "tell me, ", "please, ", "i want to know: ", "question: ",
-      "hey, ", "do you know ", "in this picture, ", "in the image, ", "answer me: "};
-  static constexpr std::array<std::string_view, 6> kSuffixes = {" please", ", please", " in the picture", " in this image", " in the image",
-                                                               " here"};
+      "please tell me: ", "can you tell me ",  "could you tell me ", "tell me, ",
+      "please, ",         "i want to know: ",  "question: ",         "hey, ",
+      "do you know ",     "in this picture, ", "in the image, ",     "answer me: "};
+  static constexpr std::array<std::string_view, 6> kSuffixes = {" please",        ", please",      " in the picture",
+                                                                " in this image", " in the image", " here"};
   if (!keyword && rng.chance(0.12f)) text = std::string(rng.pick(kPrefixes)) + text;
   if (!keyword && rng.chance(0.08f)) text += rng.pick(kSuffixes);
   const float ending = rng.uniform();
-  if (ending < (keyword ? 0.3f : 0.6f)) text += '?';
-  else if (ending > 0.97f) text += rng.chance(0.5f) ? " ?" : ".";
+  if (ending < (keyword ? 0.3f : 0.6f))
+    text += '?';
+  else if (ending > 0.97f)
+    text += rng.chance(0.5f) ? " ?" : ".";
   if (rng.chance(0.35f)) text[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(text[0])));
 }
 

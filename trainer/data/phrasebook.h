@@ -15,8 +15,8 @@
 namespace sf::data {
 
 struct Asked {
-  std::string_view colour;       // "red", "gray", "purple"; empty for kDescribe and kOffTopic
-  std::string_view shape = {};   // "circle" or "square" where the question may name it; empty = only generic nouns
+  std::string_view colour;      // "red", "gray", "purple"; empty for kDescribe and kOffTopic
+  std::string_view shape = {};  // "circle" or "square" where the question may name it; empty = only generic nouns
 };
 
 // Effect: chooses alternatives uniformly and fills the slots.

@@ -9,10 +9,11 @@ namespace sf::data {
 namespace {
 
 constexpr std::array<std::string_view, 26> kForeignColours = {
-    "purple", "pink", "brown", "black", "white", "cyan", "turquoise", "violet", "magenta", "maroon", "teal", "beige", "gold",
-    "silver", "purple", "pink", "brown", "black", "white", "indigo", "lavender", "tan", "bronze", "olive", "coral", "ivory"};
-constexpr std::array<Kind, 8> kObjectKinds = {kShape, kLeftRight, kTopBottom, kClosestShape, kFurthestShape, kCount, kClosestColour,
-                                              kFurthestColour};
+    "purple", "pink",   "brown",    "black", "white",  "cyan",   "turquoise", "violet", "magenta",
+    "maroon", "teal",   "beige",    "gold",  "silver", "purple", "pink",      "brown",  "black",
+    "white",  "indigo", "lavender", "tan",   "bronze", "olive",  "coral",     "ivory"};
+constexpr std::array<Kind, 8> kObjectKinds = {kShape,         kLeftRight, kTopBottom,     kClosestShape,
+                                              kFurthestShape, kCount,     kClosestColour, kFurthestColour};
 
 std::string asked_word(Rng& rng, Colour colour, Phrasing phrasing) {
   if (colour == kGrey && phrasing != Phrasing::kCanonical && rng.chance(0.4f)) return "gray";
@@ -20,7 +21,8 @@ std::string asked_word(Rng& rng, Colour colour, Phrasing phrasing) {
 }
 
 std::string place_words(const Scene& scene, int object) {
-  return std::string(in_top_half(scene, object) ? "top " : "bottom ") + (left_of_centre(scene, object) ? "left" : "right");
+  return std::string(in_top_half(scene, object) ? "top " : "bottom ") +
+         (left_of_centre(scene, object) ? "left" : "right");
 }
 
 // "a red circle at the top left, an orange square at the bottom right and ...", in the order of the colours.
@@ -69,7 +71,8 @@ Question absent_colour(Rng& rng, const Scene& scene, Phrasing phrasing) {
   }
   Question question;
   question.kind = kAbsentColour;
-  const auto shape = phrasing == Phrasing::kMixed && rng.chance(0.5f) ? shape_word(rng.chance(0.5f) ? kCircle : kSquare) : "";
+  const auto shape =
+      phrasing == Phrasing::kMixed && rng.chance(0.5f) ? shape_word(rng.chance(0.5f) ? kCircle : kSquare) : "";
   const Kind form = rng.pick(kObjectKinds);
   question.text = phrase(rng, form, phrasing, {colour, form == kShape ? "" : shape});
   question.answer = "there is no " + (colour == "gray" ? "grey" : colour) + " object";
@@ -90,7 +93,8 @@ Question non_scene(Rng& rng, Phrasing phrasing) {
     const bool foreign = rng.chance(0.25f);
     const std::string colour = foreign ? std::string(rng.pick(kForeignColours))
                                        : asked_word(rng, static_cast<Colour>(rng.below(kNumColours)), phrasing);
-    const auto shape = phrasing == Phrasing::kMixed && form != kShape ? shape_word(rng.chance(0.5f) ? kCircle : kSquare) : "";
+    const auto shape =
+        phrasing == Phrasing::kMixed && form != kShape ? shape_word(rng.chance(0.5f) ? kCircle : kSquare) : "";
     question.text = phrase(rng, form, phrasing, {colour, shape});
   }
   return question;
@@ -120,8 +124,8 @@ Kind draw_kind(Rng& rng, const std::array<float, kNumKinds>& weights) {
 
 std::string_view kind_name(Kind kind) {
   static constexpr std::array<std::string_view, kNumKinds + 1> kNames = {
-      "shape", "left_right", "top_bottom", "closest_shape", "furthest_shape", "count", "closest_colour", "furthest_colour",
-      "describe", "absent_colour", "off_topic", "non_scene", "user"};
+      "shape",           "left_right", "top_bottom",    "closest_shape", "furthest_shape", "count", "closest_colour",
+      "furthest_colour", "describe",   "absent_colour", "off_topic",     "non_scene",      "user"};
   return kNames[kind];
 }
 
@@ -204,14 +208,14 @@ double blind_optimum(Kind kind) {
     case kTopBottom:
     case kClosestShape:
     case kFurthestShape: return 0.5;
-    case kCount: return 0.3125;          // 1 + Binomial(5, 1/2): three or four, 10/32 each
+    case kCount: return 0.3125;  // 1 + Binomial(5, 1/2): three or four, 10/32 each
     case kClosestColour:
-    case kFurthestColour: return 0.2;    // five others
+    case kFurthestColour: return 0.2;     // five others
     case kDescribe: return 1.0 / 262144;  // 2 shapes x 4 places for six objects
     case kAbsentColour:
-    case kOffTopic: return 1;            // the text alone tells, where all six colours are present
-    case kNonScene: return 0;            // the text alone never tells
-    case kUser: return 0;                // unknown
+    case kOffTopic: return 1;  // the text alone tells, where all six colours are present
+    case kNonScene: return 0;  // the text alone never tells
+    case kUser: return 0;      // unknown
   }
   return 0;
 }

@@ -16,24 +16,30 @@
 namespace sf::data {
 
 enum Kind {
-  kShape, kLeftRight, kTopBottom,               // the paper's non-relational kinds
-  kClosestShape, kFurthestShape, kCount,        // the paper's relational kinds
-  kClosestColour, kFurthestColour, kDescribe,
-  kAbsentColour,                                // asks about a colour that the picture lacks
-  kOffTopic,                                    // asks about something else
-  kNonScene,                                    // any question about a picture that is no scene
-  kUser,                                        // from a file of the user; in no mix, not counted in kNumKinds
+  kShape,
+  kLeftRight,
+  kTopBottom,  // the paper's non-relational kinds
+  kClosestShape,
+  kFurthestShape,
+  kCount,  // the paper's relational kinds
+  kClosestColour,
+  kFurthestColour,
+  kDescribe,
+  kAbsentColour,  // asks about a colour that the picture lacks
+  kOffTopic,      // asks about something else
+  kNonScene,      // any question about a picture that is no scene
+  kUser,          // from a file of the user; in no mix, not counted in kNumKinds
 };
 inline constexpr int kNumKinds = kNonScene + 1;
 
-std::string_view kind_name(Kind kind);   // "shape", "left_right", ...
+std::string_view kind_name(Kind kind);  // "shape", "left_right", ...
 bool is_relational(Kind kind);
 
 struct Question {
   Kind kind = kShape;
   std::string text;
   std::string answer;
-  int object = -1;          // the one asked about; -1 where there is none
+  int object = -1;  // the one asked about; -1 where there is none
   bool relational = false;
   float margin = kNoMargin;  // how far the answer is from being another one: scene.h's margins
 };
@@ -42,21 +48,23 @@ inline constexpr std::string_view kRefusal = "I can only answer about coloured s
 
 struct QuestionMix {
   int count = 8;
-  std::array<float, kNumKinds> weights = {1, 1, 1, 1.5f, 1.5f, 1, 1, 1, 0.5f, 0.5f, 0.35f, 0};  // kNonScene is never drawn
+  std::array<float, kNumKinds> weights = {1, 1, 1,    1.5f, 1.5f,  1,
+                                          1, 1, 0.5f, 0.5f, 0.35f, 0};  // kNonScene is never drawn
   float keyword = 0.15f;    // keyword forms, the colour word last ("what shape red")
   float canonical = 0.15f;  // the plain wording of paper_questions; the rest are paraphrases
 };
 
-// Effect: `mix.count` questions. Kinds that the scene has no answer for (the nearest of one object) are not drawn. A scene
-// without objects gives kNonScene questions: any text, refused.
+// Effect: `mix.count` questions. Kinds that the scene has no answer for (the nearest of one object) are not drawn. A
+// scene without objects gives kNonScene questions: any text, refused.
 std::vector<Question> sample_questions(Rng& rng, const Scene& scene, const QuestionMix& mix);
 
-// One question of this kind. REQUIRES: `object` is an index where the kind is about one, and is not alone in the scene for
-// closest and furthest.
+// One question of this kind. REQUIRES: `object` is an index where the kind is about one, and is not alone in the scene
+// for closest and furthest.
 enum class Phrasing { kCanonical, kKeyword, kMixed };
 Question make_question(Rng& rng, const Scene& scene, Kind kind, int object, Phrasing phrasing);
 
-// Effect: the paper's 20: ten non-relational, then ten relational; colour and subtype uniform. REQUIRES: two objects or more.
+// Effect: the paper's 20: ten non-relational, then ten relational; colour and subtype uniform. REQUIRES: two objects or
+// more.
 std::vector<Question> paper_questions(Rng& rng, const Scene& scene, Phrasing phrasing = Phrasing::kCanonical);
 
 // The truth: "circle", "left", "3", "a red circle at the top left and ...". REQUIRES: as make_question.

@@ -110,12 +110,13 @@ Image jpeg_round_trip(const Image& image, int quality, bool subsample) {
   SF_CHECK(encoder && decoder, "jpeg: no codec");
   unsigned char* bytes = nullptr;
   unsigned long size = 0;
-  const int encoded = tjCompress2(encoder.get(), image.pixels.data(), image.width, 0, image.height, TJPF_RGB, &bytes, &size,
-                                  subsample ? TJSAMP_420 : TJSAMP_444, quality, 0);
+  const int encoded = tjCompress2(encoder.get(), image.pixels.data(), image.width, 0, image.height, TJPF_RGB, &bytes,
+                                  &size, subsample ? TJSAMP_420 : TJSAMP_444, quality, 0);
   const std::unique_ptr<unsigned char, void (*)(unsigned char*)> owner(bytes, tjFree);
   SF_CHECK(encoded == 0, "jpeg: encoding failed: ", tjGetErrorStr2(encoder.get()));
   Image result{image.width, image.height, std::vector<uint8_t>(image.pixels.size())};
-  const int decoded = tjDecompress2(decoder.get(), bytes, size, result.pixels.data(), image.width, 0, image.height, TJPF_RGB, 0);
+  const int decoded =
+      tjDecompress2(decoder.get(), bytes, size, result.pixels.data(), image.width, 0, image.height, TJPF_RGB, 0);
   SF_CHECK(decoded == 0, "jpeg: decoding failed: ", tjGetErrorStr2(decoder.get()));
   return result;
 }

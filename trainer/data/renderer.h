@@ -1,4 +1,5 @@
-// Scene -> picture, in a style: how the background and the six colours look, edges, outlines, blur, noise, JPEG artefacts.
+// Scene -> picture, in a style: how the background and the six colours look, edges, outlines, blur, noise, JPEG
+// artefacts.
 //
 //   Image plain = render(scene, plain_style(), rng);
 //   Image varied = render(scene, random_style(rng), rng);
@@ -18,17 +19,17 @@ struct Style {
   enum class Ground { kSolid, kLinear, kRadial };
   Ground ground = Ground::kSolid;
   Rgb background{255, 255, 255};
-  Rgb background2{255, 255, 255};  // the gradient's other end
-  float ground_angle = 0;          // direction of a linear gradient, radians
-  float texture = 0;               // amplitude of a smooth random texture on the background, 0..255
-  float texture_cell = 8;          // its grain, pixels
+  Rgb background2{255, 255, 255};          // the gradient's other end
+  float ground_angle = 0;                  // direction of a linear gradient, radians
+  float texture = 0;                       // amplitude of a smooth random texture on the background, 0..255
+  float texture_cell = 8;                  // its grain, pixels
   std::array<Rgb, kNumColours> colours{};  // how each colour word is painted
   bool antialias = true;
-  float outline = 0;               // width inside the object's edge, as a fraction of `half`; 0 = none
+  float outline = 0;  // width inside the object's edge, as a fraction of `half`; 0 = none
   Rgb outline_colour{0, 0, 0};
-  float blur = 0;                  // 0..1: weight of one binomial 3x3 pass
-  float noise = 0;                 // amplitude of per-pixel noise, 0..255
-  int jpeg_quality = 0;            // 0 = no JPEG round trip
+  float blur = 0;        // 0..1: weight of one binomial 3x3 pass
+  float noise = 0;       // amplitude of per-pixel noise, 0..255
+  int jpeg_quality = 0;  // 0 = no JPEG round trip
 };
 
 // White, pure colours, anti-aliased: the paper's pictures.

@@ -49,8 +49,8 @@ void draw_sample_size(Rng& rng, GridSize grid, const SampleOptions& options, int
   if (choose_grid(width, height, options.pre) == grid) return;  // rounding can move a size over the border
   width = grid.columns * options.pre.cell_size;
   height = grid.rows * options.pre.cell_size;
-  SF_REQUIRE(choose_grid(width, height, options.pre) == grid, "sample: no picture is laid out in a grid of ", grid.rows, " x ",
-             grid.columns, " cells");
+  SF_REQUIRE(choose_grid(width, height, options.pre) == grid, "sample: no picture is laid out in a grid of ", grid.rows,
+             " x ", grid.columns, " cells");
 }
 
 void map_centres(Sample& sample) {
@@ -105,11 +105,13 @@ Sample make_sample(Rng& rng, GridSize grid, const SampleOptions& options) {
     return sample_of({width, height, {}}, render_non_scene(rng, width, height), options.pre);
   }
   if (!options.augment) {
-    const Scene scene = generate_scene(rng, {.min_objects = options.min_objects, .max_objects = options.max_objects,
-                                             .width = width, .height = height});
+    const Scene scene = generate_scene(
+        rng,
+        {.min_objects = options.min_objects, .max_objects = options.max_objects, .width = width, .height = height});
     return sample_of(scene, render(scene, plain_style(), rng), options.pre);
   }
-  const Scene scene = generate_scene(rng, varied_scene_options(rng, width, height, options.min_objects, options.max_objects));
+  const Scene scene =
+      generate_scene(rng, varied_scene_options(rng, width, height, options.min_objects, options.max_objects));
   const Style style = random_style(rng);
   return sample_of(scene, render(scene, style, rng), options.pre);
 }

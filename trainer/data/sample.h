@@ -16,18 +16,18 @@ struct SampleOptions {
   PreprocessOptions pre;
   int min_objects = 1;
   int max_objects = 6;
-  bool augment = true;             // off: the paper's pictures, 75 x 75
-  float non_scene_fraction = 0;    // pictures that are no scenes
-  float square_fraction = 0.6f;    // of grids drawn: the square one; others have aspect ratios in 1:2 .. 2:1
-  float direct_fraction = 0.5f;    // drawn at the grid's resolution instead of being resized
+  bool augment = true;                    // off: the paper's pictures, 75 x 75
+  float non_scene_fraction = 0;           // pictures that are no scenes
+  float square_fraction = 0.6f;           // of grids drawn: the square one; others have aspect ratios in 1:2 .. 2:1
+  float direct_fraction = 0.5f;           // drawn at the grid's resolution instead of being resized
   int fixed_rows = 0, fixed_columns = 0;  // both set: draw_grid always gives this grid
 };
 
 struct Sample {
-  Scene scene;                  // in pixels of the picture as drawn; no objects where it is no scene
+  Scene scene;  // in pixels of the picture as drawn; no objects where it is no scene
   bool is_scene = true;
   PixelValues pixels;
-  std::vector<Point> centres;   // of scene.objects, in grid pixels (pixels' rows and columns, padding included)
+  std::vector<Point> centres;  // of scene.objects, in grid pixels (pixels' rows and columns, padding included)
 };
 
 // Effect: a grid that some picture of aspect ratio 1:2 .. 2:1 is laid out in. Thread-safe.

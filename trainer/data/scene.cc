@@ -87,7 +87,8 @@ float candidate_margin(const Scene& scene, int object, int best) {
 }  // namespace
 
 std::string_view colour_word(Colour colour) {
-  static constexpr std::array<std::string_view, kNumColours> kWords = {"red", "green", "blue", "orange", "grey", "yellow"};
+  static constexpr std::array<std::string_view, kNumColours> kWords = {"red",    "green", "blue",
+                                                                       "orange", "grey",  "yellow"};
   return kWords[colour];
 }
 
@@ -99,8 +100,9 @@ float half_extent(const Object& object) {
 }
 
 Scene generate_scene(Rng& rng, const SceneOptions& options) {
-  SF_REQUIRE(options.min_objects >= 1 && options.min_objects <= options.max_objects && options.max_objects <= kNumColours,
-             "scene: 1 <= min_objects <= max_objects <= 6, got ", options.min_objects, " and ", options.max_objects);
+  SF_REQUIRE(
+      options.min_objects >= 1 && options.min_objects <= options.max_objects && options.max_objects <= kNumColours,
+      "scene: 1 <= min_objects <= max_objects <= 6, got ", options.min_objects, " and ", options.max_objects);
   SF_REQUIRE(options.width >= 16 && options.height >= 16, "scene: the picture is too small: ", options.width, " x ",
              options.height);
   const float short_side = static_cast<float>(std::min(options.width, options.height));
@@ -173,6 +175,8 @@ float top_bottom_margin(const Scene& scene, int object) {
 
 float nearest_margin(const Scene& scene, int object) { return candidate_margin(scene, object, nearest(scene, object)); }
 
-float furthest_margin(const Scene& scene, int object) { return candidate_margin(scene, object, furthest(scene, object)); }
+float furthest_margin(const Scene& scene, int object) {
+  return candidate_margin(scene, object, furthest(scene, object));
+}
 
 }  // namespace sf::data

@@ -46,18 +46,18 @@ struct SceneOptions {
   int max_objects = 6;
   int width = 75;
   int height = 75;
-  float min_half = 5.f / 75;         // of the short side
+  float min_half = 5.f / 75;  // of the short side
   float max_half = 5.f / 75;
-  float mixed_sizes = 0;             // probability that the objects of one picture differ in size
-  float turned_squares = 0;          // probability that the squares of one picture are turned by up to 15 degrees
-  float min_distance = 10.f / 75;    // between centres, of the short side
-  float centre_margin = 0.5f / 75;   // |x - width/2| and |y - height/2| are at least this, of the short side
-  float min_half_px = 4;             // no object is smaller than this, whatever the fractions say
+  float mixed_sizes = 0;            // probability that the objects of one picture differ in size
+  float turned_squares = 0;         // probability that the squares of one picture are turned by up to 15 degrees
+  float min_distance = 10.f / 75;   // between centres, of the short side
+  float centre_margin = 0.5f / 75;  // |x - width/2| and |y - height/2| are at least this, of the short side
+  float min_half_px = 4;            // no object is smaller than this, whatever the fractions say
 };
 
 // Effect: objects fully inside, not overlapping, in random order of colour. Colours and shapes are uniform.
-// REQUIRES: 1 <= min_objects <= max_objects <= 6 and a picture with room for them; fewer objects come back when there is
-// none after many draws.
+// REQUIRES: 1 <= min_objects <= max_objects <= 6 and a picture with room for them; fewer objects come back when there
+// is none after many draws.
 Scene generate_scene(Rng& rng, const SceneOptions& options);
 
 bool left_of_centre(const Scene& scene, int object);  // x < width / 2
@@ -65,10 +65,10 @@ bool in_top_half(const Scene& scene, int object);     // y < height / 2
 int nearest(const Scene& scene, int object);          // by centres; -1 where the object is alone
 int furthest(const Scene& scene, int object);
 int same_shape_count(const Scene& scene, int object);  // itself included: 1..6
-int find_colour(const Scene& scene, Colour colour);   // index, or -1
+int find_colour(const Scene& scene, Colour colour);    // index, or -1
 
-// How far a fact is from being another one, in pixels of a picture whose short side is 75: the distance to the picture's
-// middle line, or the gap between the two best candidates. kNoMargin where there is only one candidate.
+// How far a fact is from being another one, in pixels of a picture whose short side is 75: the distance to the
+// picture's middle line, or the gap between the two best candidates. kNoMargin where there is only one candidate.
 inline constexpr float kNoMargin = 1e6f;
 float left_right_margin(const Scene& scene, int object);
 float top_bottom_margin(const Scene& scene, int object);

@@ -18,8 +18,8 @@ struct ShadeRange {
   float min_saturation, min_value;
 };
 
-// Ends chosen so that CSS's crimson, tomato, darkred, darkorange, gold, darkgreen, seagreen, dodgerblue, navy lie inside and
-// brown, olive, teal and purple do not. Grey is handled apart.
+// Ends chosen so that CSS's crimson, tomato, darkred, darkorange, gold, darkgreen, seagreen, dodgerblue, navy lie
+// inside and brown, olive, teal and purple do not. Grey is handled apart.
 ShadeRange shade_range(Colour colour) {
   switch (colour) {
     case kRed: return {345 - 360, 12, 0.6f, 0.45f};

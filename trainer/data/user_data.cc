@@ -16,7 +16,7 @@
 namespace sf::data {
 namespace {
 
-constexpr size_t kNamedBadRows = 5;       // in the error message
+constexpr size_t kNamedBadRows = 5;  // in the error message
 constexpr size_t kMaxPathBytes = 4096;
 
 // A row that is skipped. Its message is the reason.
@@ -75,7 +75,8 @@ class Loader {
 
  private:
   std::string base64_bytes(std::string_view text) {
-    if (static_cast<int64_t>(text.size()) / 4 * 3 > options_.limits.max_bytes + 3) throw RowError("image: too many bytes");
+    if (static_cast<int64_t>(text.size()) / 4 * 3 > options_.limits.max_bytes + 3)
+      throw RowError("image: too many bytes");
     std::optional<std::string> bytes = decode_base64(text);
     if (!bytes) throw RowError("image: neither a file nor base64");
     return *std::move(bytes);
@@ -83,7 +84,8 @@ class Loader {
 
   void check_text(const std::string& text, const std::string& field) const {
     if (text.empty()) throw RowError(field + " is empty");
-    if (text.size() > options_.max_text_bytes) throw RowError(field + " is longer than " + std::to_string(options_.max_text_bytes) + " bytes");
+    if (text.size() > options_.max_text_bytes)
+      throw RowError(field + " is longer than " + std::to_string(options_.max_text_bytes) + " bytes");
     if (!is_valid_utf8(text)) throw RowError(field + " is not valid UTF-8");
   }
 
@@ -154,10 +156,13 @@ std::string named_lines(const std::vector<BadRow>& rows) {
 
 }  // namespace
 
-UserData read_user_data(std::istream& in, UserDataFormat format, const std::filesystem::path& folder, const UserDataOptions& options) {
+UserData read_user_data(std::istream& in, UserDataFormat format, const std::filesystem::path& folder,
+                        const UserDataOptions& options) {
   Loader loader(folder, options);
-  if (format == UserDataFormat::kCsv) load_csv(in, loader);
-  else load_jsonl(in, loader);
+  if (format == UserDataFormat::kCsv)
+    load_csv(in, loader);
+  else
+    load_jsonl(in, loader);
   UserData data = loader.take();
   SF_REQUIRE(static_cast<int64_t>(data.bad_rows.size()) <= options.max_bad_rows, "data: ", data.bad_rows.size(),
              " bad rows, at most ", options.max_bad_rows, " allowed: ", named_lines(data.bad_rows));

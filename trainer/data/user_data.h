@@ -3,10 +3,9 @@
 //   UserData data = load_user_data("pets.jsonl", {.max_bad_rows = 10});
 //   for (const BadRow& row : data.bad_rows) warn(row.line, row.reason);
 //
-// `.jsonl`: one object a line, `image` (a path, relative to the file's folder, or base64, or a data URI), `question`, `answer`;
-// other keys are ignored, empty lines too. `.csv` (RFC 4180): base64 image, caption; a first row "image,caption" is a
-// heading. A caption answers "describe the picture".
-// Thread-safe: free functions without state.
+// `.jsonl`: one object a line, `image` (a path, relative to the file's folder, or base64, or a data URI), `question`,
+// `answer`; other keys are ignored, empty lines too. `.csv` (RFC 4180): base64 image, caption; a first row
+// "image,caption" is a heading. A caption answers "describe the picture". Thread-safe: free functions without state.
 #pragma once
 
 #include <filesystem>
@@ -26,22 +25,22 @@ struct BadRow {
 
 // Rows with the same picture are one UserPicture.
 struct UserPicture {
-  std::string bytes;                 // encoded, as in the file; decodes within the limits
-  int width = 0, height = 0;         // upright
-  std::vector<Question> questions;   // kind kUser
+  std::string bytes;                // encoded, as in the file; decodes within the limits
+  int width = 0, height = 0;        // upright
+  std::vector<Question> questions;  // kind kUser
 };
 
 struct UserData {
   std::vector<UserPicture> pictures;
   std::vector<BadRow> bad_rows;
-  int num_rows = 0;                  // good ones
+  int num_rows = 0;  // good ones
   ImageLimits limits;
 };
 
 struct UserDataOptions {
-  int max_bad_rows = 0;              // more than this many: an error
+  int max_bad_rows = 0;  // more than this many: an error
   ImageLimits limits;
-  size_t max_text_bytes = 8192;      // of a question or an answer
+  size_t max_text_bytes = 8192;  // of a question or an answer
 };
 
 // Effect: reads every row and decodes every picture once, so that training meets no surprise.
@@ -51,6 +50,7 @@ UserData load_user_data(const std::filesystem::path& path, const UserDataOptions
 
 // The same from a stream; paths in it are relative to `folder`.
 enum class UserDataFormat { kJsonl, kCsv };
-UserData read_user_data(std::istream& in, UserDataFormat format, const std::filesystem::path& folder, const UserDataOptions& options);
+UserData read_user_data(std::istream& in, UserDataFormat format, const std::filesystem::path& folder,
+                        const UserDataOptions& options);
 
 }  // namespace sf::data

@@ -23,7 +23,8 @@ TEST(ExamplesTest, EveryPictureShowsItsScene) {
     ASSERT_EQ(image.width, picture.image.width) << picture.file;
     ASSERT_EQ(image.height, picture.image.height) << picture.file;
     double difference = 0;
-    for (size_t i = 0; i < image.pixels.size(); ++i) difference += std::abs(int{image.pixels[i]} - int{picture.image.pixels[i]});
+    for (size_t i = 0; i < image.pixels.size(); ++i)
+      difference += std::abs(int{image.pixels[i]} - int{picture.image.pixels[i]});
     EXPECT_LT(difference / static_cast<double>(image.pixels.size()), 3) << picture.file;  // what JPEG and WebP lose
   }
 }

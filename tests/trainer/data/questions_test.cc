@@ -24,8 +24,8 @@ int count_words(const std::string& text) {
   return words;
 }
 
-constexpr std::array<Kind, 8> kObjectKinds = {kShape, kLeftRight, kTopBottom, kClosestShape, kFurthestShape, kCount, kClosestColour,
-                                              kFurthestColour};
+constexpr std::array<Kind, 8> kObjectKinds = {kShape,         kLeftRight, kTopBottom,     kClosestShape,
+                                              kFurthestShape, kCount,     kClosestColour, kFurthestColour};
 
 TEST(QuestionsTest, AnswersAreTheContractsWords) {
   const Scene scene = three_objects();
@@ -71,11 +71,14 @@ TEST(QuestionsTest, EveryKindHasManyWordings) {
   const Scene scene = three_objects();
   for (int kind = 0; kind < kNumKinds; ++kind) {
     std::set<std::string> texts;
-    for (int i = 0; i < 3000; ++i) texts.insert(make_question(rng, scene, static_cast<Kind>(kind), 1, Phrasing::kMixed).text);
+    for (int i = 0; i < 3000; ++i)
+      texts.insert(make_question(rng, scene, static_cast<Kind>(kind), 1, Phrasing::kMixed).text);
     EXPECT_GE(texts.size(), 150u) << kind_name(static_cast<Kind>(kind));
     for (const std::string& text : texts) {
       EXPECT_LT(count_words(text), 40) << text;
-      if (kind != kOffTopic && kind != kNonScene) { EXPECT_EQ(text.find_first_of("[]{}|"), std::string::npos) << text; }
+      if (kind != kOffTopic && kind != kNonScene) {
+        EXPECT_EQ(text.find_first_of("[]{}|"), std::string::npos) << text;
+      }
       EXPECT_EQ(text.find("  "), std::string::npos) << text;
     }
   }
@@ -127,7 +130,8 @@ TEST(QuestionsTest, NounsThatNameAShapeAreTrue) {
   const Scene scene = three_objects();
   for (int i = 0; i < 2000; ++i) {
     const std::string text = make_question(rng, scene, kClosestColour, 1, Phrasing::kMixed).text;  // the red circle
-    for (const char* wrong : {"red square", "red box", "red rectangle"}) EXPECT_EQ(text.find(wrong), std::string::npos) << text;
+    for (const char* wrong : {"red square", "red box", "red rectangle"})
+      EXPECT_EQ(text.find(wrong), std::string::npos) << text;
   }
 }
 
@@ -209,7 +213,8 @@ TEST(QuestionsTest, AGuesserReachesTheBlindOptimumAndNotMore) {
     int best = 0;
     for (const auto& [answer, count] : answers[kind]) best = std::max(best, count);
     // Colours: a guesser that leaves the asked colour out has five to choose from.
-    const double reached = double(best) / asked[kind] * (kind == kClosestColour || kind == kFurthestColour ? 6.0 / 5 : 1);
+    const double reached =
+        double(best) / asked[kind] * (kind == kClosestColour || kind == kFurthestColour ? 6.0 / 5 : 1);
     EXPECT_NEAR(reached, blind_optimum(kind), 0.03) << kind_name(kind);
   }
 }
@@ -219,8 +224,8 @@ TEST(QuestionsTest, TheTokenizerSeesEveryAnswer) {
   const std::vector<std::string> corpus = tokenizer_corpus(rng, 20000);
   EXPECT_EQ(corpus.size(), 20000u);
   const std::set<std::string> sentences(corpus.begin(), corpus.end());
-  for (const char* answer : {"circle", "square", "left", "right", "top", "bottom", "1", "2", "3", "4", "5", "6", "red", "grey",
-                             "there is no purple object", "there is no grey object"}) {
+  for (const char* answer : {"circle", "square", "left", "right", "top", "bottom", "1", "2", "3", "4", "5", "6", "red",
+                             "grey", "there is no purple object", "there is no grey object"}) {
     EXPECT_TRUE(sentences.count(answer)) << answer;
   }
   EXPECT_TRUE(sentences.count(std::string(kRefusal)));

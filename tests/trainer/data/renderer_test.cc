@@ -23,9 +23,12 @@ Hsv hsv_of(Rgb c) {
   const float high = std::max({c.r, c.g, c.b}), low = std::min({c.r, c.g, c.b}), span = high - low;
   float hue = 0;
   if (span > 0) {
-    if (high == c.r) hue = 60 * (float(c.g) - float(c.b)) / span;
-    else if (high == c.g) hue = 60 * (float(c.b) - float(c.r)) / span + 120;
-    else hue = 60 * (float(c.r) - float(c.g)) / span + 240;
+    if (high == c.r)
+      hue = 60 * (float(c.g) - float(c.b)) / span;
+    else if (high == c.g)
+      hue = 60 * (float(c.b) - float(c.r)) / span + 120;
+    else
+      hue = 60 * (float(c.r) - float(c.g)) / span + 240;
   }
   return {hue < -20 ? hue + 360 : hue, high > 0 ? span / high : 0, high / 255};
 }
@@ -38,7 +41,8 @@ TEST(RendererTest, PlainPicturesAreWhiteWithPureColours) {
     EXPECT_EQ(at(image, object.x, object.y), plain_style().colours[object.colour]);
   }
   int white = 0;
-  for (size_t i = 0; i < image.pixels.size(); i += 3) white += image.pixels[i] == 255 && image.pixels[i + 1] == 255 && image.pixels[i + 2] == 255;
+  for (size_t i = 0; i < image.pixels.size(); i += 3)
+    white += image.pixels[i] == 255 && image.pixels[i + 1] == 255 && image.pixels[i + 2] == 255;
   EXPECT_GT(white, 75 * 75 * 8 / 10);
 }
 
@@ -124,7 +128,8 @@ TEST(RendererTest, ObjectsKeepTheirColourUnderEveryStyle) {
           sum[0] += c.r, sum[1] += c.g, sum[2] += c.b;
         }
       }
-      const Rgb mean{static_cast<uint8_t>(sum[0] / 9), static_cast<uint8_t>(sum[1] / 9), static_cast<uint8_t>(sum[2] / 9)};
+      const Rgb mean{static_cast<uint8_t>(sum[0] / 9), static_cast<uint8_t>(sum[1] / 9),
+                     static_cast<uint8_t>(sum[2] / 9)};
       EXPECT_LT(distance(mean, style.colours[object.colour]), 60) << "round " << round;
     }
   }

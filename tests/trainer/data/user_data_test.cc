@@ -36,9 +36,14 @@ class UserDataTest : public testing::Test {
 
 TEST_F(UserDataTest, ReadsPathsBase64AndDataUris) {
   file("a.png", picture());
-  const auto path = file("rows.jsonl", R"({"image": "a.png", "question": "what is it?", "answer": "red"})" "\n\n"
-                                       R"({"image": ")" + encode_base64(picture(50)) + R"(", "question": "q", "answer": "a", "extra": [1]})" "\n"
-                                       R"({"image": "data:image/png;base64,)" + encode_base64(picture()) + R"(", "question": "second", "answer": "b"})");
+  const auto path = file("rows.jsonl", R"({"image": "a.png", "question": "what is it?", "answer": "red"})"
+                                       "\n\n"
+                                       R"({"image": ")" +
+                                           encode_base64(picture(50)) +
+                                           R"(", "question": "q", "answer": "a", "extra": [1]})"
+                                           "\n"
+                                           R"({"image": "data:image/png;base64,)" +
+                                           encode_base64(picture()) + R"(", "question": "second", "answer": "b"})");
   const UserData data = load_user_data(path, {});
   EXPECT_EQ(data.num_rows, 3);
   ASSERT_EQ(data.pictures.size(), 2u);  // the third row's picture is the first's
@@ -55,18 +60,23 @@ TEST_F(UserDataTest, BadRowsAreReportedByLineAndSkipped) {
   file("broken.png", picture().substr(0, 40));
   file("picture.gif", "GIF89a");
   const std::string good = R"({"image": "a.png", "question": "q", "answer": "a"})";
-  const auto path = file("rows.jsonl", good + "\n" +
-      "{oops\n" +
-      "[1, 2]\n" +
-      R"({"image": "a.png", "question": "q"})" "\n" +
-      R"({"image": "a.png", "question": 7, "answer": "a"})" "\n" +
-      R"({"image": "missing.png", "question": "q", "answer": "a"})" "\n" +
-      R"({"image": "broken.png", "question": "q", "answer": "a"})" "\n" +
-      R"({"image": "picture.gif", "question": "q", "answer": "a"})" "\n" +
-      R"({"image": "!!!!", "question": "q", "answer": "a"})" "\n" +
-      R"({"image": "a.png", "question": "", "answer": "a"})" "\n" +
-      "{\"image\": \"a.png\", \"question\": \"\xff\", \"answer\": \"a\"}\n" +
-      good + "\n");
+  const auto path =
+      file("rows.jsonl", good + "\n" + "{oops\n" + "[1, 2]\n" +
+                             R"({"image": "a.png", "question": "q"})"
+                             "\n" +
+                             R"({"image": "a.png", "question": 7, "answer": "a"})"
+                             "\n" +
+                             R"({"image": "missing.png", "question": "q", "answer": "a"})"
+                             "\n" +
+                             R"({"image": "broken.png", "question": "q", "answer": "a"})"
+                             "\n" +
+                             R"({"image": "picture.gif", "question": "q", "answer": "a"})"
+                             "\n" +
+                             R"({"image": "!!!!", "question": "q", "answer": "a"})"
+                             "\n" +
+                             R"({"image": "a.png", "question": "", "answer": "a"})"
+                             "\n" +
+                             "{\"image\": \"a.png\", \"question\": \"\xff\", \"answer\": \"a\"}\n" + good + "\n");
   UserDataOptions options;
   options.max_bad_rows = 10;
   const UserData data = load_user_data(path, options);
@@ -88,8 +98,9 @@ TEST_F(UserDataTest, BadRowsAreReportedByLineAndSkipped) {
 }
 
 TEST_F(UserDataTest, CaptionsAreAnswersToDescribe) {
-  const auto path = file("rows.csv", "image,caption\n" + encode_base64(picture()) + ",\"a red, \"\"flat\"\" picture\nin two lines\"\n" +
-                                     encode_base64(picture(80)) + ",plain\r\n");
+  const auto path = file("rows.csv", "image,caption\n" + encode_base64(picture()) +
+                                         ",\"a red, \"\"flat\"\" picture\nin two lines\"\n" +
+                                         encode_base64(picture(80)) + ",plain\r\n");
   const UserData data = load_user_data(path, {});
   ASSERT_EQ(data.pictures.size(), 2u);
   EXPECT_EQ(data.pictures[0].questions[0].text, "describe the picture");
@@ -98,8 +109,8 @@ TEST_F(UserDataTest, CaptionsAreAnswersToDescribe) {
 }
 
 TEST_F(UserDataTest, BadCsvRowsNameTheLineTheyBeginOn) {
-  const auto path = file("rows.csv", encode_base64(picture()) + ",\"two\nlines\"\n" + "only one field\n" + encode_base64(picture()) + ",x,y\n" +
-                                     "\"open" + std::string(3, '"') + ",z\n");
+  const auto path = file("rows.csv", encode_base64(picture()) + ",\"two\nlines\"\n" + "only one field\n" +
+                                         encode_base64(picture()) + ",x,y\n" + "\"open" + std::string(3, '"') + ",z\n");
   UserDataOptions options;
   options.max_bad_rows = 5;
   const UserData data = load_user_data(path, options);
@@ -124,7 +135,8 @@ TEST_F(UserDataTest, PicturesOverTheLimitsAreBadRows) {
   options.max_bad_rows = 1;
   file("big.png", picture());
   file("small.png", encode_png(filled(5, 5, {})));
-  const auto path = file("rows.jsonl", R"({"image": "big.png", "question": "q", "answer": "a"})" "\n"
+  const auto path = file("rows.jsonl", R"({"image": "big.png", "question": "q", "answer": "a"})"
+                                       "\n"
                                        R"({"image": "small.png", "question": "q", "answer": "a"})");
   const UserData data = load_user_data(path, options);
   EXPECT_EQ(data.num_rows, 1);
@@ -157,8 +169,13 @@ TEST(ExportTest, RowsKeepTheObjectsBoxes) {
 }
 
 TEST(Base64Test, KnowsTheStandardsExamples) {
-  const std::pair<const char*, const char*> examples[] = {
-      {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+  const std::pair<const char*, const char*> examples[] = {{"", ""},
+                                                          {"f", "Zg=="},
+                                                          {"fo", "Zm8="},
+                                                          {"foo", "Zm9v"},
+                                                          {"foob", "Zm9vYg=="},
+                                                          {"fooba", "Zm9vYmE="},
+                                                          {"foobar", "Zm9vYmFy"}};
   for (const auto& [plain, coded] : examples) {
     EXPECT_EQ(encode_base64(plain), coded);
     EXPECT_EQ(decode_base64(coded), plain);
@@ -175,7 +192,8 @@ TEST(Base64Test, RefusesWhatIsNotBase64) {
 
 TEST(ImageFileTest, EveryFormatDecodesAgain) {
   const Image image = filled(33, 17, {200, 30, 60});
-  for (const std::string& bytes : {encode_png(image), encode_webp(image, 100)}) EXPECT_EQ(decode_image(bytes).pixels, image.pixels);
+  for (const std::string& bytes : {encode_png(image), encode_webp(image, 100)})
+    EXPECT_EQ(decode_image(bytes).pixels, image.pixels);
   for (const std::string& bytes : {encode_jpeg(image, 90), encode_webp(image, 80)}) {
     const Image back = decode_image(bytes);
     EXPECT_EQ(back.width, 33);
