@@ -2,9 +2,9 @@
 
 #include <cmath>
 #include <limits>
-#include <unordered_set>
 
 #include "engine/base/error.h"
+#include "engine/base/strict_json.h"
 
 namespace sf::server {
 namespace {
@@ -24,30 +24,8 @@ const json* find(const json& object, const std::string& name) {
 }  // namespace
 
 json parse_json_object(std::string_view text, int max_depth) {
-  // One set of keys for every object that is open now; the callback's depth is the number of open containers.
-  std::vector<std::unordered_set<std::string>> open_keys;
-  const auto guard = [&](int depth, json::parse_event_t event, json& parsed) {
-    if (event == json::parse_event_t::object_start || event == json::parse_event_t::array_start) {
-      if (depth >= max_depth) throw invalid_argument("", "JSON nested deeper than ", max_depth, " levels");
-    }
-    if (event == json::parse_event_t::object_start) open_keys.emplace_back();
-    if (event == json::parse_event_t::object_end) open_keys.pop_back();
-    if (event == json::parse_event_t::key) {
-      const auto& key = parsed.get_ref<const std::string&>();
-      if (!open_keys.back().insert(key).second) throw invalid_argument(key, key, ": given twice");
-    }
-    return true;
-  };
-  json value;
-  try {
-    value = json::parse(text, guard);
-  } catch (const json::parse_error& error) {
-    // The library's own text quotes what it read last, which may be the whole body.
-    throw invalid_argument("", "the body is not valid JSON: error at byte ", error.byte);
-  } catch (const json::exception&) {
-    throw invalid_argument("", "the body is not valid JSON: a number is out of range");
-  }
-  if (!value.is_object()) throw invalid_argument("", "the body must be a JSON object, got ", value.type_name());
+  json value = parse_strict_json(text, "body", max_depth);
+  if (!value.is_object()) throw invalid_argument("", "body: must be a JSON object, got ", value.type_name());
   return value;
 }
 

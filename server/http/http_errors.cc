@@ -9,6 +9,9 @@ namespace {
 
 using nlohmann::json;
 
+// A message may quote what the client sent, and that may be a megabyte.
+constexpr size_t kMaxQuotedBytes = 1024;
+
 // OpenAI's vocabulary for error.type.
 const char* openai_type(int status) {
   switch (status) {
@@ -70,8 +73,10 @@ int http_status(const Error& error) {
 
 std::string error_body(const Error& error, const std::string& path, const std::string& request_id) {
   const int status = http_status(error);
-  const std::string message = status == 500 ? "internal error; request " + request_id : error.what();
-  const json param = error.field().empty() || status == 500 ? json(nullptr) : json(error.field());
+  const std::string message =
+      status == 500 ? "internal error; request " + request_id : std::string(error.what()).substr(0, kMaxQuotedBytes);
+  const json param =
+      error.field().empty() || status == 500 ? json(nullptr) : json(error.field().substr(0, kMaxQuotedBytes));
   const json body = path.starts_with("/v2") ? json{{"error", message}}
                                             : json{{"error",
                                                     {{"message", message},

@@ -1,0 +1,16 @@
+// The REST API's objects as the client's structs.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "client/client.h"
+
+namespace sf::client {
+
+// Errors: ClientError INTERNAL if it is not an answer object.
+Answer answer_from(const nlohmann::json& object);
+
+// An error object ({"error": {"message", "code"}} or {"error": "..."}) with its status, as what the client throws.
+ClientError error_from(const std::string& body, int http_status);
+
+}  // namespace sf::client

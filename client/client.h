@@ -1,0 +1,88 @@
+// A client of SparseFusion, over gRPC or REST: the same calls, the same results.
+//
+//   std::unique_ptr<Client> client = make_grpc_client("127.0.0.1:8001");
+//   Answer answer = client->ask({.image = bytes, .question = "what shape is the red object?"});
+//   client->ask_stream(question, [](std::string_view delta) { std::cout << delta; return true; });
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sf::client {
+
+// `code` is gRPC's name on both transports ("RESOURCE_EXHAUSTED"); `http_status` is 0 over gRPC.
+class ClientError : public std::runtime_error {
+ public:
+  ClientError(std::string code, const std::string& message, int http_status = 0)
+      : std::runtime_error(message), code_(std::move(code)), http_status_(http_status) {}
+  const std::string& code() const { return code_; }
+  int http_status() const { return http_status_; }
+
+ private:
+  std::string code_;
+  int http_status_;
+};
+
+// What is absent is the server's default.
+struct Question {
+  std::string image;  // encoded PNG, JPEG or WebP
+  std::string question;
+  std::optional<int> max_tokens, top_k;
+  std::optional<float> temperature, top_p;
+  std::optional<uint64_t> seed;
+  std::vector<std::string> stop;
+  bool batch = false;                   // waits while interactive requests wait
+  std::optional<int64_t> timeout_ms;
+  std::string model;
+  std::string request_id;               // empty: the server makes one
+};
+
+struct Answer {
+  std::string id, answer, model, finish_reason;
+  int64_t model_version = 0;
+  int image_tokens = 0, prompt_tokens = 0, completion_tokens = 0, cached_tokens = 0;
+  uint64_t assigned_tokens = 0, overflow_tokens = 0;
+  double queue_ms = 0, image_ms = 0, prefill_ms = 0, decode_ms = 0, total_ms = 0;
+};
+
+struct Model {
+  std::string id;
+  int64_t version = 0;
+  std::string json;  // all that the server says of it
+};
+
+// Thread-safe: several threads may ask at once. Every call throws ClientError.
+class Client {
+ public:
+  virtual ~Client() = default;
+  // Blocks until the whole answer is there.
+  virtual Answer ask(const Question& question) = 0;
+  // Calls `on_delta` for each piece of text as it arrives; false from it cancels the call (then ClientError CANCELLED).
+  using OnDelta = std::function<bool(std::string_view delta)>;
+  virtual Answer ask_stream(const Question& question, const OnDelta& on_delta) = 0;
+  // Whether the server lives, or whether it is ready to answer. False also where nobody listens.
+  virtual bool is_healthy(bool ready) = 0;
+  // Errors: UNIMPLEMENTED over gRPC, which has no list of models.
+  virtual std::vector<Model> models() = 0;
+};
+
+struct ConnectOptions {
+  int connect_timeout_ms = 5000;
+  int read_timeout_ms = 120000;  // of REST: between two reads
+};
+
+// `target` is host:port.
+std::unique_ptr<Client> make_grpc_client(const std::string& target, const ConnectOptions& options = {});
+// `url` is http://host:port. Errors: INVALID_ARGUMENT if it is not.
+std::unique_ptr<Client> make_http_client(const std::string& url, const ConnectOptions& options = {});
+
+// The answer object of POST /v1/answer.
+std::string to_json(const Answer& answer);
+
+}  // namespace sf::client

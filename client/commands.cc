@@ -1,0 +1,78 @@
+#include "client/commands.h"
+
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+namespace sf::client {
+namespace {
+
+// Far above any server's limit; guards against a path that never ends.
+constexpr size_t kMaxFileBytes = 256 << 20;
+
+std::string read_stream(std::istream& input, const std::string& name) {
+  std::string bytes;
+  char block[1 << 16];
+  while (input.read(block, sizeof(block)) || input.gcount() > 0) {
+    bytes.append(block, static_cast<size_t>(input.gcount()));
+    if (bytes.size() > kMaxFileBytes) throw ClientError("INVALID_ARGUMENT", name + " is larger than 256 MiB");
+  }
+  return bytes;
+}
+
+}  // namespace
+
+std::unique_ptr<Client> connect(const Connection& connection) {
+  const ConnectOptions options{.connect_timeout_ms = std::min(connection.timeout_ms, 5000),
+                               .read_timeout_ms = connection.timeout_ms};
+  return connection.grpc_target.empty() ? make_http_client(connection.url, options)
+                                        : make_grpc_client(connection.grpc_target, options);
+}
+
+std::string read_file(const std::string& path) {
+  if (path == "-") return read_stream(std::cin, "standard input");
+  if (std::filesystem::is_directory(path)) throw ClientError("INVALID_ARGUMENT", path + " is a directory");
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw ClientError("NOT_FOUND", "cannot read " + path);
+  return read_stream(file, path);
+}
+
+int run_ask(Client& client, AskCommand command, std::ostream& out) {
+  command.question.image = read_file(command.image_path);
+  if (!command.stream) {
+    const Answer answer = client.ask(command.question);
+    out << (command.json ? to_json(answer) : answer.answer) << std::endl;
+    return 0;
+  }
+  const bool print_text = !command.json;
+  const Answer answer = client.ask_stream(command.question, [&](std::string_view delta) {
+    if (print_text) out << delta << std::flush;
+    return true;
+  });
+  if (command.json) out << to_json(answer);
+  out << std::endl;
+  return 0;
+}
+
+int run_models(Client& client, bool json, std::ostream& out) {
+  const std::vector<Model> models = client.models();
+  for (const Model& model : models) {
+    if (json) {
+      out << model.json << "\n";
+    } else {
+      out << model.id << "\tversion " << model.version << "\n";
+    }
+  }
+  if (models.empty() && !json) out << "no model is published yet\n";
+  out.flush();
+  return 0;
+}
+
+int run_health(Client& client, bool ready, std::ostream& out) {
+  const bool healthy = client.is_healthy(ready);
+  out << (ready ? (healthy ? "ready" : "not ready") : (healthy ? "live" : "not live")) << std::endl;
+  return healthy ? 0 : 1;
+}
+
+}  // namespace sf::client

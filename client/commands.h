@@ -1,0 +1,35 @@
+// The commands of the `sparsefusion` program: each prints to `out` and returns the exit status.
+#pragma once
+
+#include <ostream>
+#include <string>
+
+#include "client/client.h"
+
+namespace sf::client {
+
+struct Connection {
+  std::string url = "http://127.0.0.1:8000";
+  std::string grpc_target;   // host:port; empty: REST
+  int timeout_ms = 120000;
+};
+
+std::unique_ptr<Client> connect(const Connection& connection);
+
+// Errors: ClientError NOT_FOUND or INVALID_ARGUMENT, naming the path.
+std::string read_file(const std::string& path);
+
+struct AskCommand {
+  std::string image_path;  // "-" = standard input
+  Question question;
+  bool json = false;
+  bool stream = false;
+};
+int run_ask(Client& client, AskCommand command, std::ostream& out);
+
+// One line a model, or the server's objects as JSON.
+int run_models(Client& client, bool json, std::ostream& out);
+// 0 if healthy, else 1.
+int run_health(Client& client, bool ready, std::ostream& out);
+
+}  // namespace sf::client

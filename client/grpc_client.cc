@@ -1,0 +1,124 @@
+#include <grpcpp/grpcpp.h>
+
+#include "client/client.h"
+#include "client/grpc_health.h"
+#include "sparsefusion/v1/vqa.grpc.pb.h"
+
+namespace sf::client {
+namespace {
+
+namespace wire = sparsefusion::v1;
+
+wire::AnswerRequest message_of(const Question& question) {
+  wire::AnswerRequest message;
+  message.set_image(question.image);
+  message.set_question(question.question);
+  if (question.max_tokens) message.set_max_tokens(*question.max_tokens);
+  if (question.temperature) message.set_temperature(*question.temperature);
+  if (question.top_p) message.set_top_p(*question.top_p);
+  if (question.top_k) message.set_top_k(*question.top_k);
+  if (question.seed) message.set_seed(*question.seed);
+  for (const std::string& stop : question.stop) message.add_stop(stop);
+  if (question.batch) message.set_priority(wire::PRIORITY_BATCH);
+  if (question.timeout_ms) message.set_timeout_ms(*question.timeout_ms);
+  message.set_model(question.model);
+  return message;
+}
+
+Answer answer_of(const wire::AnswerResponse& message) {
+  return {.id = message.id(),
+          .answer = message.answer(),
+          .model = message.model(),
+          .finish_reason = message.finish_reason() == wire::FINISH_REASON_LENGTH ? "length" : "stop",
+          .model_version = message.model_version(),
+          .image_tokens = message.usage().image_tokens(),
+          .prompt_tokens = message.usage().prompt_tokens(),
+          .completion_tokens = message.usage().completion_tokens(),
+          .cached_tokens = message.usage().cached_tokens(),
+          .assigned_tokens = message.moe().assigned_tokens(),
+          .overflow_tokens = message.moe().overflow_tokens(),
+          .queue_ms = message.timings().queue_ms(),
+          .image_ms = message.timings().image_ms(),
+          .prefill_ms = message.timings().prefill_ms(),
+          .decode_ms = message.timings().decode_ms(),
+          .total_ms = message.timings().total_ms()};
+}
+
+const char* code_name(grpc::StatusCode code) {
+  static constexpr const char* kNames[] = {
+      "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",   "NOT_FOUND",
+      "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE",
+      "UNIMPLEMENTED",  "INTERNAL",  "UNAVAILABLE",       "DATA_LOSS",          "UNAUTHENTICATED"};
+  return code >= 0 && code <= 16 ? kNames[code] : "UNKNOWN";
+}
+
+void require(const grpc::Status& status) {
+  if (!status.ok()) throw ClientError(code_name(status.error_code()), status.error_message());
+}
+
+class GrpcClient final : public Client {
+ public:
+  GrpcClient(const std::string& target, const ConnectOptions& options)
+      : options_(options), channel_(make_channel(target)), stub_(wire::VisualQuestionAnswering::NewStub(channel_)) {}
+
+  Answer ask(const Question& question) override {
+    require_connected();
+    grpc::ClientContext context;
+    prepare(context, question);
+    wire::AnswerResponse response;
+    require(stub_->Answer(&context, message_of(question), &response));
+    return answer_of(response);
+  }
+
+  Answer ask_stream(const Question& question, const OnDelta& on_delta) override {
+    require_connected();
+    grpc::ClientContext context;
+    prepare(context, question);
+    const auto reader = stub_->StreamAnswer(&context, message_of(question));
+    std::optional<Answer> answer;
+    wire::StreamAnswerResponse event;
+    while (reader->Read(&event)) {
+      if (event.has_answer()) answer = answer_of(event.answer());
+      if (event.event_case() == wire::StreamAnswerResponse::kDelta && !on_delta(event.delta())) context.TryCancel();
+    }
+    require(reader->Finish());
+    if (!answer) throw ClientError("UNAVAILABLE", "the stream ended before the answer did");
+    return *answer;
+  }
+
+  bool is_healthy(bool ready) override { return check_grpc_health(channel_, options_.connect_timeout_ms, ready); }
+
+  std::vector<Model> models() override {
+    throw ClientError("UNIMPLEMENTED", "the list of models is served over REST: give --server");
+  }
+
+ private:
+  static std::shared_ptr<grpc::Channel> make_channel(const std::string& target) {
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(64 << 20);
+    // A channel of its own, so that several clients in one process are several connections.
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+  }
+
+  void require_connected() const {
+    const auto deadline = std::chrono::system_clock::now() + std::chrono::milliseconds(options_.connect_timeout_ms);
+    if (!channel_->WaitForConnected(deadline)) throw ClientError("UNAVAILABLE", "no gRPC server answers");
+  }
+
+  static void prepare(grpc::ClientContext& context, const Question& question) {
+    if (!question.request_id.empty()) context.AddMetadata("x-request-id", question.request_id);
+  }
+
+  const ConnectOptions options_;
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::unique_ptr<wire::VisualQuestionAnswering::Stub> stub_;
+};
+
+}  // namespace
+
+std::unique_ptr<Client> make_grpc_client(const std::string& target, const ConnectOptions& options) {
+  return std::make_unique<GrpcClient>(target, options);
+}
+
+}  // namespace sf::client

@@ -1,0 +1,202 @@
+#include <httplib.h>
+
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "client/answer_json.h"
+#include "client/client.h"
+#include "client/event_lines.h"
+
+namespace sf::client {
+namespace {
+
+using nlohmann::json;
+
+// Shortest text that reads back as the same float, so that 0.1f goes out as 0.1.
+std::string number_text(float value) { return json(static_cast<double>(std::stod(std::to_string(value)))).dump(); }
+
+httplib::UploadFormDataItems form_of(const Question& question, bool stream) {
+  httplib::UploadFormDataItems items = {{"image", question.image, "image", "application/octet-stream"},
+                                        {"question", question.question, "", ""}};
+  const auto add = [&](const char* name, std::string value) { items.push_back({name, std::move(value), "", ""}); };
+  if (question.max_tokens) add("max_tokens", std::to_string(*question.max_tokens));
+  if (question.top_k) add("top_k", std::to_string(*question.top_k));
+  if (question.temperature) add("temperature", number_text(*question.temperature));
+  if (question.top_p) add("top_p", number_text(*question.top_p));
+  if (question.seed) add("seed", std::to_string(*question.seed));
+  for (const std::string& stop : question.stop) add("stop", stop);
+  if (question.batch) add("priority", "batch");
+  if (question.timeout_ms) add("timeout_ms", std::to_string(*question.timeout_ms));
+  if (!question.model.empty()) add("model", question.model);
+  if (stream) add("stream", "true");
+  return items;
+}
+
+// Connections to one server, so that each of several threads keeps its own alive.
+class Pool {
+ public:
+  Pool(std::string url, const ConnectOptions& options) : url_(std::move(url)), options_(options) {}
+
+  std::unique_ptr<httplib::Client> take() {
+    {
+      std::lock_guard lock(mutex_);
+      if (!idle_.empty()) {
+        auto connection = std::move(idle_.back());
+        idle_.pop_back();
+        return connection;
+      }
+    }
+    auto connection = std::make_unique<httplib::Client>(url_);
+    connection->set_keep_alive(true);
+    connection->set_tcp_nodelay(true);
+    connection->set_connection_timeout(std::chrono::milliseconds(options_.connect_timeout_ms));
+    connection->set_read_timeout(std::chrono::milliseconds(options_.read_timeout_ms));
+    connection->set_write_timeout(std::chrono::milliseconds(options_.read_timeout_ms));
+    return connection;
+  }
+
+  void give_back(std::unique_ptr<httplib::Client> connection) {
+    std::lock_guard lock(mutex_);
+    idle_.push_back(std::move(connection));
+  }
+
+ private:
+  const std::string url_;
+  const ConnectOptions options_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<httplib::Client>> idle_;
+};
+
+class HttpClient final : public Client {
+ public:
+  HttpClient(const std::string& url, const ConnectOptions& options) : url_(url), pool_(url, options) {}
+
+  Answer ask(const Question& question) override {
+    auto connection = pool_.take();
+    const httplib::Result result = connection->Post("/v1/answer", headers_of(question), form_of(question, false));
+    const httplib::Response& response = require(result);
+    if (response.status != 200) throw error_from(response.body, response.status);
+    Answer answer = answer_from(json::parse(response.body, nullptr, false));
+    pool_.give_back(std::move(connection));
+    return answer;
+  }
+
+  Answer ask_stream(const Question& question, const OnDelta& on_delta) override;
+
+  bool is_healthy(bool ready) override {
+    auto connection = pool_.take();
+    const httplib::Result result = connection->Get(ready ? "/v2/health/ready" : "/v2/health/live");
+    return result && result->status == 200;
+  }
+
+  std::vector<Model> models() override {
+    auto connection = pool_.take();
+    const httplib::Result result = connection->Get("/v1/models");
+    const httplib::Response& response = require(result);
+    if (response.status != 200) throw error_from(response.body, response.status);
+    try {
+      std::vector<Model> models;
+      for (const json& model : json::parse(response.body).at("data")) {
+        models.push_back({model.at("id"), model.at("version"), model.dump()});
+      }
+      return models;
+    } catch (const json::exception&) {
+      throw ClientError("INTERNAL", "the server sent no list of models");
+    }
+  }
+
+ private:
+  static httplib::Headers headers_of(const Question& question) {
+    httplib::Headers headers;
+    if (!question.request_id.empty()) headers.emplace("X-Request-Id", question.request_id);
+    return headers;
+  }
+
+  const httplib::Response& require(const httplib::Result& result) const {
+    if (!result) throw ClientError("UNAVAILABLE", "no answer from " + url_ + ": " + httplib::to_string(result.error()));
+    return *result;
+  }
+
+  const std::string url_;
+  Pool pool_;
+};
+
+// What the events of one stream add up to.
+struct StreamState {
+  EventLines lines;
+  std::optional<Answer> answer;
+  std::optional<ClientError> error;
+  bool cancelled = false;
+
+  // False ends the reading.
+  bool on_event(const std::string& data, const Client::OnDelta& on_delta) {
+    if (data == "[DONE]") return true;
+    const json event = json::parse(data, nullptr, /*allow_exceptions=*/false);
+    if (!event.is_object()) {
+      error = ClientError("INTERNAL", "the server sent an event that is not JSON");
+    } else if (event.contains("error")) {
+      error = error_from(data, 0);
+    } else if (event.contains("delta") && event["delta"].is_string()) {
+      cancelled = !on_delta(event["delta"].get_ref<const std::string&>());
+    } else {
+      answer = answer_from(event);
+    }
+    return !error && !cancelled;
+  }
+};
+
+Answer HttpClient::ask_stream(const Question& question, const OnDelta& on_delta) {
+  auto connection = pool_.take();
+  StreamState state;
+  std::string refusal;  // the body of an answer that is no stream
+  int status = 0;
+  std::exception_ptr thrown;  // httplib's frames must not be unwound through
+
+  httplib::Request request;
+  request.method = "POST";
+  request.path = "/v1/answer";
+  request.headers = headers_of(question);
+  const httplib::MultipartFormDataWriter form;
+  request.body = form.serialize(form_of(question, true));
+  request.set_header("Content-Type", form.content_type());
+  request.response_handler = [&](const httplib::Response& response) {
+    status = response.status;
+    return true;
+  };
+  request.content_receiver = [&](const char* data, size_t size, size_t, size_t) {
+    try {
+      if (status != 200) {
+        refusal.append(data, size);
+        return refusal.size() < (1 << 16);
+      }
+      for (const std::string& event : state.lines.push({data, size})) {
+        if (!state.on_event(event, on_delta)) return false;
+      }
+      return true;
+    } catch (...) {
+      thrown = std::current_exception();
+      return false;
+    }
+  };
+  const httplib::Result result = connection->send(request);
+  if (thrown) std::rethrow_exception(thrown);
+  if (state.cancelled) throw ClientError("CANCELLED", "cancelled by the caller");
+  if (state.error) throw *state.error;
+  if (status != 0 && status != 200) throw error_from(refusal, status);
+  require(result);
+  if (!state.answer) throw ClientError("UNAVAILABLE", "the stream ended before the answer did");
+  pool_.give_back(std::move(connection));
+  return *state.answer;
+}
+
+}  // namespace
+
+std::unique_ptr<Client> make_http_client(const std::string& url, const ConnectOptions& options) {
+  if (!url.starts_with("http://") && !url.starts_with("https://")) {
+    throw ClientError("INVALID_ARGUMENT", "the server's URL must begin with http:// or https://, got " + url);
+  }
+  return std::make_unique<HttpClient>(url.ends_with('/') ? url.substr(0, url.size() - 1) : url, options);
+}
+
+}  // namespace sf::client

@@ -1,0 +1,123 @@
+// sparsefusion: ask a running server.
+#include <CLI/CLI.hpp>
+
+#include <iostream>
+
+#include "client/commands.h"
+#include "client/load_generator.h"
+
+namespace {
+
+using namespace sf::client;
+
+struct Flags {
+  Connection connection;
+  bool rest = false;
+  bool json = false;
+  AskCommand ask;
+  bool ready = false;
+  std::string pairs;
+  LoadOptions load;
+};
+
+constexpr const char* kDefaultGrpcTarget = "127.0.0.1:8001";
+
+void add_connection(CLI::App& app, Flags& flags) {
+  CLI::Option* server = app.add_option("--server", flags.connection.url, "ask over REST, at this URL");
+  server->envname("SPARSEFUSION_SERVER")->capture_default_str();
+  app.add_option("--grpc", flags.connection.grpc_target,
+                 std::string("HOST:PORT: ask over gRPC; what ask and bench do anyway, at ") + kDefaultGrpcTarget)
+      ->envname("SPARSEFUSION_GRPC")
+      ->excludes(server);
+  app.add_flag("--rest", flags.rest, "ask over REST");
+  app.add_option("--timeout-ms", flags.connection.timeout_ms, "how long to wait for the server")
+      ->envname("SPARSEFUSION_TIMEOUT_MS")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+}
+
+// gRPC for questions unless something says REST; REST for the rest, which a server without gRPC offers too.
+Connection choose_connection(const CLI::App& app, const Flags& flags) {
+  Connection connection = flags.connection;
+  const bool asks = app.got_subcommand("ask") || app.got_subcommand("bench");
+  if (flags.rest || app.count("--server") > 0) {
+    connection.grpc_target.clear();
+  } else if (asks && connection.grpc_target.empty()) {
+    connection.grpc_target = kDefaultGrpcTarget;
+  }
+  return connection;
+}
+
+CLI::App* add_ask(CLI::App& app, Flags& flags) {
+  CLI::App* ask = app.add_subcommand("ask", "ask a question about a picture");
+  Question& question = flags.ask.question;
+  ask->add_option("IMAGE", flags.ask.image_path, "a PNG, JPEG or WebP file; - reads standard input")->required();
+  ask->add_option("QUESTION", question.question)->required();
+  ask->add_flag("--stream", flags.ask.stream, "print the answer as it is made");
+  ask->add_flag("--json", flags.ask.json, "print the whole answer object");
+  ask->add_option("--max-tokens", question.max_tokens, "generated tokens at most");
+  ask->add_option("--temperature", question.temperature, "0 (greedy) to 2");
+  ask->add_option("--top-p", question.top_p);
+  ask->add_option("--top-k", question.top_k);
+  ask->add_option("--seed", question.seed, "equal seeds give equal draws");
+  ask->add_option("--stop", question.stop, "the answer ends before this text; may be repeated")->expected(1)->take_all();
+  ask->add_flag("--batch", question.batch, "wait while interactive requests wait");
+  ask->add_option("--model", question.model);
+  ask->add_option("--request-id", question.request_id);
+  return ask;
+}
+
+CLI::App* add_bench(CLI::App& app, Flags& flags) {
+  CLI::App* bench = app.add_subcommand("bench", "load the server in a closed loop; prints throughput and latency as JSON");
+  bench->add_option("PAIRS", flags.pairs, "a .jsonl file of {\"image\": path or base64, \"question\": text}")->required();
+  bench->add_option("--concurrency", flags.load.concurrency)->check(CLI::Range(1, 4096))->capture_default_str();
+  bench->add_option("--requests", flags.load.num_requests)->check(CLI::PositiveNumber)->capture_default_str();
+  bench->add_option("--warm-up", flags.load.num_warm_up, "asked first, not counted")->capture_default_str();
+  bench->add_flag("--stream", flags.load.stream, "stream every answer");
+  return bench;
+}
+
+int run(const CLI::App& app, const Flags& flags) {
+  const Connection connection = choose_connection(app, flags);
+  if (app.got_subcommand("bench")) {
+    const std::vector<Question> questions = read_questions(flags.pairs);
+    const LoadResult result = run_load(questions, flags.load, [&] { return connect(connection); });
+    std::cout << to_json(result, flags.load) << std::endl;
+    return result.num_ok == flags.load.num_requests ? 0 : 1;
+  }
+  const std::unique_ptr<Client> client = connect(connection);
+  if (app.got_subcommand("models")) return run_models(*client, flags.json, std::cout);
+  if (app.got_subcommand("health")) return run_health(*client, flags.ready, std::cout);
+  return run_ask(*client, flags.ask, std::cout);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Asks a SparseFusion server about pictures.", "sparsefusion");
+  app.set_version_flag("--version", SF_VERSION);
+  app.set_config("--config", "", "a TOML file of these options")->envname("SPARSEFUSION_CONFIG");
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  app.require_subcommand(1);
+  app.fallthrough();  // --server may stand behind the command too
+
+  Flags flags;
+  add_connection(app, flags);
+  add_ask(app, flags);
+  add_bench(app, flags);
+  app.add_subcommand("models", "list what the server serves")->add_flag("--json", flags.json);
+  app.add_subcommand("health", "exit 0 if the server lives")->add_flag("--ready", flags.ready, "exit 0 if it is ready to answer");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  try {
+    return run(app, flags);
+  } catch (const ClientError& error) {
+    std::cerr << "sparsefusion: " << error.code() << ": " << error.what() << "\n";
+  } catch (const std::exception& error) {
+    std::cerr << "sparsefusion: " << error.what() << "\n";
+  }
+  return 1;
+}
