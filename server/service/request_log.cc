@@ -33,7 +33,7 @@ nlohmann::ordered_json timings_json(const Timings& timings) {
 }  // namespace
 
 std::string request_log_line(const RequestRecord& record) {
-  nlohmann::ordered_json line = {{"event", "request"}, {"id", record.request_id}, {"api", record.api}, {"code", record.code}};
+  nlohmann::ordered_json line = {{"level", "info"}, {"event", "request"}, {"id", record.request_id}, {"api", record.api}, {"code", record.code}};
   if (!record.reason.empty()) line["reason"] = record.reason;
   if (record.model_version > 0) line["version"] = record.model_version;
   if (record.summary != nullptr) {
@@ -46,7 +46,7 @@ std::string request_log_line(const RequestRecord& record) {
 }
 
 std::string failure_log_line(const std::string& request_id, const std::string& what) {
-  nlohmann::ordered_json line = {{"event", "failure"}};
+  nlohmann::ordered_json line = {{"level", "error"}, {"event", "failure"}};
   if (!request_id.empty()) line["id"] = request_id;
   line["error"] = what;
   return dump(line);

@@ -1,0 +1,33 @@
+#include "server/app/log_lines.h"
+
+#include <cmath>
+#include <cstdio>
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+namespace sf::server {
+
+std::string stamped(const std::string& line, double unix_s) {
+  const auto milliseconds = static_cast<int64_t>(std::floor(unix_s * 1e3));
+  const auto seconds = static_cast<std::time_t>(milliseconds / 1000);
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  char date[32];
+  std::strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc);
+  char time[48];
+  std::snprintf(time, sizeof(time), "%s.%03dZ", date, static_cast<int>(milliseconds % 1000));
+  return std::string("{\"time\":\"") + time + "\"," + line.substr(1);
+}
+
+std::string reload_log_line(const ReloadEvent& event) {
+  nlohmann::ordered_json line = {{"level", event.result == "success" ? "info" : "warning"},
+                                 {"event", "reload"},
+                                 {"version", event.version},
+                                 {"result", event.result},
+                                 {"reason", event.reason}};
+  if (!event.message.empty()) line["message"] = event.message;
+  line["seconds"] = std::round(event.seconds * 1e6) / 1e6;
+  return line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+}  // namespace sf::server

@@ -1,0 +1,15 @@
+// JSON lines of the server's log that are no request's.
+#pragma once
+
+#include <string>
+
+#include "server/model/reloader.h"
+
+namespace sf::server {
+
+// The same JSON object with `time` (RFC 3339, UTC, milliseconds) in front. REQUIRES: `line` is an object with a member.
+std::string stamped(const std::string& line, double unix_s);
+
+std::string reload_log_line(const ReloadEvent& event);
+
+}  // namespace sf::server

@@ -1,0 +1,208 @@
+#include "server/app/server_app.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <thread>
+#include <utility>
+
+#include "engine/base/file.h"
+#include "engine/checkpoint/store.h"
+#include "server/app/log_lines.h"
+#include "server/app/version.h"
+#include "server/grpc/grpc_server.h"
+#include "server/http/admin_server.h"
+#include "server/http/http_server.h"
+#include "server/model/reloader.h"
+#include "server/service/answer_service.h"
+
+namespace sf::server {
+namespace {
+
+namespace fs = std::filesystem;
+
+RequestLimits request_limits(const ServerOptions& options) {
+  RequestLimits limits;
+  limits.max_body_bytes = static_cast<size_t>(options.max_body_bytes);
+  limits.max_image_bytes = static_cast<size_t>(options.max_image_bytes);
+  limits.request_timeout_s = std::max<int64_t>(1, static_cast<int64_t>(options.request_timeout_s));
+  limits.max_batch = options.max_batch;
+  limits.max_queue_requests = options.max_queue_requests;
+  return limits;
+}
+
+SchedulerOptions scheduler_options(const ServerOptions& options) {
+  SchedulerOptions scheduler;
+  scheduler.planner.max_batch = options.max_batch;
+  scheduler.planner.max_step_tokens = std::max(options.max_step_tokens, options.max_batch);
+  scheduler.queue.max_requests = options.max_queue_requests;
+  scheduler.queue.max_tokens = options.max_queue_tokens;
+  return scheduler;
+}
+
+ServiceOptions service_options(const ServerOptions& options) {
+  ServiceOptions service;
+  service.model_name = options.model_name;
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  service.decode_threads = options.decode_threads > 0 ? options.decode_threads : std::clamp(cores - 1, 1, 4);
+  service.request_timeout_s = options.request_timeout_s;
+  service.stall_limit_s = options.stall_limit_s;
+  return service;
+}
+
+HttpOptions http_options(const ServerOptions& options) {
+  HttpOptions http;
+  http.host = options.host;
+  http.port = options.http_port;
+  http.limits = request_limits(options);
+  http.ui = options.ui;
+  return http;
+}
+
+GrpcOptions grpc_options(const ServerOptions& options) {
+  GrpcOptions grpc;
+  grpc.host = options.grpc_host.empty() ? options.host : options.grpc_host;
+  grpc.port = options.grpc_port;
+  grpc.limits = request_limits(options);
+  return grpc;
+}
+
+AdminOptions admin_options(const ServerOptions& options) {
+  AdminOptions admin;
+  admin.host = options.admin_host;
+  admin.port = options.admin_port;
+  admin.allowed_hosts = options.admin_allowed_hosts;
+  return admin;
+}
+
+ServingDeps serving_deps(const ServerOptions& options, const Clock& clock, Metrics& metrics, DrainRate& drain_rate,
+                         const ServerApp::Log& log) {
+  ServingDeps deps;
+  deps.scheduler = scheduler_options(options);
+  deps.clock = &clock;
+  deps.metrics = &metrics;
+  deps.drain_rate = &drain_rate;
+  deps.log_failure = [log](const std::string& id, const std::string& what) { log(failure_log_line(id, what)); };
+  return deps;
+}
+
+ReloaderOptions reloader_options(const ServerOptions& options) {
+  ReloaderOptions reloader;
+  reloader.poll_interval_ms = options.poll_interval_ms;
+  reloader.max_score_drop = options.max_score_drop;
+  return reloader;
+}
+
+// Host names as they stand in a URL.
+std::string in_url(const std::string& host) {
+  if (host == "0.0.0.0" || host == "::") return "127.0.0.1";
+  return host.find(':') == std::string::npos ? host : "[" + host + "]";
+}
+
+}  // namespace
+
+// In the order of their making; they go in reverse: first the fronts, last what everybody uses.
+struct ServerApp::Parts {
+  Parts(const ServerOptions& options, EngineFactory factory, const Log& write)
+      : log([this, write](const std::string& line) { write(stamped(line, clock.unix_s())); }),
+        metrics({.model = options.model_name, .program_version = kProgramVersion}),
+        slot([this](const ServingVersion& version) { metrics.retire_version(version.metrics.get(), clock.now_s()); }),
+        source(open_checkpoint_source(options.model, std::move(factory))),
+        reloader(reloader_options(options), *source, slot, serving_deps(options, clock, metrics, drain_rate, log),
+                 [this](const ReloadEvent& event) { log(reload_log_line(event)); }),
+        service(service_options(options), {&slot, &metrics, &drain_rate, &clock, log}),
+        http(http_options(options), service),
+        admin(admin_options(options), service) {
+    if (options.grpc) grpc = std::make_unique<GrpcServer>(grpc_options(options), service);
+  }
+
+  SystemClock clock;
+  Log log;
+  Metrics metrics;
+  DrainRate drain_rate;
+  ModelSlot slot;
+  std::unique_ptr<VersionSource> source;
+  Reloader reloader;
+  AnswerService service;
+  HttpServer http;
+  AdminServer admin;
+  std::unique_ptr<GrpcServer> grpc;
+};
+
+ServerApp::ServerApp(ServerOptions options, EngineFactory factory, Log log) : options_(std::move(options)) {
+  if (!fs::is_directory(options_.model)) {
+    throw Error(Code::kNotFound, concat("--model: no such directory: ", options_.model), "model");
+  }
+  if (!is_checkpoint_directory(options_.model) && !options_.seed_model.empty() && list_versions(options_.model).empty()) {
+    seed_store(options_.model, options_.seed_model);
+  }
+  parts_ = std::make_unique<Parts>(options_, std::move(factory), log);
+}
+
+ServerApp::~ServerApp() { stop(); }
+
+void ServerApp::start() {
+  parts_->http.start();
+  parts_->admin.start();
+  if (parts_->grpc) parts_->grpc->start();
+  load_first_version();
+  write_port_file();
+}
+
+void ServerApp::load_first_version() {
+  const bool published = parts_->reloader.poll_once();
+  if (!is_checkpoint_directory(options_.model)) {
+    parts_->reloader.start();
+    return;
+  }
+  if (published) return;
+  const std::vector<ReloadEvent> failures = parts_->reloader.quarantined();
+  throw Error(Code::kFailedPrecondition, concat("--model ", options_.model, ": ",
+                                                failures.empty() ? "cannot be loaded" : failures.front().message));
+}
+
+BoundPorts ServerApp::ports() const {
+  return {parts_->http.port(), parts_->grpc ? parts_->grpc->port() : 0, parts_->admin.port()};
+}
+
+std::string ServerApp::ready_line() const {
+  const BoundPorts bound = ports();
+  const std::string url = concat("http://", in_url(options_.host), ":", bound.http);
+  const ServingVersionPtr version = parts_->slot.current();
+  std::string line = version ? concat("ready: version ", version->version, " of ", options_.model_name)
+                             : concat("waiting for a first version in ", options_.model);
+  line += concat(" at ", url);
+  if (bound.grpc > 0) line += concat(" (gRPC ", bound.grpc, ", admin ", bound.admin, ")");
+  else line += concat(" (admin ", bound.admin, ")");
+  return line + concat("\n  curl -F image=@examples/scene.png -F question='what shape is the red object?' ", url, "/v1/answer\n");
+}
+
+void ServerApp::write_port_file() const {
+  if (options_.port_file.empty()) return;
+  const BoundPorts bound = ports();
+  const fs::path final_path = options_.port_file;
+  const fs::path temporary = final_path.string() + ".tmp";
+  write_file(temporary, concat("{\"http\":", bound.http, ",\"grpc\":", bound.grpc, ",\"admin\":", bound.admin, "}\n"));
+  fs::rename(temporary, final_path);
+}
+
+Service& ServerApp::service() { return parts_->service; }
+
+void ServerApp::begin_drain() {
+  parts_->service.drain();
+  parts_->http.drain();
+  if (parts_->grpc) parts_->grpc->drain();
+}
+
+bool ServerApp::wait_idle(double seconds) { return parts_->service.wait_idle(seconds); }
+
+void ServerApp::stop() {
+  if (!parts_) return;
+  parts_->service.drain();
+  parts_->service.abort();
+  parts_->http.stop();
+  if (parts_->grpc) parts_->grpc->stop();
+  parts_->admin.stop();
+  parts_->reloader.stop();
+}
+
+}  // namespace sf::server

@@ -1,0 +1,61 @@
+// The whole server without the torch engine: slot, reloader, service and the three fronts, wired and started in order.
+//
+//   ServerApp app(options, [](const VerifiedCheckpoint& c) { return make_torch_engine(c, ...); }, write_line);
+//   app.start();                              // fronts answer (not ready), then the first version is published
+//   std::cout << app.ready_line();
+//   app.begin_drain();                        // SIGTERM
+//   while (!app.wait_idle(0.05)) ...          // admitted answers are finished
+//   app.stop();
+//
+// One thread only.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "server/app/server_options.h"
+#include "server/model/checkpoint_source.h"
+#include "server/service/service.h"
+
+namespace sf::server {
+
+struct BoundPorts {
+  int http = 0;
+  int grpc = 0;   // 0 without gRPC
+  int admin = 0;
+};
+
+class ServerApp {
+ public:
+  using Log = std::function<void(const std::string& json_line)>;  // any thread
+
+  ServerApp(ServerOptions options, EngineFactory factory, Log log);
+  ~ServerApp();  // stop()
+
+  // Effect: seeds an empty store, binds the ports, loads the first version, watches the store, writes the port file. A
+  // store without a valid version is waited for. Errors: Unavailable for a port; NotFound for a path that is not there;
+  // FailedPrecondition with the reason for a checkpoint directory that cannot be served.
+  void start();
+  BoundPorts ports() const;
+  // Where it listens and how to ask, in two lines.
+  std::string ready_line() const;
+  Service& service();
+
+  // Effect: not ready, nothing new is admitted.
+  void begin_drain();
+  // True once every admitted answer was read to its end; false after `seconds`.
+  bool wait_idle(double seconds);
+  // Effect: fails what still runs, closes the ports, joins every thread. Idempotent.
+  void stop();
+
+ private:
+  struct Parts;
+  void load_first_version();
+  void write_port_file() const;
+
+  const ServerOptions options_;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace sf::server

@@ -1,0 +1,96 @@
+#include "server/app/server_flags.h"
+
+namespace sf::server {
+namespace {
+
+const CLI::Range kPort(0, 65535);
+
+void add_model_flags(CLI::App& app, ServerOptions& options) {
+  app.add_option("--model", options.model, "A checkpoint directory (served as it is) or a store (watched for new versions)")
+      ->required(options.model.empty())
+      ->capture_default_str();
+  app.add_option("--seed-model", options.seed_model, "Checkpoint directory that an empty store is seeded with")
+      ->capture_default_str();
+  app.add_option("--model-name", options.model_name, "The model's id on every API")->capture_default_str();
+  app.add_option("--device", options.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
+  app.add_option("--threads", options.threads, "Threads of one engine step; 0 = all cores")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  app.add_option("--decode-threads", options.decode_threads, "Pictures decoded at once; 0 = by the number of cores")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  app.add_option("--max-context", options.max_context, "Tokens of prompt and answer together; 0 = the checkpoint's")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
+  app.add_option("--kv-cache-mib", options.kv_cache_mib, "Memory of the key-value cache in MiB")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
+      ->capture_default_str();
+  app.add_option("--capacity-mode", options.capacity_mode, "How expert capacity is handled: account counts what is above it")
+      ->check(CLI::IsMember({"account"}))
+      ->capture_default_str();
+  app.add_option("--capacity-factor", options.capacity_factor, "Expert capacity factor; 0 = the checkpoint's")
+      ->check(CLI::Range(0.0, 1000.0))
+      ->capture_default_str();
+  app.add_option("--poll-interval-ms", options.poll_interval_ms, "How often the store is looked at")
+      ->check(CLI::Range(1, 3'600'000))
+      ->capture_default_str();
+  app.add_option("--max-score-drop", options.max_score_drop, "A version that scores lower than the served one by more is refused")
+      ->check(CLI::Range(0.0, 1e9))
+      ->capture_default_str();
+}
+
+void add_port_flags(CLI::App& app, ServerOptions& options) {
+  app.add_option("--host", options.host, "Address that REST and gRPC listen on")->capture_default_str();
+  app.add_option("--http-port", options.http_port, "Port of the REST API; 0 = any free one")->check(kPort)->capture_default_str();
+  app.add_flag("--grpc,!--no-grpc", options.grpc, "Whether to serve gRPC (default: yes)");
+  app.add_option("--grpc-host", options.grpc_host, "Address that gRPC listens on; empty = --host")->capture_default_str();
+  app.add_option("--grpc-port", options.grpc_port, "Port of gRPC; 0 = any free one")->check(kPort)->capture_default_str();
+  app.add_option("--admin-host", options.admin_host, "Address of the management port")->capture_default_str();
+  app.add_option("--admin-port", options.admin_port, "Management port: metrics and health; 0 = any free one")
+      ->check(kPort)
+      ->capture_default_str();
+  app.add_option("--admin-allowed-host", options.admin_allowed_hosts, "Host name by which the management port may be called");
+  app.add_flag("--ui,!--no-ui", options.ui, "Whether to serve the page at / (default: yes)");
+  app.add_option("--port-file", options.port_file, "Write the bound ports there, as JSON, when ready");
+}
+
+void add_limit_flags(CLI::App& app, ServerOptions& options) {
+  app.add_option("--max-batch", options.max_batch, "Sequences in one step")->check(CLI::Range(1, 4096))->capture_default_str();
+  app.add_option("--max-step-tokens", options.max_step_tokens, "Tokens computed in one step; longer prompts go in chunks")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  app.add_option("--max-queue-requests", options.max_queue_requests, "Requests that may wait")
+      ->check(CLI::Range(1, 1 << 16))
+      ->capture_default_str();
+  app.add_option("--max-queue-tokens", options.max_queue_tokens, "Prompt tokens that may wait")
+      ->check(CLI::Range(1, 1 << 30))
+      ->capture_default_str();
+  app.add_option("--request-timeout-s", options.request_timeout_s, "Longest time of one request")
+      ->check(CLI::Range(0.001, 86400.0))
+      ->capture_default_str();
+  app.add_option("--drain-timeout-s", options.drain_timeout_s, "How long SIGTERM lets admitted requests finish")
+      ->check(CLI::Range(0.0, 86400.0))
+      ->capture_default_str();
+  app.add_option("--stall-limit-s", options.stall_limit_s, "Not live after work without a step for so long")
+      ->check(CLI::Range(0.1, 86400.0))
+      ->capture_default_str();
+  app.add_option("--max-body-bytes", options.max_body_bytes, "Largest body or gRPC message")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
+      ->capture_default_str();
+  app.add_option("--max-image-bytes", options.max_image_bytes, "Largest encoded picture")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
+      ->capture_default_str();
+  app.add_option("--max-image-pixels", options.max_image_pixels, "Largest picture, inclusive, read from its header")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
+      ->capture_default_str();
+}
+
+}  // namespace
+
+void add_server_flags(CLI::App& app, ServerOptions& options) {
+  add_model_flags(app, options);
+  add_port_flags(app, options);
+  add_limit_flags(app, options);
+}
+
+}  // namespace sf::server

@@ -1,0 +1,8 @@
+// The program's version, as CMake's project() says it.
+#pragma once
+
+namespace sf::server {
+
+inline constexpr const char* kProgramVersion = SF_VERSION;
+
+}  // namespace sf::server

@@ -1,0 +1,93 @@
+// sparsefusion-server: answers questions about pictures over REST and gRPC. The only file of the server that knows which
+// engine it serves; server/app wires the rest.
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <string>
+
+#include "engine/base/flags.h"
+#include "engine/runtime/torch_engine.h"
+#include "server/app/server_app.h"
+#include "server/app/server_flags.h"
+#include "server/app/version.h"
+
+namespace sf::server {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The demo beside an installed program (PREFIX/bin) or in the source tree of a build (build/PRESET/bin); empty if neither.
+std::string bundled_model() {
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
+  for (const fs::path& path : {program / "../share/sparsefusion/models/demo", program / "../../../models/demo"}) {
+    if (is_checkpoint_directory(path)) return path.lexically_normal().string();
+  }
+  return "";
+}
+
+EngineFactory engine_factory(const ServerOptions& options) {
+  TorchEngineOptions engine;
+  engine.device = options.device;
+  engine.threads = options.threads;
+  engine.max_context = options.max_context;
+  engine.kv_cache_mib = options.kv_cache_mib;
+  engine.capacity_factor = options.capacity_factor;
+  engine.image_limits.max_bytes = options.max_image_bytes;
+  engine.image_limits.max_pixels = options.max_image_pixels;
+  return [engine](const VerifiedCheckpoint& checkpoint) { return make_torch_engine(checkpoint, engine); };
+}
+
+// One write a line, so that lines of several threads never mix.
+void write_log_line(const std::string& json) {
+  const std::string line = json + "\n";
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+// SIGTERM and SIGINT wait until somebody asks for them, on every thread that starts afterwards.
+sigset_t hold_back_signals() {
+  std::signal(SIGPIPE, SIG_IGN);  // a client that hangs up is an error of its connection, not of the server
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+// Finishes what was admitted. A second signal ends the process at once.
+void drain(ServerApp& app, const sigset_t& signals, double timeout_s) {
+  app.begin_drain();
+  const timespec now{};
+  const double step_s = 0.05;
+  for (double waited_s = 0; waited_s < timeout_s; waited_s += step_s) {
+    if (app.wait_idle(step_s)) return;
+    const int second = sigtimedwait(&signals, nullptr, &now);
+    if (second > 0) std::_Exit(128 + second);
+  }
+}
+
+int serve(const ServerOptions& options) {
+  const sigset_t signals = hold_back_signals();
+  ServerApp app(options, engine_factory(options), write_log_line);
+  app.start();
+  std::cout << "sparsefusion-server " << kProgramVersion << " " << app.ready_line() << std::flush;
+  int signal = 0;
+  sigwait(&signals, &signal);
+  drain(app, signals, options.drain_timeout_s);
+  app.stop();
+  return kExitSuccess;
+}
+
+}  // namespace
+}  // namespace sf::server
+
+int main(int argc, char** argv) {
+  sf::server::ServerOptions options;
+  options.seed_model = options.model = sf::server::bundled_model();
+  return sf::run_program({"sparsefusion-server", "Answers questions about pictures over REST and gRPC", sf::server::kProgramVersion},
+                         argc, argv, [&](CLI::App& app) { sf::server::add_server_flags(app, options); },
+                         [&](const CLI::App&) { return sf::server::serve(options); });
+}

@@ -1,0 +1,188 @@
+#include "server/app/server_app.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <httplib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "engine/base/mutex.h"
+#include "engine/checkpoint/store.h"
+#include "server/app/log_lines.h"
+#include "tests/support/fake_engine.h"
+
+namespace sf::server {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+class ServerAppTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (fs::temp_directory_path() / "sf_app_XXXXXX").string();
+    root_ = mkdtemp(pattern.data());
+    fs::create_directory(root_ / "store");
+    fs::create_directory(root_ / "demo");
+    fill(root_ / "demo", "demo");
+    options_.model = root_ / "store";
+    options_.seed_model = root_ / "demo";
+    options_.http_port = options_.grpc_port = options_.admin_port = 0;
+    options_.poll_interval_ms = 2;
+    options_.grpc = false;
+  }
+  void TearDown() override {
+    app_.reset();
+    fs::remove_all(root_);
+  }
+
+  static void fill(const fs::path& directory, const std::string& answer) {
+    std::ofstream(directory / "config.json") << answer;
+    write_checkpoint_manifest(directory, {});
+  }
+  void publish(int64_t version, const std::string& answer) {
+    fill(begin_version(root_ / "store", version), answer);
+    publish_version(root_ / "store", version);
+  }
+  std::unique_ptr<Engine> make_engine(const VerifiedCheckpoint& checkpoint) {
+    const std::string answer(checkpoint.file("config.json"));
+    if (answer == "broken") throw Error(Code::kDataLoss, "config.json: broken");
+    auto engine = std::make_unique<FakeEngine>(FakeEngineOptions{.digest = checkpoint.digest()});
+    engine->script("who?", {answer});
+    if (answer == "slow") engine->hold_steps();
+    engine_ = engine.get();
+    return engine;
+  }
+  void start() {
+    app_ = std::make_unique<ServerApp>(
+        options_, [this](const VerifiedCheckpoint& checkpoint) { return make_engine(checkpoint); },
+        [this](const std::string& line) {
+          MutexLock lock(lines_mutex_);
+          lines_ += line + "\n";
+        });
+    app_->start();
+  }
+  // The answer's text, or the HTTP status where it is not 200.
+  std::string ask_http(const std::string& question) {
+    httplib::Client client("127.0.0.1", app_->ports().http);
+    client.set_read_timeout(60);
+    const nlohmann::json body = {{"image", "SU1H"}, {"question", question}};  // base64 of IMG
+    const auto response = client.Post("/v1/answer", body.dump(), "application/json");
+    if (!response) return "no response";
+    if (response->status != 200) return std::to_string(response->status);
+    return nlohmann::json::parse(response->body).at("answer");
+  }
+  int status_of(const std::string& path, int port) {
+    const auto response = httplib::Client("127.0.0.1", port).Get(path);
+    return response ? response->status : 0;
+  }
+  std::string lines() {
+    MutexLock lock(lines_mutex_);
+    return lines_;
+  }
+
+  fs::path root_;
+  ServerOptions options_;
+  FakeEngine* engine_ = nullptr;
+  Mutex lines_mutex_;
+  std::string lines_ SF_GUARDED_BY(lines_mutex_);
+  std::unique_ptr<ServerApp> app_;
+};
+
+TEST_F(ServerAppTest, SeedsAnEmptyStoreAndAnswers) {
+  options_.port_file = root_ / "ports.json";
+  start();
+  EXPECT_EQ(ask_http("who?"), "demo");
+  EXPECT_EQ(list_versions(root_ / "store").size(), 1u);
+  EXPECT_EQ(status_of("/v2/health/ready", app_->ports().http), 200);
+  EXPECT_EQ(status_of("/metrics", app_->ports().admin), 200);
+  std::ifstream in(options_.port_file);
+  EXPECT_EQ(nlohmann::json::parse(in).at("http"), app_->ports().http);
+  EXPECT_THAT(app_->ready_line(), HasSubstr("ready: version 1 of sparsefusion"));
+  EXPECT_THAT(app_->ready_line(), HasSubstr("curl -F image=@"));
+  EXPECT_THAT(lines(), HasSubstr("\"event\":\"reload\",\"version\":1,\"result\":\"success\""));
+}
+
+TEST_F(ServerAppTest, AStoreThatHoldsAVersionIsNotSeeded) {
+  publish(5, "mine");
+  start();
+  EXPECT_EQ(ask_http("who?"), "mine");
+}
+
+TEST_F(ServerAppTest, MovesToANewVersionAndPastABrokenOne) {
+  start();
+  publish(2, "broken");
+  publish(3, "third");
+  while (ask_http("who?") != "third") std::this_thread::yield();
+}
+
+TEST_F(ServerAppTest, AStoreWithoutAValidVersionIsWaitedFor) {
+  publish(1, "broken");
+  start();
+  EXPECT_EQ(ask_http("who?"), "503");
+  EXPECT_EQ(status_of("/v2/health/ready", app_->ports().http), 503);
+  EXPECT_EQ(status_of("/v2/health/live", app_->ports().http), 200);
+  EXPECT_THAT(app_->ready_line(), HasSubstr("waiting for a first version"));
+  publish(2, "second");
+  while (status_of("/v2/health/ready", app_->ports().http) != 200) std::this_thread::yield();
+  EXPECT_EQ(ask_http("who?"), "second");
+}
+
+TEST_F(ServerAppTest, ABrokenCheckpointDirectoryIsAnErrorAtTheStart) {
+  fill(root_ / "demo", "broken");
+  options_.model = root_ / "demo";
+  try {
+    start();
+    FAIL() << "served a broken checkpoint";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::kFailedPrecondition);
+    EXPECT_THAT(error.what(), HasSubstr("config.json: broken"));
+  }
+}
+
+TEST_F(ServerAppTest, APathThatIsNotThereIsAnError) {
+  options_.model = root_ / "nowhere";
+  EXPECT_THROW(start(), Error);
+}
+
+TEST_F(ServerAppTest, ADrainFinishesWhatWasAdmitted) {
+  fill(root_ / "demo", "slow");
+  options_.model = root_ / "demo";
+  start();
+  std::string answer;
+  std::thread client([&] { answer = ask_http("who?"); });
+  engine_->wait_until_blocked();
+  app_->begin_drain();
+  EXPECT_EQ(status_of("/v2/health/ready", app_->ports().http), 503);
+  EXPECT_EQ(ask_http("who?"), "503");
+  EXPECT_FALSE(app_->wait_idle(0));
+  engine_->release_steps();
+  EXPECT_TRUE(app_->wait_idle(60));
+  app_->stop();
+  client.join();
+  EXPECT_EQ(answer, "slow");
+}
+
+TEST_F(ServerAppTest, AStopWithoutADrainEndsRequestsWithUnavailable) {
+  fill(root_ / "demo", "slow");
+  options_.model = root_ / "demo";
+  start();
+  std::string answer;
+  std::thread client([&] { answer = ask_http("who?"); });
+  engine_->wait_until_blocked();
+  std::thread stopper([&] { app_->stop(); });
+  engine_->release_steps();
+  stopper.join();
+  client.join();
+  EXPECT_TRUE(answer == "503" || answer == "slow") << answer;
+}
+
+TEST(LogLinesTest, StampsInUtcWithMilliseconds) {
+  EXPECT_EQ(stamped("{\"event\":\"x\"}", 1700000000.25), "{\"time\":\"2023-11-14T22:13:20.250Z\",\"event\":\"x\"}");
+}
+
+}  // namespace
+}  // namespace sf::server
