@@ -1,5 +1,5 @@
-// sparsefusion-server: answers questions about pictures over REST and gRPC. The only file of the server that knows which
-// engine it serves; server/app wires the rest.
+// sparsefusion-server: answers questions about pictures over REST and gRPC. The only file of the server that knows
+// which engine it serves; server/app wires the rest.
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -18,7 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The demo beside an installed program (PREFIX/bin) or in the source tree of a build (build/PRESET/bin); empty if neither.
+// The demo beside an installed program (PREFIX/bin) or in the source tree of a build (build/PRESET/bin); empty if
+// neither.
 std::string bundled_model() {
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
@@ -87,7 +88,8 @@ int serve(const ServerOptions& options) {
 int main(int argc, char** argv) {
   sf::server::ServerOptions options;
   options.seed_model = options.model = sf::server::bundled_model();
-  return sf::run_program({"sparsefusion-server", "Answers questions about pictures over REST and gRPC", sf::server::kProgramVersion},
-                         argc, argv, [&](CLI::App& app) { sf::server::add_server_flags(app, options); },
-                         [&](const CLI::App&) { return sf::server::serve(options); });
+  return sf::run_program(
+      {"sparsefusion-server", "Answers questions about pictures over REST and gRPC", sf::server::kProgramVersion}, argc,
+      argv, [&](CLI::App& app) { sf::server::add_server_flags(app, options); },
+      [&](const CLI::App&) { return sf::server::serve(options); });
 }

@@ -132,7 +132,8 @@ ServerApp::ServerApp(ServerOptions options, EngineFactory factory, Log log) : op
   if (!fs::is_directory(options_.model)) {
     throw Error(Code::kNotFound, concat("--model: no such directory: ", options_.model), "model");
   }
-  if (!is_checkpoint_directory(options_.model) && !options_.seed_model.empty() && list_versions(options_.model).empty()) {
+  if (!is_checkpoint_directory(options_.model) && !options_.seed_model.empty() &&
+      list_versions(options_.model).empty()) {
     seed_store(options_.model, options_.seed_model);
   }
   parts_ = std::make_unique<Parts>(options_, std::move(factory), log);
@@ -171,9 +172,12 @@ std::string ServerApp::ready_line() const {
   std::string line = version ? concat("ready: version ", version->version, " of ", options_.model_name)
                              : concat("waiting for a first version in ", options_.model);
   line += concat(" at ", url);
-  if (bound.grpc > 0) line += concat(" (gRPC ", bound.grpc, ", admin ", bound.admin, ")");
-  else line += concat(" (admin ", bound.admin, ")");
-  return line + concat("\n  curl -F image=@examples/scene.png -F question='what shape is the red object?' ", url, "/v1/answer\n");
+  if (bound.grpc > 0)
+    line += concat(" (gRPC ", bound.grpc, ", admin ", bound.admin, ")");
+  else
+    line += concat(" (admin ", bound.admin, ")");
+  return line + concat("\n  curl -F image=@examples/scene.png -F question='what shape is the red object?' ", url,
+                       "/v1/answer\n");
 }
 
 void ServerApp::write_port_file() const {

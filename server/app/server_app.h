@@ -22,7 +22,7 @@ namespace sf::server {
 
 struct BoundPorts {
   int http = 0;
-  int grpc = 0;   // 0 without gRPC
+  int grpc = 0;  // 0 without gRPC
   int admin = 0;
 };
 

@@ -6,7 +6,8 @@ namespace {
 const CLI::Range kPort(0, 65535);
 
 void add_model_flags(CLI::App& app, ServerOptions& options) {
-  app.add_option("--model", options.model, "A checkpoint directory (served as it is) or a store (watched for new versions)")
+  app.add_option("--model", options.model,
+                 "A checkpoint directory (served as it is) or a store (watched for new versions)")
       ->required(options.model.empty())
       ->capture_default_str();
   app.add_option("--seed-model", options.seed_model, "Checkpoint directory that an empty store is seeded with")
@@ -25,7 +26,8 @@ void add_model_flags(CLI::App& app, ServerOptions& options) {
   app.add_option("--kv-cache-mib", options.kv_cache_mib, "Memory of the key-value cache in MiB")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
       ->capture_default_str();
-  app.add_option("--capacity-mode", options.capacity_mode, "How expert capacity is handled: account counts what is above it")
+  app.add_option("--capacity-mode", options.capacity_mode,
+                 "How expert capacity is handled: account counts what is above it")
       ->check(CLI::IsMember({"account"}))
       ->capture_default_str();
   app.add_option("--capacity-factor", options.capacity_factor, "Expert capacity factor; 0 = the checkpoint's")
@@ -34,29 +36,39 @@ void add_model_flags(CLI::App& app, ServerOptions& options) {
   app.add_option("--poll-interval-ms", options.poll_interval_ms, "How often the store is looked at")
       ->check(CLI::Range(1, 3'600'000))
       ->capture_default_str();
-  app.add_option("--max-score-drop", options.max_score_drop, "A version that scores lower than the served one by more is refused")
+  app.add_option("--max-score-drop", options.max_score_drop,
+                 "A version that scores lower than the served one by more is refused")
       ->check(CLI::Range(0.0, 1e9))
       ->capture_default_str();
 }
 
 void add_port_flags(CLI::App& app, ServerOptions& options) {
   app.add_option("--host", options.host, "Address that REST and gRPC listen on")->capture_default_str();
-  app.add_option("--http-port", options.http_port, "Port of the REST API; 0 = any free one")->check(kPort)->capture_default_str();
+  app.add_option("--http-port", options.http_port, "Port of the REST API; 0 = any free one")
+      ->check(kPort)
+      ->capture_default_str();
   app.add_flag("--grpc,!--no-grpc", options.grpc, "Whether to serve gRPC (default: yes)");
-  app.add_option("--grpc-host", options.grpc_host, "Address that gRPC listens on; empty = --host")->capture_default_str();
-  app.add_option("--grpc-port", options.grpc_port, "Port of gRPC; 0 = any free one")->check(kPort)->capture_default_str();
+  app.add_option("--grpc-host", options.grpc_host, "Address that gRPC listens on; empty = --host")
+      ->capture_default_str();
+  app.add_option("--grpc-port", options.grpc_port, "Port of gRPC; 0 = any free one")
+      ->check(kPort)
+      ->capture_default_str();
   app.add_option("--admin-host", options.admin_host, "Address of the management port")->capture_default_str();
   app.add_option("--admin-port", options.admin_port, "Management port: metrics and health; 0 = any free one")
       ->check(kPort)
       ->capture_default_str();
-  app.add_option("--admin-allowed-host", options.admin_allowed_hosts, "Host name by which the management port may be called");
+  app.add_option("--admin-allowed-host", options.admin_allowed_hosts,
+                 "Host name by which the management port may be called");
   app.add_flag("--ui,!--no-ui", options.ui, "Whether to serve the page at / (default: yes)");
   app.add_option("--port-file", options.port_file, "Write the bound ports there, as JSON, when ready");
 }
 
 void add_limit_flags(CLI::App& app, ServerOptions& options) {
-  app.add_option("--max-batch", options.max_batch, "Sequences in one step")->check(CLI::Range(1, 4096))->capture_default_str();
-  app.add_option("--max-step-tokens", options.max_step_tokens, "Tokens computed in one step; longer prompts go in chunks")
+  app.add_option("--max-batch", options.max_batch, "Sequences in one step")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  app.add_option("--max-step-tokens", options.max_step_tokens,
+                 "Tokens computed in one step; longer prompts go in chunks")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   app.add_option("--max-queue-requests", options.max_queue_requests, "Requests that may wait")

@@ -1,4 +1,5 @@
-// Everything that can be said to sparsefusion-server, with its defaults. server_flags.h reads them from the command line.
+// Everything that can be said to sparsefusion-server, with its defaults. server_flags.h reads them from the command
+// line.
 #pragma once
 
 #include <cstddef>
@@ -10,34 +11,34 @@ namespace sf::server {
 
 struct ServerOptions {
   // --- model ---
-  std::string model;                   // a checkpoint directory (fixed) or a store (watched)
-  std::string seed_model;              // what an empty store is seeded with; empty = nothing
+  std::string model;       // a checkpoint directory (fixed) or a store (watched)
+  std::string seed_model;  // what an empty store is seeded with; empty = nothing
   std::string model_name = "sparsefusion";
-  std::string device = "auto";         // auto, cpu, cuda or cuda:N
-  int threads = 0;                     // of one engine step; 0 = all cores
-  int decode_threads = 0;              // pictures decoded at once; 0 = cores - 1, in 1..4
-  int max_context = 0;                 // tokens; 0 = the checkpoint's
+  std::string device = "auto";  // auto, cpu, cuda or cuda:N
+  int threads = 0;              // of one engine step; 0 = all cores
+  int decode_threads = 0;       // pictures decoded at once; 0 = cores - 1, in 1..4
+  int max_context = 0;          // tokens; 0 = the checkpoint's
   int64_t kv_cache_mib = 64;
   std::string capacity_mode = "account";
-  double capacity_factor = 0;          // 0 = the checkpoint's
-  int poll_interval_ms = 1000;         // of the store
-  double max_score_drop = 0.02;        // a version that scores lower than the served one by more is refused
+  double capacity_factor = 0;    // 0 = the checkpoint's
+  int poll_interval_ms = 1000;   // of the store
+  double max_score_drop = 0.02;  // a version that scores lower than the served one by more is refused
 
   // --- ports; 0 = any free one ---
   std::string host = "127.0.0.1";
   int http_port = 8000;
   bool grpc = true;
-  std::string grpc_host;               // empty = host
+  std::string grpc_host;  // empty = host
   int grpc_port = 8001;
   std::string admin_host = "127.0.0.1";
   int admin_port = 8002;
   std::vector<std::string> admin_allowed_hosts;  // names accepted in Host beside loopback ones
-  bool ui = true;                      // the page at "/"
-  std::string port_file;               // JSON with the bound ports, written when ready
+  bool ui = true;                                // the page at "/"
+  std::string port_file;                         // JSON with the bound ports, written when ready
 
   // --- scheduling and limits ---
-  int max_batch = 32;                  // sequences in one step
-  int max_step_tokens = 512;           // tokens computed in one step
+  int max_batch = 32;         // sequences in one step
+  int max_step_tokens = 512;  // tokens computed in one step
   int max_queue_requests = 64;
   int max_queue_tokens = 16384;
   double request_timeout_s = 60;

@@ -49,7 +49,8 @@ std::optional<ExpertWindow::Gauges> ExpertWindow::gauges() const {
   const double sum = std::accumulate(load_.begin(), load_.end(), 0.0);
   const double mean = sum / static_cast<double>(load_.size());
   if (mean > 0) gauges.imbalance = *std::max_element(load_.begin(), load_.end()) / mean;
-  gauges.dead_experts = static_cast<int>(std::count_if(load_.begin(), load_.end(), [](double load) { return load < 1; }));
+  gauges.dead_experts =
+      static_cast<int>(std::count_if(load_.begin(), load_.end(), [](double load) { return load < 1; }));
   if (!reference_.empty() && sum > 0) gauges.drift_js = jensen_shannon(normalised(load_), reference_);
   return gauges;
 }

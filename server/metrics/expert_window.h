@@ -34,7 +34,7 @@ class ExpertWindow {
   std::vector<double> load_;       // [experts]
   std::vector<double> reference_;  // [experts], sums to 1; or empty
   double entropy_ = 0;
-  double weight_ = 0;              // tokens in the window
+  double weight_ = 0;  // tokens in the window
   uint64_t total_tokens_ = 0;
 };
 

@@ -8,10 +8,10 @@ namespace sf::server {
 
 // Upper bounds, ascending; +Inf is implied. vLLM's edges, so that dashboards compare, preceded by 0.1 0.2 0.5 1 2 5 ms,
 // because a small model on a CPU lives there.
-const std::vector<double>& first_token_edges();   // vLLM's time to first token
-const std::vector<double>& inter_token_edges();   // vLLM's inter-token latency
-const std::vector<double>& layer_edges();         // 10 us to 1 s: parts of one layer
-const std::vector<double>& batch_edges();         // sequences in a step
+const std::vector<double>& first_token_edges();  // vLLM's time to first token
+const std::vector<double>& inter_token_edges();  // vLLM's inter-token latency
+const std::vector<double>& layer_edges();        // 10 us to 1 s: parts of one layer
+const std::vector<double>& batch_edges();        // sequences in a step
 
 class Histogram {
  public:

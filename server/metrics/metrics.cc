@@ -9,17 +9,17 @@ namespace {
 
 const char* const kOther = "other";
 const char* const kRestApis[] = {"rest", "openai", "kserve_rest"};
-const char* const kRestCodes[] = {"200", "400", "401", "403", "404", "405", "408", "413",
-                                  "415", "429", "499", "500", "503", "504"};
+const char* const kRestCodes[] = {"200", "400", "401", "403", "404", "405", "408",
+                                  "413", "415", "429", "499", "500", "503", "504"};
 const char* const kGrpcApis[] = {"grpc", "kserve_grpc"};
-const char* const kGrpcCodes[] = {"OK",       "CANCELLED",         "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
+const char* const kGrpcCodes[] = {"OK",        "CANCELLED",         "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
                                   "NOT_FOUND", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "UNIMPLEMENTED",
                                   "INTERNAL",  "UNAVAILABLE",       "UNAUTHENTICATED",    "UNKNOWN"};
 const char* const kPhases[] = {"prepare", "queued", "prefill", "decode"};
-const char* const kRejections[] = {"queue_full",      "draining",  "too_large",  "unsupported_type", "invalid_argument",
-                                   "not_found",       "method_not_allowed",     "deadline",         "client_gone",
-                                   "rate_limit",      "unauthenticated",        "permission_denied", "internal",
-                                   kOther};
+const char* const kRejections[] = {"queue_full",       "draining",   "too_large",          "unsupported_type",
+                                   "invalid_argument", "not_found",  "method_not_allowed", "deadline",
+                                   "client_gone",      "rate_limit", "unauthenticated",    "permission_denied",
+                                   "internal",         kOther};
 const std::pair<const char*, const char*> kReloads[] = {
     {"success", "none"},    {"failure", "verify"}, {"failure", "load"}, {"failure", "out_of_memory"},
     {"failure", "warm_up"}, {"failure", "canary"}, {"refused", "score"}};
@@ -143,8 +143,11 @@ void Metrics::collect_reloads(FamilySet& families, const LiveGauges& gauges) con
   SeriesList step_age = families["sparsefusion_engine_last_step_age_seconds"];
   for (const LiveGauges::Version& version : gauges.versions) {
     const std::string number = std::to_string(version.version);
-    info.add({{"model", options_.model}, {"version", number}, {"step", std::to_string(version.step)},
-              {"digest", version.digest}}, 1);
+    info.add({{"model", options_.model},
+              {"version", number},
+              {"step", std::to_string(version.step)},
+              {"digest", version.digest}},
+             1);
     step_age.add({{"model", options_.model}, {"version", number}}, version.last_step_age_s);
   }
   add_pairs(families["sparsefusion_model_reloads_total"], reloads_, "result", "reason");

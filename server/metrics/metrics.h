@@ -23,7 +23,7 @@ namespace sf::server {
 struct MetricsOptions {
   std::string model = "sparsefusion";  // label `model`
   std::string program_version;
-  double retired_series_s = 300;       // how long a freed version's series stay
+  double retired_series_s = 300;  // how long a freed version's series stay
 };
 
 // What is read at the moment of the scrape and counted by nobody.
@@ -79,8 +79,8 @@ class Metrics {
   std::map<Pair, double> requests_ SF_GUARDED_BY(mutex_);       // {api, code}
   std::map<Pair, double> cancellations_ SF_GUARDED_BY(mutex_);  // {api, phase}
   std::map<std::string, double> rejections_ SF_GUARDED_BY(mutex_);
-  std::map<Pair, double> reloads_ SF_GUARDED_BY(mutex_);        // {result, reason}
-  std::map<std::string, Histogram> durations_ SF_GUARDED_BY(mutex_);      // by api
+  std::map<Pair, double> reloads_ SF_GUARDED_BY(mutex_);              // {result, reason}
+  std::map<std::string, Histogram> durations_ SF_GUARDED_BY(mutex_);  // by api
   std::map<std::string, Histogram> reload_stages_ SF_GUARDED_BY(mutex_);
   std::vector<Entry> versions_ SF_GUARDED_BY(mutex_);
 };

@@ -52,8 +52,8 @@ VersionMetrics::VersionMetrics(std::string model, int64_t version, const ModelIn
       labels_{{"model", model_}, {"version", std::to_string(version)}},
       num_experts_(info.num_experts) {
   for (int layer = 0; layer < info.num_layers; ++layer) {
-    layers_.emplace_back(num_experts_, row_of(info.expert_histogram, static_cast<size_t>(layer),
-                                              static_cast<size_t>(num_experts_)));
+    layers_.emplace_back(num_experts_,
+                         row_of(info.expert_histogram, static_cast<size_t>(layer), static_cast<size_t>(num_experts_)));
   }
 }
 

@@ -1,4 +1,5 @@
-// Everything that one model version counts. The scheduler's thread records once a step; a scrape reads. One lock a step.
+// Everything that one model version counts. The scheduler's thread records once a step; a scrape reads. One lock a
+// step.
 //
 //   VersionMetrics metrics("sparsefusion", 7, engine.info());
 //   metrics.record_step({.step_seconds = 0.004, .batch_size = 3, .result = &result, .cache = engine.cache_usage()});
@@ -43,7 +44,8 @@ class VersionMetrics {
   void record_admission(double queue_s, int prompt_tokens, int image_tokens);
   void record_image_decode(double seconds);
 
-  // Effect: adds this version's series, all of them from the first scrape on; the gauges of the caches only while `live`.
+  // Effect: adds this version's series, all of them from the first scrape on; the gauges of the caches only while
+  // `live`.
   void collect(FamilySet& families, bool live) const;
 
  private:

@@ -78,7 +78,9 @@ class StoreSource final : public VersionSource {
 class DirectorySource final : public VersionSource {
  public:
   DirectorySource(fs::path directory, EngineFactory factory)
-      : directory_(std::move(directory)), version_(version_of_name(directory_).value_or(1)), factory_(std::move(factory)) {}
+      : directory_(std::move(directory)),
+        version_(version_of_name(directory_).value_or(1)),
+        factory_(std::move(factory)) {}
 
   std::vector<int64_t> versions() override { return {version_}; }
   std::string fingerprint(int64_t) override { return fingerprint_of(directory_); }

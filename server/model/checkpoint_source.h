@@ -27,8 +27,8 @@ bool is_checkpoint_directory(const std::filesystem::path& path);
 // REQUIRES: one thread, like any VersionSource.
 std::unique_ptr<VersionSource> open_checkpoint_source(const std::filesystem::path& path, EngineFactory factory);
 
-// The one number by which versions are compared: the score named "score", else "accuracy", else the mean of all; nothing
-// without scores.
+// The one number by which versions are compared: the score named "score", else "accuracy", else the mean of all;
+// nothing without scores.
 std::optional<double> headline_score(const std::map<std::string, double>& scores);
 
 // The number of a directory's last name, zero-padding allowed; nothing for any other name.

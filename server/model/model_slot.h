@@ -1,8 +1,8 @@
 // The version that answers now. A reload swaps it; requests go on with the version they took.
 //
-//   ModelSlot slot([&](const ServingVersion& version) { metrics.retire_version(version.metrics.get(), clock.now_s()); });
-//   slot.publish(make_serving_version(...));
-//   if (ServingVersionPtr version = slot.current()) version->scheduler().submit(...);
+//   ModelSlot slot([&](const ServingVersion& version) { metrics.retire_version(version.metrics.get(), clock.now_s());
+//   }); slot.publish(make_serving_version(...)); if (ServingVersionPtr version = slot.current())
+//   version->scheduler().submit(...);
 //
 // A version's last reference may fall on its own scheduler's thread or on a client's: it is freed on neither, but on a
 // reaper thread of the slot's. Thread-safe.

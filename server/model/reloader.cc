@@ -10,7 +10,8 @@ namespace {
 // Observes the time of one stage, whether it succeeds or throws.
 class StageTimer {
  public:
-  StageTimer(const ServingDeps& deps, const std::string& stage) : deps_(deps), stage_(stage), begin_s_(deps.clock->now_s()) {}
+  StageTimer(const ServingDeps& deps, const std::string& stage)
+      : deps_(deps), stage_(stage), begin_s_(deps.clock->now_s()) {}
   ~StageTimer() { deps_.metrics->observe_reload(stage_, deps_.clock->now_s() - begin_s_); }
 
  private:
@@ -105,10 +106,10 @@ Reloader::Outcome Reloader::try_stages(int64_t version, std::string& stage) {
 }
 
 Reloader::Outcome Reloader::refuse(int64_t version, double score, double served_score) {
-  const ReloadEvent event{version, "refused", "score",
-                          concat("score ", score, " is more than ", options_.max_score_drop, " below the served one's ",
-                                 served_score),
-                          deps_.clock->now_s() - began_s_};
+  const ReloadEvent event{
+      version, "refused", "score",
+      concat("score ", score, " is more than ", options_.max_score_drop, " below the served one's ", served_score),
+      deps_.clock->now_s() - began_s_};
   quarantine(event);
   report(event);
   return Outcome::kRejected;
@@ -161,7 +162,9 @@ std::vector<ReloadEvent> Reloader::quarantined() const {
   return events;
 }
 
-void Reloader::start() { thread_ = std::thread([this] { run(); }); }
+void Reloader::start() {
+  thread_ = std::thread([this] { run(); });
+}
 
 void Reloader::run() {
   while (true) {

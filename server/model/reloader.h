@@ -23,8 +23,8 @@ namespace sf::server {
 
 struct ReloaderOptions {
   int poll_interval_ms = 1000;
-  double max_score_drop = 0.02;   // a version whose score is lower than the served one's by more is refused
-  double first_retry_s = 1;       // after a load that ran out of memory; doubled each time
+  double max_score_drop = 0.02;  // a version whose score is lower than the served one's by more is refused
+  double first_retry_s = 1;      // after a load that ran out of memory; doubled each time
   double last_retry_s = 60;
 };
 
@@ -44,7 +44,8 @@ class Reloader {
   Reloader(ReloaderOptions options, VersionSource& source, ModelSlot& slot, ServingDeps deps, Log log);
   ~Reloader();  // stop()
 
-  // Effect: tries the versions above the served one, newest first, until one is published. True if one was. Never throws.
+  // Effect: tries the versions above the served one, newest first, until one is published. True if one was. Never
+  // throws.
   bool poll_once();
   void start();
   void stop();  // returns when the poll under way has ended
@@ -77,9 +78,9 @@ class Reloader {
   const Log log_;
   double retry_at_s_ = 0;
   double retry_delay_s_ = 0;
-  double began_s_ = 0;            // of the version being tried
-  std::string fingerprint_;       // of the same
-  std::string listing_error_;     // of the last poll, so that it is said once
+  double began_s_ = 0;         // of the version being tried
+  std::string fingerprint_;    // of the same
+  std::string listing_error_;  // of the last poll, so that it is said once
   mutable Mutex mutex_;
   CondVar changed_;
   std::map<int64_t, Quarantine> quarantined_ SF_GUARDED_BY(mutex_);

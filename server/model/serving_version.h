@@ -13,7 +13,7 @@ namespace sf::server {
 
 struct ServingVersion {
   int64_t version = 0;
-  std::optional<double> score;           // of the manifest
+  std::optional<double> score;  // of the manifest
   // Members go in reverse: the thread first, then the engine, then the mark that keeps the files in the store.
   std::shared_ptr<const void> hold;
   std::shared_ptr<VersionMetrics> metrics;

@@ -4,8 +4,8 @@
 //   queue.push(std::make_unique<Job>(..., std::move(*ticket), ...));
 //   std::vector<std::unique_ptr<Job>> jobs = queue.take();        // the scheduler
 //
-// A reservation counts until its ticket goes: when the job starts to run, or when it dies before. A job that runs and is
-// preempted holds no ticket, so the limits never touch it again. Thread-safe.
+// A reservation counts until its ticket goes: when the job starts to run, or when it dies before. A job that runs and
+// is preempted holds no ticket, so the limits never touch it again. Thread-safe.
 #pragma once
 
 #include <cstdint>

@@ -13,8 +13,8 @@ Job::Job(JobRequest request, const Engine& engine, std::shared_ptr<EventQueue> s
       ticket_(std::move(ticket)),
       text_(engine.token_stream()),
       stop_matcher_(request_.stop),
-      max_new_tokens_(std::max(1, std::min(request_.sampling.max_tokens,
-                                           engine.info().max_context - request_.prompt->num_tokens()))) {
+      max_new_tokens_(std::max(
+          1, std::min(request_.sampling.max_tokens, engine.info().max_context - request_.prompt->num_tokens()))) {
   request_.sampling.max_tokens = max_new_tokens_;
   usage_.prompt_tokens = request_.prompt->num_tokens();
   usage_.image_tokens = request_.prompt->num_image_tokens();

@@ -8,9 +8,12 @@ namespace {
 
 const char* phase_name(Phase phase) {
   switch (phase) {
-    case Phase::kQueued: return "queued";
-    case Phase::kPrefill: return "prefill";
-    case Phase::kDecode: return "decode";
+    case Phase::kQueued:
+      return "queued";
+    case Phase::kPrefill:
+      return "prefill";
+    case Phase::kDecode:
+      return "decode";
   }
   return "queued";
 }
@@ -21,7 +24,8 @@ Error going_down() { return Error(Code::kUnavailable, "the server is shutting do
 
 Scheduler::Scheduler(SchedulerDeps deps, SchedulerOptions options)
     : deps_(std::move(deps)), options_(options), queue_(options.queue) {
-  SF_REQUIRE(options.planner.max_batch >= 1, "scheduler: max_batch must be at least 1, got ", options.planner.max_batch);
+  SF_REQUIRE(options.planner.max_batch >= 1, "scheduler: max_batch must be at least 1, got ",
+             options.planner.max_batch);
   SF_REQUIRE(options.planner.max_step_tokens >= options.planner.max_batch, "scheduler: max_step_tokens ",
              options.planner.max_step_tokens, " is below max_batch ", options.planner.max_batch);
 }
@@ -127,14 +131,16 @@ void Scheduler::drop_job(JobKey key, const Error& error, bool client_left) {
     if (client_left) deps_.metrics->count_cancellation(job.request().api, phase_name(job.phase()));
     job.fail(error);
   };
-  const auto waiting = std::find_if(waiting_.begin(), waiting_.end(), [key](const auto& job) { return key_of(*job) == key; });
+  const auto waiting =
+      std::find_if(waiting_.begin(), waiting_.end(), [key](const auto& job) { return key_of(*job) == key; });
   if (waiting != waiting_.end()) {
     end(**waiting);
     waiting_.erase(waiting);
     job_ended();
     return;
   }
-  const auto running = std::find_if(running_.begin(), running_.end(), [key](const Running& r) { return key_of(*r.job) == key; });
+  const auto running =
+      std::find_if(running_.begin(), running_.end(), [key](const Running& r) { return key_of(*r.job) == key; });
   if (running == running_.end()) return;
   end(*running->job);
   remove_running(running->job->sequence());
@@ -150,7 +156,8 @@ void Scheduler::resume(const StepDecision& decision) {
 
 void Scheduler::admit(const StepDecision& decision) {
   for (JobKey key : decision.admit) {
-    const auto found = std::find_if(waiting_.begin(), waiting_.end(), [key](const auto& job) { return key_of(*job) == key; });
+    const auto found =
+        std::find_if(waiting_.begin(), waiting_.end(), [key](const auto& job) { return key_of(*job) == key; });
     if (found == waiting_.end()) continue;
     std::unique_ptr<Job> job = std::move(*found);
     waiting_.erase(found);

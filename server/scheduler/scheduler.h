@@ -6,7 +6,8 @@
 //   while (scheduler.wait_for_work()) scheduler.step_once();        // scheduler_thread.h, or a test by hand
 //
 // What happens to a job: it ends (stop token, stop string, length), its client leaves, its deadline passes, the engine
-// fails it, or the server goes down; in every case its stream gets exactly one terminal event and the engine forgets it.
+// fails it, or the server goes down; in every case its stream gets exactly one terminal event and the engine forgets
+// it.
 #pragma once
 
 #include <atomic>
@@ -102,7 +103,7 @@ class Scheduler {
   std::vector<std::unique_ptr<Job>> waiting_;  // in order of arrival
   std::vector<Running> running_;               // in order of admission
   std::atomic<int> num_running_{0};
-  std::atomic<int> num_jobs_{0};               // submitted and not ended
+  std::atomic<int> num_jobs_{0};  // submitted and not ended
   std::atomic<double> last_progress_s_{0};
   std::atomic<bool> aborted_{false};
 };

@@ -112,7 +112,8 @@ void Scheduler::remove_running(SequenceId id) {
 }
 
 Scheduler::Running* Scheduler::find_running(SequenceId id) {
-  const auto found = std::find_if(running_.begin(), running_.end(), [id](const Running& r) { return r.job->sequence() == id; });
+  const auto found =
+      std::find_if(running_.begin(), running_.end(), [id](const Running& r) { return r.job->sequence() == id; });
   return found == running_.end() ? nullptr : &*found;
 }
 

@@ -1,4 +1,5 @@
-// The thread that owns an engine: it steps the scheduler until it is destroyed, and sleeps while there is nothing to do.
+// The thread that owns an engine: it steps the scheduler until it is destroyed, and sleeps while there is nothing to
+// do.
 #pragma once
 
 #include <memory>

@@ -9,7 +9,10 @@ namespace {
 class Room {
  public:
   Room(const PlannerInput& input, const PlannerOptions& options)
-      : tokens_(options.max_step_tokens), sequences_(options.max_batch), pages_(input.free_pages), page_size_(input.page_size) {}
+      : tokens_(options.max_step_tokens),
+        sequences_(options.max_batch),
+        pages_(input.free_pages),
+        page_size_(input.page_size) {}
 
   bool has_sequence() const { return sequences_ > 0; }
   bool has_token() const { return tokens_ > 0; }

@@ -1,6 +1,7 @@
 // The scheduler's decision as a pure function: who leaves, who joins and who computes how many tokens in the next step.
 //
-//   StepDecision decision = plan_step({.waiting = ..., .running = ..., .free_pages = 40, .page_size = 16, .now_s = t}, options);
+//   StepDecision decision = plan_step({.waiting = ..., .running = ..., .free_pages = 40, .page_size = 16, .now_s = t},
+//   options);
 //
 // Order within a step: every decoding sequence gets its token, then prompts under way get what is left of the token
 // budget in the order in which they began, then preempted ones come back, then the queue. So decoding never waits for
@@ -60,8 +61,8 @@ struct StepDecision {
   std::vector<Work> work;         // includes the resumed and the admitted
 };
 
-// A sequence is let in only if its pages fit beside one page for each sequence that runs (each may need its next page in
-// any step); the first one is always let in, so that the engine can say that it will never fit.
+// A sequence is let in only if its pages fit beside one page for each sequence that runs (each may need its next page
+// in any step); the first one is always let in, so that the engine can say that it will never fit.
 StepDecision plan_step(const PlannerInput& input, const PlannerOptions& options);
 
 // The key by which the queue is ordered: smaller goes first.

@@ -52,7 +52,8 @@ std::shared_ptr<ResponseStream> AnswerService::submit_to(const ServingVersionPtr
   check(request);
   const double now_s = deps_.clock->now_s();
   const double asked_s = static_cast<double>(request.timeout_ms) / 1e3;
-  const double timeout_s = request.timeout_ms > 0 ? std::min(asked_s, options_.request_timeout_s) : options_.request_timeout_s;
+  const double timeout_s =
+      request.timeout_ms > 0 ? std::min(asked_s, options_.request_timeout_s) : options_.request_timeout_s;
 
   const PromptCost cost = version->engine->estimate_cost(request.messages);
   std::optional<Ticket> ticket = version->scheduler().reserve(cost.image_tokens + cost.max_text_tokens);
@@ -68,7 +69,8 @@ std::shared_ptr<ResponseStream> AnswerService::submit_to(const ServingVersionPtr
   job.stop = std::move(request.stop);
   job.priority = request.priority;
   job.submitted_s = now_s;
-  auto stream = std::make_shared<EventQueue>(version->version, [held = std::move(in_flight)]() mutable { held.reset(); });
+  auto stream =
+      std::make_shared<EventQueue>(version->version, [held = std::move(in_flight)]() mutable { held.reset(); });
   version->scheduler().submit(
       std::make_unique<Job>(std::move(job), *version->engine, stream, std::move(*ticket), version));
   return stream;
@@ -89,12 +91,14 @@ void AnswerService::check(const AnswerRequest& request) const {
   }
   for (const std::string& stop : request.stop) {
     if (stop.size() > options_.max_stop_bytes) {
-      throw invalid_argument("stop", "stop: a string has at most ", options_.max_stop_bytes, " bytes, got ", stop.size());
+      throw invalid_argument("stop", "stop: a string has at most ", options_.max_stop_bytes, " bytes, got ",
+                             stop.size());
     }
   }
 }
 
-PreparedPromptPtr AnswerService::prepare(const ServingVersion& version, const AnswerRequest& request, double deadline_s) {
+PreparedPromptPtr AnswerService::prepare(const ServingVersion& version, const AnswerRequest& request,
+                                         double deadline_s) {
   Counted preparing(num_preparing_);
   if (!decode_gate_.enter(deadline_s - deps_.clock->now_s())) {
     throw Error(Code::kDeadlineExceeded, "the request's deadline passed before its picture was decoded");

@@ -28,7 +28,7 @@ struct ServiceOptions {
   double request_timeout_s = 60;  // a request's own timeout_ms is never longer
   double stall_limit_s = 30;      // work without a step for longer: not live
   int max_stop_strings = 16;
-  size_t max_stop_bytes = 256;    // of one stop string
+  size_t max_stop_bytes = 256;  // of one stop string
 };
 
 struct ServiceDeps {

@@ -14,12 +14,9 @@ std::string dump(const nlohmann::ordered_json& line) {
 }
 
 nlohmann::ordered_json tokens_json(const Summary& summary) {
-  return {{"image", summary.usage.image_tokens},
-          {"prompt", summary.usage.prompt_tokens},
-          {"completion", summary.usage.completion_tokens},
-          {"cached", summary.usage.cached_tokens},
-          {"assigned", summary.assigned_tokens},
-          {"overflow", summary.overflow_tokens}};
+  return {{"image", summary.usage.image_tokens},           {"prompt", summary.usage.prompt_tokens},
+          {"completion", summary.usage.completion_tokens}, {"cached", summary.usage.cached_tokens},
+          {"assigned", summary.assigned_tokens},           {"overflow", summary.overflow_tokens}};
 }
 
 nlohmann::ordered_json timings_json(const Timings& timings) {
@@ -33,7 +30,8 @@ nlohmann::ordered_json timings_json(const Timings& timings) {
 }  // namespace
 
 std::string request_log_line(const RequestRecord& record) {
-  nlohmann::ordered_json line = {{"level", "info"}, {"event", "request"}, {"id", record.request_id}, {"api", record.api}, {"code", record.code}};
+  nlohmann::ordered_json line = {
+      {"level", "info"}, {"event", "request"}, {"id", record.request_id}, {"api", record.api}, {"code", record.code}};
   if (!record.reason.empty()) line["reason"] = record.reason;
   if (record.model_version > 0) line["version"] = record.model_version;
   if (record.summary != nullptr) {

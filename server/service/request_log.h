@@ -12,8 +12,8 @@ struct RequestRecord {
   std::string request_id;
   std::string api;
   std::string code;
-  std::string reason = {};         // why it was refused; empty otherwise
-  int64_t model_version = 0;       // 0 where none was involved
+  std::string reason = {};    // why it was refused; empty otherwise
+  int64_t model_version = 0;  // 0 where none was involved
   const Summary* summary = nullptr;
   double duration_s = 0;
 };

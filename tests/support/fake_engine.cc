@@ -11,7 +11,8 @@ constexpr int kStopToken = 0;
 
 class FakePrompt final : public PreparedPrompt {
  public:
-  FakePrompt(std::string question, int num_image_tokens) : question_(std::move(question)), num_image_tokens_(num_image_tokens) {}
+  FakePrompt(std::string question, int num_image_tokens)
+      : question_(std::move(question)), num_image_tokens_(num_image_tokens) {}
   int num_tokens() const override { return num_image_tokens_ + static_cast<int>(question_.size()); }
   int num_image_tokens() const override { return num_image_tokens_; }
   double image_decode_seconds() const override { return 0.003; }

@@ -66,9 +66,9 @@ class FakeEngine final : public Engine {
  private:
   struct Sequence {
     std::string question;
-    std::vector<int> answer;   // token ids
-    int num_tokens = 0;        // prompt and generated so far
-    int num_computed = 0;      // of them in the cache
+    std::vector<int> answer;  // token ids
+    int num_tokens = 0;       // prompt and generated so far
+    int num_computed = 0;     // of them in the cache
     int num_generated = 0;
     int pages = 0;
   };
@@ -89,8 +89,8 @@ class FakeEngine final : public Engine {
 
   mutable Mutex mutex_;
   CondVar changed_;
-  mutable std::map<std::string, int> ids_ SF_GUARDED_BY(mutex_);         // piece -> id
-  mutable std::vector<std::string> pieces_ SF_GUARDED_BY(mutex_);        // id -> piece; 0 is the stop token
+  mutable std::map<std::string, int> ids_ SF_GUARDED_BY(mutex_);   // piece -> id
+  mutable std::vector<std::string> pieces_ SF_GUARDED_BY(mutex_);  // id -> piece; 0 is the stop token
   std::map<std::string, std::vector<std::string>> scripts_ SF_GUARDED_BY(mutex_);
   std::map<std::string, Error> errors_ SF_GUARDED_BY(mutex_);
   std::set<std::string> refused_ SF_GUARDED_BY(mutex_);

@@ -45,7 +45,8 @@ TEST(ExpertWindowTest, TheOldFadesAway) {
 }
 
 TEST(ExpertWindowTest, WithoutAReferenceThereIsNoDrift) {
-  for (const std::vector<int64_t>& reference : {std::vector<int64_t>{}, std::vector<int64_t>{0, 0}, std::vector<int64_t>{1}}) {
+  for (const std::vector<int64_t>& reference :
+       {std::vector<int64_t>{}, std::vector<int64_t>{0, 0}, std::vector<int64_t>{1}}) {
     ExpertWindow window(2, reference);
     window.add(std::vector<double>{2000, 10}, 0, 2010);
     EXPECT_FALSE(window.gauges()->drift_js.has_value());

@@ -51,9 +51,9 @@ TEST(MetricsTest, EveryFamilyIsThereFromTheFirstScrape) {
   LiveGauges gauges;
   gauges.versions.push_back({1, "abc", 5, 0});
   const std::string text = metrics.text(gauges, 0);
-  const std::set<std::string> windowed = {
-      "sparsefusion_moe_router_entropy_nats", "sparsefusion_moe_load_imbalance_ratio", "sparsefusion_moe_dead_experts",
-      "sparsefusion_moe_routing_drift_js"};
+  const std::set<std::string> windowed = {"sparsefusion_moe_router_entropy_nats",
+                                          "sparsefusion_moe_load_imbalance_ratio", "sparsefusion_moe_dead_experts",
+                                          "sparsefusion_moe_routing_drift_js"};
   for (const FamilyInfo& info : family_infos()) {
     EXPECT_THAT(text, HasSubstr(std::string("# HELP ") + info.name + " ")) << info.name;
     EXPECT_THAT(text, HasSubstr(std::string("# TYPE ") + info.name + " ")) << info.name;
@@ -117,7 +117,8 @@ TEST(MetricsTest, CountsExpertsByLayerAndModality) {
   EXPECT_THAT(text, HasSubstr("sparsefusion_moe_expert_gate_mass_total" + labels + "} 2.5"));
   EXPECT_THAT(text, HasSubstr("sparsefusion_moe_overflow_tokens_total" + labels + ",scope=\"step\"} 2"));
   EXPECT_THAT(text, HasSubstr("sparsefusion_moe_overflow_tokens_total" + labels + ",scope=\"request\"} 4"));
-  EXPECT_THAT(text, HasSubstr("sparsefusion_moe_capacity_tokens_total{model=\"sparsefusion\",version=\"7\",layer=\"0\"} 32"));
+  EXPECT_THAT(text,
+              HasSubstr("sparsefusion_moe_capacity_tokens_total{model=\"sparsefusion\",version=\"7\",layer=\"0\"} 32"));
   EXPECT_THAT(text, HasSubstr("stage=\"route\",le=\"+Inf\"} 2"));
   EXPECT_THAT(text, HasSubstr("sparsefusion_batch_size_sum{model=\"sparsefusion\",version=\"7\"} 6"));
 }
@@ -131,7 +132,8 @@ TEST(MetricsTest, AnEngineThatMeasuresNothingIsNoTrouble) {
   other_shape.moe.num_experts = 64;
   other_shape.moe.tokens.resize(9 * 64 * 2, 1);
   record(*version, other_shape);
-  EXPECT_THAT(metrics.text({}, 0), HasSubstr("sparsefusion_step_duration_seconds_count{model=\"sparsefusion\",version=\"1\"} 2"));
+  EXPECT_THAT(metrics.text({}, 0),
+              HasSubstr("sparsefusion_step_duration_seconds_count{model=\"sparsefusion\",version=\"1\"} 2"));
 }
 
 TEST(MetricsTest, WindowedGaugesAppearAfterEnoughTokensAndOnlyForTheirLayer) {
@@ -142,9 +144,12 @@ TEST(MetricsTest, WindowedGaugesAppearAfterEnoughTokensAndOnlyForTheirLayer) {
   record(*version, routed(24, 0));
   const std::string text = metrics.text({}, 0);
   EXPECT_THAT(text, HasSubstr("sparsefusion_moe_dead_experts{model=\"sparsefusion\",version=\"1\",layer=\"0\"} 1"));
-  EXPECT_THAT(text, HasSubstr("sparsefusion_moe_load_imbalance_ratio{model=\"sparsefusion\",version=\"1\",layer=\"0\"} 2"));
-  EXPECT_THAT(text, HasSubstr("sparsefusion_moe_router_entropy_nats{model=\"sparsefusion\",version=\"1\",layer=\"0\"} 0.25"));
-  EXPECT_THAT(text, HasSubstr("sparsefusion_moe_routing_drift_js{model=\"sparsefusion\",version=\"1\",layer=\"0\"} 0.2"));
+  EXPECT_THAT(text,
+              HasSubstr("sparsefusion_moe_load_imbalance_ratio{model=\"sparsefusion\",version=\"1\",layer=\"0\"} 2"));
+  EXPECT_THAT(text,
+              HasSubstr("sparsefusion_moe_router_entropy_nats{model=\"sparsefusion\",version=\"1\",layer=\"0\"} 0.25"));
+  EXPECT_THAT(text,
+              HasSubstr("sparsefusion_moe_routing_drift_js{model=\"sparsefusion\",version=\"1\",layer=\"0\"} 0.2"));
   EXPECT_THAT(text, Not(HasSubstr("sparsefusion_moe_dead_experts{model=\"sparsefusion\",version=\"1\",layer=\"1\"}")));
 }
 
@@ -174,8 +179,9 @@ TEST(MetricsTest, OtherBytesUnderTheSameNumberStartAnew) {
   record(*first, routed(3, 0));
   auto second = metrics.add_version(1, model_info("def"));
   EXPECT_NE(second, first);
-  EXPECT_THAT(metrics.text({}, 0), HasSubstr("sparsefusion_moe_expert_tokens_total{model=\"sparsefusion\",version=\"1\","
-                                             "layer=\"0\",expert=\"0\",modality=\"text\"} 0"));
+  EXPECT_THAT(metrics.text({}, 0),
+              HasSubstr("sparsefusion_moe_expert_tokens_total{model=\"sparsefusion\",version=\"1\","
+                        "layer=\"0\",expert=\"0\",modality=\"text\"} 0"));
 }
 
 TEST(MetricsTest, NoSeriesTwice) {

@@ -102,7 +102,8 @@ TEST_F(CheckpointSourceTest, AVersionThatIsGoneIsNotFound) {
   source->versions();
   fs::remove_all(root_ / "1");
   EXPECT_EQ(source->fingerprint(1), "");
-  for (const auto& use : {std::function<void()>([&] { source->hold(1); }), std::function<void()>([&] { source->open(1); })}) {
+  for (const auto& use :
+       {std::function<void()>([&] { source->hold(1); }), std::function<void()>([&] { source->open(1); })}) {
     try {
       use();
       FAIL() << "found what is gone";

@@ -28,7 +28,8 @@ class ReloaderTest : public ::testing::Test {
     const std::string series = "sparsefusion_model_reloads_total{result=\"" + result + "\",reason=\"" + reason + "\"} ";
     const std::string text = metrics_.text({}, clock_.now_s());
     const size_t at = text.find(series);
-    return at == std::string::npos ? "absent" : text.substr(at + series.size(), text.find('\n', at) - at - series.size());
+    return at == std::string::npos ? "absent"
+                                   : text.substr(at + series.size(), text.find('\n', at) - at - series.size());
   }
 
   ManualClock clock_;
@@ -36,7 +37,8 @@ class ReloaderTest : public ::testing::Test {
   DrainRate drain_rate_;
   ServingDeps deps_;
   FakeSource source_;
-  ModelSlot slot_{[this](const ServingVersion& version) { metrics_.retire_version(version.metrics.get(), clock_.now_s()); }};
+  ModelSlot slot_{
+      [this](const ServingVersion& version) { metrics_.retire_version(version.metrics.get(), clock_.now_s()); }};
   std::vector<ReloadEvent> events_;
   std::unique_ptr<Reloader> reloader_;
 };

@@ -70,7 +70,9 @@ TEST(EventQueueTest, TellsOnceThatTheEndWasDelivered) {
 
 TEST(EventQueueTest, AnAbandonedStreamCountsAsDelivered) {
   int delivered = 0;
-  { EventQueue stream(1, [&] { ++delivered; }); }
+  {
+    EventQueue stream(1, [&] { ++delivered; });
+  }
   EXPECT_EQ(delivered, 1);
 }
 

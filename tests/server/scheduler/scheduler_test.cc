@@ -280,7 +280,8 @@ TEST_F(SchedulerTest, APreemptedJobIsBeyondTheQueueLimits) {
   start({.total_pages = 12, .page_size = 4}, {.queue = {.max_requests = 2, .max_tokens = 1000}});
   auto older = submit("abcdefghijkl");
   auto younger = submit("mnopqrstuvwx");
-  while (!::testing::Value(scrape(), HasSubstr("preemptions_total{model=\"sparsefusion\",version=\"1\"} 1"))) scheduler_->step_once();
+  while (!::testing::Value(scrape(), HasSubstr("preemptions_total{model=\"sparsefusion\",version=\"1\"} 1")))
+    scheduler_->step_once();
   EXPECT_EQ(scheduler_->queue_load().requests, 0);
   auto first = scheduler_->reserve(1);
   auto second = scheduler_->reserve(1);

@@ -18,7 +18,8 @@ RunningView running(JobKey key, int tokens_to_compute = 1) {
   return {.key = key, .deadline_s = 1e9, .tokens_to_compute = tokens_to_compute};
 }
 PlannerInput input(std::vector<WaitingView> queue, std::vector<RunningView> active, int free_pages = 1000) {
-  return {.waiting = std::move(queue), .running = std::move(active), .free_pages = free_pages, .page_size = 4, .now_s = 10};
+  return {
+      .waiting = std::move(queue), .running = std::move(active), .free_pages = free_pages, .page_size = 4, .now_s = 10};
 }
 std::map<JobKey, int> work_of(const StepDecision& decision) {
   std::map<JobKey, int> work;
@@ -82,7 +83,8 @@ TEST(StepPlannerTest, BatchNeverStarves) {
   WaitingView batch = waiting(1, 8, 0);
   batch.priority = Priority::kBatch;
   // Interactive requests that came more than batch_patience_s later do not pass.
-  EXPECT_THAT(plan_step(input({batch, waiting(2, 8, 5.5)}, {}), {.max_batch = 1, .batch_patience_s = 5}).admit, ElementsAre(1));
+  EXPECT_THAT(plan_step(input({batch, waiting(2, 8, 5.5)}, {}), {.max_batch = 1, .batch_patience_s = 5}).admit,
+              ElementsAre(1));
 }
 
 TEST(StepPlannerTest, AdmitsOnlyWhatFitsThePagesBesideOneForEachThatRuns) {

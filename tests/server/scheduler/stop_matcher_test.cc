@@ -40,12 +40,13 @@ TEST(StopMatcherTest, StopsAtTheVeryBeginning) { EXPECT_EQ(sent(StopMatcher({"ab
 TEST(StopMatcherTest, RestartsAfterAFalseBeginning) { EXPECT_EQ(sent(StopMatcher({"aab"}), "aaab!", 1), "a"); }
 
 TEST(StopMatcherTest, DependsOnTheTextNotOnItsPieces) {
-  const std::vector<std::vector<std::string>> stop_sets = {
-      {"bc", "abcd"}, {"abcd", "bc"}, {"c", "bc", "abc"}, {"aab", "ab"}, {"\xC3\xA9"}, {"xyz"}};
+  const std::vector<std::vector<std::string>> stop_sets = {{"bc", "abcd"}, {"abcd", "bc"}, {"c", "bc", "abc"},
+                                                           {"aab", "ab"},  {"\xC3\xA9"},   {"xyz"}};
   const std::string text = "aaabcd e\xC3\xA9 xyxyz";
   for (const auto& stops : stop_sets) {
     const std::string expected = sent(StopMatcher(stops), text, 1);
-    for (size_t size = 2; size <= text.size(); ++size) EXPECT_EQ(sent(StopMatcher(stops), text, size), expected) << size;
+    for (size_t size = 2; size <= text.size(); ++size)
+      EXPECT_EQ(sent(StopMatcher(stops), text, size), expected) << size;
   }
 }
 

@@ -52,9 +52,9 @@ class AnswerServiceTest : public ::testing::Test {
     serving_.log_failure = [](const std::string&, const std::string&) {};
     service_ = std::make_unique<AnswerService>(
         options, ServiceDeps{&slot_, &metrics_, &drain_rate_, &clock_, [this](const std::string& line) {
-                   MutexLock lock(lines_mutex_);
-                   lines_.push_back(line);
-                 }});
+                               MutexLock lock(lines_mutex_);
+                               lines_.push_back(line);
+                             }});
   }
   FakeEngine& publish(int64_t version) {
     auto engine = std::make_unique<FakeEngine>(FakeEngineOptions{.digest = "digest" + std::to_string(version)});
@@ -83,7 +83,8 @@ class AnswerServiceTest : public ::testing::Test {
   ServingDeps serving_;
   Mutex lines_mutex_;
   std::vector<std::string> lines_;
-  ModelSlot slot_{[this](const ServingVersion& version) { metrics_.retire_version(version.metrics.get(), clock_.now_s()); }};
+  ModelSlot slot_{
+      [this](const ServingVersion& version) { metrics_.retire_version(version.metrics.get(), clock_.now_s()); }};
   std::unique_ptr<AnswerService> service_;
 };
 
@@ -128,7 +129,8 @@ TEST_F(AnswerServiceTest, RefusesWhatIsWrongAndNamesTheField) {
   long_stop.stop = {std::string(257, 'x')};
   EXPECT_EQ(refusal(long_stop).field(), "stop");
   EXPECT_EQ(read(*service_->submit(request_of("still fine"))).text, "still fine");
-  EXPECT_THAT(service_->metrics_text(), HasSubstr("sparsefusion_requests_rejected_total{reason=\"invalid_argument\"} 5"));
+  EXPECT_THAT(service_->metrics_text(),
+              HasSubstr("sparsefusion_requests_rejected_total{reason=\"invalid_argument\"} 5"));
   EXPECT_THAT(service_->metrics_text(), HasSubstr("sparsefusion_requests_rejected_total{reason=\"not_found\"} 1"));
 }
 
@@ -244,7 +246,8 @@ TEST_F(AnswerServiceTest, LogsIdsTokensAndTimingsButNoPromptAndNoPicture) {
   EXPECT_EQ(line.at("duration_ms"), 250);
   EXPECT_EQ(nlohmann::json::parse(lines_.at(1)).at("reason"), "invalid_argument");
   EXPECT_THAT(service_->metrics_text(), HasSubstr("sparsefusion_requests_total{api=\"rest\",code=\"200\"} 1"));
-  EXPECT_THAT(service_->metrics_text(), HasSubstr("sparsefusion_requests_total{api=\"grpc\",code=\"INVALID_ARGUMENT\"} 1"));
+  EXPECT_THAT(service_->metrics_text(),
+              HasSubstr("sparsefusion_requests_total{api=\"grpc\",code=\"INVALID_ARGUMENT\"} 1"));
 }
 
 TEST_F(AnswerServiceTest, ReloadsUnderLoadFailNoRequestAndMixNoVersions) {
