@@ -16,12 +16,14 @@
 namespace sf::data {
 
 enum Kind {
+  // The paper's non-relational kinds, then its relational ones.
   kShape,
   kLeftRight,
-  kTopBottom,  // the paper's non-relational kinds
+  kTopBottom,
   kClosestShape,
   kFurthestShape,
-  kCount,  // the paper's relational kinds
+  kCount,
+  // Ours.
   kClosestColour,
   kFurthestColour,
   kDescribe,
@@ -48,8 +50,8 @@ inline constexpr std::string_view kRefusal = "I can only answer about coloured s
 
 struct QuestionMix {
   int count = 8;
-  std::array<float, kNumKinds> weights = {1, 1, 1,    1.5f, 1.5f,  1,
-                                          1, 1, 0.5f, 0.5f, 0.35f, 0};  // kNonScene is never drawn
+  // By kind; kNonScene is never drawn.
+  std::array<float, kNumKinds> weights = {1, 1, 1, 1.5f, 1.5f, 1, 1, 1, 0.5f, 0.5f, 0.35f, 0};
   float keyword = 0.15f;    // keyword forms, the colour word last ("what shape red")
   float canonical = 0.15f;  // the plain wording of paper_questions; the rest are paraphrases
 };

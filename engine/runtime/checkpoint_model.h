@@ -1,0 +1,21 @@
+// A verified checkpoint -> the model and its tokenizer, ready to use.
+#pragma once
+
+#include <memory>
+
+#include "engine/checkpoint/checkpoint_reader.h"
+#include "engine/input/tokenizer.h"
+#include "engine/model/vlm.h"
+
+namespace sf {
+
+struct CheckpointModel {
+  ModelConfig config;
+  std::shared_ptr<const Tokenizer> tokenizer;
+  std::shared_ptr<Vlm> vlm;  // on the CPU, in evaluation mode
+};
+
+// Errors: InvalidArgument or DataLoss naming the file or tensor at fault.
+CheckpointModel load_checkpoint_model(const VerifiedCheckpoint& checkpoint);
+
+}  // namespace sf

@@ -1,0 +1,99 @@
+#include "engine/runtime/expert_stats.h"
+
+#include "engine/model/dispatch.h"
+
+namespace sf {
+
+ExpertStats::ExpertStats(const DecoderConfig& config, double capacity_factor)
+    : config_(config), capacity_factor_(capacity_factor), seconds_(config.num_layers) {}
+
+void ExpertStats::on_routed(int, const Routing& routing, const Dispatch&) {
+  at::Tensor log_probs = at::log_softmax(routing.logits_TE, -1);
+  at::Tensor entropy = -(routing.probs_TE * log_probs).sum(-1, true);
+  routed_.push_back(at::cat({routing.ids_TK.to(at::kFloat), routing.gates_TK, entropy}, 1));
+}
+
+void ExpertStats::on_stage_begin(int, Stage) { stage_began_ = std::chrono::steady_clock::now(); }
+
+void ExpertStats::on_stage_end(int layer, Stage stage) {
+  const auto elapsed = std::chrono::steady_clock::now() - stage_began_;
+  seconds_[layer][static_cast<int>(stage)] += std::chrono::duration<double>(elapsed).count();
+}
+
+void ExpertStats::count_layer(int layer, const float* row, const Batch& batch, HostStep& out) {
+  const int experts = config_.moe.num_experts, k = config_.moe.top_k;
+  const int64_t tokens = static_cast<int64_t>(batch.modality.size());
+  const int64_t step_capacity = expert_capacity(tokens, experts, k, capacity_factor_);
+  const int64_t window_capacity = expert_capacity(kCapacityWindow, experts, k, capacity_factor_);
+  std::vector<uint32_t> load(experts);
+  MoeStepStats& moe = out.moe;
+  int64_t token = 0;
+  for (size_t p = 0; p < batch.parts.size(); ++p) {
+    const BatchPart& part = batch.parts[p];
+    uint16_t* window = part.sequence->window.counts.data() + int64_t{layer} * experts;
+    for (int i = 0; i < part.count; ++i, ++token, row += 2 * k + 1) {
+      if ((part.begin + i) % kCapacityWindow == 0) std::fill(window, window + experts, uint16_t{0});
+      moe.entropy_sum_nats[layer] += row[2 * k];
+      for (int j = 0; j < k; ++j) {
+        const int expert = static_cast<int>(row[j]);
+        const int64_t cell = (int64_t{layer} * experts + expert) * kNumModalities + batch.modality[token];
+        ++moe.tokens[cell];
+        moe.gate_mass[cell] += row[k + j];
+        ++out.assigned[p];
+        if (step_capacity > 0 && ++load[expert] > step_capacity) ++moe.overflow_step[cell];
+        if (window_capacity > 0 && ++window[expert] > window_capacity) {
+          ++moe.overflow_request[cell];
+          ++out.overflow[p];
+        }
+      }
+    }
+  }
+  moe.capacity_tokens[layer] = static_cast<uint64_t>(step_capacity) * experts;
+  moe.routed_tokens[layer] = static_cast<uint32_t>(tokens);
+}
+
+ExpertStats::HostStep ExpertStats::finish(const Batch& batch, const Sampled* sampled) {
+  HostStep out;
+  const int layers = config_.num_layers, experts = config_.moe.num_experts;
+  const int64_t tokens = static_cast<int64_t>(batch.modality.size()), width = 2 * config_.moe.top_k + 1;
+  std::vector<at::Tensor> pieces;
+  for (const at::Tensor& layer : routed_) pieces.push_back(layer.flatten());
+  if (sampled) {
+    pieces.push_back(sampled->ids_S.to(at::kFloat));
+    pieces.push_back(sampled->logprobs_S);
+    pieces.push_back(sampled->finite_S.to(at::kFloat));
+  }
+  const at::Tensor host = at::cat(pieces).cpu().contiguous();
+  const float* values = host.const_data_ptr<float>();
+
+  const int64_t cells = int64_t{layers} * experts * kNumModalities;
+  out.moe.num_layers = layers;
+  out.moe.num_experts = experts;
+  out.moe.tokens.resize(cells);
+  out.moe.gate_mass.resize(cells);
+  out.moe.overflow_step.resize(cells);
+  out.moe.overflow_request.resize(cells);
+  out.moe.capacity_tokens.resize(layers);
+  out.moe.entropy_sum_nats.resize(layers);
+  out.moe.routed_tokens.resize(layers);
+  out.assigned.resize(batch.parts.size());
+  out.overflow.resize(batch.parts.size());
+  for (int layer = 0; layer < layers; ++layer) {
+    count_layer(layer, values + layer * tokens * width, batch, out);
+    out.moe.route_seconds.push_back(static_cast<float>(seconds_[layer][0]));
+    out.moe.experts_seconds.push_back(static_cast<float>(seconds_[layer][1]));
+    out.moe.combine_seconds.push_back(static_cast<float>(seconds_[layer][2]));
+  }
+  if (sampled) {
+    const float* at = values + layers * tokens * width;
+    const int64_t count = sampled->ids_S.size(0);
+    for (int64_t s = 0; s < count; ++s) {
+      out.tokens.push_back(static_cast<int>(at[s]));
+      out.logprobs.push_back(at[count + s]);
+      out.finite.push_back(at[2 * count + s] != 0);
+    }
+  }
+  return out;
+}
+
+}  // namespace sf

@@ -1,0 +1,48 @@
+// What the MoE layers did in one step, counted. Routing stays on the device during the forward pass; finish() brings all
+// layers over in one copy, together with the sampled tokens.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <vector>
+
+#include "engine/engine.h"
+#include "engine/model/moe_layer.h"
+#include "engine/runtime/batch.h"
+#include "engine/runtime/sampler.h"
+
+namespace sf {
+
+// Tokens of one causal capacity window of a request; pages are aligned to it.
+inline constexpr int kCapacityWindow = 32;
+
+// One thread only; one object a step.
+class ExpertStats : public MoeObserver {
+ public:
+  ExpertStats(const DecoderConfig& config, double capacity_factor);
+
+  void on_routed(int layer, const Routing& routing, const Dispatch& d) override;
+  void on_stage_begin(int layer, Stage stage) override;
+  void on_stage_end(int layer, Stage stage) override;
+
+  struct HostStep {
+    std::vector<int> tokens;        // sampled, one per sampling part
+    std::vector<float> logprobs;
+    std::vector<bool> finite;
+    MoeStepStats moe;
+    std::vector<uint32_t> assigned, overflow;  // per part; scope `request`
+  };
+  // Effect: the one device-to-host copy; advances each sequence's capacity windows. `sampled` may be null.
+  HostStep finish(const Batch& batch, const Sampled* sampled);
+
+ private:
+  void count_layer(int layer, const float* row, const Batch& batch, HostStep& out);
+
+  DecoderConfig config_;
+  double capacity_factor_;
+  std::vector<at::Tensor> routed_;  // per layer [T, 2K+1]: ids, gates, entropy
+  std::vector<std::array<double, 3>> seconds_;
+  std::chrono::steady_clock::time_point stage_began_;
+};
+
+}  // namespace sf

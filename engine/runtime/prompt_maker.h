@@ -1,0 +1,40 @@
+// Messages -> EnginePrompt: everything of a request that needs no torch. Thread-safe.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "engine/engine.h"
+#include "engine/input/image.h"
+#include "engine/input/preprocess.h"
+#include "engine/input/tokenizer.h"
+#include "engine/model/config.h"
+#include "engine/runtime/sequence.h"
+
+namespace sf {
+
+// The preprocessing that config.json asks for.
+PreprocessOptions preprocess_options(const ImageConfig& config);
+
+class PromptMaker {
+ public:
+  // `max_context` counts prompt and answer.
+  PromptMaker(std::shared_ptr<const Tokenizer> tokenizer, const ImageConfig& image, int max_context, ImageLimits limits);
+
+  // Errors: those of Engine::estimate_cost.
+  PromptCost estimate_cost(const std::vector<Message>& messages) const;
+  // Errors: those of Engine::prepare.
+  std::shared_ptr<EnginePrompt> make(const std::vector<Message>& messages) const;
+
+ private:
+  void check(const std::vector<Message>& messages) const;
+
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  TemplateTokens tokens_;
+  PreprocessOptions preprocess_;
+  int max_context_;
+  ImageLimits limits_;
+  size_t longest_piece_ = 1;  // bytes of text that one token can stand for
+};
+
+}  // namespace sf

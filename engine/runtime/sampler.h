@@ -1,0 +1,32 @@
+// The next token of every sequence that has one due. Draws come from a counter keyed by (request seed, position), so they
+// depend on no other request.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <torch/torch.h>
+
+#include "engine/engine.h"
+
+namespace sf {
+
+struct SamplingRow {
+  SamplingParams params;
+  int64_t position = 0;  // of the token to be drawn
+};
+
+struct Sampled {
+  at::Tensor ids_S;       // int64, on the logits' device
+  at::Tensor logprobs_S;  // f32, of the untempered distribution
+  at::Tensor finite_S;    // bool: whether the row's logits are all finite
+};
+
+// logits_SV f32; one row of parameters each. temperature 0 takes the highest logit; otherwise top_k, then top_p cut the
+// tempered distribution and Gumbel noise picks (equal to sampling from it).
+Sampled sample(const at::Tensor& logits_SV, const std::vector<SamplingRow>& rows);
+
+// Uniform in (0, 1): a hash of (seed, position, index). Pure.
+double counter_uniform(uint64_t seed, uint64_t position, uint64_t index);
+
+}  // namespace sf

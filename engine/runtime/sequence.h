@@ -1,0 +1,49 @@
+// One request inside the engine: its tokens, how far they are computed, the pages that hold their keys and values.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <torch/torch.h>
+
+#include "engine/engine.h"
+#include "engine/input/preprocess.h"
+#include "engine/input/prompt.h"
+
+namespace sf {
+
+// The torch engine's PreparedPrompt: torch-free, so that any thread can make it.
+class EnginePrompt : public PreparedPrompt {
+ public:
+  int num_tokens() const override { return static_cast<int>(tokens.ids.size()); }
+  int num_image_tokens() const override {
+    int count = 0;
+    for (const ImageSpan& span : tokens.images) count += span.count;
+    return count;
+  }
+  double image_decode_seconds() const override { return decode_seconds; }
+
+  PromptTokens tokens;
+  std::vector<PixelValues> pixels;  // one per image span
+  double decode_seconds = 0;
+  const void* owner = nullptr;      // the engine that made it
+};
+
+// Counters of the request's causal capacity windows (docs/model.md): [layers, experts], reset every window.
+struct CapacityWindow {
+  std::vector<uint16_t> counts;
+};
+
+struct Sequence {
+  SequenceId id = 0;
+  std::shared_ptr<const EnginePrompt> prompt;
+  SamplingParams sampling;
+  std::vector<int> ids;              // prompt and answer so far
+  int computed = 0;                  // tokens whose keys and values are in the cache
+  std::vector<int> pages;
+  std::vector<at::Tensor> image_PD;  // encoded pictures, until their span is computed
+  CapacityWindow window;
+};
+
+}  // namespace sf

@@ -1,0 +1,322 @@
+#include "engine/runtime/torch_engine.h"
+
+#include <algorithm>
+#include <map>
+#include <unordered_map>
+
+#include "engine/runtime/checkpoint_model.h"
+#include "engine/runtime/expert_stats.h"
+#include "engine/runtime/prompt_maker.h"
+
+namespace sf {
+namespace {
+
+at::Device choose_device(const std::string& name) {
+  if (name == "auto") return torch::cuda::is_available() ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
+  if (name == "cpu") return at::Device(at::kCPU);
+  if (name.rfind("cuda", 0) == 0) {
+    if (!torch::cuda::is_available()) throw invalid_argument("device", "device: ", name, " was asked for, but there is no GPU");
+    const std::string index = name.size() > 5 && name[4] == ':' ? name.substr(5) : "0";
+    const bool digits = !index.empty() && index.size() < 4 && index.find_first_not_of("0123456789") == std::string::npos;
+    if (digits && std::stoi(index) < static_cast<int>(torch::cuda::device_count())) {
+      return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(std::stoi(index)));
+    }
+  }
+  throw invalid_argument("device", "device: must be auto, cpu, cuda or cuda:N of a GPU that exists, got ", name);
+}
+
+class EngineTokenStream : public TokenStream {
+ public:
+  explicit EngineTokenStream(std::shared_ptr<const Tokenizer> tokenizer) : detokenizer_(std::move(tokenizer)) {}
+  std::string push(int token) override { return detokenizer_.push(token); }
+  std::string finish() override { return detokenizer_.finish(); }
+
+ private:
+  Detokenizer detokenizer_;
+};
+
+class TorchEngine : public Engine {
+ public:
+  TorchEngine(const VerifiedCheckpoint& checkpoint, const TorchEngineOptions& options)
+      : options_(options), device_(choose_device(options.device)), model_(load_checkpoint_model(checkpoint)) {
+    if (options.max_context > 0) {
+      model_.config.decoder.max_context = std::min(options.max_context, model_.config.decoder.max_context);
+    }
+    model_.vlm->to(device_);
+    const DecoderConfig& decoder = model_.config.decoder;
+    cache_ = std::make_unique<KvCache>(KvCache::options_for(options.kv_cache_mib, decoder), decoder, device_);
+    prompts_ = std::make_unique<PromptMaker>(model_.tokenizer, model_.config.image, decoder.max_context, options.image_limits);
+    fill_info(checkpoint);
+  }
+
+  const ModelInfo& info() const override { return info_; }
+  PromptCost estimate_cost(const std::vector<Message>& messages) const override { return prompts_->estimate_cost(messages); }
+  PreparedPromptPtr prepare(const std::vector<Message>& messages) const override {
+    auto prompt = prompts_->make(messages);
+    prompt->owner = this;
+    return prompt;
+  }
+  std::unique_ptr<TokenStream> token_stream() const override { return std::make_unique<EngineTokenStream>(model_.tokenizer); }
+
+  bool can_admit(int num_tokens) const override {
+    return cache_->pages_for(std::min(num_tokens, info_.max_context)) <= cache_->free_pages();
+  }
+  SequenceId admit(PreparedPromptPtr prompt, const SamplingParams& sampling) override;
+  void release(SequenceId id) override;
+  void preempt(SequenceId id) override;
+  int tokens_to_compute(SequenceId id) const override;
+  StepResult step(const StepPlan& plan) override;
+  CacheUsage cache_usage() const override {
+    return {cache_->num_pages(), cache_->num_pages() - cache_->free_pages(), cache_->page_size()};
+  }
+  void warm_up() override;
+
+ private:
+  void fill_info(const VerifiedCheckpoint& checkpoint);
+  std::vector<BatchPart> plan_parts(const StepPlan& plan, StepResult& result);
+  void encode_images(const std::vector<BatchPart>& parts, StepResult& result);
+  at::Tensor embed(const Batch& batch);
+  void deliver(const Batch& batch, ExpertStats::HostStep host, StepResult& result);
+  void run_to_end(int image_cells, int text_tokens);
+
+  TorchEngineOptions options_;
+  at::Device device_;
+  CheckpointModel model_;
+  std::unique_ptr<KvCache> cache_;
+  std::unique_ptr<PromptMaker> prompts_;
+  ModelInfo info_;
+  std::unordered_map<SequenceId, std::unique_ptr<Sequence>> sequences_;
+  std::unordered_map<SequenceId, size_t> result_of_;  // of the step in progress
+  SequenceId next_id_ = 1;
+};
+
+void TorchEngine::fill_info(const VerifiedCheckpoint& checkpoint) {
+  const ModelConfig& config = model_.config;
+  const Manifest& manifest = checkpoint.manifest();
+  info_.digest = checkpoint.digest();
+  info_.step = manifest.step;
+  info_.created_unix = manifest.created_unix;
+  info_.max_context = config.decoder.max_context;
+  info_.max_image_tokens = config.image.max_cells;
+  const GridSize square = choose_grid(1, 1, preprocess_options(config.image));
+  info_.image_size = square.rows * config.image.cell_size;
+  info_.num_layers = config.decoder.num_layers;
+  info_.num_experts = config.decoder.moe.num_experts;
+  info_.top_k = config.decoder.moe.top_k;
+  info_.capacity_factor = options_.capacity_factor > 0 ? options_.capacity_factor : config.decoder.moe.capacity_factor;
+  info_.num_parameters = model_.vlm->num_parameters();
+  info_.num_active_parameters = model_.vlm->num_active_parameters();
+  info_.device = device_.str();
+  for (const auto& layer : manifest.expert_histogram) {
+    info_.expert_histogram.insert(info_.expert_histogram.end(), layer.begin(), layer.end());
+  }
+  const size_t cells = static_cast<size_t>(info_.num_layers) * info_.num_experts;
+  if (!info_.expert_histogram.empty() && info_.expert_histogram.size() != cells) {
+    throw invalid_argument("manifest.json", "manifest.json: expert_histogram is not [", info_.num_layers, " layers, ",
+                           info_.num_experts, " experts]");
+  }
+}
+
+SequenceId TorchEngine::admit(PreparedPromptPtr prompt, const SamplingParams& sampling) {
+  auto mine = std::dynamic_pointer_cast<const EnginePrompt>(prompt);
+  SF_CHECK(mine && mine->owner == this, "engine: the prompt was made by another engine");
+  auto sequence = std::make_unique<Sequence>();
+  sequence->id = next_id_++;
+  sequence->ids = mine->tokens.ids;
+  sequence->prompt = std::move(mine);
+  sequence->sampling = sampling;
+  sequence->window.counts.resize(static_cast<size_t>(info_.num_layers) * info_.num_experts);
+  sequence->image_PD.resize(sequence->prompt->pixels.size());
+  const SequenceId id = sequence->id;
+  sequences_.emplace(id, std::move(sequence));
+  return id;
+}
+
+void TorchEngine::release(SequenceId id) {
+  auto found = sequences_.find(id);
+  if (found == sequences_.end()) return;
+  cache_->release(found->second->pages);
+  sequences_.erase(found);
+}
+
+void TorchEngine::preempt(SequenceId id) {
+  auto found = sequences_.find(id);
+  if (found == sequences_.end()) return;
+  cache_->release(found->second->pages);
+  found->second->pages.clear();
+  found->second->computed = 0;
+}
+
+int TorchEngine::tokens_to_compute(SequenceId id) const {
+  auto found = sequences_.find(id);
+  SF_CHECK(found != sequences_.end(), "engine: unknown sequence ", id);
+  return static_cast<int>(found->second->ids.size()) - found->second->computed;
+}
+
+std::vector<BatchPart> TorchEngine::plan_parts(const StepPlan& plan, StepResult& result) {
+  std::vector<BatchPart> parts;
+  result_of_.clear();
+  for (const StepPlan::Item& item : plan.items) {
+    result_of_[item.id] = result.sequences.size();
+    SequenceStepResult& out = result.sequences.emplace_back();
+    out.id = item.id;
+    auto found = sequences_.find(item.id);
+    if (found == sequences_.end()) {
+      out.error = Error(Code::kInternal, "engine: unknown sequence");
+      continue;
+    }
+    Sequence& sequence = *found->second;
+    const int left = static_cast<int>(sequence.ids.size()) - sequence.computed;
+    const int count = std::min(item.num_tokens, left);
+    if (count <= 0 || sequence.computed + count > info_.max_context) {
+      out.error = Error(Code::kInternal, "engine: nothing to compute, or beyond the context");
+      continue;
+    }
+    const int needed = cache_->pages_for(sequence.computed + count) - static_cast<int>(sequence.pages.size());
+    if (needed > 0) {
+      auto pages = cache_->allocate(needed);
+      if (!pages) {
+        out.out_of_pages = true;
+        continue;
+      }
+      sequence.pages.insert(sequence.pages.end(), pages->begin(), pages->end());
+    }
+    parts.push_back({&sequence, sequence.computed, count});
+  }
+  return parts;
+}
+
+// Pictures whose tokens this step needs and that are not encoded yet, one batch per grid.
+void TorchEngine::encode_images(const std::vector<BatchPart>& parts, StepResult& result) {
+  struct Job {
+    Sequence* sequence;
+    size_t image;
+  };
+  std::map<std::pair<int, int>, std::vector<Job>> by_grid;
+  for (const BatchPart& part : parts) {
+    const EnginePrompt& prompt = *part.sequence->prompt;
+    for (size_t i = 0; i < prompt.tokens.images.size(); ++i) {
+      const ImageSpan& span = prompt.tokens.images[i];
+      const bool wanted = part.begin < span.begin + span.count && part.begin + part.count > span.begin;
+      if (!wanted || part.sequence->image_PD[i].defined()) continue;
+      by_grid[{prompt.pixels[i].grid.rows, prompt.pixels[i].grid.columns}].push_back({part.sequence, i});
+    }
+  }
+  if (by_grid.empty()) return;
+  const auto began = std::chrono::steady_clock::now();
+  const int64_t cell = model_.config.image.cell_size;
+  for (const auto& [grid, jobs] : by_grid) {
+    at::Tensor pixels = at::empty({static_cast<int64_t>(jobs.size()), 3, grid.first * cell, grid.second * cell}, at::kFloat);
+    std::vector<PictureBox> boxes;
+    for (size_t j = 0; j < jobs.size(); ++j) {
+      const PixelValues& values = jobs[j].sequence->prompt->pixels[jobs[j].image];
+      std::copy(values.values.begin(), values.values.end(), pixels[j].data_ptr<float>());
+      boxes.push_back({values.left, values.top, values.width, values.height});
+    }
+    at::Tensor image_BPD = model_.vlm->encode_images(pixels.to(device_), boxes);
+    for (size_t j = 0; j < jobs.size(); ++j) jobs[j].sequence->image_PD[jobs[j].image] = image_BPD[j];
+    result.images_encoded += static_cast<int>(jobs.size());
+  }
+  result.image_encode_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+}
+
+// Text embeddings of all tokens, with the image tokens' rows put in their places.
+at::Tensor TorchEngine::embed(const Batch& batch) {
+  at::Tensor x_TD = model_.vlm->embed_text(batch.ids_T);
+  int64_t first = 0;
+  for (const BatchPart& part : batch.parts) {
+    const auto& spans = part.sequence->prompt->tokens.images;
+    for (size_t i = 0; i < spans.size(); ++i) {
+      const int begin = std::max(part.begin, spans[i].begin);
+      const int end = std::min(part.begin + part.count, spans[i].begin + spans[i].count);
+      if (begin >= end) continue;
+      at::Tensor rows = part.sequence->image_PD[i].narrow(0, begin - spans[i].begin, end - begin);
+      x_TD.narrow(0, first + begin - part.begin, end - begin).copy_(rows);
+      if (end == spans[i].begin + spans[i].count) part.sequence->image_PD[i] = at::Tensor();
+    }
+    first += part.count;
+  }
+  return x_TD;
+}
+
+StepResult TorchEngine::step(const StepPlan& plan) {
+  torch::NoGradGuard no_grad;
+  if (options_.threads > 0) at::set_num_threads(options_.threads);
+  StepResult result;
+  const std::vector<BatchPart> parts = plan_parts(plan, result);
+  if (parts.empty()) return result;
+  encode_images(parts, result);
+  const Batch batch = make_batch(parts, *cache_, device_);
+  ExpertStats stats(model_.config.decoder, info_.capacity_factor);
+  PagedAttention attention(batch, *cache_);
+  DecoderInput input;
+  input.x_TD = embed(batch);
+  input.positions_T = batch.positions_T;
+  at::Tensor hidden_TD = model_.vlm->decoder().forward(input, attention, &stats);
+  std::optional<Sampled> sampled;
+  if (!batch.sampling_parts.empty()) {
+    std::vector<SamplingRow> rows;
+    for (size_t p : batch.sampling_parts) {
+      rows.push_back({parts[p].sequence->sampling, static_cast<int64_t>(parts[p].sequence->ids.size())});
+    }
+    sampled = sample(model_.vlm->decoder().logits(hidden_TD.index_select(0, batch.last_token)).to(at::kFloat), rows);
+  }
+  deliver(batch, stats.finish(batch, sampled ? &*sampled : nullptr), result);
+  return result;
+}
+
+void TorchEngine::deliver(const Batch& batch, ExpertStats::HostStep host, StepResult& result) {
+  for (size_t p = 0; p < batch.parts.size(); ++p) {
+    const BatchPart& part = batch.parts[p];
+    part.sequence->computed = part.begin + part.count;
+    SequenceStepResult& out = result.sequences[result_of_.at(part.sequence->id)];
+    out.assigned_tokens = host.assigned[p];
+    out.overflow_tokens = host.overflow[p];
+  }
+  const int eos = model_.tokenizer->eos_id();
+  for (size_t i = 0; i < batch.sampling_parts.size(); ++i) {
+    Sequence& sequence = *batch.parts[batch.sampling_parts[i]].sequence;
+    SequenceStepResult& out = result.sequences[result_of_.at(sequence.id)];
+    if (!host.finite[i]) {
+      ++result.nonfinite_logits;
+      out.error = Error(Code::kInternal, "engine: the model's logits are not finite");
+      continue;
+    }
+    out.tokens.push_back(host.tokens[i]);
+    out.logprobs.push_back(host.logprobs[i]);
+    out.stop_token = host.tokens[i] == eos;
+    sequence.ids.push_back(host.tokens[i]);
+  }
+  result.moe = std::move(host.moe);
+}
+
+// One made-up prompt of a square picture, computed and decoded for two tokens.
+void TorchEngine::run_to_end(int image_cells, int text_tokens) {
+  auto prompt = std::make_shared<EnginePrompt>();
+  const int side = std::max(1, static_cast<int>(std::sqrt(double(image_cells))));
+  const int pixels = side * model_.config.image.cell_size;
+  PixelValues values;
+  values.grid = {side, side};
+  values.width = values.height = pixels;
+  values.values.resize(size_t{3} * pixels * pixels);
+  prompt->pixels.push_back(std::move(values));
+  prompt->tokens.images.push_back({0, side * side});
+  prompt->tokens.ids.assign(side * side + text_tokens, model_.tokenizer->eos_id());
+  prompt->owner = this;
+  const SequenceId id = admit(prompt, {});
+  for (int i = 0; i < 3; ++i) step({{{id, tokens_to_compute(id)}}});
+  release(id);
+}
+
+void TorchEngine::warm_up() {
+  run_to_end(info_.max_image_tokens, 8);
+  run_to_end(info_.max_image_tokens, 24);
+}
+
+}  // namespace
+
+std::unique_ptr<Engine> make_torch_engine(const VerifiedCheckpoint& checkpoint, const TorchEngineOptions& options) {
+  return std::make_unique<TorchEngine>(checkpoint, options);
+}
+
+}  // namespace sf

@@ -1,0 +1,27 @@
+// The engine on LibTorch: the model of engine/model over a paged cache, on a CPU or a GPU.
+//
+//   auto engine = make_torch_engine(open_checkpoint(dir), {.device = "auto", .threads = 2});
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/checkpoint/checkpoint_reader.h"
+#include "engine/engine.h"
+#include "engine/input/image.h"
+
+namespace sf {
+
+struct TorchEngineOptions {
+  std::string device = "auto";    // "auto", "cpu", "cuda" or "cuda:N"
+  int threads = 0;                // intra-op threads of step(); 0 = all cores
+  int max_context = 0;            // 0 = the checkpoint's
+  int64_t kv_cache_mib = 64;
+  double capacity_factor = 0;     // of overflow accounting; 0 = the checkpoint's
+  ImageLimits image_limits;
+};
+
+// Errors: InvalidArgument or DataLoss naming the file, tensor or option at fault. Blocks while it copies the weights.
+std::unique_ptr<Engine> make_torch_engine(const VerifiedCheckpoint& checkpoint, const TorchEngineOptions& options);
+
+}  // namespace sf

@@ -1,0 +1,84 @@
+#include "trainer/checkpointer.h"
+
+#include <chrono>
+
+#include <nlohmann/json.hpp>
+
+#include "engine/base/file.h"
+#include "engine/runtime/weights.h"
+#include "trainer/data/base64.h"
+#include "trainer/data/image_file.h"
+
+namespace sf {
+namespace {
+
+constexpr float kGoldenMargin = 0.1f;
+constexpr size_t kGoldenQuestions = 3;  // of one picture
+
+std::string preprocessor_config(const ImageConfig& image) {
+  nlohmann::ordered_json json = {{"do_resize", true},
+                                 {"resample", "bicubic"},
+                                 {"antialias", true},
+                                 {"keep_aspect_ratio", true},
+                                 {"cell_size", image.cell_size},
+                                 {"max_cells", image.max_cells},
+                                 {"max_side_cells", image.max_side_cells},
+                                 {"image_mean", {image.mean, image.mean, image.mean}},
+                                 {"image_std", {image.std, image.std, image.std}}};
+  return json.dump(2) + "\n";
+}
+
+// The model's pixels as an 8-bit picture of the grid's size: preprocessing it gives the same picture again.
+Image picture_of(const PixelValues& values, const ImageConfig& config) {
+  const int width = values.grid.columns * config.cell_size, height = values.grid.rows * config.cell_size;
+  Image image{width, height, std::vector<uint8_t>(size_t{3} * width * height)};
+  const size_t plane = size_t(width) * height;
+  for (size_t i = 0; i < plane; ++i) {
+    for (size_t c = 0; c < 3; ++c) {
+      const double value = values.values[c * plane + i] * config.std + config.mean;
+      image.pixels[3 * i + c] = static_cast<uint8_t>(std::clamp(std::lround(value * 255.0), 0l, 255l));
+    }
+  }
+  return image;
+}
+
+}  // namespace
+
+Manifest write_checkpoint(const std::filesystem::path& directory, const CheckpointContent& content) {
+  const ModelConfig& config = content.vlm->config();
+  write_file(directory / "config.json", to_json(config));
+  write_file(directory / "model.safetensors", serialize_tensors(content.vlm->named_parameters()));
+  write_file(directory / "tokenizer.model", content.tokenizer_model);
+  write_file(directory / "preprocessor_config.json", preprocessor_config(config.image));
+  write_file(directory / "generation_config.json", "{\n  \"do_sample\": false,\n  \"max_new_tokens\": 256\n}\n");
+  write_file(directory / "golden.json", content.golden_json);
+  if (!content.training_state.empty()) std::filesystem::create_directories(directory / kTrainingStateFolder);
+  for (const auto& [name, bytes] : content.training_state) write_file(directory / kTrainingStateFolder / name, bytes);
+  Manifest manifest;
+  manifest.step = content.step;
+  manifest.parent = content.parent;
+  manifest.created_unix = std::chrono::duration_cast<std::chrono::seconds>(
+                              std::chrono::system_clock::now().time_since_epoch()).count();
+  manifest.scores = content.scores;
+  manifest.expert_histogram = content.expert_histogram;
+  return write_checkpoint_manifest(directory, manifest);
+}
+
+std::string make_golden(Vlm& vlm, const Tokenizer& tokenizer, int pictures, uint64_t seed) {
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  EvaluationSet set{.kind = EvaluationSet::Kind::kPaper, .pictures = pictures, .seed = seed, .paraphrased = true};
+  evaluate(vlm, tokenizer, set, [&](const EvaluatedPicture& picture) {
+    nlohmann::ordered_json questions = nlohmann::ordered_json::array();
+    for (size_t i = 0; i < picture.questions.size() && questions.size() < kGoldenQuestions; i += 5) {
+      if (!picture.right[i] || picture.margin[i] <= kGoldenMargin) continue;
+      questions.push_back({{"question", picture.questions[i].text}, {"answer", picture.questions[i].answer},
+                           {"margin", picture.margin[i]}});
+    }
+    if (questions.empty()) return;
+    const std::string png = data::encode_png(picture_of(picture.sample.pixels, vlm.config().image));
+    rows.push_back({{"image", data::encode_base64(png)}, {"questions", questions}});
+  });
+  return nlohmann::ordered_json{{"format_version", 1}, {"cases", rows}}.dump() + "\n";
+}
+
+}  // namespace sf

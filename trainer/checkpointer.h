@@ -1,0 +1,32 @@
+// A trained model -> a checkpoint in a store: config.json, model.safetensors, tokenizer.model, preprocessor_config.json,
+// generation_config.json, golden.json, training_state/, and manifest.json last.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "engine/checkpoint/manifest.h"
+#include "engine/model/vlm.h"
+#include "trainer/evaluator.h"
+
+namespace sf {
+
+struct CheckpointContent {
+  const Vlm* vlm = nullptr;
+  std::string tokenizer_model;                    // bytes
+  std::string golden_json;
+  std::map<std::string, std::string> training_state;  // name -> bytes; empty = a checkpoint that cannot be resumed
+  int64_t step = 0;
+  std::string parent;                             // digest
+  std::map<std::string, double> scores;
+  std::vector<std::vector<int64_t>> expert_histogram;
+};
+
+// Effect: writes every file into `directory` (which exists), the manifest last; returns it.
+Manifest write_checkpoint(const std::filesystem::path& directory, const CheckpointContent& content);
+
+// Pictures, questions and the model's own right answers whose top-2 logit margin is above 0.1: what a server checks a new
+// version with. `pictures` at most.
+std::string make_golden(Vlm& vlm, const Tokenizer& tokenizer, int pictures, uint64_t seed);
+
+}  // namespace sf

@@ -1,0 +1,61 @@
+// How many questions are answered exactly, by kind, and where the tokens went. Packed, teacher-forced: a row counts only if
+// the argmax is right at every token of the answer, which is what greedy decoding would say.
+//
+//   EvaluationReport report = evaluate(vlm, tokenizer, {.kind = EvaluationSet::Kind::kPaper, .pictures = 500, .seed = 7});
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "engine/input/tokenizer.h"
+#include "engine/model/vlm.h"
+#include "trainer/data/questions.h"
+#include "trainer/data/sample.h"
+
+namespace sf {
+
+struct EvaluationSet {
+  enum class Kind {
+    kPaper,      // the paper's pictures and its 20 questions in the plain wording
+    kVaried,     // training's pictures and wordings, held out by the seed: all kinds
+    kDescribe,   // `describe the picture`, one a picture
+    kAbsent,     // 20 questions about colours that the picture lacks
+    kNonScene,   // pictures that are no scenes, 4 questions each
+  };
+  Kind kind = Kind::kPaper;
+  int pictures = 200;
+  uint64_t seed = 7;
+  bool paraphrased = false;  // kPaper: any wording
+};
+
+struct KindScore {
+  int64_t asked = 0, right = 0;
+  int64_t clear_asked = 0, clear_right = 0;  // margin of at least 3 pixels at the paper's scale
+  double accuracy() const { return asked ? double(right) / double(asked) : 0; }
+};
+
+struct EvaluationReport {
+  std::array<KindScore, data::kNumKinds> kinds;
+  KindScore non_relational, relational, all;
+  int64_t answerable = 0, answerable_refused = 0;  // answered with a refusal though the picture has the answer
+  std::vector<std::vector<int64_t>> expert_histogram;  // [layers][experts]
+};
+
+// A held-out picture with its questions and whether each was answered: for golden.json and for looking at mistakes.
+struct EvaluatedPicture {
+  data::Sample sample;
+  std::vector<data::Question> questions;
+  std::vector<bool> right;
+  std::vector<float> margin;  // smallest top-2 logit gap over the answer's tokens
+};
+
+// Effect: evaluation mode, no gradients. `visit` (may be null) sees every picture. One thread only.
+EvaluationReport evaluate(Vlm& vlm, const Tokenizer& tokenizer, const EvaluationSet& set,
+                          const std::function<void(const EvaluatedPicture&)>& visit = nullptr);
+
+// Adds the counts of `other`; histograms too.
+void merge(EvaluationReport& into, const EvaluationReport& other);
+
+}  // namespace sf

@@ -1,0 +1,117 @@
+// sparsefusion-train: trains a mixture-of-experts visual language model and publishes its checkpoints into a store.
+#include <atomic>
+#include <csignal>
+#include <iostream>
+#include <optional>
+
+#include "engine/base/error.h"
+#include "engine/base/flags.h"
+#include "engine/base/progress.h"
+#include "trainer/data/export_scenes.h"
+#include "trainer/metrics_server.h"
+#include "trainer/trainer.h"
+#include "trainer/training_metrics.h"
+
+namespace {
+
+std::atomic<bool> stop_requested{false};
+
+extern "C" void on_signal(int) { stop_requested = true; }
+
+struct Options {
+  sf::TrainOptions train;
+  int metrics_port = -1;
+  std::string metrics_host = "127.0.0.1";
+  std::string export_folder;
+  int export_pictures = 100;
+};
+
+void add_options(CLI::App& app, Options& o) {
+  sf::TrainOptions& t = o.train;
+  app.add_option("--data", t.data, "sort-of-clevr, or your own .jsonl (image, question, answer) or .csv (image, caption)")->capture_default_str();
+  app.add_option("--model", t.model, "Preset: tiny, small or base")->capture_default_str();
+  app.add_option("--out", t.out, "Store that versions are published into");
+  app.add_option("--init", t.init, "Checkpoint directory to start from");
+  app.add_flag("--resume", t.resume, "Go on from the store's last version");
+  app.add_option("--publish", t.publish, "better: only versions that score no worse than their parent; all")->capture_default_str();
+  app.add_option("--epochs", t.epochs, "Passes over --epoch-images pictures; 0 = --steps counts")->capture_default_str();
+  app.add_option("--epoch-images", t.epoch_images, "Generated pictures that count as one epoch")->capture_default_str();
+  app.add_option("--steps", t.steps, "Steps of the whole model")->capture_default_str();
+  app.add_option("--vit-steps", t.vit_steps, "Steps of the vision encoder alone, before; 0 = none")->capture_default_str();
+  app.add_option("--vit-init", t.vit_init, "Training state of the vision encoder to resume or reuse");
+  app.add_option("--batch-size", t.batch_size, "Pictures in a step")->capture_default_str();
+  app.add_option("--questions", t.questions, "Questions asked about each picture of a step")->capture_default_str();
+  app.add_option("--vit-batch-size", t.vit_batch_size, "Pictures in a step of the vision encoder")->capture_default_str();
+  app.add_option("--learning-rate", t.learning_rate, "Peak of the warm-up, start of the cosine")->capture_default_str();
+  app.add_option("--vit-rate-factor", t.vit_rate_factor, "Factor of the vision encoder's rate in phase 2; 0 freezes it")->capture_default_str();
+  app.add_option("--capacity-factor", t.losses.capacity_factor, "Expert capacity C = ceil(k T / E x factor); 0 = no limit")->capture_default_str();
+  app.add_option("--balance-weight", t.losses.balance, "Weight of the load-balancing loss")->capture_default_str();
+  app.add_option("--z-weight", t.losses.router_z, "Weight of the router's z-loss")->capture_default_str();
+  app.add_option("--alignment-weight", t.losses.alignment, "Weight of the word alignment of image tokens")->capture_default_str();
+  app.add_option("--vocab-size", t.vocab_size, "Pieces of the tokenizer trained for a new model")->capture_default_str();
+  app.add_option("--seed", t.seed, "Of the data, the weights and the router's noise")->capture_default_str();
+  app.add_option("--threads", t.threads, "Threads of the maths; 0 = all cores")->capture_default_str();
+  app.add_option("--data-threads", t.data_threads, "Threads that draw pictures")->capture_default_str();
+  app.add_option("--evaluate-every", t.evaluate_every, "Steps between evaluations; each may publish a version")->capture_default_str();
+  app.add_option("--evaluation-pictures", t.evaluation_pictures, "Held-out pictures of an evaluation")->capture_default_str();
+  app.add_option("--keep", t.keep, "Versions left in the store; those in use by a server are never removed")->capture_default_str();
+  app.add_option("--max-bad-rows", t.max_bad_rows, "Rows of your own data that may be skipped")->capture_default_str();
+  app.add_option("--metrics-port", o.metrics_port, "Prometheus metrics; 0 = any free port, -1 = none")->capture_default_str();
+  app.add_option("--metrics-host", o.metrics_host, "Address of the metrics port")->capture_default_str();
+  app.add_option("--export-data", o.export_folder, "Write generated pictures and questions to this folder, and stop");
+  app.add_option("--export-pictures", o.export_pictures, "Pictures to export")->capture_default_str();
+}
+
+std::string describe(const sf::EvaluationReport& report, double score) {
+  std::string line = sf::concat("score ", score, " non-relational ", report.non_relational.accuracy(), " relational ", report.relational.accuracy());
+  for (int k = 0; k < sf::data::kNumKinds; ++k) {
+    if (report.kinds[k].asked > 0) line += sf::concat(" ", sf::data::kind_name(static_cast<sf::data::Kind>(k)), " ", report.kinds[k].accuracy());
+  }
+  return line;
+}
+
+int run(Options& options, const CLI::App& app) {
+  if (!options.export_folder.empty()) {
+    sf::data::ExportOptions exported;
+    exported.count = options.export_pictures;
+    exported.seed = options.train.seed;
+    sf::data::export_scenes(options.export_folder, exported);
+    return sf::kExitSuccess;
+  }
+  options.train.capacity_given = app.count("--capacity-factor") > 0;
+  sf::TrainingMetrics metrics;
+  std::optional<sf::MetricsServer> server;
+  if (options.metrics_port >= 0) {
+    server.emplace(options.metrics_host, options.metrics_port, [&metrics] { return metrics.text(); });
+    std::cerr << "metrics at http://" << options.metrics_host << ":" << server->port() << "/metrics" << std::endl;
+  }
+  std::signal(SIGTERM, on_signal);
+  std::signal(SIGINT, on_signal);
+  std::optional<sf::Progress> progress;
+  sf::TrainSink sink;
+  sink.message = [](const std::string& line) { std::cerr << line << std::endl; };
+  sink.step = [&](int64_t step, int64_t total, const sf::StepReport& report) {
+    metrics.on_step(step, report);
+    if (!progress) progress.emplace("train", total, "steps", sf::ProgressOptions{}, step - 1);
+    progress->update(step, sf::concat("loss ", report.loss, " answer ", report.answer, " align ", report.alignment, " balance ", report.balance));
+  };
+  sink.evaluated = [&](int64_t step, const sf::EvaluationReport& report, double score) {
+    metrics.on_evaluated(report);
+    std::cerr << "\nstep " << step << ": " << describe(report, score) << std::endl;
+  };
+  sink.published = [&](int64_t version, int64_t step, double score) {
+    metrics.on_published(step);
+    std::cerr << "published version " << version << " (step " << step << ", score " << score << ")" << std::endl;
+  };
+  sf::train(options.train, sink, [] { return stop_requested.load(); });
+  return sf::kExitSuccess;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  return sf::run_program(
+      {"sparsefusion-train", "Trains a mixture-of-experts visual language model and publishes its checkpoints", SF_VERSION}, argc, argv,
+      [&](CLI::App& app) { add_options(app, options); }, [&](const CLI::App& app) { return run(options, app); });
+}

@@ -1,0 +1,133 @@
+#include "trainer/packed_batch.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "engine/base/error.h"
+
+namespace sf {
+namespace {
+
+struct Segment {
+  std::vector<int> ids;
+  int answer_begin = 0;  // index of <answer>: predictions start there
+};
+
+Segment make_segment(const data::Question& question, const Tokenizer& tokenizer, const TemplateTokens& tokens) {
+  PromptBuilder builder(tokenizer, tokens);
+  builder.add_question(question.text);
+  Segment segment{std::move(builder).finish().ids, 0};
+  segment.answer_begin = static_cast<int>(segment.ids.size()) - 1;
+  const std::vector<int> answer = tokenizer.encode(question.answer);
+  segment.ids.insert(segment.ids.end(), answer.begin(), answer.end());
+  segment.ids.push_back(tokens.eos);
+  return segment;
+}
+
+// Where every token of a row belongs: 0 = picture, k = question k, -1 = padding.
+void fill_mask(const std::vector<int>& owner, float* mask) {
+  const size_t length = owner.size();
+  constexpr float kForbidden = -std::numeric_limits<float>::infinity();
+  for (size_t i = 0; i < length; ++i) {
+    float* row = mask + i * length;
+    std::fill(row, row + length, kForbidden);
+    if (owner[i] >= 0) {
+      for (size_t j = 0; j < i; ++j) {
+        if (owner[j] == 0 || owner[j] == owner[i]) row[j] = 0;
+      }
+    }
+    row[i] = 0;
+  }
+}
+
+void mark_words(const data::Sample& sample, int cell_size, at::Tensor words_PK) {
+  auto words = words_PK.accessor<float, 2>();
+  const GridSize grid = sample.pixels.grid;
+  for (size_t i = 0; i < sample.scene.objects.size(); ++i) {
+    const int row = std::clamp(static_cast<int>(sample.centres[i].y) / cell_size, 0, grid.rows - 1);
+    const int column = std::clamp(static_cast<int>(sample.centres[i].x) / cell_size, 0, grid.columns - 1);
+    const int64_t cell = int64_t{row} * grid.columns + column;
+    words[cell][sample.scene.objects[i].colour] = 1;
+    words[cell][data::kNumColours + sample.scene.objects[i].shape] = 1;
+  }
+}
+
+}  // namespace
+
+std::vector<int> alignment_words(const Tokenizer& tokenizer) {
+  std::vector<int> ids;
+  auto add = [&](std::string_view word) {
+    const std::vector<int> pieces = tokenizer.encode(word);
+    if (pieces.size() != 1) throw invalid_argument("tokenizer.model", "the word ", word, " is not one piece of the vocabulary");
+    ids.push_back(pieces[0]);
+  };
+  for (int c = 0; c < data::kNumColours; ++c) add(data::colour_word(static_cast<data::Colour>(c)));
+  for (int s = 0; s < data::kNumShapes; ++s) add(data::shape_word(static_cast<data::Shape>(s)));
+  return ids;
+}
+
+PackedBatch packed_batch(const std::vector<data::Sample>& samples, const std::vector<std::vector<data::Question>>& questions,
+                         const Tokenizer& tokenizer, const PackedBatchOptions& options) {
+  SF_CHECK(samples.size() == questions.size(), "packed_batch: one list of questions per picture");
+  const TemplateTokens tokens = template_tokens(tokenizer);
+  PackedBatch batch;
+  batch.pictures = picture_batch(samples);
+  const GridSize grid = samples.front().pixels.grid;
+  const int64_t rows = static_cast<int64_t>(samples.size()), image_tokens = int64_t{grid.rows} * grid.columns;
+  batch.image_tokens = image_tokens;
+
+  std::vector<std::vector<Segment>> segments(samples.size());
+  int64_t length = 0;
+  for (size_t b = 0; b < samples.size(); ++b) {
+    int64_t row_length = image_tokens;
+    for (const data::Question& question : questions[b]) {
+      segments[b].push_back(make_segment(question, tokenizer, tokens));
+      row_length += static_cast<int64_t>(segments[b].back().ids.size());
+    }
+    length = std::max(length, row_length);
+  }
+
+  batch.ids_BL = at::full({rows, length}, std::max(tokens.pad, 0), at::kLong);
+  batch.positions_BL = at::zeros({rows, length}, at::kLong);
+  batch.mask_BLL = at::empty({rows, length, length}, at::kFloat);
+  batch.words = at::zeros({rows, image_tokens, data::kNumColours + data::kNumShapes}, at::kFloat);
+  auto ids = batch.ids_BL.accessor<int64_t, 2>();
+  auto positions = batch.positions_BL.accessor<int64_t, 2>();
+  std::vector<int64_t> real, loss_index, loss_target;
+  std::vector<float> loss_weight;
+  for (int64_t b = 0; b < rows; ++b) {
+    std::vector<int> owner(length, -1);
+    for (int64_t p = 0; p < image_tokens; ++p) {
+      ids[b][p] = tokens.image;
+      positions[b][p] = p;
+      owner[p] = 0;
+    }
+    int64_t at = image_tokens;
+    for (size_t q = 0; q < segments[b].size(); ++q) {
+      const Segment& segment = segments[b][q];
+      const int size = static_cast<int>(segment.ids.size());
+      const int answer_tokens = size - 1 - segment.answer_begin;
+      for (int i = 0; i < size; ++i, ++at) {
+        ids[b][at] = segment.ids[i];
+        positions[b][at] = image_tokens + i;
+        owner[at] = static_cast<int>(q) + 1;
+        if (i < segment.answer_begin || i + 1 == size) continue;
+        loss_index.push_back(b * length + at);
+        loss_target.push_back(segment.ids[i + 1]);
+        loss_weight.push_back(answer_tokens > 2 ? static_cast<float>(options.long_answer_weight) : 1.0f);
+        batch.loss_question.push_back(static_cast<int>(batch.questions.size()));
+      }
+      batch.questions.push_back(questions[b][q]);
+    }
+    for (int64_t i = 0; i < at; ++i) real.push_back(b * length + i);
+    fill_mask(owner, batch.mask_BLL[b].data_ptr<float>());
+    mark_words(samples[b], options.cell_size, batch.words[b]);
+  }
+  batch.real_tokens = torch::tensor(real, at::kLong);
+  batch.loss_index = torch::tensor(loss_index, at::kLong);
+  batch.loss_target = torch::tensor(loss_target, at::kLong);
+  batch.loss_weight = torch::tensor(loss_weight, at::kFloat);
+  return batch;
+}
+
+}  // namespace sf

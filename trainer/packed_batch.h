@@ -1,0 +1,45 @@
+// One picture and many questions in a row: image tokens once, then each question with its answer, positions counted on
+// from the picture, each question blind to the others. Exact against one row per question, at a third of the tokens.
+//
+//   row b:  P image tokens | <question> q1 <answer> a1 </s> | <question> q2 <answer> a2 </s> | padding
+#pragma once
+
+#include <vector>
+
+#include <torch/torch.h>
+
+#include "engine/input/prompt.h"
+#include "trainer/data/questions.h"
+#include "trainer/picture_batch.h"
+
+namespace sf {
+
+struct PackedBatch {
+  PictureBatch pictures;
+  int64_t image_tokens = 0;       // P
+  at::Tensor ids_BL;              // int64; the image token's id in the first P columns
+  at::Tensor positions_BL;        // int64
+  at::Tensor mask_BLL;            // f32, 0 or -inf
+  at::Tensor real_tokens;         // int64 indices into the B*L flat tokens: all but padding
+  // The answers: at flat index loss_index[i] the model must say loss_target[i].
+  at::Tensor loss_index, loss_target;
+  at::Tensor loss_weight;         // f32
+  std::vector<int> loss_question;  // which question of `questions` entry i belongs to
+  // Multi-label words of each image token: [B, P, number of alignment words], 1 where such an object is centred.
+  at::Tensor words;
+  std::vector<data::Question> questions;  // flat, row by row
+};
+
+// Token ids of the colour words, then of the shape words. Errors: InvalidArgument naming a word that is not one piece.
+std::vector<int> alignment_words(const Tokenizer& tokenizer);
+
+struct PackedBatchOptions {
+  int cell_size = 32;              // pixels along one image token's side
+  double long_answer_weight = 0.25;  // of each token of an answer of more than two tokens
+};
+
+// REQUIRES: questions[i] belong to samples[i]; all samples share one grid.
+PackedBatch packed_batch(const std::vector<data::Sample>& samples, const std::vector<std::vector<data::Question>>& questions,
+                         const Tokenizer& tokenizer, const PackedBatchOptions& options);
+
+}  // namespace sf

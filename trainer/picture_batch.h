@@ -1,0 +1,21 @@
+// Samples of one grid as the tensors that the vision encoder takes.
+#pragma once
+
+#include <vector>
+
+#include <torch/torch.h>
+
+#include "engine/model/vit.h"
+#include "trainer/data/sample.h"
+
+namespace sf {
+
+struct PictureBatch {
+  at::Tensor pixels;                // [B, 3, height, width], normalised
+  std::vector<PictureBox> boxes;
+};
+
+// REQUIRES: all samples share one grid, and there is at least one.
+PictureBatch picture_batch(const std::vector<data::Sample>& samples);
+
+}  // namespace sf

@@ -1,0 +1,52 @@
+// Phase 2: one step of the whole model on packed questions. The forward pass is the class that serves.
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include <torch/torch.h>
+
+#include "engine/model/vlm.h"
+#include "trainer/packed_batch.h"
+
+namespace sf {
+
+struct LossOptions {
+  double balance = 0.01;     // Switch's auxiliary loss, mean over layers
+  double router_z = 0.001;
+  double alignment = 3.0;    // image tokens through the tied word embeddings name the objects centred in them
+  double capacity_factor = 2.0;
+};
+
+// Routing of one forward pass, layer by layer.
+struct LayerRouting {
+  std::vector<int64_t> expert_tokens;  // [experts, 2]: image, text
+  int64_t assignments = 0;
+  int64_t dropped = 0;
+};
+
+struct StepReport {
+  double loss = 0, answer = 0, balance = 0, router_z = 0, alignment = 0;
+  double grad_norm = 0;
+  int64_t tokens = 0;
+  std::vector<LayerRouting> layers;
+};
+
+struct Losses {
+  at::Tensor total;
+  StepReport report;
+  at::Tensor answer_logits;   // [answer tokens, V]
+};
+
+// The bias of the alignment loss: objects are rare. Thrown away after training.
+at::Tensor make_alignment_bias();
+
+// Forward and losses; the model's mode (train or eval) decides on router noise. `bias` of make_alignment_bias().
+Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vector<int>& words, const at::Tensor& bias,
+                      const LossOptions& options);
+
+// Which questions were answered token for token. With teacher forcing and an argmax that matches everywhere, greedy
+// decoding gives the same answer, so this is exact.
+std::vector<bool> answered(const PackedBatch& batch, const at::Tensor& answer_logits);
+
+}  // namespace sf

@@ -1,0 +1,254 @@
+#include "trainer/trainer.h"
+
+#include <filesystem>
+#include <optional>
+
+#include "engine/base/file.h"
+#include "engine/checkpoint/checkpoint_reader.h"
+#include "engine/checkpoint/store.h"
+#include "engine/input/sentencepiece_tokenizer.h"
+#include "engine/runtime/checkpoint_model.h"
+#include "engine/runtime/prompt_maker.h"
+#include "engine/runtime/weights.h"
+#include "trainer/checkpointer.h"
+#include "trainer/curriculum.h"
+#include "trainer/prefetcher.h"
+#include "trainer/pretrain_vit.h"
+#include "trainer/training_state.h"
+
+namespace sf {
+namespace {
+
+constexpr const char* kStateFile = "state.safetensors";
+constexpr int64_t kMaxStateBytes = int64_t{4} << 30;
+constexpr uint64_t kEvaluationSeed = 90'001;  // never a training stream
+constexpr int kGoldenPictures = 12;
+constexpr int kCorpusSentences = 60'000;
+
+std::string train_tokenizer(const TrainOptions& options) {
+  data::Rng rng(options.seed, 77);
+  TokenizerTraining training;
+  training.vocab_size = options.vocab_size;
+  training.control_symbols = {"<image>", "<question>", "<answer>"};
+  return train_sentencepiece(data::tokenizer_corpus(rng, kCorpusSentences), training);
+}
+
+// The run's state between steps.
+class Run {
+ public:
+  Run(const TrainOptions& options, const TrainSink& sink) : options_(options), sink_(sink) { start(); }
+  void phase2(const std::function<bool()>& stop);
+
+ private:
+  void start();
+  void start_from(const VerifiedCheckpoint& checkpoint);
+  void start_from_scratch();
+  void phase1();
+  void make_optimizer();
+  void load_user_rows();
+  data::DatasetOptions dataset_options() const;
+  PackedBatch make_packed(int64_t step) const;
+  void evaluate_and_publish(int64_t step);
+
+  const TrainOptions& options_;
+  const TrainSink& sink_;
+  std::string tokenizer_model_;
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  std::shared_ptr<Vlm> vlm_;
+  at::Tensor alignment_bias_ = make_alignment_bias();
+  torch::OrderedDict<std::string, at::Tensor> parameters_;
+  std::unique_ptr<Optimizer> optimizer_;
+  std::optional<data::UserData> user_data_;
+  int64_t total_steps_ = 0, first_step_ = 0;
+  bool warm_ = false;            // started from a model that can answer
+  std::string parent_;
+  double parent_score_ = -1;
+};
+
+void Run::start() {
+  total_steps_ = options_.steps;
+  if (options_.epochs > 0) total_steps_ = std::max<int64_t>(1, options_.epochs * options_.epoch_images / options_.batch_size);
+  torch::manual_seed(options_.seed);
+  load_user_rows();
+  const auto versions = options_.out.empty() ? std::vector<StoreVersion>{} : list_versions(options_.out);
+  if (options_.resume && !versions.empty()) {
+    const VerifiedCheckpoint checkpoint = open_checkpoint(versions.back().path);
+    start_from(checkpoint);
+    make_optimizer();
+    if (checkpoint.manifest().training_state.contains(kStateFile)) {
+      const std::string state = read_training_state(versions.back().path, checkpoint.manifest(), kStateFile);
+      first_step_ = restore_training_state(state, parameters_, *optimizer_);
+      sink_.message(concat("resuming version ", versions.back().number, " at step ", first_step_));
+    }
+  } else if (!options_.init.empty()) {
+    start_from(open_checkpoint(options_.init));
+    make_optimizer();
+  } else {
+    start_from_scratch();
+    make_optimizer();
+  }
+  if (!parent_.empty()) parent_score_ = score_model(*vlm_, *tokenizer_, options_.evaluation_pictures).values.at("score");
+}
+
+void Run::start_from(const VerifiedCheckpoint& checkpoint) {
+  CheckpointModel model = load_checkpoint_model(checkpoint);
+  tokenizer_model_ = std::string(checkpoint.file("tokenizer.model"));
+  tokenizer_ = model.tokenizer;
+  vlm_ = model.vlm;
+  parent_ = checkpoint.digest();
+  warm_ = true;
+}
+
+void Run::start_from_scratch() {
+  tokenizer_model_ = train_tokenizer(options_);
+  tokenizer_ = load_sentencepiece(tokenizer_model_);
+  ModelConfig config = model_preset(options_.model);
+  config.decoder.vocab_size = tokenizer_->vocab_size();
+  if (options_.capacity_given) config.decoder.moe.capacity_factor = options_.losses.capacity_factor;
+  vlm_ = std::make_shared<Vlm>(config);
+  if (!options_.vit_init.empty() || options_.vit_steps > 0) phase1();
+}
+
+void Run::phase1() {
+  Vit& vit = const_cast<Vit&>(vlm_->vit());
+  PretrainOptions pretrain;
+  pretrain.steps = options_.vit_steps;
+  pretrain.batch_size = options_.vit_batch_size;
+  pretrain.seed = options_.seed;
+  pretrain.data_threads = options_.data_threads;
+  pretrain.checkpoint_path = options_.vit_init;
+  if (pretrain.checkpoint_path.empty() && !options_.out.empty()) {
+    std::filesystem::create_directories(options_.out);
+    pretrain.checkpoint_path = (std::filesystem::path(options_.out) / ".pretrain_vit.safetensors").string();
+  }
+  data::SampleOptions pictures = dataset_options().samples;
+  pretrain_vit(vit, vlm_->config().vision, pictures, pretrain, [&](const PretrainReport& report) {
+    std::string line = concat("vit step ", report.step, "/", pretrain.steps, " loss ", report.loss);
+    for (int t = 0; t < DenseHeads::kNumTargets; ++t) line += concat(" ", DenseHeads::kNames[t], " ", report.accuracy.accuracy[t]);
+    sink_.message(line);
+  });
+}
+
+void Run::make_optimizer() {
+  for (const auto& item : vlm_->named_parameters()) parameters_.insert(item.key(), item.value());
+  parameters_.insert("alignment_bias", alignment_bias_);
+  OptimizerOptions optimizer;
+  optimizer.learning_rate = options_.learning_rate;
+  optimizer.total_steps = total_steps_;
+  optimizer.rate_factor = [factor = options_.vit_rate_factor](const std::string& name) {
+    return name.rfind("vision.", 0) == 0 ? factor : 1.0;
+  };
+  optimizer_ = std::make_unique<Optimizer>(parameters_, optimizer);
+}
+
+void Run::load_user_rows() {
+  if (options_.data == "sort-of-clevr") return;
+  data::UserDataOptions user_options;
+  user_options.max_bad_rows = options_.max_bad_rows;
+  user_data_ = data::load_user_data(options_.data, user_options);
+  for (const data::BadRow& row : user_data_->bad_rows) sink_.message(concat(options_.data, ":", row.line, ": skipped: ", row.reason));
+}
+
+data::DatasetOptions Run::dataset_options() const {
+  data::DatasetOptions data;
+  data.batch_size = options_.batch_size;
+  data.samples.pre = preprocess_options(vlm_->config().image);
+  data.samples.non_scene_fraction = static_cast<float>(options_.non_scene_fraction);
+  data.questions.count = options_.questions;
+  return data;
+}
+
+PackedBatch Run::make_packed(int64_t step) const {
+  data::DatasetOptions base = dataset_options();
+  const data::Batch batch =
+      user_data_ ? data::make_user_batch(*user_data_, base.samples.pre, options_.batch_size, options_.questions, options_.seed, step)
+                 : data::make_batch(curriculum(base, double(step) / double(total_steps_), warm_), options_.seed + 1'000'003, step);
+  return packed_batch(batch.samples, batch.questions, *tokenizer_, {.cell_size = vlm_->config().image.cell_size});
+}
+
+void Run::phase2(const std::function<bool()>& stop) {
+  const std::vector<int> words = alignment_words(*tokenizer_);
+  Prefetcher<PackedBatch> batches([this](int64_t step) { return make_packed(step); }, first_step_,
+                                  {.threads = options_.data_threads, .depth = 4});
+  int64_t step = first_step_;
+  for (bool stopped = false; step < total_steps_ && !stopped;) {
+    // Noise is keyed by the step, so that a resumed run draws what the uninterrupted one would have drawn.
+    torch::manual_seed(options_.seed * 1'000'000'007ull + static_cast<uint64_t>(step));
+    vlm_->train();
+    Losses losses = forward_losses(*vlm_, batches.next(), words, alignment_bias_, options_.losses);
+    losses.total.backward();
+    losses.report.grad_norm = optimizer_->step(step);
+    ++step;
+    sink_.step(step, total_steps_, losses.report);
+    stopped = stop();
+    if (step % options_.evaluate_every == 0 || step == total_steps_ || stopped) evaluate_and_publish(step);
+  }
+}
+
+void Run::evaluate_and_publish(int64_t step) {
+  Scores scores = score_model(*vlm_, *tokenizer_, options_.evaluation_pictures);
+  const double score = scores.values.at("score");
+  sink_.evaluated(step, scores.report, score);
+  if (options_.out.empty()) return;
+  if (options_.publish == "better" && score < parent_score_) {
+    sink_.message(concat("step ", step, ": score ", score, " is below the parent's ", parent_score_, ": not published"));
+    return;
+  }
+  const int64_t version = next_version(options_.out);
+  CheckpointContent content;
+  content.vlm = vlm_.get();
+  content.tokenizer_model = tokenizer_model_;
+  content.golden_json = make_golden(*vlm_, *tokenizer_, kGoldenPictures, kEvaluationSeed + 1);
+  content.training_state = {{kStateFile, training_state_bytes(parameters_, *optimizer_, step)}};
+  content.step = step;
+  content.parent = parent_;
+  content.scores = scores.values;
+  content.expert_histogram = scores.report.expert_histogram;
+  const std::filesystem::path directory = begin_version(options_.out, version);
+  write_checkpoint(directory, content);
+  const StoreVersion published = publish_version(options_.out, version);
+  parent_ = open_checkpoint(published.path).digest();
+  parent_score_ = score;
+  prune_store(options_.out, options_.keep, {});
+  sink_.published(version, step, score);
+}
+
+void check(const TrainOptions& options) {
+  auto require = [](bool condition, const std::string& field, const std::string& message) {
+    if (!condition) throw invalid_argument(field, field, ": ", message);
+  };
+  require(options.batch_size >= 1 && options.batch_size <= 4096, "batch-size", "must be 1..4096");
+  require(options.questions >= 1 && options.questions <= 64, "questions", "must be 1..64");
+  require(options.publish == "better" || options.publish == "all", "publish", "must be better or all, got " + options.publish);
+  require(options.steps >= 1 || options.epochs >= 1, "steps", "must be at least 1");
+  require(options.evaluate_every >= 1, "evaluate-every", "must be at least 1");
+  require(options.evaluation_pictures >= 1, "evaluation-pictures", "must be at least 1");
+  require(!options.resume || !options.out.empty(), "resume", "needs --out");
+  require(options.keep >= 1, "keep", "must be at least 1");
+}
+
+}  // namespace
+
+Scores score_model(Vlm& vlm, const Tokenizer& tokenizer, int pictures) {
+  using Kind = EvaluationSet::Kind;
+  Scores scores;
+  const EvaluationReport paper = evaluate(vlm, tokenizer, {.kind = Kind::kPaper, .pictures = pictures, .seed = kEvaluationSeed});
+  const EvaluationReport varied = evaluate(vlm, tokenizer, {.kind = Kind::kVaried, .pictures = pictures, .seed = kEvaluationSeed});
+  const EvaluationReport refused = evaluate(vlm, tokenizer, {.kind = Kind::kNonScene, .pictures = pictures, .seed = kEvaluationSeed});
+  scores.report = paper;
+  scores.values["non_relational"] = paper.non_relational.accuracy();
+  scores.values["relational"] = paper.relational.accuracy();
+  scores.values["varied"] = varied.all.accuracy();
+  scores.values["non_scene_refused"] = refused.all.accuracy();
+  scores.values["score"] = (paper.non_relational.accuracy() + paper.relational.accuracy() + varied.all.accuracy()) / 3;
+  merge(scores.report, varied);
+  return scores;
+}
+
+void train(const TrainOptions& options, const TrainSink& sink, const std::function<bool()>& stop) {
+  check(options);
+  if (options.threads > 0) at::set_num_threads(options.threads);
+  Run(options, sink).phase2(stop);
+}
+
+}  // namespace sf

@@ -1,0 +1,66 @@
+// The training job: phase 1 (vision encoder), phase 2 (whole model), evaluation, publishing, resuming.
+//
+//   TrainReportSink sink = ...;             // progress bar, metrics port
+//   train(options, sink);
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "trainer/evaluator.h"
+#include "trainer/train_step.h"
+
+namespace sf {
+
+struct TrainOptions {
+  std::string data = "sort-of-clevr";  // or a .jsonl or .csv file
+  std::string model = "tiny";
+  std::string out;                     // the store
+  std::string init;                    // checkpoint directory to start from; empty = from scratch
+  bool resume = false;                 // go on from the store's last version
+  std::string publish = "better";      // "better" or "all"
+  int64_t epochs = 0;                  // one epoch = epoch_images pictures; 0 = use steps
+  int64_t epoch_images = 10'000;
+  int64_t steps = 5000;                // phase 2
+  int64_t vit_steps = 6000;            // phase 1; 0 = none
+  std::string vit_init;                // phase 1's file of an earlier run
+  int batch_size = 16;                 // pictures
+  int questions = 8;                   // of one picture
+  int vit_batch_size = 48;
+  double learning_rate = 1e-3;
+  double vit_rate_factor = 0.2;        // phase 2
+  double non_scene_fraction = 0.06;
+  LossOptions losses;
+  bool capacity_given = false;
+  uint64_t seed = 1;
+  std::string device = "auto";
+  int threads = 0;                     // 0 = all cores
+  int data_threads = 1;
+  int64_t evaluate_every = 500;        // steps between evaluations, each of which may publish
+  int evaluation_pictures = 100;
+  int keep = 5;                        // versions left in the store
+  int max_bad_rows = 0;
+  int vocab_size = 512;
+};
+
+// What a training run tells while it runs. Called on the training thread.
+struct TrainSink {
+  std::function<void(const std::string& line)> message;                      // one plain line
+  std::function<void(int64_t step, int64_t total, const StepReport&)> step;
+  std::function<void(int64_t step, const EvaluationReport&, double score)> evaluated;
+  std::function<void(int64_t version, int64_t step, double score)> published;
+};
+
+// Effect: trains until the last step or until `stop` gives true (looked at once a step; what was computed since the last
+// version is then published as the policy says). Errors: InvalidArgument naming the option or file at fault.
+void train(const TrainOptions& options, const TrainSink& sink, const std::function<bool()>& stop);
+
+// The score of a version: mean accuracy over paper pictures (non-relational and relational) and varied ones.
+struct Scores {
+  std::map<std::string, double> values;  // "score", "non_relational", "relational", "varied", ...
+  EvaluationReport report;
+};
+Scores score_model(Vlm& vlm, const Tokenizer& tokenizer, int pictures);
+
+}  // namespace sf

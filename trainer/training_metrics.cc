@@ -1,0 +1,87 @@
+#include "trainer/training_metrics.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+namespace sf {
+
+using prometheus::BuildCounter;
+using prometheus::BuildGauge;
+
+struct TrainingMetrics::Families {
+  prometheus::Registry registry;
+  prometheus::Family<prometheus::Gauge>& loss = BuildGauge().Name("sparsefusion_train_loss")
+      .Help("Loss of the last step, by part").Register(registry);
+  prometheus::Family<prometheus::Gauge>& accuracy = BuildGauge().Name("sparsefusion_train_accuracy")
+      .Help("Exact-match accuracy of the last evaluation, by kind of question").Register(registry);
+  prometheus::Family<prometheus::Counter>& tokens = BuildCounter().Name("sparsefusion_train_tokens_total")
+      .Help("Tokens trained on, padding left out").Register(registry);
+  prometheus::Family<prometheus::Counter>& steps = BuildCounter().Name("sparsefusion_train_steps_total")
+      .Help("Optimiser steps").Register(registry);
+  prometheus::Family<prometheus::Counter>& expert_tokens = BuildCounter().Name("sparsefusion_train_expert_tokens_total")
+      .Help("Expert assignments by layer, expert and modality").Register(registry);
+  prometheus::Family<prometheus::Gauge>& dropped = BuildGauge().Name("sparsefusion_train_dropped_ratio")
+      .Help("Share of the last step's assignments above the experts' capacity").Register(registry);
+  prometheus::Family<prometheus::Gauge>& violation = BuildGauge().Name("sparsefusion_train_max_violation_ratio")
+      .Help("Largest expert load of the last step over the mean, minus one").Register(registry);
+  prometheus::Family<prometheus::Gauge>& dead = BuildGauge().Name("sparsefusion_train_dead_experts")
+      .Help("Experts that the last step gave no token").Register(registry);
+  prometheus::Gauge& checkpoint_step = BuildGauge().Name("sparsefusion_train_checkpoint_step")
+      .Help("Step of the last published checkpoint").Register(registry).Add({});
+  prometheus::Counter& all_tokens = tokens.Add({});
+  prometheus::Counter& all_steps = steps.Add({});
+};
+
+TrainingMetrics::TrainingMetrics() : families_(std::make_unique<Families>()) {
+  for (const char* part : {"total", "answer", "balance", "router_z", "alignment"}) families_->loss.Add({{"part", part}});
+}
+
+TrainingMetrics::~TrainingMetrics() = default;
+
+void TrainingMetrics::on_step(int64_t, const StepReport& report) {
+  Families& f = *families_;
+  f.loss.Add({{"part", "total"}}).Set(report.loss);
+  f.loss.Add({{"part", "answer"}}).Set(report.answer);
+  f.loss.Add({{"part", "balance"}}).Set(report.balance);
+  f.loss.Add({{"part", "router_z"}}).Set(report.router_z);
+  f.loss.Add({{"part", "alignment"}}).Set(report.alignment);
+  f.all_tokens.Increment(static_cast<double>(report.tokens));
+  f.all_steps.Increment();
+  for (size_t l = 0; l < report.layers.size(); ++l) {
+    const LayerRouting& layer = report.layers[l];
+    const std::string name = std::to_string(l);
+    const size_t experts = layer.expert_tokens.size() / 2;
+    int64_t largest = 0, dead = 0;
+    for (size_t e = 0; e < experts; ++e) {
+      const int64_t image = layer.expert_tokens[2 * e], text = layer.expert_tokens[2 * e + 1];
+      f.expert_tokens.Add({{"layer", name}, {"expert", std::to_string(e)}, {"modality", "image"}}).Increment(double(image));
+      f.expert_tokens.Add({{"layer", name}, {"expert", std::to_string(e)}, {"modality", "text"}}).Increment(double(text));
+      largest = std::max(largest, image + text);
+      dead += image + text == 0;
+    }
+    const double mean = double(layer.assignments) / double(std::max<size_t>(experts, 1));
+    f.dropped.Add({{"layer", name}}).Set(layer.assignments ? double(layer.dropped) / double(layer.assignments) : 0);
+    f.violation.Add({{"layer", name}}).Set(mean > 0 ? double(largest) / mean - 1 : 0);
+    f.dead.Add({{"layer", name}}).Set(double(dead));
+  }
+}
+
+void TrainingMetrics::on_evaluated(const EvaluationReport& report) {
+  for (int k = 0; k < data::kNumKinds; ++k) {
+    if (report.kinds[k].asked == 0) continue;
+    families_->accuracy.Add({{"kind", std::string(data::kind_name(static_cast<data::Kind>(k)))}}).Set(report.kinds[k].accuracy());
+  }
+  families_->accuracy.Add({{"kind", "non_relational"}}).Set(report.non_relational.accuracy());
+  families_->accuracy.Add({{"kind", "relational"}}).Set(report.relational.accuracy());
+}
+
+void TrainingMetrics::on_published(int64_t step) { families_->checkpoint_step.Set(double(step)); }
+
+std::string TrainingMetrics::text() const { return prometheus::TextSerializer().Serialize(families_->registry.Collect()); }
+
+}  // namespace sf

@@ -1,0 +1,28 @@
+// What the training job exports on its metrics port (prefix sparsefusion_train_), as numbers; the HTTP side is
+// metrics_server.h.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "trainer/trainer.h"
+
+namespace sf {
+
+// Thread-safe.
+class TrainingMetrics {
+ public:
+  TrainingMetrics();
+  ~TrainingMetrics();
+  void on_step(int64_t step, const StepReport& report);
+  void on_evaluated(const EvaluationReport& report);
+  void on_published(int64_t step);
+  // Prometheus text format 0.0.4.
+  std::string text() const;
+
+ private:
+  struct Families;
+  std::unique_ptr<Families> families_;
+};
+
+}  // namespace sf
