@@ -88,13 +88,16 @@ TEST_F(IncludeArrowsTest, LibrariesStayInTheirFolders) {
   write("engine/input/image.cc", "#include <torch/torch.h>\n");
   write("server/service/service.cc", "#include <grpcpp/grpcpp.h>\n#include \"sparsefusion/v1/vqa.pb.h\"\n");
   write("server/http/http_server.cc", "#include <prometheus/registry.h>\n#include <httplib.h>\n");
+  write("engine/runtime/batch.cc", "#include <httplib.h>\n");
   write("trainer/data/scene.cc", "#include <ATen/ATen.h>\n");
   EXPECT_EQ(violations(),
             (Lines{"engine/input/image.cc:1 includes torch/torch.h: LibTorch is not for this folder",
+                   "engine/runtime/batch.cc:1 includes httplib.h: cpp-httplib is not for this folder",
                    "server/http/http_server.cc:1 includes prometheus/registry.h: prometheus-cpp is not for this folder",
                    "server/service/service.cc:1 includes grpcpp/grpcpp.h: protobuf and gRPC is not for this folder",
                    "server/service/service.cc:2 includes sparsefusion/v1/vqa.pb.h: protobuf and gRPC is not for this "
-                   "folder"}));
+                   "folder",
+                   "trainer/data/scene.cc:1 includes ATen/ATen.h: LibTorch is not for this folder"}));
 }
 
 TEST_F(IncludeArrowsTest, SeesLibTorchThroughOurOwnHeaders) {

@@ -1,0 +1,118 @@
+// What Grafana would refuse or show wrongly, found without Grafana.
+#include "tests/deploy/dashboards.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+
+namespace sf::deploy {
+namespace {
+
+using nlohmann::json;
+
+class DashboardsTest : public ::testing::Test {
+ protected:
+  const std::vector<Dashboard> dashboards_ = read_dashboards(SF_SOURCE_DIR);
+
+  template <typename Check>
+  void for_each_panel(Check check) const {
+    for (const Dashboard& board : dashboards_) {
+      for (const json& panel : board.json.at("panels")) {
+        if (panel.at("type") != "row") check(board.file + ": " + panel.at("title").get<std::string>(), panel);
+      }
+    }
+  }
+};
+
+bool overlap(const json& a, const json& b) {
+  const auto apart = [](int start_a, int size_a, int start_b, int size_b) {
+    return start_a + size_a <= start_b || start_b + size_b <= start_a;
+  };
+  return !apart(a.at("x"), a.at("w"), b.at("x"), b.at("w")) && !apart(a.at("y"), a.at("h"), b.at("y"), b.at("h"));
+}
+
+TEST_F(DashboardsTest, BothBoardsAreThere) {
+  ASSERT_EQ(dashboards_.size(), 2u);
+  EXPECT_EQ(dashboards_[0].file, "serving.json");
+  EXPECT_EQ(dashboards_[0].json.at("uid"), "sparsefusion-serving");
+  EXPECT_EQ(dashboards_[1].json.at("uid"), "sparsefusion-training");
+  for (const Dashboard& board : dashboards_) {
+    EXPECT_TRUE(board.json.at("id").is_null()) << board.file << ": a fixed id collides with what a Grafana holds";
+    EXPECT_FALSE(board.json.contains("__inputs")) << board.file << ": would have to be imported by hand";
+  }
+}
+
+TEST_F(DashboardsTest, PanelsHaveOwnIdsAndDoNotOverlap) {
+  for (const Dashboard& board : dashboards_) {
+    std::set<int> ids;
+    const json& panels = board.json.at("panels");
+    for (size_t i = 0; i < panels.size(); ++i) {
+      EXPECT_TRUE(ids.insert(panels[i].at("id").get<int>()).second) << board.file << ": " << panels[i].at("title");
+      EXPECT_LE(panels[i].at("gridPos").at("x").get<int>() + panels[i].at("gridPos").at("w").get<int>(), 24);
+      for (size_t k = 0; k < i; ++k) {
+        EXPECT_FALSE(overlap(panels[i].at("gridPos"), panels[k].at("gridPos")))
+            << board.file << ": " << panels[i].at("title") << " lies on " << panels[k].at("title");
+      }
+    }
+  }
+}
+
+TEST_F(DashboardsTest, EveryPanelSaysWhatItShowsInWhichUnitFromWhere) {
+  for_each_panel([](const std::string& where, const json& panel) {
+    EXPECT_GT(panel.at("description").get<std::string>().size(), 10u) << where;
+    EXPECT_FALSE(panel.at("fieldConfig").at("defaults").at("unit").get<std::string>().empty()) << where;
+    EXPECT_EQ(panel.at("datasource").at("uid"), "${datasource}") << where;
+    EXPECT_FALSE(panel.at("targets").empty()) << where;
+    std::set<std::string> refs;
+    for (const json& target : panel.at("targets")) {
+      EXPECT_TRUE(refs.insert(target.at("refId")).second) << where;
+      EXPECT_EQ(target.at("datasource").at("uid"), "${datasource}") << where;
+    }
+  });
+}
+
+TEST_F(DashboardsTest, TheDataSourceIsTheProvisionedOne) {
+  std::ifstream in(SF_SOURCE_DIR "/deploy/grafana/provisioning/datasources/prometheus.yaml");
+  const std::string provisioned((std::istreambuf_iterator<char>(in)), {});
+  EXPECT_NE(provisioned.find("uid: prometheus\n"), std::string::npos);
+  for (const Dashboard& board : dashboards_) {
+    EXPECT_EQ(board.json.at("templating").at("list").at(0).at("current").at("value"), "prometheus") << board.file;
+  }
+}
+
+TEST_F(DashboardsTest, ServingShowsExpertLoadOverflowLatencyAndReload) {
+  std::set<std::string> titles;
+  for_each_panel([&](const std::string& where, const json&) { titles.insert(where); });
+  for (const char* title : {"Expert load over time", "Expert load by layer and expert, last 5 minutes", "Overflow by layer",
+                            "Time to first token", "Reloads", "Versions in memory"}) {
+    EXPECT_TRUE(titles.contains(std::string("serving.json: ") + title)) << title;
+  }
+}
+
+// promtool reads recording rules, JSON being YAML; so each query becomes one.
+TEST_F(DashboardsTest, PrometheusUnderstandsEveryQuery) {
+  json rules = json::array();
+  for (const Dashboard& board : dashboards_) {
+    for (const Query& query : board.queries) {
+      EXPECT_EQ(query.expr.find('$'), std::string::npos) << query.where << ": unknown variable in " << query.expr;
+      rules.push_back({{"record", "query:number" + std::to_string(rules.size())}, {"expr", query.expr}});
+    }
+  }
+  ASSERT_GT(rules.size(), 60u);
+  const std::string file = SF_BINARY_DIR "/dashboard_queries.yml";
+  std::ofstream(file) << json{{"groups", {{{"name", "dashboards"}, {"rules", rules}}}}}.dump(1);
+  EXPECT_EQ(std::system((SF_PROMTOOL " check rules --lint=none " + file).c_str()), 0);
+}
+
+TEST(SelectorsTest, FindsMetricsAndTheirLabels) {
+  EXPECT_EQ(selectors_of(R"(sum by (le) (rate(sparsefusion_a_bucket{model=~".*",code!="5"}[5m])) / sparsefusion_b)"),
+            (std::set<Selector>{{"sparsefusion_a_bucket", {"model", "code"}}, {"sparsefusion_b", {}}}));
+}
+
+TEST(SelectorsTest, IgnoresRecordingRulesAndBuiltInMetrics) {
+  EXPECT_EQ(selectors_of(R"(job:sparsefusion_errors:ratio5m > up{job="x"})"), std::set<Selector>{});
+}
+
+}  // namespace
+}  // namespace sf::deploy
