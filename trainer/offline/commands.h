@@ -1,0 +1,33 @@
+// The subcommands of sparsefusion-model. Each prints to stdout and returns the program's exit status; errors are thrown.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace sf {
+
+struct OfflineCommandOptions {
+  std::string model;                    // checkpoint directory
+  std::string device = "auto";
+  int threads = 0;                      // 0 = all cores
+  // answer
+  std::string image, question;
+  int max_tokens = 256;
+  // eval
+  std::string data = "sort-of-clevr";   // or a .jsonl file
+  int images = 500;
+  uint64_t seed = 7;
+  // bench
+  std::string pairs;                    // .jsonl of pictures and questions; empty = generated
+  int requests = 200;
+  std::string batches = "1,8,32";
+  int rounds = 3;
+  bool json = false;
+};
+
+int inspect_command(const OfflineCommandOptions& options);
+int answer_command(const OfflineCommandOptions& options);
+int eval_command(const OfflineCommandOptions& options);
+int bench_command(const OfflineCommandOptions& options);
+
+}  // namespace sf

@@ -1,0 +1,52 @@
+// sparsefusion-model: offline work on one checkpoint.
+#include "engine/base/flags.h"
+#include "trainer/offline/commands.h"
+
+namespace {
+
+void add_common(CLI::App* command, sf::OfflineCommandOptions& o) {
+  command->add_option("--model,model", o.model, "Checkpoint directory")->required();
+  command->add_option("--device", o.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
+  command->add_option("--threads", o.threads, "Threads of the maths; 0 = all cores")->capture_default_str();
+}
+
+void add_commands(CLI::App& app, sf::OfflineCommandOptions& o) {
+  app.require_subcommand(1);
+  CLI::App* inspect = app.add_subcommand("inspect", "Architecture, parameters, expert usage and preprocessing");
+  add_common(inspect, o);
+  CLI::App* answer = app.add_subcommand("answer", "Answer one question about one picture");
+  answer->add_option("--model", o.model, "Checkpoint directory")->required();
+  answer->add_option("image", o.image, "PNG, JPEG or WebP file")->required();
+  answer->add_option("question", o.question, "The question")->required();
+  answer->add_option("--max-tokens", o.max_tokens, "Tokens of the answer at most")->capture_default_str();
+  answer->add_flag("--json", o.json, "Print JSON");
+  CLI::App* eval = app.add_subcommand("eval", "Accuracy by kind of question, beside the blind optimum");
+  add_common(eval, o);
+  eval->add_option("--data", o.data, "sort-of-clevr, or a .jsonl of your own")->capture_default_str();
+  eval->add_option("--images", o.images, "Held-out pictures")->capture_default_str();
+  eval->add_option("--seed", o.seed, "Of the held-out pictures")->capture_default_str();
+  CLI::App* bench = app.add_subcommand("bench", "Answers and tokens a second by batch size, decoding included");
+  add_common(bench, o);
+  bench->add_option("--pairs", o.pairs, ".jsonl of pictures and questions; default: generated ones");
+  bench->add_option("--requests", o.requests, "Pairs at most")->capture_default_str();
+  bench->add_option("--batches", o.batches, "Batch sizes")->capture_default_str();
+  bench->add_option("--rounds", o.rounds, "Rounds; medians are printed")->capture_default_str();
+  bench->add_option("--seed", o.seed, "Of the generated pictures")->capture_default_str();
+  bench->add_flag("--json", o.json, "One JSON object a line");
+}
+
+int run(const CLI::App& app, const sf::OfflineCommandOptions& o) {
+  if (app.got_subcommand("inspect")) return sf::inspect_command(o);
+  if (app.got_subcommand("answer")) return sf::answer_command(o);
+  if (app.got_subcommand("eval")) return sf::eval_command(o);
+  return sf::bench_command(o);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  sf::OfflineCommandOptions options;
+  return sf::run_program({"sparsefusion-model", "Offline work on one checkpoint", SF_VERSION}, argc, argv,
+                         [&](CLI::App& app) { add_commands(app, options); },
+                         [&](const CLI::App& app) { return run(app, options); });
+}
