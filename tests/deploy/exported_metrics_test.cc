@@ -41,7 +41,9 @@ std::string server_scrape() {
   step.moe.entropy_sum_nats = {1000};
   step.moe.routed_tokens = {4000};
   step.moe.route_seconds = step.moe.experts_seconds = step.moe.combine_seconds = {0.001f};
-  version->record_step({.step_seconds = 0.001, .batch_size = 1, .result = &step});
+  server::StepSample sample;
+  sample.result = &step;
+  version->record_step(sample);
   return metrics.text({.versions = {{.version = 1, .digest = "d", .step = 1}}}, 0);
 }
 
