@@ -22,14 +22,17 @@ namespace fs = std::filesystem;
 constexpr size_t kMaxTransfer = size_t{1} << 30;
 
 [[noreturn]] void fail(Code code, const fs::path& path, const std::string& what, int error) {
-  throw Error(code, concat("file: ", what, " '", path.string(), "': ", std::generic_category().message(error)), path.filename().string());
+  throw Error(code, concat("file: ", what, " '", path.string(), "': ", std::generic_category().message(error)),
+              path.filename().string());
 }
 
 FileDescriptor open_or_fail(const fs::path& path, int flags, Code code, const std::string& what) {
   const int fd = ::open(path.c_str(), flags | O_CLOEXEC, 0644);
   if (fd >= 0) return FileDescriptor(fd);
   if (errno == ENOENT) fail(Code::kNotFound, path, what, errno);
-  if (errno == ELOOP) throw Error(Code::kInvalidArgument, concat("file: is a symbolic link, '", path.string(), "'"), path.filename().string());
+  if (errno == ELOOP)
+    throw Error(Code::kInvalidArgument, concat("file: is a symbolic link, '", path.string(), "'"),
+                path.filename().string());
   fail(code, path, what, errno);
 }
 
@@ -56,9 +59,14 @@ std::string read_file(const fs::path& path, int64_t max_bytes) {
   const FileDescriptor file = open_or_fail(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, Code::kDataLoss, "cannot open");
   struct stat status;
   if (::fstat(file.get(), &status) != 0) fail(Code::kDataLoss, path, "cannot stat", errno);
-  if (!S_ISREG(status.st_mode)) throw Error(Code::kInvalidArgument, concat("file: is no regular file, '", path.string(), "'"), path.filename().string());
+  if (!S_ISREG(status.st_mode))
+    throw Error(Code::kInvalidArgument, concat("file: is no regular file, '", path.string(), "'"),
+                path.filename().string());
   if (status.st_size > max_bytes) {
-    throw Error(Code::kDataLoss, concat("file: '", path.string(), "' has ", status.st_size, " bytes, at most ", max_bytes, " are allowed"), path.filename().string());
+    throw Error(
+        Code::kDataLoss,
+        concat("file: '", path.string(), "' has ", status.st_size, " bytes, at most ", max_bytes, " are allowed"),
+        path.filename().string());
   }
 
   std::string bytes(static_cast<size_t>(status.st_size) + 1, '\0');  // one more, to see that the file ends there
@@ -71,14 +79,16 @@ std::string read_file(const fs::path& path, int64_t max_bytes) {
     done += static_cast<size_t>(count);
   }
   if (done != static_cast<size_t>(status.st_size)) {
-    throw Error(Code::kDataLoss, concat("file: '", path.string(), "' changed its size while it was read"), path.filename().string());
+    throw Error(Code::kDataLoss, concat("file: '", path.string(), "' changed its size while it was read"),
+                path.filename().string());
   }
   bytes.pop_back();
   return bytes;
 }
 
 void write_file(const fs::path& path, std::string_view bytes) {
-  const FileDescriptor file = open_or_fail(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, Code::kUnavailable, "cannot create");
+  const FileDescriptor file =
+      open_or_fail(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, Code::kUnavailable, "cannot create");
   while (!bytes.empty()) {
     const ssize_t count = ::write(file.get(), bytes.data(), std::min(bytes.size(), kMaxTransfer));
     if (count < 0 && errno == EINTR) continue;

@@ -55,7 +55,8 @@ void name_environment_variables(CLI::App& app) {
     if (!option->get_configurable() || option->get_lnames().empty()) continue;
     option->envname(environment_name(option->get_lnames().front()));
   }
-  for (CLI::App* subcommand : app.get_subcommands([](CLI::App*) { return true; })) name_environment_variables(*subcommand);
+  for (CLI::App* subcommand : app.get_subcommands([](CLI::App*) { return true; }))
+    name_environment_variables(*subcommand);
 }
 
 void add_common_options(CLI::App& app, const ProgramInfo& info) {
@@ -63,13 +64,15 @@ void add_common_options(CLI::App& app, const ProgramInfo& info) {
   app.set_version_flag("--version", info.name + " " + info.version, "Print the version and exit")->configurable(false);
   const bool named = is_set_in_environment("config");
   const std::string file = named ? std::getenv(environment_name("config").c_str()) : "";
-  app.set_config("--config", file, "Settings, a TOML file whose keys are the flags without their dashes", named)->configurable(false);
+  app.set_config("--config", file, "Settings, a TOML file whose keys are the flags without their dashes", named)
+      ->configurable(false);
   app.config_formatter(std::make_shared<SettingsFile>());
   app.allow_config_extras(CLI::config_extras_mode::error);
 }
 
 int fail(std::ostream& err, const std::string& program, std::string message, int status) {
-  std::replace_if(message.begin(), message.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  std::replace_if(
+      message.begin(), message.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
   err << program << ": " << message << std::endl;
   return status;
 }
@@ -78,12 +81,14 @@ int fail(std::ostream& err, const std::string& program, std::string message, int
 
 std::string environment_name(const std::string& long_name) {
   std::string name = "SPARSEFUSION_";
-  for (const char c : long_name) name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  for (const char c : long_name)
+    name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   return name;
 }
 
-int run_program(const ProgramInfo& info, int argc, const char* const* argv, const std::function<void(CLI::App&)>& configure,
-                const std::function<int(const CLI::App&)>& run, ProgramStreams streams) {
+int run_program(const ProgramInfo& info, int argc, const char* const* argv,
+                const std::function<void(CLI::App&)>& configure, const std::function<int(const CLI::App&)>& run,
+                ProgramStreams streams) {
   try {
     CLI::App app(info.description, info.name);
     add_common_options(app, info);

@@ -36,10 +36,11 @@ inline constexpr int kExitFailure = 1;
 inline constexpr int kExitUsage = 2;  // unknown flag or key, missing or malformed value
 
 // Effect: lets `configure` add options and subcommands, parses, calls `run` and returns its exit status. --help and
-// --version print to out and return 0. A usage error prints one line to err and returns 2; an exception of `run` (or of a
-// subcommand's callback) prints one line and returns 1. Never throws what is derived from std::exception.
-int run_program(const ProgramInfo& info, int argc, const char* const* argv, const std::function<void(CLI::App&)>& configure,
-                const std::function<int(const CLI::App&)>& run, ProgramStreams streams = {});
+// --version print to out and return 0. A usage error prints one line to err and returns 2; an exception of `run` (or of
+// a subcommand's callback) prints one line and returns 1. Never throws what is derived from std::exception.
+int run_program(const ProgramInfo& info, int argc, const char* const* argv,
+                const std::function<void(CLI::App&)>& configure, const std::function<int(const CLI::App&)>& run,
+                ProgramStreams streams = {});
 
 // "http-port" -> "SPARSEFUSION_HTTP_PORT".
 std::string environment_name(const std::string& long_name);

@@ -71,7 +71,8 @@ void log_event(LogLevel level, std::string_view event, const std::vector<LogFiel
 
 std::string log_line(LogLevel level, std::string_view event, const std::vector<LogField>& fields,
                      std::chrono::system_clock::time_point time) {
-  nlohmann::ordered_json line = {{"time", timestamp(time)}, {"level", kLevelNames[static_cast<size_t>(level)]}, {"event", event}};
+  nlohmann::ordered_json line = {
+      {"time", timestamp(time)}, {"level", kLevelNames[static_cast<size_t>(level)]}, {"event", event}};
   for (const LogField& field : fields) {
     std::visit([&](const auto& value) { line[field.key()] = value; }, field.value());
   }

@@ -49,7 +49,7 @@ void start_logging(const LogOptions& options);
 
 void log_event(LogLevel level, std::string_view event, const std::vector<LogField>& fields = {});
 
-// The line that log_event writes, without its end. Strings that are not UTF-8 get U+FFFD; numbers that JSON lacks are null.
+// The line that log_event writes, without its end. Strings that are not UTF-8 get U+FFFD; JSON has no NaN: it is null.
 std::string log_line(LogLevel level, std::string_view event, const std::vector<LogField>& fields,
                      std::chrono::system_clock::time_point time);
 

@@ -32,7 +32,8 @@ std::string format_duration(double seconds) {
   const auto whole = static_cast<int64_t>(std::llround(std::clamp(seconds, 0.0, 1e12)));
   char text[48];
   if (whole >= 3600) {
-    std::snprintf(text, sizeof(text), "%lld:%02d:%02d", static_cast<long long>(whole / 3600), static_cast<int>(whole / 60 % 60), static_cast<int>(whole % 60));
+    std::snprintf(text, sizeof(text), "%lld:%02d:%02d", static_cast<long long>(whole / 3600),
+                  static_cast<int>(whole / 60 % 60), static_cast<int>(whole % 60));
   } else {
     std::snprintf(text, sizeof(text), "%d:%02d", static_cast<int>(whole / 60), static_cast<int>(whole % 60));
   }
@@ -40,7 +41,12 @@ std::string format_duration(double seconds) {
 }
 
 Progress::Progress(std::string label, int64_t total, std::string unit, ProgressOptions options, int64_t already_done)
-    : label_(std::move(label)), total_(total), unit_(std::move(unit)), already_done_(already_done), options_(std::move(options)), done_(already_done) {
+    : label_(std::move(label)),
+      total_(total),
+      unit_(std::move(unit)),
+      already_done_(already_done),
+      options_(std::move(options)),
+      done_(already_done) {
   if (options_.out == nullptr) options_.out = &std::cerr;
   if (!options_.seconds) options_.seconds = steady_seconds;
   is_terminal_ = options_.is_terminal.value_or(isatty(STDERR_FILENO) == 1);
@@ -94,7 +100,8 @@ std::string Progress::line() const {
     text << ' ' << done_;
   }
   text << ' ' << unit_ << ", " << format_rate(rate) << "/s";
-  if (total_ > 0 && done_ < total_ && rate > 0) text << ", ETA " << format_duration(static_cast<double>(total_ - done_) / rate);
+  if (total_ > 0 && done_ < total_ && rate > 0)
+    text << ", ETA " << format_duration(static_cast<double>(total_ - done_) / rate);
   if (total_ > 0 && done_ >= total_) text << ", " << format_duration(elapsed);
   if (!note_.empty()) text << ", " << note_;
   return text.str();

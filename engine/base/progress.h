@@ -16,17 +16,17 @@
 namespace sf {
 
 struct ProgressOptions {
-  std::ostream* out = nullptr;          // stderr
-  std::optional<bool> is_terminal;      // asked of stderr where not given
-  std::function<double()> seconds;      // a steady clock where not given
-  double quiet_seconds = 2.0;           // nothing is shown before
-  double redraw_seconds = 0.1;          // on a terminal
-  double line_seconds = 5.0;            // elsewhere
+  std::ostream* out = nullptr;      // stderr
+  std::optional<bool> is_terminal;  // asked of stderr where not given
+  std::function<double()> seconds;  // a steady clock where not given
+  double quiet_seconds = 2.0;       // nothing is shown before
+  double redraw_seconds = 0.1;      // on a terminal
+  double line_seconds = 5.0;        // elsewhere
 };
 
 class Progress {
  public:
-  // `total` 0 = unknown: counts and rate only. `already_done`: what a resumed run need not do again; not part of the rate.
+  // `total` 0 = unknown: counts and rate only. `already_done`: what a resumed run need not do again; not in the rate.
   Progress(std::string label, int64_t total, std::string unit, ProgressOptions options = {}, int64_t already_done = 0);
   // Effect: calls finish().
   ~Progress();

@@ -49,7 +49,9 @@ class StrictEvents {
 Json parse_strict_json(std::string_view text, const std::string& name, int max_depth) {
   StrictEvents events(name, max_depth);
   try {
-    return Json::parse(text.begin(), text.end(), [&](int depth, Json::parse_event_t event, Json& parsed) { return events(depth, event, parsed); });
+    return Json::parse(text.begin(), text.end(), [&](int depth, Json::parse_event_t event, Json& parsed) {
+      return events(depth, event, parsed);
+    });
   } catch (const Json::parse_error& error) {
     fail(name, "", "not JSON at byte ", error.byte);
   } catch (const Json::exception&) {

@@ -18,7 +18,8 @@ nlohmann::json parse_strict_json(std::string_view text, const std::string& name,
 // One member of an object. Errors: InvalidArgument (field = the key) where it is missing, of another type or out of
 // range. REQUIRES for json_int: min <= max.
 const nlohmann::json& json_member(const nlohmann::json& object, const std::string& key, const std::string& name);
-int64_t json_int(const nlohmann::json& object, const std::string& key, int64_t min, int64_t max, const std::string& name);
+int64_t json_int(const nlohmann::json& object, const std::string& key, int64_t min, int64_t max,
+                 const std::string& name);
 double json_number(const nlohmann::json& object, const std::string& key, const std::string& name);
 std::string json_string(const nlohmann::json& object, const std::string& key, const std::string& name);
 

@@ -11,14 +11,18 @@
 namespace sf {
 namespace {
 
-bool is_bare(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-'; }
+bool is_bare(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+}
 
 // Reads one line from left to right.
 class LineReader {
  public:
   LineReader(std::string_view line, int number) : rest_(line), number_(number) { skip_blanks(); }
 
-  [[noreturn]] void fail(const std::string& reason) const { throw Error(Code::kInvalidArgument, concat("line ", number_, ": ", reason)); }
+  [[noreturn]] void fail(const std::string& reason) const {
+    throw Error(Code::kInvalidArgument, concat("line ", number_, ": ", reason));
+  }
 
   void skip_blanks() {
     while (!rest_.empty() && (rest_.front() == ' ' || rest_.front() == '\t')) rest_.remove_prefix(1);
@@ -69,7 +73,8 @@ class LineReader {
     if (rest_.front() == '"' || rest_.front() == '\'') return quoted();
     std::string text = take_while([](char c) { return is_bare(c) || c == '.' || c == '+'; });
     if (text == "true" || text == "false") return text;
-    const bool number = !text.empty() && text.find_first_not_of("+-._0123456789eE") == std::string::npos && text.find_first_of("0123456789") != std::string::npos;
+    const bool number = !text.empty() && text.find_first_not_of("+-._0123456789eE") == std::string::npos &&
+                        text.find_first_of("0123456789") != std::string::npos;
     if (!number) fail("expected a number, true, false or a quoted string");
     std::erase(text, '_');
     return text;

@@ -9,7 +9,7 @@
 namespace sf {
 
 struct TomlEntry {
-  std::vector<std::string> table;   // [a.b] -> {"a", "b"}
+  std::vector<std::string> table;  // [a.b] -> {"a", "b"}
   std::string key;
   std::vector<std::string> values;  // one; or an array's, as text without quotes and escapes
   int line = 0;

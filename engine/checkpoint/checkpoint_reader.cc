@@ -54,9 +54,11 @@ VerifiedCheckpoint open_checkpoint(const fs::path& directory) {
 
 std::string read_training_state(const fs::path& directory, const Manifest& manifest, const std::string& name) {
   const auto found = manifest.training_state.find(name);
-  if (found == manifest.training_state.end()) throw Error(Code::kDataLoss, name + ": training state is not part of the checkpoint", name);
+  if (found == manifest.training_state.end())
+    throw Error(Code::kDataLoss, name + ": training state is not part of the checkpoint", name);
   const fs::path folder = directory / kTrainingStateFolder;
-  if (fs::is_symlink(folder)) throw Error(Code::kDataLoss, name + ": the folder training_state is a symbolic link", name);
+  if (fs::is_symlink(folder))
+    throw Error(Code::kDataLoss, name + ": the folder training_state is a symbolic link", name);
   return read_verified(folder / name, name, found->second);
 }
 

@@ -1,5 +1,5 @@
-// A checkpoint directory, read and verified in one go. The bytes that were hashed are the bytes that are used: files are
-// copied into memory, never mapped, so nothing that happens on disk afterwards can reach the model.
+// A checkpoint directory, read and verified in one go. The bytes that were hashed are the bytes that are used: files
+// are copied into memory, never mapped, so nothing that happens on disk afterwards can reach the model.
 //
 //   VerifiedCheckpoint checkpoint = open_checkpoint(store / "12");
 //   Safetensors weights = Safetensors::parse(checkpoint.file("model.safetensors"), "model.safetensors");
@@ -41,11 +41,12 @@ class VerifiedCheckpoint {
 };
 
 // Effect: reads the manifest and every file that it names (training state excepted), and checks sizes and digests.
-// Blocks. Errors: NotFound where there is no manifest; DataLoss with the file's name (also as the field) and the reason;
-// FailedPrecondition for a newer format.
+// Blocks. Errors: NotFound where there is no manifest; DataLoss with the file's name (also as the field) and the
+// reason; FailedPrecondition for a newer format.
 VerifiedCheckpoint open_checkpoint(const std::filesystem::path& directory);
 
 // Effect: reads and verifies one file of training_state/. Errors: as open_checkpoint.
-std::string read_training_state(const std::filesystem::path& directory, const Manifest& manifest, const std::string& name);
+std::string read_training_state(const std::filesystem::path& directory, const Manifest& manifest,
+                                const std::string& name);
 
 }  // namespace sf

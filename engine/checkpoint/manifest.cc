@@ -73,7 +73,9 @@ void check_format_version(const nlohmann::json& object) {
   const int64_t version = json_int(object, "format_version", 1, kMaxInt, kName);
   if (version > kManifestFormatVersion) {
     throw Error(Code::kFailedPrecondition,
-                concat(kName, ": format_version ", version, " is newer than ", kManifestFormatVersion, ", the newest known here"), kName);
+                concat(kName, ": format_version ", version, " is newer than ", kManifestFormatVersion,
+                       ", the newest known here"),
+                kName);
   }
 }
 
@@ -84,7 +86,8 @@ void check_checksum(std::string_view bytes) {
   if (!tail.starts_with(kTailBefore) || !tail.ends_with(kTailAfter)) fail("does not end in its checksum");
   std::string blank(bytes);
   blank.replace(bytes.size() - kTailAfter.size() - kNoChecksum.size(), kNoChecksum.size(), kNoChecksum);
-  if (sha256_hex(blank) != tail.substr(kTailBefore.size(), kNoChecksum.size())) fail("checksum does not match, the file was changed");
+  if (sha256_hex(blank) != tail.substr(kTailBefore.size(), kNoChecksum.size()))
+    fail("checksum does not match, the file was changed");
 }
 
 Manifest manifest_from_json(const nlohmann::json& object) {
@@ -124,8 +127,12 @@ std::map<std::string, ManifestFile> describe_folder(const fs::path& folder, bool
 }  // namespace
 
 bool is_plain_file_name(std::string_view name) {
-  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-'; };
-  return !name.empty() && name.size() <= kMaxNameLength && name.front() != '.' && name != kManifestName && std::all_of(name.begin(), name.end(), plain);
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
+  };
+  return !name.empty() && name.size() <= kMaxNameLength && name.front() != '.' && name != kManifestName &&
+         std::all_of(name.begin(), name.end(), plain);
 }
 
 std::string manifest_to_json(const Manifest& manifest) {
@@ -137,15 +144,19 @@ std::string manifest_to_json(const Manifest& manifest) {
     scores[name] = score;
   }
   for (const auto& layer : manifest.expert_histogram) {
-    SF_REQUIRE(layer.size() == manifest.expert_histogram.front().size(), "manifest: expert_histogram must be a rectangle");
+    SF_REQUIRE(layer.size() == manifest.expert_histogram.front().size(),
+               "manifest: expert_histogram must be a rectangle");
     for (const int64_t count : layer) SF_REQUIRE(count >= 0, "manifest: expert_histogram must hold counts");
   }
-  Json object = {
-      {"format_version", kManifestFormatVersion}, {"step", manifest.step},
-      {"parent", manifest.parent},                {"created_unix", manifest.created_unix},
-      {"scores", scores},                         {"expert_histogram", manifest.expert_histogram},
-      {"files", files_to_json(manifest.files)},   {"training_state", files_to_json(manifest.training_state)},
-      {"manifest_sha256", kNoChecksum}};
+  Json object = {{"format_version", kManifestFormatVersion},
+                 {"step", manifest.step},
+                 {"parent", manifest.parent},
+                 {"created_unix", manifest.created_unix},
+                 {"scores", scores},
+                 {"expert_histogram", manifest.expert_histogram},
+                 {"files", files_to_json(manifest.files)},
+                 {"training_state", files_to_json(manifest.training_state)},
+                 {"manifest_sha256", kNoChecksum}};
   std::string text = object.dump(2) + "\n";
   const std::string checksum = sha256_hex(text);
   return text.replace(text.size() - kTailAfter.size() - kNoChecksum.size(), kNoChecksum.size(), checksum);
@@ -167,7 +178,8 @@ Manifest write_checkpoint_manifest(const fs::path& directory, Manifest manifest)
   manifest.files = describe_folder(directory, /*allow_training_state=*/true);
   const fs::path state = directory / kTrainingStateFolder;
   manifest.training_state.clear();
-  if (fs::is_directory(fs::symlink_status(state))) manifest.training_state = describe_folder(state, /*allow_training_state=*/false);
+  if (fs::is_directory(fs::symlink_status(state)))
+    manifest.training_state = describe_folder(state, /*allow_training_state=*/false);
   write_file(directory / kManifestName, manifest_to_json(manifest));
   return manifest;
 }

@@ -27,16 +27,17 @@ struct ManifestFile {
 
 struct Manifest {
   int64_t step = 0;
-  std::string parent = {};                                     // digest of the checkpoint that it came from; empty = none
+  std::string parent = {};  // digest of the checkpoint that it came from; empty = none
   int64_t created_unix = 0;
-  std::map<std::string, double> scores = {};                   // on the evaluation set; finite
-  std::vector<std::vector<int64_t>> expert_histogram = {};     // [layers][experts] tokens of the evaluation set; may be empty
-  std::map<std::string, ManifestFile> files = {};              // by plain name, in the directory itself
-  std::map<std::string, ManifestFile> training_state = {};     // by plain name, in training_state/; only resume reads them
+  std::map<std::string, double> scores = {};  // on the evaluation set; finite
+  // [layers][experts] tokens of the evaluation set; may be empty.
+  std::vector<std::vector<int64_t>> expert_histogram = {};
+  std::map<std::string, ManifestFile> files = {};  // by plain name, in the directory itself
+  std::map<std::string, ManifestFile> training_state = {};  // by plain name, in training_state/; only resume reads them
   friend bool operator==(const Manifest&, const Manifest&) = default;
 };
 
-// A name that can lie in a checkpoint: letters, digits and "._-", at most 128, not starting with a dot, not manifest.json.
+// A name that can lie in a checkpoint: letters, digits and "._-", at most 128, no dot first, not manifest.json.
 bool is_plain_file_name(std::string_view name);
 
 // The bytes of manifest.json; the same manifest gives the same bytes.
@@ -46,9 +47,9 @@ std::string manifest_to_json(const Manifest& manifest);
 // Errors: DataLoss (field "manifest.json") with the reason; FailedPrecondition for a format_version that is newer.
 Manifest parse_manifest(std::string_view bytes);
 
-// Effect: fills in `files` and `training_state` from what lies in `directory` (names with a leading dot and the manifest
-// itself left out), writes manifest.json and returns what it holds. Errors: InvalidArgument for a file that a checkpoint
-// cannot hold (symbolic link, odd name, a folder other than training_state); those of file.h.
+// Effect: fills in `files` and `training_state` from what lies in `directory` (names with a leading dot and the
+// manifest itself left out), writes manifest.json and returns what it holds. Errors: InvalidArgument for a file that a
+// checkpoint cannot hold (symbolic link, odd name, a folder other than training_state); those of file.h.
 Manifest write_checkpoint_manifest(const std::filesystem::path& directory, Manifest manifest);
 
 }  // namespace sf

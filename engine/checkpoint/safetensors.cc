@@ -147,8 +147,11 @@ std::optional<uint64_t> bytes_of_shape(const std::vector<uint64_t>& shape, Dtype
   return empty ? 0 : product;
 }
 
-TensorView view_of(const TensorEntry& entry, std::string_view buffer, const std::string& name, const std::string& file_name) {
-  const auto fail = [&](const auto&... reason) { throw Error(Code::kDataLoss, concat(file_name, ": tensor '", name, "': ", reason...), name); };
+TensorView view_of(const TensorEntry& entry, std::string_view buffer, const std::string& name,
+                   const std::string& file_name) {
+  const auto fail = [&](const auto&... reason) {
+    throw Error(Code::kDataLoss, concat(file_name, ": tensor '", name, "': ", reason...), name);
+  };
   const std::vector<uint64_t>& offsets = *entry.offsets;
   if (offsets.size() != 2) fail("data_offsets must be two numbers, got ", offsets.size());
   const uint64_t begin = offsets[0], end = offsets[1];
@@ -168,12 +171,14 @@ void check_tiling(const std::map<std::string, TensorEntry>& entries, size_t buff
   };
   std::vector<Span> spans;
   for (const auto& [name, entry] : entries) spans.push_back({(*entry.offsets)[0], (*entry.offsets)[1], &name});
-  std::sort(spans.begin(), spans.end(), [](const Span& a, const Span& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
+  std::sort(spans.begin(), spans.end(),
+            [](const Span& a, const Span& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
   uint64_t covered = 0;
   for (const Span& span : spans) {
     if (span.begin != covered) {
       const char* reason = span.begin < covered ? "overlaps the tensor before it" : "leaves a hole before it";
-      throw Error(Code::kDataLoss, concat(file_name, ": tensor '", *span.name, "': ", reason, ", at byte ", covered), *span.name);
+      throw Error(Code::kDataLoss, concat(file_name, ": tensor '", *span.name, "': ", reason, ", at byte ", covered),
+                  *span.name);
     }
     covered = span.end;
   }
@@ -186,10 +191,13 @@ std::string_view header_of(std::string_view bytes, const std::string& file_name)
   if (bytes.size() < kLengthBytes) throw Error(Code::kDataLoss, file_name + ": truncated before the header");
   uint64_t length = 0;
   for (size_t i = 0; i < kLengthBytes; ++i) length |= uint64_t{static_cast<uint8_t>(bytes[i])} << (8 * i);
-  if (length > kMaxHeaderBytes) throw Error(Code::kDataLoss, concat(file_name, ": header of ", length, " bytes is over the limit of ", kMaxHeaderBytes));
+  if (length > kMaxHeaderBytes)
+    throw Error(Code::kDataLoss,
+                concat(file_name, ": header of ", length, " bytes is over the limit of ", kMaxHeaderBytes));
   if (length > bytes.size() - kLengthBytes) throw Error(Code::kDataLoss, file_name + ": truncated in the header");
   const std::string_view header = bytes.substr(kLengthBytes, length);
-  if (header.empty() || header.front() != '{') throw Error(Code::kDataLoss, file_name + ": header does not start with '{'");
+  if (header.empty() || header.front() != '{')
+    throw Error(Code::kDataLoss, file_name + ": header does not start with '{'");
   return header;
 }
 
@@ -228,10 +236,13 @@ const TensorView& Safetensors::at(const std::string& name) const {
   return *tensor;
 }
 
-std::string write_safetensors(const std::map<std::string, TensorView>& tensors, const std::map<std::string, std::string>& metadata) {
+std::string write_safetensors(const std::map<std::string, TensorView>& tensors,
+                              const std::map<std::string, std::string>& metadata) {
   std::vector<const std::pair<const std::string, TensorView>*> order;
   for (const auto& item : tensors) order.push_back(&item);
-  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) { return dtype_size(a->second.dtype) > dtype_size(b->second.dtype); });
+  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
+    return dtype_size(a->second.dtype) > dtype_size(b->second.dtype);
+  });
 
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!metadata.empty()) header[std::string(kMetadataKey)] = metadata;
@@ -241,8 +252,10 @@ std::string write_safetensors(const std::map<std::string, TensorView>& tensors, 
     SF_REQUIRE(name != kMetadataKey && !name.empty(), "safetensors: name is reserved, '", name, "'");
     const bool negative = std::any_of(tensor.shape.begin(), tensor.shape.end(), [](int64_t side) { return side < 0; });
     const auto expected = bytes_of_shape({tensor.shape.begin(), tensor.shape.end()}, tensor.dtype);
-    SF_REQUIRE(!negative && expected == tensor.bytes.size(), "safetensors: bytes do not match the shape of tensor '", name, "'");
-    header[name] = {{"dtype", dtype_name(tensor.dtype)}, {"shape", tensor.shape}, {"data_offsets", {offset, offset + *expected}}};
+    SF_REQUIRE(!negative && expected == tensor.bytes.size(), "safetensors: bytes do not match the shape of tensor '",
+               name, "'");
+    header[name] = {
+        {"dtype", dtype_name(tensor.dtype)}, {"shape", tensor.shape}, {"data_offsets", {offset, offset + *expected}}};
     offset += *expected;
   }
 

@@ -26,7 +26,8 @@ constexpr const char* kPrunedSuffix = ".pruned";
 
 // The number that a folder name stands for; nothing for names that are no positive integer of 63 bits.
 std::optional<int64_t> version_of(const std::string& name) {
-  const bool digits = !name.empty() && std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
+  const bool digits =
+      !name.empty() && std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
   if (!digits) return std::nullopt;
   int64_t number = 0;
   const auto result = std::from_chars(name.data(), name.data() + name.size(), number);
@@ -34,7 +35,9 @@ std::optional<int64_t> version_of(const std::string& name) {
   return number;
 }
 
-fs::path unfinished_path(const fs::path& root, int64_t version) { return root / concat(".", version, kUnfinishedSuffix); }
+fs::path unfinished_path(const fs::path& root, int64_t version) {
+  return root / concat(".", version, kUnfinishedSuffix);
+}
 
 bool is_published(const fs::path& root, int64_t version) {
   const std::vector<StoreVersion> versions = list_versions(root);
@@ -51,7 +54,8 @@ void rename_without_replacing(const fs::path& from, const fs::path& to, int64_t 
   // Network file systems know no flags; a plain rename still refuses a directory that holds anything.
   if ((errno == EINVAL || errno == ENOSYS) && ::rename(from.c_str(), to.c_str()) == 0) return;
   if (errno == EEXIST || errno == ENOTEMPTY) fail_published(version);
-  throw Error(Code::kUnavailable, concat("store: cannot rename '", from.string(), "': ", std::generic_category().message(errno)));
+  throw Error(Code::kUnavailable,
+              concat("store: cannot rename '", from.string(), "': ", std::generic_category().message(errno)));
 }
 
 void remove_leftovers(const fs::path& root) {

@@ -23,14 +23,14 @@ struct StoreVersion {
 };
 
 // Effect: the versions by ascending number; empty where `root` does not exist. A version is a directory (no link) whose
-// name is a positive integer, zero-padded or not; everything else is ignored. Of two names for one number the longer counts.
+// name is a positive integer, zero-padded or not; others are ignored. Of two names for one number the longer counts.
 std::vector<StoreVersion> list_versions(const std::filesystem::path& root);
 
 // One more than the highest version; 1 for an empty store.
 int64_t next_version(const std::filesystem::path& root);
 
-// Effect: makes root/.<version>.tmp, empty, removing what a killed trainer left there; makes `root` where it is missing.
-// Errors: InvalidArgument for a version below 1; AlreadyExists for one that is published.
+// Effect: makes root/.<version>.tmp, empty, removing what a killed trainer left there; makes `root` where it is
+// missing. Errors: InvalidArgument for a version below 1; AlreadyExists for one that is published.
 std::filesystem::path begin_version(const std::filesystem::path& root, int64_t version);
 
 // Effect: fsync of all files and directories in root/.<version>.tmp, rename to root/<version>, fsync of the root. After

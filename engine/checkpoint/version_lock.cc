@@ -22,7 +22,8 @@ FileDescriptor open_directory(const fs::path& directory) {
 // Whether `directory` still names what `fd` holds: it may have been renamed away while we waited for its lock.
 bool still_there(const fs::path& directory, int fd) {
   struct stat held, named;
-  return ::fstat(fd, &held) == 0 && ::stat(directory.c_str(), &named) == 0 && held.st_ino == named.st_ino && held.st_dev == named.st_dev;
+  return ::fstat(fd, &held) == 0 && ::stat(directory.c_str(), &named) == 0 && held.st_ino == named.st_ino &&
+         held.st_dev == named.st_dev;
 }
 
 bool lock(int fd, int operation) {
@@ -37,9 +38,11 @@ FileDescriptor open_and_wait(const fs::path& directory, int operation) {
   FileDescriptor fd = open_directory(directory);
   if (!fd) throw Error(Code::kNotFound, concat("store: cannot open the directory '", directory.string(), "'"));
   if (!lock(fd.get(), operation)) {
-    throw Error(Code::kUnavailable, concat("store: cannot lock '", directory.string(), "': ", std::generic_category().message(errno)));
+    throw Error(Code::kUnavailable,
+                concat("store: cannot lock '", directory.string(), "': ", std::generic_category().message(errno)));
   }
-  if (!still_there(directory, fd.get())) throw Error(Code::kNotFound, concat("store: was removed, '", directory.string(), "'"));
+  if (!still_there(directory, fd.get()))
+    throw Error(Code::kNotFound, concat("store: was removed, '", directory.string(), "'"));
   return fd;
 }
 

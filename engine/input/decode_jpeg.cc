@@ -12,7 +12,7 @@
 namespace sf {
 namespace {
 
-// Each scan of a progressive JPEG visits the whole picture, so scans multiply the cost of few bytes. Encoders write ~10.
+// Each scan of a progressive JPEG visits the whole picture, so scans multiply the cost of few bytes. Usual: ~10.
 constexpr int kMaxScans = 100;
 
 struct HandleDeleter {

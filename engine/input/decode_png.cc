@@ -1,5 +1,5 @@
 // libpng's push reader. It is fed only the five chunks that decide pixels, so compressed texts and colour profiles cost
-// nothing and change nothing; and it stops at the last row, where the pull reader would go on inflating whatever follows.
+// nothing and change nothing; and it stops at the last row, where the pull reader would go on inflating.
 #include <png.h>
 
 #include <csetjmp>
@@ -19,9 +19,9 @@ struct PngDecode {
   int width = 0;
   int height = 0;
   int channels = 0;
-  uint8_t* pixels = nullptr;      // filled row by row; sized for four channels, used for `channels`
+  uint8_t* pixels = nullptr;  // filled row by row; sized for four channels, used for `channels`
   size_t capacity = 0;
-  bool complete = false;          // every row of every pass came, and then IEND
+  bool complete = false;  // every row of every pass came, and then IEND
   char error[128] = "too few rows";
 };
 

@@ -16,12 +16,27 @@ size_t stored_index(int orientation, int x, int y, int width, int height) {
   int column = x, row = y;
   switch (orientation) {
     case 2: column = width - 1 - x; break;
-    case 3: column = width - 1 - x; row = height - 1 - y; break;
+    case 3:
+      column = width - 1 - x;
+      row = height - 1 - y;
+      break;
     case 4: row = height - 1 - y; break;
-    case 5: column = y; row = x; break;
-    case 6: column = y; row = height - 1 - x; break;
-    case 7: column = width - 1 - y; row = height - 1 - x; break;
-    case 8: column = width - 1 - y; row = x; break;
+    case 5:
+      column = y;
+      row = x;
+      break;
+    case 6:
+      column = y;
+      row = height - 1 - x;
+      break;
+    case 7:
+      column = width - 1 - y;
+      row = height - 1 - x;
+      break;
+    case 8:
+      column = width - 1 - y;
+      row = x;
+      break;
     default: break;
   }
   return size_t{3} * (static_cast<size_t>(row) * static_cast<size_t>(width) + static_cast<size_t>(column));

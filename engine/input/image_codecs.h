@@ -1,5 +1,5 @@
-// What image.cc and image_header.cc share: containers read by hand, pixels decoded by libpng, libjpeg-turbo and libwebp.
-// Every function is thread-safe and throws InvalidArgument (field "image") for broken data.
+// What image.cc and image_header.cc share: containers read by hand, pixels decoded by libpng, libjpeg-turbo and
+// libwebp. Every function is thread-safe and throws InvalidArgument (field "image") for broken data.
 #pragma once
 
 #include <cstdint>

@@ -144,8 +144,8 @@ ImageHeader read_webp_header(std::string_view bytes) {
 ImageHeader read_image_header(std::string_view bytes, const ImageLimits& limits) {
   if (bytes.empty()) throw bad_image("no bytes were given");
   if (static_cast<int64_t>(bytes.size()) > limits.max_bytes) {
-    throw Error(Code::kResourceExhausted,
-                concat("image: more than ", limits.max_bytes, " bytes, got ", bytes.size()), "image", Reason::kTooLarge);
+    throw Error(Code::kResourceExhausted, concat("image: more than ", limits.max_bytes, " bytes, got ", bytes.size()),
+                "image", Reason::kTooLarge);
   }
   ImageHeader header = read_stored_header(bytes);
   if (header.width <= 0 || header.height <= 0) {

@@ -8,7 +8,8 @@ TemplateTokens template_tokens(const Tokenizer& tokenizer) {
   TemplateTokens tokens{tokenizer.piece_id("<image>"), tokenizer.piece_id("<question>"), tokenizer.piece_id("<answer>"),
                         tokenizer.eos_id(), tokenizer.pad_id()};
   if (tokens.image < 0 || tokens.question < 0 || tokens.answer < 0 || tokens.eos < 0) {
-    throw invalid_argument("tokenizer.model", "tokenizer.model: the vocabulary lacks one of <image> <question> <answer> </s>");
+    throw invalid_argument("tokenizer.model",
+                           "tokenizer.model: the vocabulary lacks one of <image> <question> <answer> </s>");
   }
   return tokens;
 }

@@ -9,7 +9,7 @@ namespace {
 
 constexpr double kSupport = 2.0;
 
-// Keys' cubic convolution kernel, a = -1/2 (R. Keys, "Cubic convolution interpolation for digital image processing", 1981).
+// Keys' cubic convolution kernel, a = -1/2 (R. Keys, "Cubic convolution interpolation", 1981).
 double cubic(double x) {
   constexpr double a = -0.5;
   x = std::abs(x);

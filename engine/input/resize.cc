@@ -50,7 +50,8 @@ Image resize_columns_in_blocks(const Image& image, int width) {
   std::vector<ResampleTaps> taps(static_cast<size_t>(width));
   for (int x = 0; x < width; ++x) compute_taps(x, image.width, width, taps[static_cast<size_t>(x)]);
 
-  Image out{width, image.height, std::vector<uint8_t>(static_cast<size_t>(width) * static_cast<size_t>(image.height) * kChannels)};
+  Image out{width, image.height,
+            std::vector<uint8_t>(static_cast<size_t>(width) * static_cast<size_t>(image.height) * kChannels)};
   std::vector<float> block(static_cast<size_t>(image.width) * kLanes);
   std::array<uint8_t, kLanes> bytes;
   const size_t out_stride = static_cast<size_t>(width) * kChannels;
@@ -60,7 +61,8 @@ Image resize_columns_in_blocks(const Image& image, int width) {
     for (size_t x = 0; x < taps.size(); ++x) {
       apply_block(taps[x], block.data(), bytes);
       uint8_t* to = out.pixels.data() + static_cast<size_t>(y) * out_stride + x * kChannels;
-      for (int r = 0; r < num_rows; ++r) std::memcpy(to + static_cast<size_t>(r) * out_stride, &bytes[static_cast<size_t>(r) * kChannels], kChannels);
+      for (int r = 0; r < num_rows; ++r)
+        std::memcpy(to + static_cast<size_t>(r) * out_stride, &bytes[static_cast<size_t>(r) * kChannels], kChannels);
     }
   }
   return out;
@@ -68,13 +70,15 @@ Image resize_columns_in_blocks(const Image& image, int width) {
 
 // For very wide pictures: the taps of one output column at a time, no working memory beyond them.
 Image resize_columns_directly(const Image& image, int width) {
-  Image out{width, image.height, std::vector<uint8_t>(static_cast<size_t>(width) * static_cast<size_t>(image.height) * kChannels)};
+  Image out{width, image.height,
+            std::vector<uint8_t>(static_cast<size_t>(width) * static_cast<size_t>(image.height) * kChannels)};
   ResampleTaps taps;
   for (int x = 0; x < width; ++x) {
     compute_taps(x, image.width, width, taps);
     for (int y = 0; y < image.height; ++y) {
       const size_t row = static_cast<size_t>(y);
-      const uint8_t* in = image.pixels.data() + (row * static_cast<size_t>(image.width) + static_cast<size_t>(taps.first)) * kChannels;
+      const uint8_t* in =
+          image.pixels.data() + (row * static_cast<size_t>(image.width) + static_cast<size_t>(taps.first)) * kChannels;
       std::array<float, kChannels> sum{};
       for (const float weight : taps.weights) {
         for (size_t c = 0; c < kChannels; ++c) sum[c] += weight * in[c];
@@ -116,7 +120,8 @@ Image resize_bicubic(const Image& image, int width, int height) {
   Image columns;
   const Image* source = &image;
   if (width != image.width) {
-    columns = image.width <= kMaxBlockWidth ? resize_columns_in_blocks(image, width) : resize_columns_directly(image, width);
+    columns =
+        image.width <= kMaxBlockWidth ? resize_columns_in_blocks(image, width) : resize_columns_directly(image, width);
     source = &columns;
   }
   return height == image.height ? *source : resize_rows(*source, height);

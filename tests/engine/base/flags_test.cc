@@ -47,7 +47,9 @@ class FlagsTest : public testing::Test {
     return (folder_ / "c.toml").string();
   }
 
-  Result run(std::vector<std::string> arguments, const std::function<int(const CLI::App&)>& body = [](const CLI::App&) { return 0; }) {
+  Result run(
+      std::vector<std::string> arguments,
+      const std::function<int(const CLI::App&)>& body = [](const CLI::App&) { return 0; }) {
     port_ = 8000;
     quiet_ = false;
     names_.clear();
@@ -62,7 +64,8 @@ class FlagsTest : public testing::Test {
       app.add_option("--name", names_, "Names");
       app.add_subcommand("ask", "Ask")->add_option("--max-tokens", max_tokens_, "Limit");
     };
-    const int status = run_program({"sf-test", "A program", "1.2.3"}, static_cast<int>(argv.size()), argv.data(), configure, body, {out, err});
+    const int status = run_program({"sf-test", "A program", "1.2.3"}, static_cast<int>(argv.size()), argv.data(),
+                                   configure, body, {out, err});
     return {status, out.str(), err.str()};
   }
 
@@ -91,7 +94,9 @@ TEST_F(FlagsTest, FlagBeforeEnvironmentBeforeFileBeforeDefault) {
 }
 
 TEST_F(FlagsTest, FilesHoldFlagsListsAndSubcommands) {
-  const std::string file = config("# settings\nhttp_port = 8_080 # with a remark\nquiet = true\nname = [\"a # b\", 'c']\n\n[ask]\nmax-tokens = 7\n");
+  const std::string file = config(
+      "# settings\nhttp_port = 8_080 # with a remark\nquiet = true\nname = [\"a # b\", 'c']\n\n[ask]\nmax-tokens = "
+      "7\n");
   const Result result = run({"--config", file, "ask"});
   EXPECT_EQ(result.status, 0) << result.err;
   EXPECT_EQ(port_, 8080);
@@ -112,9 +117,13 @@ TEST_F(FlagsTest, EnvironmentReachesFlagsAndSubcommandsAndNamesTheFile) {
 
 TEST_F(FlagsTest, UsageErrorsAreOneLineAndStatusTwo) {
   set_environment("SPARSEFUSION_UNRELATED", "x");
-  const std::vector<std::vector<std::string>> cases = {
-      {"--prot", "1"}, {"--http-port", "abc"}, {"--http-port"}, {"surplus"}, {"--config", (folder_ / "none.toml").string()}, {"ask", "--wrong"},
-      {"--http-port", "99999999999999999999"}};
+  const std::vector<std::vector<std::string>> cases = {{"--prot", "1"},
+                                                       {"--http-port", "abc"},
+                                                       {"--http-port"},
+                                                       {"surplus"},
+                                                       {"--config", (folder_ / "none.toml").string()},
+                                                       {"ask", "--wrong"},
+                                                       {"--http-port", "99999999999999999999"}};
   for (const auto& arguments : cases) {
     const Result result = run(arguments);
     EXPECT_EQ(result.status, 2) << arguments[0];
@@ -152,7 +161,8 @@ TEST_F(FlagsTest, HelpAndVersion) {
 }
 
 TEST_F(FlagsTest, FailureOfTheProgramIsOneLineAndStatusOne) {
-  const Result result = run({}, [](const CLI::App&) -> int { throw Error(Code::kNotFound, "model: no such\ndirectory"); });
+  const Result result =
+      run({}, [](const CLI::App&) -> int { throw Error(Code::kNotFound, "model: no such\ndirectory"); });
   EXPECT_EQ(result.status, 1);
   EXPECT_EQ(result.err, "sf-test: model: no such directory\n");
   EXPECT_EQ(run({}, [](const CLI::App&) -> int { throw std::bad_alloc(); }).status, 1);

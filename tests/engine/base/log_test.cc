@@ -15,12 +15,17 @@ namespace {
 const auto kTime = std::chrono::system_clock::time_point(std::chrono::milliseconds(1'700'000'000'007));
 
 TEST(LogTest, LineIsOneJsonObjectInOrder) {
-  EXPECT_EQ(log_line(LogLevel::kInfo, "done", {{"version", 12}, {"share", 0.5}, {"ok", true}, {"name", "x"}, {"big", uint64_t{1} << 63}}, kTime),
-            R"({"time":"2023-11-14T22:13:20.007Z","level":"info","event":"done","version":12,"share":0.5,"ok":true,"name":"x","big":9223372036854775808})");
+  EXPECT_EQ(
+      log_line(LogLevel::kInfo, "done",
+               {{"version", 12}, {"share", 0.5}, {"ok", true}, {"name", "x"}, {"big", uint64_t{1} << 63}}, kTime),
+      R"({"time":"2023-11-14T22:13:20.007Z","level":"info","event":"done","version":12,"share":0.5,"ok":true,"name":"x","big":9223372036854775808})");
 }
 
 TEST(LogTest, HostileStringsStayInsideTheirField) {
-  const std::string line = log_line(LogLevel::kWarning, "odd", {{"id", std::string("a\"}\n{\"level\":\"x\xff\0", 19)}, {"nan", std::numeric_limits<double>::quiet_NaN()}}, kTime);
+  const std::string line = log_line(
+      LogLevel::kWarning, "odd",
+      {{"id", std::string("a\"}\n{\"level\":\"x\xff\0", 17)}, {"nan", std::numeric_limits<double>::quiet_NaN()}},
+      kTime);
   EXPECT_EQ(line.find('\n'), std::string::npos);
   const auto json = nlohmann::json::parse(line);
   EXPECT_EQ(json["level"], "warning");

@@ -22,7 +22,8 @@ Error error_of(const std::string& text, int max_depth = 8) {
 }
 
 TEST(StrictJsonTest, RefusesWhatIsNotOneValue) {
-  for (const char* text : {"", "{", "{} {}", "[1,]", "{\"a\":1,}", "// x\n1", "nul", "01", "\"\xff\"", "1e999", "NaN"}) error_of(text);
+  for (const char* text : {"", "{", "{} {}", "[1,]", "{\"a\":1,}", "// x\n1", "nul", "01", "\"\xff\"", "1e999", "NaN"})
+    error_of(text);
 }
 
 TEST(StrictJsonTest, RefusesDuplicateKeysAtAnyLevel) {
@@ -39,7 +40,8 @@ TEST(StrictJsonTest, DepthIsBoundedAndInclusive) {
 }
 
 TEST(StrictJsonTest, MembersAreCheckedByNameTypeAndRange) {
-  const auto object = parse_strict_json(R"({"i":5,"big":18446744073709551615,"low":-9223372036854775808,"f":1.5,"s":"x"})", "f.json");
+  const auto object =
+      parse_strict_json(R"({"i":5,"big":18446744073709551615,"low":-9223372036854775808,"f":1.5,"s":"x"})", "f.json");
   EXPECT_EQ(json_int(object, "i", 5, 5, "f"), 5);
   EXPECT_THROW(json_int(object, "i", 6, 9, "f"), Error);
   EXPECT_THROW(json_int(object, "big", 0, INT64_MAX, "f"), Error);

@@ -23,7 +23,9 @@ std::string reason_of(const std::string& text) {
 }
 
 TEST(TomlTest, ReadsEveryKindOfValue) {
-  const auto entries = parse_toml("a = 1\r\nb=-2.5e3 # rest\n \"c d\" = \"x\\\"\\n\\\\y\"\ne = 'raw\\n'\nf = [1, 'two', true,]\ng = []\n[t.\"u v\"]\nh = false");
+  const auto entries = parse_toml(
+      "a = 1\r\nb=-2.5e3 # rest\n \"c d\" = \"x\\\"\\n\\\\y\"\ne = 'raw\\n'\nf = [1, 'two', true,]\ng = []\n[t.\"u "
+      "v\"]\nh = false");
   ASSERT_EQ(entries.size(), 7u);
   EXPECT_EQ(entries[0].values, Values{"1"});
   EXPECT_EQ(entries[1].values, Values{"-2.5e3"});
@@ -39,8 +41,9 @@ TEST(TomlTest, ReadsEveryKindOfValue) {
 TEST(TomlTest, EmptyTextAndComments) { EXPECT_TRUE(parse_toml("\n# only\n   # remarks\n\n").empty()); }
 
 TEST(TomlTest, RefusesWithTheLine) {
-  for (const char* line : {"a", "a =", "= 1", "a = b", "a = 1 2", "a = \"x", "a = \"\\q\"", "a = [1", "a = [1 2]", "[a", "[a] b", "[]", "a.b = 1",
-                           "a = {b = 1}", "a = 1; # no", "[[a]]", "a = --", "a = \"\"\"x\"\"\""}) {
+  for (const char* line :
+       {"a", "a =", "= 1", "a = b", "a = 1 2", "a = \"x", "a = \"\\q\"", "a = [1", "a = [1 2]", "[a", "[a] b", "[]",
+        "a.b = 1", "a = {b = 1}", "a = 1; # no", "[[a]]", "a = --", "a = \"\"\"x\"\"\""}) {
     EXPECT_EQ(reason_of(std::string("ok = 1\n") + line + "\n").substr(0, 8), "line 2: ") << line;
   }
   EXPECT_EQ(reason_of("a = 1\na = 2"), "line 2: key is given twice, 'a'");

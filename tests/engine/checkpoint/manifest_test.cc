@@ -99,7 +99,8 @@ TEST(ManifestTest, FieldsAreCheckedBehindAValidChecksum) {
 }
 
 TEST(ManifestTest, NamesThatLeadElsewhereAreRefused) {
-  for (const char* name : {"../x", "a/b", "..", ".", "", ".hidden", "/etc/passwd", "a\\\\b", "manifest.json", "a b", "\\u0000"}) {
+  for (const char* name :
+       {"../x", "a/b", "..", ".", "", ".hidden", "/etc/passwd", "a\\\\b", "manifest.json", "a b", "\\u0000"}) {
     EXPECT_THAT(error_of(with("\"config.json\"", concat("\"", name, "\""))).what(), HasSubstr("not plain")) << name;
   }
   EXPECT_TRUE(is_plain_file_name("model.safetensors"));

@@ -40,10 +40,13 @@ std::string reason_of(const std::string& bytes) {
   return "";
 }
 
-std::string reason_of_header(const std::string& header, size_t buffer_size = 0) { return reason_of(file_of(header, std::string(buffer_size, 'x'))); }
+std::string reason_of_header(const std::string& header, size_t buffer_size = 0) {
+  return reason_of(file_of(header, std::string(buffer_size, 'x')));
+}
 
 TEST(SafetensorsTest, ReadsAFileMadeByHand) {
-  const std::string header = R"({"__metadata__":{"format":"pt"},"b":)" + tensor("I16", "2", "4,8") + R"(,"a":)" + tensor("F32", "", "0,4") + "}  ";
+  const std::string header = R"({"__metadata__":{"format":"pt"},"b":)" + tensor("I16", "2", "4,8") + R"(,"a":)" +
+                             tensor("F32", "", "0,4") + "}  ";
   const std::string bytes = file_of(header, "abcdefgh");
   const Safetensors file = Safetensors::parse(bytes, "f");
   EXPECT_EQ(file.tensors().size(), 2u);
@@ -60,13 +63,15 @@ TEST(SafetensorsTest, ReadsAFileMadeByHand) {
 
 TEST(SafetensorsTest, EmptyFileAndEmptyTensors) {
   EXPECT_NO_THROW(Safetensors::parse(file_of("{}", ""), "f"));
-  const std::string bytes = file_of(R"({"a":)" + tensor("F32", "0,5", "0,0") + R"(,"b":)" + tensor("U8", "1", "0,1") + "}", "x");
+  const std::string bytes =
+      file_of(R"({"a":)" + tensor("F32", "0,5", "0,0") + R"(,"b":)" + tensor("U8", "1", "0,1") + "}", "x");
   const Safetensors file = Safetensors::parse(bytes, "f");
   EXPECT_EQ(num_elements(file.at("a").shape), 0);
 }
 
 TEST(SafetensorsTest, WritesAndReadsEveryDtype) {
-  const char* names[] = {"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"};
+  const char* names[] = {"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "I64", "I32",
+                         "I16", "I8",  "U64", "U32",  "U16",     "U8",      "BOOL"};
   std::map<std::string, std::string> data;
   std::map<std::string, TensorView> tensors;
   for (const char* name : names) {
@@ -101,8 +106,8 @@ TEST(SafetensorsTest, TruncationAtEveryByteIsRefused) {
 
 TEST(SafetensorsTest, HeaderLengthIsBounded) {
   EXPECT_THAT(reason_of(std::string("\xff\xff\xff\xff\xff\xff\xff\xff{}", 10)), HasSubstr("over the limit"));
-  EXPECT_THAT(reason_of(std::string("\x01\xe1\xf5\x05\0\0\0\0{}", 10)), HasSubstr("over the limit"));     // 100,000,001
-  EXPECT_THAT(reason_of(std::string("\x00\xe1\xf5\x05\0\0\0\0{}", 10)), HasSubstr("truncated"));          // 100,000,000
+  EXPECT_THAT(reason_of(std::string("\x01\xe1\xf5\x05\0\0\0\0{}", 10)), HasSubstr("over the limit"));  // 100,000,001
+  EXPECT_THAT(reason_of(std::string("\x00\xe1\xf5\x05\0\0\0\0{}", 10)), HasSubstr("truncated"));       // 100,000,000
   EXPECT_THAT(reason_of(std::string(8, '\0')), HasSubstr("'{'"));
 }
 
@@ -128,8 +133,10 @@ TEST(SafetensorsTest, HeaderMustBeOneStrictObject) {
 TEST(SafetensorsTest, DuplicatesAreRefusedByName) {
   const std::string one = tensor("U8", "1", "0,1");
   EXPECT_THAT(reason_of_header(R"({"w":)" + one + R"(,"w":)" + one + "}", 1), HasSubstr("tensor 'w': duplicate"));
-  EXPECT_THAT(reason_of_header(R"({"w":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1), HasSubstr("duplicate dtype"));
-  EXPECT_THAT(reason_of_header(R"({"w":{"dtype":"U8","shape":[1],"shape":[1],"data_offsets":[0,1]}})", 1), HasSubstr("duplicate shape"));
+  EXPECT_THAT(reason_of_header(R"({"w":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1),
+              HasSubstr("duplicate dtype"));
+  EXPECT_THAT(reason_of_header(R"({"w":{"dtype":"U8","shape":[1],"shape":[1],"data_offsets":[0,1]}})", 1),
+              HasSubstr("duplicate shape"));
   EXPECT_THAT(reason_of_header(R"({"__metadata__":{},"__metadata__":{}})"), HasSubstr("duplicate"));
   EXPECT_THAT(reason_of_header(R"({"__metadata__":{"k":"1","k":"2"}})"), HasSubstr("duplicate"));
 }
@@ -138,7 +145,8 @@ TEST(SafetensorsTest, FieldsAreCheckedByName) {
   EXPECT_THAT(reason_of_header(R"({"w":{"dtype":"U8","shape":[1]}})", 1), HasSubstr("missing"));
   EXPECT_THAT(reason_of_header(R"({"w":{}})"), HasSubstr("tensor 'w': "));
   EXPECT_THAT(reason_of_header(R"({"w":)" + tensor("F33", "1", "0,1") + "}", 1), HasSubstr("unknown dtype 'F33'"));
-  EXPECT_THAT(reason_of_header(R"({"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"stride":[1]}})", 1), HasSubstr("unknown field 'stride'"));
+  EXPECT_THAT(reason_of_header(R"({"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"stride":[1]}})", 1),
+              HasSubstr("unknown field 'stride'"));
   EXPECT_THAT(reason_of_header(R"({"w":)" + tensor("U8", "-1", "0,1") + "}", 1), HasSubstr("negative"));
   EXPECT_THAT(reason_of_header(R"({"w":)" + tensor("U8", "1.0", "0,1") + "}", 1), HasSubstr("no integer"));
   EXPECT_THAT(reason_of_header(R"({"w":)" + tensor("U8", "1", "0") + "}", 1), HasSubstr("two numbers"));
@@ -171,7 +179,8 @@ TEST(SafetensorsTest, SpansMustTileTheBuffer) {
 
 TEST(SafetensorsTest, FlippedBytesAreReadOrRefusedButNeverCrash) {
   std::mt19937 random(11);
-  const std::string original = write_safetensors({{"alpha", {Dtype::kF32, {2, 2}, "0123456789abcdef"}}, {"beta", {Dtype::kI8, {4}, "wxyz"}}}, {{"k", "v"}});
+  const std::string original = write_safetensors(
+      {{"alpha", {Dtype::kF32, {2, 2}, "0123456789abcdef"}}, {"beta", {Dtype::kI8, {4}, "wxyz"}}}, {{"k", "v"}});
   for (int round = 0; round < 20'000; ++round) {
     std::string bytes = original;
     for (int i = 0; i <= round % 3; ++i) bytes[random() % bytes.size()] = static_cast<char>(random());

@@ -54,8 +54,8 @@ TEST_F(StoreTest, MissingAndEmptyStoresHaveNoVersions) {
 }
 
 TEST_F(StoreTest, NamesAreComparedAsNumbersAndForeignOnesIgnored) {
-  for (const char* name : {"2", "0010", "9", "00009", "0", "000", "-1", "+3", "1e3", " 4", "5 ", "v6", ".7", ".8.tmp", "lost+found",
-                           "99999999999999999999", "9223372036854775807"}) {
+  for (const char* name : {"2", "0010", "9", "00009", "0", "000", "-1", "+3", "1e3", " 4", "5 ", "v6", ".7", ".8.tmp",
+                           "lost+found", "99999999999999999999", "9223372036854775807"}) {
     fs::create_directories(root_ / name);
   }
   write_file(root_ / "11", "a file, no version");
@@ -93,7 +93,7 @@ TEST_F(StoreTest, RefusesOddRequests) {
   EXPECT_EQ(code_of([&] { prune_store(root_, 0, {}); }), Code::kInvalidArgument);
 }
 
-// A trainer that is killed leaves one of these states; in none does anybody see half a version, and the next run goes on.
+// A trainer that is killed leaves one of these states; nobody sees half a version, and the next run goes on.
 TEST_F(StoreTest, KilledBetweenAnyTwoStepsOfPublishing) {
   publish_small(root_, 1);
   const std::vector<std::function<void(const fs::path&)>> states = {

@@ -12,7 +12,8 @@ namespace sf::fixtures {
 namespace {
 
 std::string be32_bytes(uint32_t value) {
-  return {static_cast<char>(value >> 24), static_cast<char>(value >> 16), static_cast<char>(value >> 8), static_cast<char>(value)};
+  return {static_cast<char>(value >> 24), static_cast<char>(value >> 16), static_cast<char>(value >> 8),
+          static_cast<char>(value)};
 }
 
 std::string compress_jpeg(const uint8_t* pixels, int width, int height, int format, int subsampling, int flags) {
@@ -48,7 +49,8 @@ void append_rows(const Image& image, int x0, int y0, int dx, int dy, std::string
 
 std::string png_chunk(std::string_view type, std::string_view data) {
   std::string body = std::string(type) + std::string(data);
-  const auto crc = static_cast<uint32_t>(crc32(0, reinterpret_cast<const Bytef*>(body.data()), static_cast<uInt>(body.size())));
+  const auto crc =
+      static_cast<uint32_t>(crc32(0, reinterpret_cast<const Bytef*>(body.data()), static_cast<uInt>(body.size())));
   return be32_bytes(static_cast<uint32_t>(data.size())) + body + be32_bytes(crc);
 }
 
@@ -64,7 +66,8 @@ std::string png_header(const PngSpec& spec) {
 std::string deflated(std::string_view raw) {
   std::string out(compressBound(static_cast<uLong>(raw.size())), '\0');
   uLongf size = static_cast<uLongf>(out.size());
-  compress2(reinterpret_cast<Bytef*>(out.data()), &size, reinterpret_cast<const Bytef*>(raw.data()), static_cast<uLong>(raw.size()), 9);
+  compress2(reinterpret_cast<Bytef*>(out.data()), &size, reinterpret_cast<const Bytef*>(raw.data()),
+            static_cast<uLong>(raw.size()), 9);
   out.resize(size);
   return out;
 }
@@ -76,7 +79,8 @@ std::string png(const PngSpec& spec, std::string_view rows, std::string_view bef
 std::string png_of(const Image& image, bool interlaced, std::string_view before_data) {
   std::string rows;
   if (interlaced) {
-    const int passes[7][4] = {{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4}, {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}};
+    const int passes[7][4] = {{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4},
+                              {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}};
     for (const auto& pass : passes) append_rows(image, pass[0], pass[1], pass[2], pass[3], rows);
   } else {
     append_rows(image, 0, 0, 1, 1, rows);
@@ -117,7 +121,8 @@ std::string exif_block(int orientation, bool little_endian) {
 std::string with_exif(std::string_view jpeg, std::string_view block) {
   const std::string data = std::string("Exif\0\0", 6) + std::string(block);
   const size_t length = data.size() + 2;
-  const std::string segment = std::string("\xff\xe1") + static_cast<char>(length >> 8) + static_cast<char>(length) + data;
+  const std::string segment =
+      std::string("\xff\xe1") + static_cast<char>(length >> 8) + static_cast<char>(length) + data;
   return std::string(jpeg.substr(0, 2)) + segment + std::string(jpeg.substr(2));
 }
 

@@ -32,7 +32,7 @@ std::string png_of(const Image& image, bool interlaced = false, std::string_view
 std::string jpeg_of(const Image& image, int subsampling, int flags = 0);
 // Four bytes a pixel as stored; becomes an Adobe YCCK file.
 std::string cmyk_jpeg(const std::vector<uint8_t>& cmyk, int width, int height);
-std::string webp_of(const Image& image);  // lossless
+std::string webp_of(const Image& image);                                               // lossless
 std::string webp_with_alpha(const std::vector<uint8_t>& rgba, int width, int height);  // lossless
 
 // The EXIF block (TIFF, without "Exif\0\0") that says `orientation`.

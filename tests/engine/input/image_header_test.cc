@@ -28,7 +28,8 @@ std::string png_without_pixels(uint32_t width, uint32_t height) {
 
 TEST(ImageHeaderTest, ReadsTheSizeOfEachFormat) {
   const Image image = fixtures::gradient(31, 17);
-  for (const std::string& bytes : {fixtures::png_of(image), fixtures::jpeg_of(image, TJSAMP_420), fixtures::webp_of(image)}) {
+  for (const std::string& bytes :
+       {fixtures::png_of(image), fixtures::jpeg_of(image, TJSAMP_420), fixtures::webp_of(image)}) {
     const ImageHeader header = read_image_header(bytes);
     EXPECT_EQ(header.width, 31);
     EXPECT_EQ(header.height, 17);
@@ -94,15 +95,18 @@ TEST(ImageHeaderTest, AnimatedWebpIsRefusedByName) {
 TEST(ImageHeaderTest, JpegWithoutAPictureIsRefused) {
   EXPECT_EQ(header_error("\xff\xd8\xff\xd9").code(), Code::kInvalidArgument);
   EXPECT_EQ(header_error(std::string("\xff\xd8\xff\xfe\0\1", 6)).code(), Code::kInvalidArgument);
-  EXPECT_EQ(header_error(std::string("\xff\xd8\xff\xc3\0\x08\x08\0\1\0\1\1", 12)).code(), Code::kInvalidArgument);  // lossless
-  EXPECT_EQ(header_error(std::string("\xff\xd8\xff\xc1\0\x08\x0c\0\1\0\1\1", 12)).code(), Code::kInvalidArgument);  // 12 bits
+  EXPECT_EQ(header_error(std::string("\xff\xd8\xff\xc3\0\x08\x08\0\1\0\1\1", 12)).code(),
+            Code::kInvalidArgument);  // lossless
+  EXPECT_EQ(header_error(std::string("\xff\xd8\xff\xc1\0\x08\x0c\0\1\0\1\1", 12)).code(),
+            Code::kInvalidArgument);  // 12 bits
 }
 
 TEST(ExifTest, BrokenBlocksMeanUpright) {
   const std::string block = fixtures::exif_block(6, true);
   EXPECT_EQ(exif_orientation(block), 6);
   EXPECT_EQ(exif_orientation(std::string("Exif\0\0", 6) + fixtures::exif_block(8, false)), 8);
-  for (size_t length = 0; length < 22; ++length) EXPECT_EQ(exif_orientation(std::string_view(block).substr(0, length)), 1);
+  for (size_t length = 0; length < 22; ++length)
+    EXPECT_EQ(exif_orientation(std::string_view(block).substr(0, length)), 1);
   EXPECT_EQ(exif_orientation(fixtures::exif_block(0, true)), 1);
   EXPECT_EQ(exif_orientation(fixtures::exif_block(9, false)), 1);
   EXPECT_EQ(exif_orientation(std::string("II*\0\xff\xff\xff\xff", 8)), 1);

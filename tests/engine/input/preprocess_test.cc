@@ -46,9 +46,12 @@ Image resize_by_definition(const Image& image, int width, int height) {
   for (int y = 0; y < image.height; ++y) {
     for (int c = 0; c < 3; ++c) {
       std::vector<int> line;
-      for (int x = 0; x < image.width; ++x) line.push_back(image.pixels[static_cast<size_t>((y * image.width + x) * 3 + c)]);
+      for (int x = 0; x < image.width; ++x)
+        line.push_back(image.pixels[static_cast<size_t>((y * image.width + x) * 3 + c)]);
       line = resize_line(line, width);
-      for (int x = 0; x < width; ++x) columns.pixels[static_cast<size_t>((y * width + x) * 3 + c)] = static_cast<uint8_t>(line[static_cast<size_t>(x)]);
+      for (int x = 0; x < width; ++x)
+        columns.pixels[static_cast<size_t>((y * width + x) * 3 + c)] =
+            static_cast<uint8_t>(line[static_cast<size_t>(x)]);
     }
   }
   Image out{width, height, std::vector<uint8_t>(static_cast<size_t>(width * height * 3))};
@@ -56,7 +59,8 @@ Image resize_by_definition(const Image& image, int width, int height) {
     std::vector<int> line;
     for (int y = 0; y < image.height; ++y) line.push_back(columns.pixels[static_cast<size_t>(y * width * 3 + x)]);
     line = resize_line(line, height);
-    for (int y = 0; y < height; ++y) out.pixels[static_cast<size_t>(y * width * 3 + x)] = static_cast<uint8_t>(line[static_cast<size_t>(y)]);
+    for (int y = 0; y < height; ++y)
+      out.pixels[static_cast<size_t>(y * width * 3 + x)] = static_cast<uint8_t>(line[static_cast<size_t>(y)]);
   }
   return out;
 }
@@ -68,7 +72,8 @@ Image busy(int width, int height) {
 }
 
 TEST(ResizeTest, AgreesWithTheDefinition) {
-  const std::vector<std::array<int, 4>> sizes = {{30, 20, 19, 13}, {7, 5, 21, 30}, {64, 48, 9, 60}, {33, 17, 32, 16}, {40, 40, 5, 5}, {5, 40, 6, 41}};
+  const std::vector<std::array<int, 4>> sizes = {{30, 20, 19, 13}, {7, 5, 21, 30}, {64, 48, 9, 60},
+                                                 {33, 17, 32, 16}, {40, 40, 5, 5}, {5, 40, 6, 41}};
   for (const auto& [width, height, out_width, out_height] : sizes) {
     const Image image = busy(width, height);
     const Image fast = resize_bicubic(image, out_width, out_height);
@@ -81,7 +86,8 @@ TEST(ResizeTest, AgreesWithTheDefinition) {
     }
     // Our weights are floats and PIL's have 22 bits: only a sum within 1e-4 of a half can round the other way.
     EXPECT_LE(largest, 1);
-    EXPECT_LE(unequal, static_cast<int>(slow.pixels.size() / 500)) << width << "x" << height << " to " << out_width << "x" << out_height;
+    EXPECT_LE(unequal, static_cast<int>(slow.pixels.size() / 500))
+        << width << "x" << height << " to " << out_width << "x" << out_height;
   }
 }
 
@@ -112,12 +118,14 @@ TEST(ResizeTest, SameSizeChangesNothing) {
 }
 
 TEST(ResizeTest, VeryWideAndVeryHighPictures) {
-  const Image wide = fixtures::make_image(20000, 2, [](int x, int, int) { return static_cast<uint8_t>(x < 10000 ? 10 : 200); });
+  const Image wide =
+      fixtures::make_image(20000, 2, [](int x, int, int) { return static_cast<uint8_t>(x < 10000 ? 10 : 200); });
   const Image out = resize_bicubic(wide, 100, 1);
   EXPECT_EQ(out.pixels[0], 10);
   EXPECT_EQ(out.pixels[40 * 3], 10);
   EXPECT_EQ(out.pixels[60 * 3], 200);
-  const Image high = fixtures::make_image(1, 30000, [](int, int y, int) { return static_cast<uint8_t>(y < 15000 ? 10 : 200); });
+  const Image high =
+      fixtures::make_image(1, 30000, [](int, int y, int) { return static_cast<uint8_t>(y < 15000 ? 10 : 200); });
   EXPECT_EQ(resize_bicubic(high, 1, 10).pixels[9 * 3], 200);
 }
 
@@ -146,7 +154,8 @@ TEST(ChooseGridTest, DependsOnTheRatioOnlyAndCoversMost) {
       const double scale = std::min(static_cast<double>(grid.columns) / width, static_cast<double>(grid.rows) / height);
       for (int rows = 1; rows <= 9; ++rows) {
         for (int columns = 1; columns <= 9 && rows * columns <= 36; ++columns) {
-          EXPECT_LE(std::min(static_cast<double>(columns) / width, static_cast<double>(rows) / height), scale * (1 + 1e-12));
+          EXPECT_LE(std::min(static_cast<double>(columns) / width, static_cast<double>(rows) / height),
+                    scale * (1 + 1e-12));
         }
       }
     }
@@ -165,7 +174,7 @@ TEST(PreprocessTest, KeepsTheGeometryAndPadsTheRest) {
   EXPECT_EQ(pixels.width, 224);
   EXPECT_EQ(pixels.height, 149);  // 224 * 200 / 300 = 149.3
   EXPECT_EQ(pixels.left, 0);
-  EXPECT_EQ(pixels.top, 5);       // (160 - 149) / 2
+  EXPECT_EQ(pixels.top, 5);  // (160 - 149) / 2
 
   const PixelValues odd = preprocess(fixtures::make_image(90, 70, [](int, int, int) { return uint8_t{255}; }), {});
   EXPECT_EQ(odd.grid, (GridSize{5, 7}));
@@ -185,7 +194,8 @@ TEST(PreprocessTest, WithoutResizingTheValuesAreTheNormalisedPixels) {
   const Image image = busy(192, 192);
   const PixelValues pixels = preprocess(image, {.mean = 0.25f, .std = 0.5f});
   for (const auto& [x, y, c] : std::vector<std::array<int, 3>>{{0, 0, 0}, {191, 0, 1}, {17, 100, 2}, {191, 191, 0}}) {
-    const float expected = (static_cast<float>(image.pixels[static_cast<size_t>((y * 192 + x) * 3 + c)]) / 255.0f - 0.25f) / 0.5f;
+    const float expected =
+        (static_cast<float>(image.pixels[static_cast<size_t>((y * 192 + x) * 3 + c)]) / 255.0f - 0.25f) / 0.5f;
     EXPECT_FLOAT_EQ(pixels.values[static_cast<size_t>((c * 192 + y) * 192 + x)], expected);
   }
 }

@@ -1,3 +1,5 @@
+#include "engine/input/tokenizer.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -7,7 +9,6 @@
 
 #include "engine/base/error.h"
 #include "engine/input/sentencepiece_tokenizer.h"
-#include "engine/input/tokenizer.h"
 
 namespace sf {
 namespace {
@@ -23,7 +24,9 @@ std::vector<std::string> sentences() {
   return lines;
 }
 
-std::string train() { return train_sentencepiece(sentences(), {.vocab_size = 320, .control_symbols = {"<image>", "<sep>"}}); }
+std::string train() {
+  return train_sentencepiece(sentences(), {.vocab_size = 320, .control_symbols = {"<image>", "<sep>"}});
+}
 
 class SentencePieceTest : public testing::Test {
  protected:
@@ -58,7 +61,8 @@ TEST_F(SentencePieceTest, LayoutOfTheVocabulary) {
 }
 
 TEST_F(SentencePieceTest, RoundTripsAnyText) {
-  for (const std::string text : {"what shape is the red object?", "a", "", "Größe 日本語 \xf0\x9f\x98\x80 end", "x\ty", "0123", "\xef\xbf\xbd"}) {
+  for (const std::string text : {"what shape is the red object?", "a", "", "Größe 日本語 \xf0\x9f\x98\x80 end", "x\ty",
+                                 "0123", "\xef\xbf\xbd"}) {
     EXPECT_EQ(decode(tokenizer_->encode(text)), text);
   }
 }
@@ -108,7 +112,8 @@ TEST_F(SentencePieceTest, PieceBytes) {
 TEST_F(SentencePieceTest, TrainingIsReproducible) { EXPECT_EQ(train(), *model_); }
 
 TEST_F(SentencePieceTest, BrokenModelsAreRefused) {
-  for (const std::string& bytes : {std::string(), std::string("not a model"), model_->substr(0, model_->size() / 2), std::string(5000, '\xff')}) {
+  for (const std::string& bytes :
+       {std::string(), std::string("not a model"), model_->substr(0, model_->size() / 2), std::string(5000, '\xff')}) {
     EXPECT_THROW(load_sentencepiece(bytes), Error);
   }
 }
@@ -119,7 +124,8 @@ TEST(TokenizerTrainingTest, RefusesWhatCannotBeTrained) {
 }
 
 TEST(TokenizerTrainingTest, UserSymbolsAreWholePieces) {
-  const auto tokenizer = load_sentencepiece(train_sentencepiece(sentences(), {.vocab_size = 320, .user_symbols = {"a,\"b"}}));
+  const auto tokenizer =
+      load_sentencepiece(train_sentencepiece(sentences(), {.vocab_size = 320, .user_symbols = {"a,\"b"}}));
   const std::vector<int> ids = tokenizer->encode("red a,\"b red");
   EXPECT_NE(std::find(ids.begin(), ids.end(), tokenizer->piece_id("a,\"b")), ids.end());
 }
@@ -132,7 +138,9 @@ TEST_F(SentencePieceTest, DetokenizerHoldsBackHalfCharacters) {
   EXPECT_EQ(byte("<0xAC>"), "\xe2\x82\xac");
   EXPECT_EQ(byte("<0xFF>"), "\xef\xbf\xbd");
   EXPECT_EQ(byte("<0xE2>"), "");
-  EXPECT_EQ(byte("<0x41>"), "\xef\xbf\xbd" "A");
+  EXPECT_EQ(byte("<0x41>"),
+            "\xef\xbf\xbd"
+            "A");
   EXPECT_EQ(byte("<0xF0>"), "");
   EXPECT_EQ(stream.push(tokenizer_->eos_id()), "");
   EXPECT_EQ(stream.finish(), "\xef\xbf\xbd");
