@@ -18,6 +18,10 @@ using grpc::ByteBuffer;
 using grpc::internal::RpcMethod;
 using grpc::internal::RpcServiceMethod;
 
+// RpcServiceMethod keeps the pointer, so the names live as long as the program.
+constexpr const char* kAnswerMethod = "/sparsefusion.v1.VisualQuestionAnswering/Answer";
+constexpr const char* kStreamAnswerMethod = "/sparsefusion.v1.VisualQuestionAnswering/StreamAnswer";
+
 std::string offered_request_id(const grpc::ServerContext& context) {
   const auto it = context.client_metadata().find("x-request-id");
   return it == context.client_metadata().end() ? "" : std::string(it->second.data(), it->second.size());
@@ -42,7 +46,6 @@ int64_t shorter_timeout(int64_t timeout_ms, const grpc::ServerContext& context) 
 }  // namespace
 
 VqaService::VqaService(const GrpcOptions& options, server::Service& service) : options_(options), service_(service) {
-  const std::string prefix = std::string("/") + kName + "/";
   using Unary = grpc::internal::RpcMethodHandler<VqaService, ByteBuffer, ByteBuffer>;
   using Streaming = grpc::internal::ServerStreamingHandler<VqaService, ByteBuffer, ByteBuffer>;
   const auto unary = [](VqaService* self, grpc::ServerContext* context, const ByteBuffer* request, ByteBuffer* response) {
@@ -51,8 +54,8 @@ VqaService::VqaService(const GrpcOptions& options, server::Service& service) : o
   const auto streaming = [](VqaService* self, grpc::ServerContext* context, const ByteBuffer* request, Writer* writer) {
     return self->stream_answer(*context, *request, *writer);
   };
-  AddMethod(new RpcServiceMethod((prefix + "Answer").c_str(), RpcMethod::NORMAL_RPC, new Unary(unary, this)));
-  AddMethod(new RpcServiceMethod((prefix + "StreamAnswer").c_str(), RpcMethod::SERVER_STREAMING,
+  AddMethod(new RpcServiceMethod(kAnswerMethod, RpcMethod::NORMAL_RPC, new Unary(unary, this)));
+  AddMethod(new RpcServiceMethod(kStreamAnswerMethod, RpcMethod::SERVER_STREAMING,
                                  new Streaming(streaming, this)));
 }
 
