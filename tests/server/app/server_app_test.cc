@@ -32,7 +32,7 @@ class ServerAppTest : public ::testing::Test {
     options_.seed_model = root_ / "demo";
     options_.http_port = options_.grpc_port = options_.admin_port = 0;
     options_.poll_interval_ms = 2;
-    options_.grpc = false;
+    options_.grpc = false;  // gRPC is not instrumented: sanitizers would report what is inside it
   }
   void TearDown() override {
     app_.reset();
@@ -105,6 +105,16 @@ TEST_F(ServerAppTest, SeedsAnEmptyStoreAndAnswers) {
   EXPECT_THAT(app_->ready_line(), HasSubstr("curl -F image=@"));
   EXPECT_THAT(lines(), HasSubstr("\"event\":\"reload\",\"version\":1,\"result\":\"success\""));
 }
+
+#if !defined(__SANITIZE_THREAD__)
+TEST_F(ServerAppTest, ListensOnThreePorts) {
+  options_.grpc = true;
+  start();
+  EXPECT_GT(app_->ports().grpc, 0);
+  EXPECT_THAT(app_->ready_line(), HasSubstr(concat("gRPC ", app_->ports().grpc)));
+  EXPECT_EQ(ask_http("who?"), "demo");
+}
+#endif
 
 TEST_F(ServerAppTest, AStoreThatHoldsAVersionIsNotSeeded) {
   publish(5, "mine");
