@@ -12,6 +12,7 @@ data::DatasetOptions curriculum(const data::DatasetOptions& base, double progres
   weights[data::kOffTopic] = 0;
   if (progress < 1.0 / 6) {
     options.questions.keyword = 1;
+    options.questions.plain_keyword = true;
     options.questions.canonical = 0;
     weights[data::kAbsentColour] = 0;
     options.samples.non_scene_fraction = 0;

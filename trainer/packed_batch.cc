@@ -10,7 +10,7 @@ namespace {
 
 struct Segment {
   std::vector<int> ids;
-  int answer_begin = 0;  // index of <answer>: predictions start there
+  int answer_begin = 0;  // index of the question's last token: predictions start there
 };
 
 Segment make_segment(const data::Question& question, const Tokenizer& tokenizer, const TemplateTokens& tokens) {

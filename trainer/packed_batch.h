@@ -1,7 +1,7 @@
 // One picture and many questions in a row: image tokens once, then each question with its answer, positions counted on
 // from the picture, each question blind to the others. Exact against one row per question, at a third of the tokens.
 //
-//   row b:  P image tokens | <question> q1 <answer> a1 </s> | <question> q2 <answer> a2 </s> | padding
+//   row b:  P image tokens | <question> q1 a1 </s> | <question> q2 a2 </s> | padding
 #pragma once
 
 #include <vector>

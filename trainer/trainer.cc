@@ -29,7 +29,7 @@ std::string train_tokenizer(const TrainOptions& options) {
   data::Rng rng(options.seed, 77);
   TokenizerTraining training;
   training.vocab_size = options.vocab_size;
-  training.control_symbols = {"<image>", "<question>", "<answer>"};
+  training.control_symbols = {"<image>", "<question>"};
   return train_sentencepiece(data::tokenizer_corpus(rng, kCorpusSentences), training);
 }
 

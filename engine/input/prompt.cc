@@ -5,11 +5,11 @@
 namespace sf {
 
 TemplateTokens template_tokens(const Tokenizer& tokenizer) {
-  TemplateTokens tokens{tokenizer.piece_id("<image>"), tokenizer.piece_id("<question>"), tokenizer.piece_id("<answer>"),
+  TemplateTokens tokens{tokenizer.piece_id("<image>"), tokenizer.piece_id("<question>"),
                         tokenizer.eos_id(), tokenizer.pad_id()};
-  if (tokens.image < 0 || tokens.question < 0 || tokens.answer < 0 || tokens.eos < 0) {
+  if (tokens.image < 0 || tokens.question < 0 || tokens.eos < 0) {
     throw invalid_argument("tokenizer.model",
-                           "tokenizer.model: the vocabulary lacks one of <image> <question> <answer> </s>");
+                           "tokenizer.model: the vocabulary lacks one of <image> <question> </s>");
   }
   return tokens;
 }
@@ -23,7 +23,6 @@ void PromptBuilder::add_question(std::string_view text) {
   const std::vector<int> ids = tokenizer_.encode(text);
   prompt_.ids.push_back(tokens_.question);
   prompt_.ids.insert(prompt_.ids.end(), ids.begin(), ids.end());
-  prompt_.ids.push_back(tokens_.answer);
 }
 
 void PromptBuilder::add_answer(std::string_view text) {

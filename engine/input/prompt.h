@@ -1,6 +1,6 @@
 // Chat messages -> the token ids of one prompt. Template "plain", in the order of the parts:
 //
-//   <image> x tokens of the picture ... <question> text <answer>            (the model's answer and </s> follow)
+//   <image> x tokens of the picture ... <question> text            (the model's answer and </s> follow at once)
 //
 // Pictures of a message come before its text, so that their keys and values can be shared by every question about them.
 #pragma once
@@ -15,7 +15,7 @@ namespace sf {
 
 // Ids of the template's control pieces.
 struct TemplateTokens {
-  int image = -1, question = -1, answer = -1, eos = -1, pad = -1;
+  int image = -1, question = -1, eos = -1, pad = -1;
 };
 
 // Errors: InvalidArgument (field "tokenizer.model") if the vocabulary lacks one.

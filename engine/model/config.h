@@ -30,6 +30,7 @@ struct MoeConfig {
   int top_k = 2;
   int hidden = 128;                        // width of one SwiGLU expert
   std::string router_softmax = "after";    // "after" top-k (Mixtral) or "before" (Switch; needed when top_k is 1)
+  double noise_scale = 1.0;                // factor of the whole noise; Shazeer 2017 has 1
   double noise_epsilon = 1e-2;             // Shazeer 2017: floor of the learned noise's standard deviation
   bool noisy = true;                       // noise in training only
   double capacity_factor = 2.0;            // C = max(4, ceil(top_k * T / num_experts * factor)); 0 = no limit

@@ -17,7 +17,7 @@ Routing Router::forward(const at::Tensor& x_TD) const {
   at::Tensor scores = routing.logits_TE;
   if (is_training() && config_.noisy) {
     at::Tensor std = at::softplus(at::linear(x, noise_weight_.to(at::kFloat))) + config_.noise_epsilon;
-    scores = scores + at::randn_like(scores) * std;
+    scores = scores + at::randn_like(scores) * (std * config_.noise_scale);
   }
   // A stable sort, because topk leaves the order of ties open.
   auto [sorted, order] = at::sort(scores, /*stable=*/true, /*dim=*/-1, /*descending=*/true);

@@ -18,7 +18,7 @@ struct Routing {
 class Router : public torch::nn::Module {
  public:
   explicit Router(const DecoderConfig& config);
-  // x_TD -> Routing. Noise N(0,1) * (softplus(x W_noise) + noise_epsilon) is added only while is_training().
+  // x_TD -> Routing. Noise N(0,1) * (softplus(x W_noise) + noise_epsilon) * noise_scale is added only while is_training().
   Routing forward(const at::Tensor& x_TD) const;
 
  private:

@@ -117,6 +117,7 @@ std::string phrase(Rng& rng, Kind kind, Phrasing phrasing, const Asked& asked) {
   if (kind == kOffTopic) return off_topic_text(rng);
   const Phrases& phrases = phrases_of(kind);
   if (phrasing == Phrasing::kCanonical) return expand(rng, phrases.canonical, asked);
+  if (phrasing == Phrasing::kPlainKeyword) return tidy(expand(rng, phrases.keyword.front(), asked));
   const bool keyword = phrasing == Phrasing::kKeyword;
   std::string text = tidy(expand(rng, rng.pick(keyword ? phrases.keyword : phrases.full), asked));
   decorate(rng, keyword, text);

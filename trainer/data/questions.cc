@@ -16,7 +16,8 @@ constexpr std::array<Kind, 8> kObjectKinds = {kShape,         kLeftRight, kTopBo
                                               kFurthestShape, kCount,     kClosestColour, kFurthestColour};
 
 std::string asked_word(Rng& rng, Colour colour, Phrasing phrasing) {
-  if (colour == kGrey && phrasing != Phrasing::kCanonical && rng.chance(0.4f)) return "gray";
+  const bool varied = phrasing != Phrasing::kCanonical && phrasing != Phrasing::kPlainKeyword;
+  if (colour == kGrey && varied && rng.chance(0.4f)) return "gray";
   return std::string(colour_word(colour));
 }
 
@@ -102,7 +103,7 @@ Question non_scene(Rng& rng, Phrasing phrasing) {
 
 Phrasing draw_phrasing(Rng& rng, const QuestionMix& mix) {
   const float u = rng.uniform();
-  if (u < mix.keyword) return Phrasing::kKeyword;
+  if (u < mix.keyword) return mix.plain_keyword ? Phrasing::kPlainKeyword : Phrasing::kKeyword;
   return u < mix.keyword + mix.canonical * (1 - mix.keyword) ? Phrasing::kCanonical : Phrasing::kMixed;
 }
 

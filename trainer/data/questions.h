@@ -53,6 +53,7 @@ struct QuestionMix {
   // By kind; kNonScene is never drawn.
   std::array<float, kNumKinds> weights = {1, 1, 1, 1.5f, 1.5f, 1, 1, 1, 0.5f, 0.5f, 0.35f, 0};
   float keyword = 0.15f;    // keyword forms, the colour word last ("what shape red")
+  bool plain_keyword = false;  // keyword questions take the one plain form of their kind
   float canonical = 0.15f;  // the plain wording of paper_questions; the rest are paraphrases
 };
 
@@ -62,7 +63,8 @@ std::vector<Question> sample_questions(Rng& rng, const Scene& scene, const Quest
 
 // One question of this kind. REQUIRES: `object` is an index where the kind is about one, and is not alone in the scene
 // for closest and furthest.
-enum class Phrasing { kCanonical, kKeyword, kMixed };
+// kPlainKeyword: one keyword form for each kind, lower case, the colour word last and nothing after it.
+enum class Phrasing { kCanonical, kKeyword, kMixed, kPlainKeyword };
 Question make_question(Rng& rng, const Scene& scene, Kind kind, int object, Phrasing phrasing);
 
 // Effect: the paper's 20: ten non-relational, then ten relational; colour and subtype uniform. REQUIRES: two objects or
