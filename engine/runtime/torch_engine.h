@@ -18,7 +18,7 @@ struct TorchEngineOptions {
   int max_context = 0;            // 0 = the checkpoint's
   int64_t kv_cache_mib = 64;
   double capacity_factor = 0;     // of overflow accounting; 0 = the checkpoint's
-  ImageLimits image_limits;
+  ImageLimits image_limits = {};
 };
 
 // Errors: InvalidArgument or DataLoss naming the file, tensor or option at fault. Blocks while it copies the weights.

@@ -1,0 +1,114 @@
+// What the engine refuses, and how it says so.
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "engine/base/file.h"
+#include "engine/runtime/torch_engine.h"
+#include "tests/support/tiny_model.h"
+
+namespace sf {
+namespace {
+
+class EngineInputTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = new test::TempFolder;
+    test::write_tiny_checkpoint(folder_->path(), 3);
+    engine_ = make_torch_engine(open_checkpoint(folder_->path()), {.threads = 1, .kv_cache_mib = 1}).release();
+  }
+  static void TearDownTestSuite() {
+    delete engine_;
+    delete folder_;
+  }
+
+  static void refused(const std::vector<Message>& messages, Code code, const std::string& field) {
+    try {
+      engine_->prepare(messages);
+      ADD_FAILURE() << "accepted";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), code) << error.what();
+      EXPECT_EQ(error.field(), field) << error.what();
+    }
+  }
+
+  static std::vector<Message> ask(const std::string& image, const std::string& text) {
+    return {{"user", {{Part::Kind::kImage, image}, {Part::Kind::kText, text}}}};
+  }
+
+  static inline test::TempFolder* folder_ = nullptr;
+  static inline Engine* engine_ = nullptr;
+};
+
+TEST_F(EngineInputTest, NamesTheFieldAtFault) {
+  const std::string png = test::random_picture(1, 80, 80);
+  refused({}, Code::kInvalidArgument, "messages");
+  refused({{"user", {{Part::Kind::kText, "hello"}}}}, Code::kInvalidArgument, "image");
+  refused({{"user", {{Part::Kind::kImage, png}, {Part::Kind::kImage, png}, {Part::Kind::kText, "x"}}}}, Code::kInvalidArgument, "image");
+  refused(ask(png, "  \n"), Code::kInvalidArgument, "question");
+  refused(ask(png, std::string(100'000, 'a')), Code::kInvalidArgument, "question");
+  refused(ask(png, std::string("\xff\xfe what", 7)), Code::kInvalidArgument, "question");
+  std::string many;
+  for (int i = 0; i < 140; ++i) many += "red ";
+  refused(ask(png, many), Code::kInvalidArgument, "question");  // longer than the context of 128 tokens
+  refused(ask(png.substr(0, png.size() / 2), "what?"), Code::kInvalidArgument, "image");
+  refused(ask("GIF89a not a picture", "what?"), Code::kInvalidArgument, "image");
+  refused(ask("", "what?"), Code::kInvalidArgument, "image");
+}
+
+TEST_F(EngineInputTest, EstimatesTheCostFromTheHeaderAlone) {
+  const std::string png = test::random_picture(1, 200, 100);
+  const PromptCost cost = engine_->estimate_cost(ask(png.substr(0, 64), "what?"));  // no pixel data at all
+  EXPECT_EQ(cost.image_tokens, 32);  // 4 x 8
+  EXPECT_GE(cost.max_text_tokens, 2);
+  EXPECT_EQ(engine_->prepare(ask(png, "what?"))->num_image_tokens(), 32);
+}
+
+TEST_F(EngineInputTest, APromptOfAnotherEngineIsRefused) {
+  auto other = make_torch_engine(open_checkpoint(folder_->path()), {.threads = 1, .kv_cache_mib = 1});
+  EXPECT_THROW(engine_->admit(other->prepare(ask(test::random_picture(1, 80, 80), "what?")), {}), Error);
+}
+
+class EngineLoadTest : public testing::Test {
+ protected:
+  // Rewrites one file, and the manifest with it: the bytes are what the trainer could have written by mistake.
+  std::string load_error(const std::string& file, const std::string& bytes) {
+    test::TempFolder folder;
+    test::write_tiny_checkpoint(folder.path(), 3);
+    write_file(folder.path() / file, bytes);
+    std::filesystem::remove(folder.path() / "manifest.json");
+    write_checkpoint_manifest(folder.path(), {});
+    try {
+      make_torch_engine(open_checkpoint(folder.path()), {.threads = 1});
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "accepted";
+  }
+};
+
+TEST_F(EngineLoadTest, NamesTheFileOrTensorAtFault) {
+  EXPECT_NE(load_error("config.json", "{}").find("config.json"), std::string::npos);
+  EXPECT_NE(load_error("tokenizer.model", "not a tokenizer").find("tokenizer.model"), std::string::npos);
+  EXPECT_NE(load_error("model.safetensors", "rubbish").find("model.safetensors"), std::string::npos);
+  ModelConfig wider = test::tiny_config();
+  wider.decoder.moe.hidden = 24;
+  EXPECT_NE(load_error("config.json", to_json(wider)).find("another shape"), std::string::npos);
+  ModelConfig deeper = test::tiny_config();
+  deeper.decoder.num_layers = 3;
+  EXPECT_NE(load_error("config.json", to_json(deeper)).find("decoder.block2"), std::string::npos);
+  ModelConfig shallower = test::tiny_config();
+  shallower.decoder.num_layers = 1;
+  EXPECT_NE(load_error("config.json", to_json(shallower)).find("does not belong"), std::string::npos);
+}
+
+TEST_F(EngineLoadTest, RefusesADeviceThatIsNotThere) {
+  test::TempFolder folder;
+  test::write_tiny_checkpoint(folder.path(), 3);
+  for (const char* device : {"tpu", "cuda:x", "cuda:9999"}) {
+    EXPECT_THROW(make_torch_engine(open_checkpoint(folder.path()), {.device = device}), Error) << device;
+  }
+}
+
+}  // namespace
+}  // namespace sf
