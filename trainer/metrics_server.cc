@@ -18,6 +18,7 @@ MetricsServer::MetricsServer(const std::string& host, int port, std::function<st
   httplib::Server& server = impl_->server;
   server.new_task_queue = [] { return new httplib::ThreadPool(2, 0, 16); };
   server.set_keep_alive_timeout(2);
+  server.set_socket_options([](socket_t socket) { httplib::set_socket_opt(socket, SOL_SOCKET, SO_REUSEADDR, 1); });
   server.set_read_timeout(5);
   server.set_payload_max_length(4096);
   server.Get("/metrics", [text = std::move(text)](const httplib::Request&, httplib::Response& response) {

@@ -19,7 +19,7 @@ struct AdminOptions {
   int num_threads = 8;
   // Names accepted in Host beside `host`, localhost and loopback addresses: what a scraper calls this machine. An IP
   // address literal is always accepted: only names can be rebound.
-  std::vector<std::string> allowed_hosts;
+  std::vector<std::string> allowed_hosts = {};
 };
 
 class AdminServer {

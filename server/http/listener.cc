@@ -46,6 +46,8 @@ Listener::Listener(ListenerOptions options, Service& service) : options_(std::mo
   server_.set_write_timeout(options_.write_timeout_s);
   server_.set_payload_max_length(options_.max_body_bytes * kDiscardFactor + 1);
   server_.set_tcp_nodelay(true);
+  // The library sets SO_REUSEPORT, with which a second server would share the port unnoticed instead of failing.
+  server_.set_socket_options([](socket_t socket) { httplib::set_socket_opt(socket, SOL_SOCKET, SO_REUSEADDR, 1); });
   server_.set_default_headers({{"X-Content-Type-Options", "nosniff"}});
   server_.set_pre_routing_handler([this](const auto& request, auto& response) { return before_routing(request, response); });
   server_.set_error_handler([this](const httplib::Request& request, httplib::Response& response) {

@@ -37,10 +37,10 @@ struct Summary {
 };
 
 struct Event {
-  std::string text;            // whole UTF-8 characters; may be empty
+  std::string text = {};       // whole UTF-8 characters; may be empty
   bool finished = false;       // the terminal event: no text, and exactly one of `summary` and `error` is set
-  std::optional<Summary> summary;
-  std::optional<Error> error;
+  std::optional<Summary> summary = {};
+  std::optional<Error> error = {};
 };
 
 class ResponseStream {

@@ -58,7 +58,10 @@ TEST_F(EngineInputTest, NamesTheFieldAtFault) {
 
 TEST_F(EngineInputTest, EstimatesTheCostFromTheHeaderAlone) {
   const std::string png = test::random_picture(1, 200, 100);
-  const PromptCost cost = engine_->estimate_cost(ask(png.substr(0, 64), "what?"));  // no pixel data at all
+  std::string broken = png;
+  for (size_t i = 60; i + 20 < broken.size(); ++i) broken[i] = 'x';  // pixel data that nobody can inflate
+  const PromptCost cost = engine_->estimate_cost(ask(broken, "what?"));
+  refused(ask(broken, "what?"), Code::kInvalidArgument, "image");
   EXPECT_EQ(cost.image_tokens, 32);  // 4 x 8
   EXPECT_GE(cost.max_text_tokens, 2);
   EXPECT_EQ(engine_->prepare(ask(png, "what?"))->num_image_tokens(), 32);

@@ -1,0 +1,165 @@
+#include "tests/support/fake_service.h"
+
+#include <chrono>
+
+namespace sf::server {
+namespace {
+
+constexpr std::chrono::seconds kPatience{10};
+constexpr int64_t kVersion = 3;
+
+// Waits until `done()` under the lock, or gives up.
+template <typename Done>
+void wait_until(const FakeService::Seen& seen, const Done& done) SF_REQUIRES(seen.mutex) {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (!done()) {
+    if (!seen.changed.wait_until(seen.mutex, deadline) && !done()) return;
+  }
+}
+
+class FakeStream final : public ResponseStream {
+ public:
+  FakeStream(const FakeService& service, std::shared_ptr<FakeService::Seen> seen)
+      : deltas_(service.deltas),
+        error_(service.stream_error),
+        hang_at_(service.hang_before_text ? 0 : service.hang_after_text ? deltas_.size() : SIZE_MAX),
+        seen_(std::move(seen)) {}
+
+  Event next(bool merge_pending) override {
+    while (true) {
+      if (std::optional<Event> event = next_for(1000, merge_pending)) return *event;
+    }
+  }
+
+  std::optional<Event> next_for(int timeout_ms, bool) override {
+    MutexLock lock(mutex_);
+    if (at_ == hang_at_ && !cancelled_) changed_.wait_for(mutex_, std::chrono::milliseconds(timeout_ms));
+    if (cancelled_) return end(Error(Code::kCancelled, "cancelled"));
+    if (at_ == hang_at_) return std::nullopt;
+    if (at_ < deltas_.size()) return Event{.text = deltas_[at_++]};
+    return error_ ? end(*error_) : whole();
+  }
+
+  void cancel() override {
+    {
+      MutexLock lock(mutex_);
+      if (cancelled_) return;
+      cancelled_ = true;
+    }
+    changed_.notify_all();
+    {
+      MutexLock lock(seen_->mutex);
+      ++seen_->cancelled;
+    }
+    seen_->changed.notify_all();
+  }
+
+  int64_t model_version() const override { return kVersion; }
+
+ private:
+  static Event end(const Error& error) { return Event{.finished = true, .error = error}; }
+
+  Event whole() const {
+    Summary summary;
+    summary.usage = {.image_tokens = 9, .prompt_tokens = 20, .completion_tokens = static_cast<int>(deltas_.size()), .cached_tokens = 2};
+    summary.assigned_tokens = 40;
+    summary.overflow_tokens = 1;
+    summary.timings = {.queue_ms = 0.5, .image_ms = 1.25, .prefill_ms = 2, .decode_ms = 3, .total_ms = 6.75};
+    return Event{.finished = true, .summary = summary};
+  }
+
+  const std::vector<std::string> deltas_;
+  const std::optional<Error> error_;
+  const size_t hang_at_;
+  const std::shared_ptr<FakeService::Seen> seen_;
+  Mutex mutex_;
+  CondVar changed_;
+  size_t at_ SF_GUARDED_BY(mutex_) = 0;
+  bool cancelled_ SF_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace
+
+std::shared_ptr<ResponseStream> FakeService::submit(AnswerRequest request) {
+  const std::string image = request.messages.at(0).parts.at(0).data;
+  {
+    MutexLock lock(seen_->mutex);
+    seen_->requests.push_back(std::move(request));
+  }
+  seen_->changed.notify_all();
+  if (check_image) check_image(image);
+  if (throw_unknown) throw std::runtime_error("secret internals");
+  if (submit_error) throw *submit_error;
+  return std::make_shared<FakeStream>(*this, seen_);
+}
+
+std::vector<ModelDescription> FakeService::models() const {
+  if (!published) return {};
+  ModelDescription model{.id = "sparsefusion", .version = kVersion, .info = {}};
+  model.info.digest = "abc";
+  model.info.step = 100;
+  model.info.created_unix = 1700000000;
+  model.info.max_context = 512;
+  model.info.max_image_tokens = 36;
+  model.info.image_size = 192;
+  return {model};
+}
+
+void FakeService::record_rejected(const std::string& api, const std::string& code, const std::string& reason,
+                                  const std::string& request_id) {
+  {
+    MutexLock lock(seen_->mutex);
+    seen_->rejected.push_back({api, code, reason, request_id});
+  }
+  seen_->changed.notify_all();
+}
+
+void FakeService::record_finished(const std::string& api, const std::string& code, const std::string& request_id,
+                                  int64_t model_version, const Summary* summary, double) {
+  {
+    MutexLock lock(seen_->mutex);
+    seen_->finished.push_back({api, code, "", request_id, model_version, summary != nullptr});
+  }
+  seen_->changed.notify_all();
+}
+
+std::vector<AnswerRequest> FakeService::requests() const {
+  MutexLock lock(seen_->mutex);
+  return seen_->requests;
+}
+
+std::vector<FakeRecord> FakeService::rejected() const {
+  MutexLock lock(seen_->mutex);
+  return seen_->rejected;
+}
+
+std::vector<FakeRecord> FakeService::finished() const {
+  MutexLock lock(seen_->mutex);
+  return seen_->finished;
+}
+
+int FakeService::wait_for_cancelled(int count) const {
+  MutexLock lock(seen_->mutex);
+  wait_until(*seen_, [&] { return seen_->cancelled >= count; });
+  return seen_->cancelled;
+}
+
+std::vector<FakeRecord> FakeService::wait_for_finished(size_t count) const {
+  MutexLock lock(seen_->mutex);
+  wait_until(*seen_, [&] { return seen_->finished.size() >= count; });
+  return seen_->finished;
+}
+
+std::vector<FakeRecord> FakeService::wait_for_rejected(size_t count) const {
+  MutexLock lock(seen_->mutex);
+  wait_until(*seen_, [&] { return seen_->rejected.size() >= count; });
+  return seen_->rejected;
+}
+
+int FakeService::wait_for_submitted(int count) const {
+  MutexLock lock(seen_->mutex);
+  wait_until(*seen_, [&] { return static_cast<int>(seen_->requests.size()) >= count; });
+  return static_cast<int>(seen_->requests.size());
+}
+
+}  // namespace sf::server

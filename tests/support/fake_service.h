@@ -1,0 +1,77 @@
+// A Service without a model: it echoes, fails or hangs as it is told, and remembers what the fronts asked and reported.
+//
+//   FakeService service;
+//   service.deltas = {"red", " circle"};
+//   HttpServer http({.port = 0}, service);
+//
+// Thread-safe; what it should do is set before requests come in.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/mutex.h"
+#include "server/service/service.h"
+
+namespace sf::server {
+
+struct FakeRecord {
+  std::string api, code, reason, request_id;
+  int64_t model_version = 0;
+  bool has_summary = false;
+};
+
+class FakeService final : public Service {
+ public:
+  // --- what it does ---
+  std::vector<std::string> deltas = {"circle"};
+  bool hang_before_text = false;           // no event until the stream is cancelled
+  bool hang_after_text = false;            // all deltas, then no end until the stream is cancelled
+  std::optional<Error> submit_error;       // thrown by submit
+  std::optional<Error> stream_error;       // the stream's end
+  bool throw_unknown = false;              // submit throws what is no Error
+  bool ready = true, live = true;
+  bool published = true;
+  // As the engine would: picks the image out and refuses it with this.
+  std::function<void(const std::string& image)> check_image;
+
+  // --- what was seen ---
+  std::vector<AnswerRequest> requests() const;
+  std::vector<FakeRecord> rejected() const;
+  std::vector<FakeRecord> finished() const;
+  // Blocks until `count` streams were cancelled, or for at most 10 s. Returns how many were.
+  int wait_for_cancelled(int count) const;
+  // Likewise for record_finished.
+  std::vector<FakeRecord> wait_for_finished(size_t count) const;
+  std::vector<FakeRecord> wait_for_rejected(size_t count) const;
+  int wait_for_submitted(int count) const;
+
+  // --- Service ---
+  std::shared_ptr<ResponseStream> submit(AnswerRequest request) override;
+  std::vector<ModelDescription> models() const override;
+  Health health() const override { return {live, ready}; }
+  std::string metrics_text() const override { return "# HELP fake_total One.\n# TYPE fake_total counter\nfake_total 1\n"; }
+  void record_rejected(const std::string& api, const std::string& code, const std::string& reason,
+                       const std::string& request_id) override;
+  void record_finished(const std::string& api, const std::string& code, const std::string& request_id,
+                       int64_t model_version, const Summary* summary, double duration_seconds) override;
+  int retry_after_seconds() const override { return 7; }
+
+  // Counts shared with the streams, which may outlive a request's handler.
+  struct Seen {
+    mutable Mutex mutex;
+    mutable CondVar changed;
+    std::vector<AnswerRequest> requests SF_GUARDED_BY(mutex);
+    std::vector<FakeRecord> rejected SF_GUARDED_BY(mutex);
+    std::vector<FakeRecord> finished SF_GUARDED_BY(mutex);
+    int cancelled SF_GUARDED_BY(mutex) = 0;
+  };
+
+ private:
+  const std::shared_ptr<Seen> seen_ = std::make_shared<Seen>();
+};
+
+}  // namespace sf::server
