@@ -37,3 +37,11 @@ if(TARGET sf_server_metrics)
   target_compile_definitions(deploy_test PRIVATE SF_PROMTOOL="${SF_PROMTOOL}")
   set_tests_properties(deploy PROPERTIES LABELS static)
 endif()
+
+# The bundled model is what this is about; before it is there, nothing can be tested.
+if(TARGET sparsefusion-server AND TARGET sparsefusion-train AND TARGET sparsefusion
+   AND EXISTS ${PROJECT_SOURCE_DIR}/models/demo/manifest.json)
+  add_test(NAME deploy_compose_processes
+           COMMAND ${PROJECT_SOURCE_DIR}/tests/deploy/compose_processes.sh $<TARGET_FILE_DIR:sparsefusion>)
+  set_tests_properties(deploy_compose_processes PROPERTIES TIMEOUT 900 RUN_SERIAL ON)
+endif()
