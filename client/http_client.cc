@@ -97,7 +97,8 @@ class HttpClient final : public Client {
     if (response.status != 200) throw error_from(response.body, response.status);
     try {
       std::vector<Model> models;
-      for (const json& model : json::parse(response.body).at("data")) {
+      const json list = json::parse(response.body);  // named: a range-for does not keep a temporary alive
+      for (const json& model : list.at("data")) {
         models.push_back({model.at("id"), model.at("version"), model.dump()});
       }
       return models;
