@@ -19,7 +19,7 @@ struct AdminServer::Impl {
     hosts.push_back(options.host);
     listener.set_gate([hosts](const httplib::Request& request) {
       if (!is_own_host(request.get_header_value("Host"), hosts)) {
-        throw Error(Code::kPermissionDenied, "Host: not a name of this server; see --admin-allow-host", "Host");
+        throw Error(Code::kPermissionDenied, "Host: not a name of this server; see --admin-allowed-host", "Host");
       }
       if (!is_own_origin(request.get_header_value("Origin"), hosts)) {
         throw Error(Code::kPermissionDenied, "Origin: not this server", "Origin");
