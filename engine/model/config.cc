@@ -98,6 +98,21 @@ ModelConfig model_preset(const std::string& name) {
   // A small network binds sooner when its tokens stay with their experts: ties at the start are still broken at random.
   config.decoder.moe.noise_scale = 0.2;
   if (name == "tiny") return config;
+  if (name == "toy") {
+    config.vision.width = 24;
+    config.vision.stem_channels = {8, 16};
+    config.vision.num_heads = 2;
+    config.vision.mlp_width = 48;
+    config.vision.num_layers = 1;
+    config.decoder.width = 32;
+    config.decoder.num_layers = 2;
+    config.decoder.num_heads = 2;
+    config.decoder.num_kv_heads = 2;
+    config.decoder.head_dim = 16;
+    config.decoder.moe.num_experts = 4;
+    config.decoder.moe.hidden = 32;
+    return config;
+  }
   if (name == "small") {
     config.vision.width = 192;
     config.vision.stem_channels = {48, 96};
@@ -124,7 +139,7 @@ ModelConfig model_preset(const std::string& name) {
     config.decoder.moe.hidden = 512;
     return config;
   }
-  throw invalid_argument("model", "unknown model preset ", name, "; known: tiny, small, base");
+  throw invalid_argument("model", "unknown model preset ", name, "; known: toy, tiny, small, base");
 }
 
 ModelConfig parse_model_config(std::string_view json_text) {

@@ -68,7 +68,8 @@ struct ModelConfig {
   std::string prompt_template = "plain";
 };
 
-// The named presets of sparsefusion-train: "tiny" (the bundled demo), "small", "base".
+// The named presets of sparsefusion-train: "toy" (tests and smoke runs), "tiny" (the bundled demo), "small",
+// "base".
 // Errors: InvalidArgument listing the names.
 ModelConfig model_preset(const std::string& name);
 

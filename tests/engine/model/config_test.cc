@@ -25,7 +25,7 @@ std::string refusal(const std::string& text) {
 }
 
 TEST(ModelConfigTest, RoundTrips) {
-  for (const char* preset : {"tiny", "small", "base"}) {
+  for (const char* preset : {"toy", "tiny", "small", "base"}) {
     const std::string text = to_json(model_preset(preset));
     EXPECT_EQ(to_json(parse_model_config(text)), text);
   }
