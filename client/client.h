@@ -31,20 +31,20 @@ class ClientError : public std::runtime_error {
 
 // What is absent is the server's default.
 struct Question {
-  std::string image;  // encoded PNG, JPEG or WebP
-  std::string question;
-  std::optional<int> max_tokens, top_k;
-  std::optional<float> temperature, top_p;
-  std::optional<uint64_t> seed;
-  std::vector<std::string> stop;
-  bool batch = false;                   // waits while interactive requests wait
-  std::optional<int64_t> timeout_ms;
-  std::string model;
-  std::string request_id;               // empty: the server makes one
+  std::string image = {};  // encoded PNG, JPEG or WebP
+  std::string question = {};
+  std::optional<int> max_tokens = {}, top_k = {};
+  std::optional<float> temperature = {}, top_p = {};
+  std::optional<uint64_t> seed = {};
+  std::vector<std::string> stop = {};
+  bool batch = false;  // waits while interactive requests wait
+  std::optional<int64_t> timeout_ms = {};
+  std::string model = {};
+  std::string request_id = {};  // empty: the server makes one
 };
 
 struct Answer {
-  std::string id, answer, model, finish_reason;
+  std::string id = {}, answer = {}, model = {}, finish_reason = {};
   int64_t model_version = 0;
   int image_tokens = 0, prompt_tokens = 0, completion_tokens = 0, cached_tokens = 0;
   uint64_t assigned_tokens = 0, overflow_tokens = 0;

@@ -14,7 +14,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double ms_since(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
 
 // What one client measured.
 struct Share {
@@ -103,15 +105,15 @@ double percentile(const std::vector<double>& sorted, double q) {
 }
 
 std::string to_json(const LoadResult& result, const LoadOptions& options) {
-  nlohmann::ordered_json body = {{"concurrency", options.concurrency},
-                                 {"requests", options.num_requests},
-                                 {"ok", result.num_ok},
-                                 {"errors", result.errors},
-                                 {"seconds", result.seconds},
-                                 {"requests_per_second", result.seconds > 0 ? result.num_ok / result.seconds : 0},
-                                 {"completion_tokens", result.completion_tokens},
-                                 {"tokens_per_second",
-                                  result.seconds > 0 ? static_cast<double>(result.completion_tokens) / result.seconds : 0}};
+  nlohmann::ordered_json body = {
+      {"concurrency", options.concurrency},
+      {"requests", options.num_requests},
+      {"ok", result.num_ok},
+      {"errors", result.errors},
+      {"seconds", result.seconds},
+      {"requests_per_second", result.seconds > 0 ? result.num_ok / result.seconds : 0},
+      {"completion_tokens", result.completion_tokens},
+      {"tokens_per_second", result.seconds > 0 ? static_cast<double>(result.completion_tokens) / result.seconds : 0}};
   body["latency_ms"] = percentiles(result.latencies_ms);
   if (options.stream) body["first_text_ms"] = percentiles(result.first_text_ms);
   return body.dump(2);

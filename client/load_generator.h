@@ -1,7 +1,8 @@
 // A closed loop: each of `concurrency` clients asks its next question when its last one is answered.
 //
 //   std::vector<Question> pairs = read_questions("pairs.jsonl");
-//   LoadResult result = run_load(pairs, {.concurrency = 32, .num_requests = 1000}, [&] { return connect(connection); });
+//   LoadResult result = run_load(pairs, {.concurrency = 32, .num_requests = 1000}, [&] { return connect(connection);
+//   });
 #pragma once
 
 #include <functional>
@@ -17,17 +18,17 @@ namespace sf::client {
 struct LoadOptions {
   int concurrency = 1;
   int num_requests = 200;
-  int num_warm_up = 0;     // asked before the clock starts, not counted
-  bool stream = false;     // every answer as a stream; then time to first text is measured as well
+  int num_warm_up = 0;  // asked before the clock starts, not counted
+  bool stream = false;  // every answer as a stream; then time to first text is measured as well
 };
 
 struct LoadResult {
   int num_ok = 0;
-  std::map<std::string, int> errors;     // by code
+  std::map<std::string, int> errors;  // by code
   double seconds = 0;
   uint64_t completion_tokens = 0;
-  std::vector<double> latencies_ms;      // of the good ones, sorted
-  std::vector<double> first_text_ms;     // of streams, sorted
+  std::vector<double> latencies_ms;   // of the good ones, sorted
+  std::vector<double> first_text_ms;  // of streams, sorted
 };
 
 // Effect: asks `questions` in turn, from the beginning again when they run out. Blocks until all are answered.
@@ -35,8 +36,8 @@ struct LoadResult {
 LoadResult run_load(const std::vector<Question>& questions, const LoadOptions& options,
                     const std::function<std::unique_ptr<Client>()>& make_client);
 
-// One JSON object a line: {"image": path or base64, "question": text, "max_tokens": optional}; paths are relative to the
-// file. Errors: ClientError naming file and line.
+// One JSON object a line: {"image": path or base64, "question": text, "max_tokens": optional}; paths are relative to
+// the file. Errors: ClientError naming file and line.
 std::vector<Question> read_questions(const std::string& path);
 
 // The value below which a share `q` of the sorted values lies (nearest rank); 0 for none.

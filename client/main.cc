@@ -60,7 +60,9 @@ CLI::App* add_ask(CLI::App& app, Flags& flags) {
   ask->add_option("--top-p", question.top_p);
   ask->add_option("--top-k", question.top_k);
   ask->add_option("--seed", question.seed, "equal seeds give equal draws");
-  ask->add_option("--stop", question.stop, "the answer ends before this text; may be repeated")->expected(1)->take_all();
+  ask->add_option("--stop", question.stop, "the answer ends before this text; may be repeated")
+      ->expected(1)
+      ->take_all();
   ask->add_flag("--batch", question.batch, "wait while interactive requests wait");
   ask->add_option("--model", question.model);
   ask->add_option("--request-id", question.request_id);
@@ -68,8 +70,10 @@ CLI::App* add_ask(CLI::App& app, Flags& flags) {
 }
 
 CLI::App* add_bench(CLI::App& app, Flags& flags) {
-  CLI::App* bench = app.add_subcommand("bench", "load the server in a closed loop; prints throughput and latency as JSON");
-  bench->add_option("PAIRS", flags.pairs, "a .jsonl file of {\"image\": path or base64, \"question\": text}")->required();
+  CLI::App* bench =
+      app.add_subcommand("bench", "load the server in a closed loop; prints throughput and latency as JSON");
+  bench->add_option("PAIRS", flags.pairs, "a .jsonl file of {\"image\": path or base64, \"question\": text}")
+      ->required();
   bench->add_option("--concurrency", flags.load.concurrency)->check(CLI::Range(1, 4096))->capture_default_str();
   bench->add_option("--requests", flags.load.num_requests)->check(CLI::PositiveNumber)->capture_default_str();
   bench->add_option("--warm-up", flags.load.num_warm_up, "asked first, not counted")->capture_default_str();
@@ -106,7 +110,8 @@ int main(int argc, char** argv) {
   add_ask(app, flags);
   add_bench(app, flags);
   app.add_subcommand("models", "list what the server serves")->add_flag("--json", flags.json);
-  app.add_subcommand("health", "exit 0 if the server lives")->add_flag("--ready", flags.ready, "exit 0 if it is ready to answer");
+  app.add_subcommand("health", "exit 0 if the server lives")
+      ->add_flag("--ready", flags.ready, "exit 0 if it is ready to answer");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

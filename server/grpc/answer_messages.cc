@@ -15,16 +15,22 @@ AnswerFields answer_fields_from(sparsefusion::v1::AnswerRequest& message) {
   fields.stop.assign(message.stop().begin(), message.stop().end());
   fields.model = std::move(*message.mutable_model());
   switch (message.priority()) {
-    case sparsefusion::v1::PRIORITY_UNSPECIFIED: break;
-    case sparsefusion::v1::PRIORITY_INTERACTIVE: fields.priority = "interactive"; break;
-    case sparsefusion::v1::PRIORITY_BATCH: fields.priority = "batch"; break;
-    default: throw invalid_argument("priority", "priority: unknown value ", message.priority());
+    case sparsefusion::v1::PRIORITY_UNSPECIFIED:
+      break;
+    case sparsefusion::v1::PRIORITY_INTERACTIVE:
+      fields.priority = "interactive";
+      break;
+    case sparsefusion::v1::PRIORITY_BATCH:
+      fields.priority = "batch";
+      break;
+    default:
+      throw invalid_argument("priority", "priority: unknown value ", message.priority());
   }
   return fields;
 }
 
 sparsefusion::v1::AnswerResponse answer_message(const std::string& id, const std::string& model, int64_t model_version,
-                                  const std::string& text, const Summary& summary) {
+                                                const std::string& text, const Summary& summary) {
   sparsefusion::v1::AnswerResponse message;
   message.set_id(id);
   message.set_answer(text);

@@ -12,6 +12,6 @@ namespace sf::server {
 AnswerFields answer_fields_from(sparsefusion::v1::AnswerRequest& message);
 
 sparsefusion::v1::AnswerResponse answer_message(const std::string& id, const std::string& model, int64_t model_version,
-                                  const std::string& text, const Summary& summary);
+                                                const std::string& text, const Summary& summary);
 
 }  // namespace sf::server

@@ -1,5 +1,6 @@
 #include "server/grpc/grpc_server.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
@@ -16,12 +17,14 @@ namespace {
 // How long a handler gets to notice that the server stops before its call is cut.
 constexpr std::chrono::seconds kStopGrace{2};
 
-// The two plugins are process-wide switches of gRPC.
-void enable_plugins() {
+// Process-wide switches of the libraries.
+void set_up_libraries() {
   static std::once_flag once;
   std::call_once(once, [] {
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    // It would write a line to stderr for every text that is not UTF-8; the caller gets INVALID_ARGUMENT.
+    google::protobuf::SetLogHandler(nullptr);
   });
 }
 
@@ -69,7 +72,7 @@ GrpcServer::GrpcServer(GrpcOptions options, Service& service)
 GrpcServer::~GrpcServer() { stop(); }
 
 void GrpcServer::start() {
-  enable_plugins();
+  set_up_libraries();
   grpc::ServerBuilder builder;
   set_limits(builder, impl_->options);
   const std::string address = authority(impl_->options.host, impl_->options.port);
@@ -77,11 +80,12 @@ void GrpcServer::start() {
   builder.RegisterService(&impl_->vqa);
   impl_->server = builder.BuildAndStart();
   if (impl_->server == nullptr || impl_->port == 0) {
-    throw Error(Code::kUnavailable, concat("cannot listen on ", address, ": is it in use, or not an address of this machine?"));
+    throw Error(Code::kUnavailable,
+                concat("cannot listen on ", address, ": is it in use, or not an address of this machine?"));
   }
-  impl_->health = std::make_unique<HealthMirror>(*impl_->server->GetHealthCheckService(), impl_->service,
-                                                 std::vector<std::string>{VqaService::kName},
-                                                 impl_->options.health_interval_ms);
+  impl_->health =
+      std::make_unique<HealthMirror>(*impl_->server->GetHealthCheckService(), impl_->service,
+                                     std::vector<std::string>{VqaService::kName}, impl_->options.health_interval_ms);
 }
 
 int GrpcServer::port() const { return impl_->port; }

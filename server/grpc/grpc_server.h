@@ -17,13 +17,13 @@ namespace sf::server {
 
 struct GrpcOptions {
   std::string host = "127.0.0.1";
-  int port = 8001;                        // 0 = any free one
-  RequestLimits limits;
-  int max_concurrent_streams = 100;       // of one connection
+  int port = 8001;  // 0 = any free one
+  RequestLimits limits = {};
+  int max_concurrent_streams = 100;  // of one connection
   int max_metadata_bytes = 8 << 10;
-  size_t max_memory_bytes = 512u << 20;   // of gRPC's own buffers
-  int poll_interval_ms = 20;              // how often a waiting call looks whether its client is still there
-  int health_interval_ms = 100;           // how stale the health service may be
+  size_t max_memory_bytes = 512u << 20;  // of gRPC's own buffers
+  int poll_interval_ms = 20;             // how often a waiting call looks whether its client is still there
+  int health_interval_ms = 100;          // how stale the health service may be
 };
 
 class GrpcServer {
@@ -36,7 +36,7 @@ class GrpcServer {
   void start();
   int port() const;  // 0 before start()
   void drain();
-  void stop();       // idempotent
+  void stop();  // idempotent
 
  private:
   struct Impl;

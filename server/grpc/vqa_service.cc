@@ -48,15 +48,13 @@ int64_t shorter_timeout(int64_t timeout_ms, const grpc::ServerContext& context) 
 VqaService::VqaService(const GrpcOptions& options, server::Service& service) : options_(options), service_(service) {
   using Unary = grpc::internal::RpcMethodHandler<VqaService, ByteBuffer, ByteBuffer>;
   using Streaming = grpc::internal::ServerStreamingHandler<VqaService, ByteBuffer, ByteBuffer>;
-  const auto unary = [](VqaService* self, grpc::ServerContext* context, const ByteBuffer* request, ByteBuffer* response) {
-    return self->answer(*context, *request, *response);
-  };
+  const auto unary = [](VqaService* self, grpc::ServerContext* context, const ByteBuffer* request,
+                        ByteBuffer* response) { return self->answer(*context, *request, *response); };
   const auto streaming = [](VqaService* self, grpc::ServerContext* context, const ByteBuffer* request, Writer* writer) {
     return self->stream_answer(*context, *request, *writer);
   };
   AddMethod(new RpcServiceMethod(kAnswerMethod, RpcMethod::NORMAL_RPC, new Unary(unary, this)));
-  AddMethod(new RpcServiceMethod(kStreamAnswerMethod, RpcMethod::SERVER_STREAMING,
-                                 new Streaming(streaming, this)));
+  AddMethod(new RpcServiceMethod(kStreamAnswerMethod, RpcMethod::SERVER_STREAMING, new Streaming(streaming, this)));
 }
 
 VqaService::Call VqaService::begin(grpc::ServerContext& context) const {

@@ -33,7 +33,8 @@ uint32_t read_quantum(std::string_view quantum, size_t num_chars, const std::str
 }  // namespace
 
 std::string decode_base64(std::string_view text, size_t max_bytes, const std::string& field) {
-  if (text.size() % 4 != 0) throw invalid_argument(field, field, ": base64 must be padded to a multiple of 4 characters");
+  if (text.size() % 4 != 0)
+    throw invalid_argument(field, field, ": base64 must be padded to a multiple of 4 characters");
   if (text.empty()) return "";
   const size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
   const size_t size = text.size() / 4 * 3 - padding;

@@ -54,7 +54,8 @@ std::optional<int64_t> get_integer(const json& object, const std::string& name) 
   const json* value = find(object, name);
   if (value == nullptr) return std::nullopt;
   if (!value->is_number()) throw_type(name, "an integer", *value);
-  if (value->is_number_unsigned() && value->get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
+  if (value->is_number_unsigned() &&
+      value->get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
     throw invalid_argument(name, name, ": out of range");
   }
   if (value->is_number_integer()) return value->get<int64_t>();

@@ -35,7 +35,9 @@ T parse_whole(std::string_view text, const std::string& name, const char* expect
 
 }  // namespace
 
-int check_max_tokens(int64_t max_tokens) { return static_cast<int>(check_range("max_tokens", max_tokens, 1, kMaxCount)); }
+int check_max_tokens(int64_t max_tokens) {
+  return static_cast<int>(check_range("max_tokens", max_tokens, 1, kMaxCount));
+}
 
 float check_temperature(double temperature) {
   // Written so that NaN is refused too.

@@ -8,19 +8,30 @@ namespace sf::server {
 
 inline const char* reject_reason(const Error& error) {
   switch (error.reason()) {
-    case Reason::kTooLarge: return "too_large";
-    case Reason::kUnsupportedType: return "unsupported_type";
-    case Reason::kQueueFull: return "queue_full";
-    case Reason::kDraining: return "draining";
-    case Reason::kNone: break;
+    case Reason::kTooLarge:
+      return "too_large";
+    case Reason::kUnsupportedType:
+      return "unsupported_type";
+    case Reason::kQueueFull:
+      return "queue_full";
+    case Reason::kDraining:
+      return "draining";
+    case Reason::kNone:
+      break;
   }
   switch (error.code()) {
-    case Code::kInvalidArgument: return "invalid_argument";
-    case Code::kNotFound: return "not_found";
-    case Code::kUnimplemented: return "method_not_allowed";
-    case Code::kDeadlineExceeded: return "deadline";
-    case Code::kCancelled: return "client_gone";
-    default: return "internal";
+    case Code::kInvalidArgument:
+      return "invalid_argument";
+    case Code::kNotFound:
+      return "not_found";
+    case Code::kUnimplemented:
+      return "method_not_allowed";
+    case Code::kDeadlineExceeded:
+      return "deadline";
+    case Code::kCancelled:
+      return "client_gone";
+    default:
+      return "internal";
   }
 }
 

@@ -15,7 +15,7 @@ namespace sf::server {
 
 struct AdminOptions {
   std::string host = "127.0.0.1";
-  int port = 8002;                         // 0 = any free one
+  int port = 8002;  // 0 = any free one
   int num_threads = 8;
   // Names accepted in Host beside `host`, localhost and loopback addresses: what a scraper calls this machine. An IP
   // address literal is always accepted: only names can be rebound.

@@ -25,7 +25,8 @@ void refuse_unoffered(const json& body) {
 // One named form field into its place. Returns false for a name that is not known.
 bool set_form_field(AnswerFields& fields, const std::string& name, std::string& value, const RequestLimits& limits) {
   if (name == "image") {
-    fields.image = value.starts_with("data:") ? decode_image_text(value, limits.max_image_bytes, name) : std::move(value);
+    fields.image =
+        value.starts_with("data:") ? decode_image_text(value, limits.max_image_bytes, name) : std::move(value);
   } else if (name == "question") {
     fields.question = std::move(value);
   } else if (name == "max_tokens") {

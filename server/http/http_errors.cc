@@ -15,34 +15,55 @@ constexpr size_t kMaxQuotedBytes = 1024;
 // OpenAI's vocabulary for error.type.
 const char* openai_type(int status) {
   switch (status) {
-    case 401: return "authentication_error";
-    case 403: return "permission_error";
-    case 404: return "not_found_error";
-    case 429: return "rate_limit_error";
-    case 504: return "timeout_error";
-    default: return status >= 500 ? "server_error" : "invalid_request_error";
+    case 401:
+      return "authentication_error";
+    case 403:
+      return "permission_error";
+    case 404:
+      return "not_found_error";
+    case 429:
+      return "rate_limit_error";
+    case 504:
+      return "timeout_error";
+    default:
+      return status >= 500 ? "server_error" : "invalid_request_error";
   }
 }
 
 const char* error_code(const Error& error) {
   switch (error.reason()) {
-    case Reason::kTooLarge: return "too_large";
-    case Reason::kUnsupportedType: return "unsupported_type";
-    case Reason::kQueueFull: return "queue_full";
-    case Reason::kDraining: return "draining";
-    case Reason::kNone: break;
+    case Reason::kTooLarge:
+      return "too_large";
+    case Reason::kUnsupportedType:
+      return "unsupported_type";
+    case Reason::kQueueFull:
+      return "queue_full";
+    case Reason::kDraining:
+      return "draining";
+    case Reason::kNone:
+      break;
   }
   switch (error.code()) {
-    case Code::kInvalidArgument: return "invalid_argument";
-    case Code::kCancelled: return "cancelled";
-    case Code::kDeadlineExceeded: return "deadline_exceeded";
-    case Code::kNotFound: return "not_found";
-    case Code::kPermissionDenied: return "permission_denied";
-    case Code::kUnauthenticated: return "unauthenticated";
-    case Code::kResourceExhausted: return "resource_exhausted";
-    case Code::kUnavailable: return "unavailable";
-    case Code::kUnimplemented: return "method_not_allowed";
-    default: return "internal";
+    case Code::kInvalidArgument:
+      return "invalid_argument";
+    case Code::kCancelled:
+      return "cancelled";
+    case Code::kDeadlineExceeded:
+      return "deadline_exceeded";
+    case Code::kNotFound:
+      return "not_found";
+    case Code::kPermissionDenied:
+      return "permission_denied";
+    case Code::kUnauthenticated:
+      return "unauthenticated";
+    case Code::kResourceExhausted:
+      return "resource_exhausted";
+    case Code::kUnavailable:
+      return "unavailable";
+    case Code::kUnimplemented:
+      return "method_not_allowed";
+    default:
+      return "internal";
   }
 }
 
@@ -50,23 +71,35 @@ const char* error_code(const Error& error) {
 
 int http_status(const Error& error) {
   switch (error.code()) {
-    case Code::kOk: return 200;
+    case Code::kOk:
+      return 200;
     case Code::kInvalidArgument:
     case Code::kFailedPrecondition:
-    case Code::kOutOfRange: return error.reason() == Reason::kUnsupportedType ? 415 : 400;
-    case Code::kResourceExhausted: return error.reason() == Reason::kTooLarge ? 413 : 429;
-    case Code::kUnauthenticated: return 401;
-    case Code::kPermissionDenied: return 403;
-    case Code::kNotFound: return 404;
-    case Code::kUnimplemented: return 405;
+    case Code::kOutOfRange:
+      return error.reason() == Reason::kUnsupportedType ? 415 : 400;
+    case Code::kResourceExhausted:
+      return error.reason() == Reason::kTooLarge ? 413 : 429;
+    case Code::kUnauthenticated:
+      return 401;
+    case Code::kPermissionDenied:
+      return 403;
+    case Code::kNotFound:
+      return 404;
+    case Code::kUnimplemented:
+      return 405;
     case Code::kAlreadyExists:
-    case Code::kAborted: return 409;
-    case Code::kCancelled: return 499;
-    case Code::kUnavailable: return 503;
-    case Code::kDeadlineExceeded: return 504;
+    case Code::kAborted:
+      return 409;
+    case Code::kCancelled:
+      return 499;
+    case Code::kUnavailable:
+      return 503;
+    case Code::kDeadlineExceeded:
+      return 504;
     case Code::kUnknown:
     case Code::kInternal:
-    case Code::kDataLoss: return 500;
+    case Code::kDataLoss:
+      return 500;
   }
   return 500;
 }
@@ -77,12 +110,12 @@ std::string error_body(const Error& error, const std::string& path, const std::s
       status == 500 ? "internal error; request " + request_id : std::string(error.what()).substr(0, kMaxQuotedBytes);
   const json param =
       error.field().empty() || status == 500 ? json(nullptr) : json(error.field().substr(0, kMaxQuotedBytes));
-  const json body = path.starts_with("/v2") ? json{{"error", message}}
-                                            : json{{"error",
-                                                    {{"message", message},
-                                                     {"type", openai_type(status)},
-                                                     {"param", param},
-                                                     {"code", error_code(error)}}}};
+  const json body =
+      path.starts_with("/v2")
+          ? json{{"error", message}}
+          : json{
+                {"error",
+                 {{"message", message}, {"type", openai_type(status)}, {"param", param}, {"code", error_code(error)}}}};
   // Messages may quote what the client sent, which need not be UTF-8.
   return body.dump(-1, ' ', false, json::error_handler_t::replace);
 }

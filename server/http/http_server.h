@@ -18,7 +18,7 @@ namespace sf::server {
 
 struct HttpOptions {
   std::string host = "127.0.0.1";
-  int port = 8000;               // 0 = any free one
+  int port = 8000;  // 0 = any free one
   RequestLimits limits = {};
   int keep_alive_timeout_s = 2;  // of an idle connection: it holds a thread
   int read_timeout_s = 5;        // between two reads

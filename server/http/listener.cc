@@ -21,11 +21,16 @@ std::string request_id_of(const httplib::Request& request) {
 // What httplib itself refuses: a malformed request line, headers over its limits, a broken body framing.
 Error error_of_status(int status) {
   switch (status) {
-    case 404: return Error(Code::kNotFound, "no such route");
-    case 413: return Error(Code::kResourceExhausted, "the body is too large", "", Reason::kTooLarge);
-    case 414: return Error(Code::kInvalidArgument, "the request target is too long");
-    case 416: return Error(Code::kInvalidArgument, "the Range header cannot be satisfied");
-    default: return Error(status >= 500 ? Code::kInternal : Code::kInvalidArgument, "malformed HTTP request");
+    case 404:
+      return Error(Code::kNotFound, "no such route");
+    case 413:
+      return Error(Code::kResourceExhausted, "the body is too large", "", Reason::kTooLarge);
+    case 414:
+      return Error(Code::kInvalidArgument, "the request target is too long");
+    case 416:
+      return Error(Code::kInvalidArgument, "the Range header cannot be satisfied");
+    default:
+      return Error(status >= 500 ? Code::kInternal : Code::kInvalidArgument, "malformed HTTP request");
   }
 }
 
@@ -49,10 +54,10 @@ Listener::Listener(ListenerOptions options, Service& service) : options_(std::mo
   // The library sets SO_REUSEPORT, with which a second server would share the port unnoticed instead of failing.
   server_.set_socket_options([](socket_t socket) { httplib::set_socket_opt(socket, SOL_SOCKET, SO_REUSEADDR, 1); });
   server_.set_default_headers({{"X-Content-Type-Options", "nosniff"}});
-  server_.set_pre_routing_handler([this](const auto& request, auto& response) { return before_routing(request, response); });
-  server_.set_error_handler([this](const httplib::Request& request, httplib::Response& response) {
-    return fill_error(request, response);
-  });
+  server_.set_pre_routing_handler(
+      [this](const auto& request, auto& response) { return before_routing(request, response); });
+  server_.set_error_handler(
+      [this](const httplib::Request& request, httplib::Response& response) { return fill_error(request, response); });
   server_.set_post_routing_handler([](const httplib::Request&, httplib::Response& response) {
     if (response.get_header_value("Connection") == "close") response.headers.erase("Keep-Alive");
   });

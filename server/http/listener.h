@@ -20,13 +20,13 @@ namespace sf::server {
 
 struct ListenerOptions {
   std::string host;
-  int port = 0;                     // 0 = any free one
+  int port = 0;  // 0 = any free one
   int num_threads = 8;
   int keep_alive_timeout_s = 2;
   int read_timeout_s = 5;
   int write_timeout_s = 5;
-  size_t max_body_bytes = 0;        // of a POST; a little more is read and thrown away so that the client sees its 413
-  bool record_refusals = true;      // whether refused requests are counted and logged through the service
+  size_t max_body_bytes = 0;    // of a POST; a little more is read and thrown away so that the client sees its 413
+  bool record_refusals = true;  // whether refused requests are counted and logged through the service
 };
 
 // start() and stop() belong to one thread; handlers run on the pool's.

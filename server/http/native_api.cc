@@ -113,8 +113,8 @@ void NativeApi::answer_stream(const httplib::Request& request, httplib::Response
       [sse](bool whole) { sse->close(whole); });
 }
 
-void NativeApi::fail(const httplib::Request& request, httplib::Response& response, const Call& call,
-                     const Error& error, int64_t model_version) {
+void NativeApi::fail(const httplib::Request& request, httplib::Response& response, const Call& call, const Error& error,
+                     int64_t model_version) {
   write_error(response, request, error, call.id, service_.retry_after_seconds());
   record(call, response.status, model_version, nullptr);
 }

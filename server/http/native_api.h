@@ -27,8 +27,8 @@ class NativeApi {
   };
 
   void answer(const httplib::Request& request, httplib::Response& response, const httplib::ContentReader& reader);
-  void submit(const httplib::Request& request, httplib::Response& response, const Call& call,
-              AnswerRequest asked, bool streamed);
+  void submit(const httplib::Request& request, httplib::Response& response, const Call& call, AnswerRequest asked,
+              bool streamed);
   void answer_whole(const httplib::Request& request, httplib::Response& response, const Call& call,
                     ResponseStream& stream, const AnswerHead& head);
   void answer_stream(const httplib::Request& request, httplib::Response& response, const Call& call,

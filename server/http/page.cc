@@ -27,7 +27,8 @@ void serve(const WebFile& file, const httplib::Request& request, httplib::Respon
 
 void register_page(Listener& listener) {
   for (const WebFile& file : web_files()) {
-    listener.get(std::string(file.path), [&file](const auto& request, auto& response) { serve(file, request, response); });
+    listener.get(std::string(file.path),
+                 [&file](const auto& request, auto& response) { serve(file, request, response); });
   }
 }
 

@@ -2,7 +2,8 @@
 // object) and "data: [DONE]".
 //
 //   auto stream = std::make_shared<SseAnswer>(...);
-//   response.set_chunked_content_provider("text/event-stream", [=](size_t, httplib::DataSink& sink) { return stream->write_next(sink); },
+//   response.set_chunked_content_provider("text/event-stream", [=](size_t, httplib::DataSink& sink) { return
+//   stream->write_next(sink); },
 //                                         [=](bool whole) { stream->close(whole); });
 #pragma once
 
@@ -27,8 +28,8 @@ class SseAnswer {
   SseAnswer(std::shared_ptr<ResponseStream> stream, Event first, AnswerHead head, int poll_interval_ms,
             std::function<bool()> is_stopping, OnEnd on_end);
 
-  // Effect: waits for at most poll_interval_ms and writes one event if there is one; cancels the stream if the client or
-  // the server is going. Returns false once nothing more can be written.
+  // Effect: waits for at most poll_interval_ms and writes one event if there is one; cancels the stream if the client
+  // or the server is going. Returns false once nothing more can be written.
   bool write_next(httplib::DataSink& sink);
   void close(bool whole);
 

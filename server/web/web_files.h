@@ -7,10 +7,10 @@
 namespace sf::server {
 
 struct WebFile {
-  std::string_view path;          // "/app.js"; index.html is "/"
+  std::string_view path;  // "/app.js"; index.html is "/"
   std::string_view content_type;
   std::string_view content;
-  std::string_view digest;        // of the content, for ETag
+  std::string_view digest;  // of the content, for ETag
 };
 
 std::span<const WebFile> web_files();

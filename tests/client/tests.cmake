@@ -1,6 +1,3 @@
 if(TARGET sf_client AND TARGET sf_server_http AND TARGET sf_server_grpc)
-  sf_test(client DIR client DEPS sf_client sf_server_http sf_server_grpc)
-  if(TARGET client_test)
-    target_sources(client_test PRIVATE ${PROJECT_SOURCE_DIR}/tests/support/fake_service.cc)
-  endif()
+  sf_test(client DIR client DEPS sf_client sf_server_http sf_server_grpc sf_fake_service)
 endif()

@@ -22,7 +22,9 @@ class FakeStream final : public ResponseStream {
   FakeStream(const FakeService& service, std::shared_ptr<FakeService::Seen> seen)
       : deltas_(service.deltas),
         error_(service.stream_error),
-        hang_at_(service.hang_before_text ? 0 : service.hang_after_text ? deltas_.size() : SIZE_MAX),
+        hang_at_(service.hang_before_text  ? 0
+                 : service.hang_after_text ? deltas_.size()
+                                           : SIZE_MAX),
         seen_(std::move(seen)) {}
 
   Event next(bool merge_pending) override {
@@ -61,7 +63,10 @@ class FakeStream final : public ResponseStream {
 
   Event whole() const {
     Summary summary;
-    summary.usage = {.image_tokens = 9, .prompt_tokens = 20, .completion_tokens = static_cast<int>(deltas_.size()), .cached_tokens = 2};
+    summary.usage = {.image_tokens = 9,
+                     .prompt_tokens = 20,
+                     .completion_tokens = static_cast<int>(deltas_.size()),
+                     .cached_tokens = 2};
     summary.assigned_tokens = 40;
     summary.overflow_tokens = 1;
     summary.timings = {.queue_ms = 0.5, .image_ms = 1.25, .prefill_ms = 2, .decode_ms = 3, .total_ms = 6.75};

@@ -28,11 +28,11 @@ class FakeService final : public Service {
  public:
   // --- what it does ---
   std::vector<std::string> deltas = {"circle"};
-  bool hang_before_text = false;           // no event until the stream is cancelled
-  bool hang_after_text = false;            // all deltas, then no end until the stream is cancelled
-  std::optional<Error> submit_error;       // thrown by submit
-  std::optional<Error> stream_error;       // the stream's end
-  bool throw_unknown = false;              // submit throws what is no Error
+  bool hang_before_text = false;      // no event until the stream is cancelled
+  bool hang_after_text = false;       // all deltas, then no end until the stream is cancelled
+  std::optional<Error> submit_error;  // thrown by submit
+  std::optional<Error> stream_error;  // the stream's end
+  bool throw_unknown = false;         // submit throws what is no Error
   bool ready = true, live = true;
   bool published = true;
   // As the engine would: picks the image out and refuses it with this.
@@ -53,7 +53,9 @@ class FakeService final : public Service {
   std::shared_ptr<ResponseStream> submit(AnswerRequest request) override;
   std::vector<ModelDescription> models() const override;
   Health health() const override { return {live, ready}; }
-  std::string metrics_text() const override { return "# HELP fake_total One.\n# TYPE fake_total counter\nfake_total 1\n"; }
+  std::string metrics_text() const override {
+    return "# HELP fake_total One.\n# TYPE fake_total counter\nfake_total 1\n";
+  }
   void record_rejected(const std::string& api, const std::string& code, const std::string& reason,
                        const std::string& request_id) override;
   void record_finished(const std::string& api, const std::string& code, const std::string& request_id,

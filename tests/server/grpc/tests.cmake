@@ -1,6 +1,3 @@
-if(TARGET sf_server_grpc)
-  sf_test(server_grpc DIR server/grpc DEPS sf_server_grpc sf_proto)
-  if(TARGET server_grpc_test)
-    target_sources(server_grpc_test PRIVATE ${PROJECT_SOURCE_DIR}/tests/support/fake_service.cc)
-  endif()
+if(TARGET sf_server_grpc AND TARGET sf_server_http)
+  sf_test(server_grpc DIR server/grpc DEPS sf_server_grpc sf_proto sf_fake_service)
 endif()

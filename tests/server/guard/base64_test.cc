@@ -17,8 +17,12 @@ Error error_of(const std::string& text, size_t max_bytes = 1000) {
 }
 
 TEST(Base64Test, DecodesTheVectorsOfRfc4648) {
-  const std::pair<const char*, const char*> vectors[] = {{"", ""},         {"Zg==", "f"},        {"Zm8=", "fo"},
-                                                         {"Zm9v", "foo"},  {"Zm9vYg==", "foob"}, {"Zm9vYmE=", "fooba"},
+  const std::pair<const char*, const char*> vectors[] = {{"", ""},
+                                                         {"Zg==", "f"},
+                                                         {"Zm8=", "fo"},
+                                                         {"Zm9v", "foo"},
+                                                         {"Zm9vYg==", "foob"},
+                                                         {"Zm9vYmE=", "fooba"},
                                                          {"Zm9vYmFy", "foobar"}};
   for (const auto& [text, bytes] : vectors) {
     EXPECT_EQ(decode_base64(text, 100, "image"), bytes) << text;
@@ -36,7 +40,8 @@ TEST(Base64Test, RoundTripsEveryByte) {
 }
 
 TEST(Base64Test, RefusesWhatIsNotStrict) {
-  for (const char* text : {"Zg", "Zg=", "Zg===", "Z===", "====", "Zh==", "Zm9=", "Zm 9v", "Zm9v\n", "Zm-_", "Zg==Zg==", "=Zg="}) {
+  for (const char* text :
+       {"Zg", "Zg=", "Zg===", "Z===", "====", "Zh==", "Zm9=", "Zm 9v", "Zm9v\n", "Zm-_", "Zg==Zg==", "=Zg="}) {
     const Error error = error_of(text);
     EXPECT_EQ(error.code(), Code::kInvalidArgument) << text;
     EXPECT_EQ(error.field(), "image") << text;

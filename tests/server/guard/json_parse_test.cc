@@ -26,7 +26,8 @@ TEST(JsonParseTest, RefusesWhatIsNotOneStrictObject) {
 
 TEST(JsonParseTest, CapsDepth) {
   const auto nested = [](int depth) {
-    return "{\"a\":" + std::string(static_cast<size_t>(depth - 1), '[') + std::string(static_cast<size_t>(depth - 1), ']') + "}";
+    return "{\"a\":" + std::string(static_cast<size_t>(depth - 1), '[') +
+           std::string(static_cast<size_t>(depth - 1), ']') + "}";
   };
   EXPECT_NO_THROW(parse_json_object(nested(32), 32));
   EXPECT_THROW(parse_json_object(nested(33), 32), Error);
@@ -34,7 +35,8 @@ TEST(JsonParseTest, CapsDepth) {
 }
 
 TEST(JsonParseTest, ReadsTypesAndTreatsNullAsAbsent) {
-  const auto body = parse_json_object(R"({"s":"x","b":true,"n":0.5,"i":-3,"w":2.0,"u":18446744073709551615,"z":null,"l":["a","b"]})", 4);
+  const auto body = parse_json_object(
+      R"({"s":"x","b":true,"n":0.5,"i":-3,"w":2.0,"u":18446744073709551615,"z":null,"l":["a","b"]})", 4);
   EXPECT_EQ(get_string(body, "s"), "x");
   EXPECT_EQ(get_bool(body, "b"), true);
   EXPECT_EQ(get_number(body, "n"), 0.5);

@@ -92,7 +92,8 @@ TEST_F(AttacksTest, GzipBomb) {
   for (size_t i = 0; i < kAttackBytes / kMiB; ++i) {
     stream.next_in = reinterpret_cast<Bytef*>(zeros.data());
     stream.avail_in = static_cast<uInt>(zeros.size());
-    ASSERT_EQ(deflate(&stream, i + 1 == kAttackBytes / kMiB ? Z_FINISH : Z_NO_FLUSH), i + 1 == kAttackBytes / kMiB ? Z_STREAM_END : Z_OK);
+    ASSERT_EQ(deflate(&stream, i + 1 == kAttackBytes / kMiB ? Z_FINISH : Z_NO_FLUSH),
+              i + 1 == kAttackBytes / kMiB ? Z_STREAM_END : Z_OK);
   }
   bomb.resize(stream.total_out);
   deflateEnd(&stream);
@@ -134,7 +135,8 @@ TEST_F(AttacksTest, RequestLineWithoutEnd) {
 TEST_F(AttacksTest, LineBreakInRequestId) {
   for (const char* id : {"a%0d%0aSet-Cookie: x=1", "a\tb", "<script>"}) {
     RawConnection connection(port());
-    connection.send(std::string("GET /v1/answer HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-Id: ") + id + "\r\n\r\n");
+    connection.send(std::string("GET /v1/answer HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-Id: ") + id +
+                    "\r\n\r\n");
     const std::string answer = connection.read_all();
     EXPECT_EQ(answer.find("Set-Cookie"), std::string::npos);
     EXPECT_NE(answer.find("X-Request-Id: req-"), std::string::npos) << answer;
@@ -144,7 +146,8 @@ TEST_F(AttacksTest, LineBreakInRequestId) {
 
 TEST_F(AttacksTest, AmbiguousFraming) {
   RawConnection connection(port());
-  connection.send(head("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\nGET /healthz HTTP/1.1\r\n\r\n");
+  connection.send(head("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n") +
+                  "0\r\n\r\nGET /healthz HTTP/1.1\r\n\r\n");
   const std::string answer = connection.read_all();
   EXPECT_NE(answer.find(" 400 "), std::string::npos);
   EXPECT_EQ(answer.find(" 200 "), std::string::npos);
@@ -168,7 +171,8 @@ TEST_F(AttacksTest, DeepJson) {
 
 TEST_F(AttacksTest, ErrorsQuoteLittle) {
   const std::string key(500000, 'k');
-  const httplib::Result result = client->Post("/v1/answer", "{\"" + key + "\":1,\"" + key + "\":2}", "application/json");
+  const httplib::Result result =
+      client->Post("/v1/answer", "{\"" + key + "\":1,\"" + key + "\":2}", "application/json");
   EXPECT_EQ(result->status, 400);
   EXPECT_LT(result->body.size(), 4096u);
 }

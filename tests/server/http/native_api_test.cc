@@ -33,9 +33,18 @@ TEST_F(NativeApiTest, AnswersJsonWithTheWholeObject) {
 TEST_F(NativeApiTest, PassesEveryParameterOn) {
   start();
   json body = question("bytes\xff");
-  body.update({{"max_tokens", 5}, {"temperature", 0.5}, {"top_p", 0.25}, {"top_k", 7}, {"seed", 18446744073709551615u},
-               {"stop", {"x", "y"}}, {"priority", "batch"}, {"timeout_ms", 1234}, {"model", "sparsefusion"},
-               {"unknown_name", {1, 2}}, {"explain", false}, {"choices", nullptr}});
+  body.update({{"max_tokens", 5},
+               {"temperature", 0.5},
+               {"top_p", 0.25},
+               {"top_k", 7},
+               {"seed", 18446744073709551615u},
+               {"stop", {"x", "y"}},
+               {"priority", "batch"},
+               {"timeout_ms", 1234},
+               {"model", "sparsefusion"},
+               {"unknown_name", {1, 2}},
+               {"explain", false},
+               {"choices", nullptr}});
   ASSERT_EQ(post_json(body)->status, 200);
   const AnswerRequest seen = service.requests().at(0);
   ASSERT_EQ(seen.messages.size(), 1u);
@@ -71,12 +80,13 @@ TEST_F(NativeApiTest, LeavesDefaultsToTheService) {
 TEST_F(NativeApiTest, AcceptsMultipartWithAndWithoutFileName) {
   start();
   for (const char* file_name : {"scene.png", ""}) {
-    const httplib::UploadFormDataItems items = {{"image", std::string("a\0b", 3), file_name, file_name[0] ? "image/png" : ""},
-                                                {"question", "what?", "", ""},
-                                                {"max_tokens", "3", "", ""},
-                                                {"stop", "x", "", ""},
-                                                {"stop", "y", "", ""},
-                                                {"other", "ignored", "", ""}};
+    const httplib::UploadFormDataItems items = {
+        {"image", std::string("a\0b", 3), file_name, file_name[0] ? "image/png" : ""},
+        {"question", "what?", "", ""},
+        {"max_tokens", "3", "", ""},
+        {"stop", "x", "", ""},
+        {"stop", "y", "", ""},
+        {"other", "ignored", "", ""}};
     const httplib::Result result = client->Post("/v1/answer", items);
     ASSERT_TRUE(result);
     EXPECT_EQ(result->status, 200) << result->body;
@@ -89,16 +99,41 @@ TEST_F(NativeApiTest, AcceptsMultipartWithAndWithoutFileName) {
 
 TEST_F(NativeApiTest, NamesTheFieldThatIsWrong) {
   start();
-  const std::pair<const char*, json> cases[] = {
-      {"image", 1},          {"image", nullptr},    {"image", ""},           {"image", "not base64!"},
-      {"image", "http://x"}, {"question", nullptr}, {"question", ""},        {"question", " \n"},
-      {"question", 7},       {"max_tokens", 0},     {"max_tokens", "5"},     {"max_tokens", 1.5},
-      {"temperature", -1},   {"temperature", 2.1},  {"temperature", "hot"},  {"top_p", 0},
-      {"top_p", 1.5},        {"top_k", -1},         {"seed", -1},            {"seed", "x"},
-      {"stop", 5},           {"stop", {1}},         {"stop", {""}},          {"stream", "yes"},
-      {"priority", "high"},  {"priority", 1},       {"timeout_ms", 0},       {"timeout_ms", -5},
-      {"model", 1},          {"explain", true},     {"routing", true},       {"choices", {"a", "b"}},
-      {"explain", "x"},      {"top_k", 1e300},      {"max_tokens", 99999999999}};
+  const std::pair<const char*, json> cases[] = {{"image", 1},
+                                                {"image", nullptr},
+                                                {"image", ""},
+                                                {"image", "not base64!"},
+                                                {"image", "http://x"},
+                                                {"question", nullptr},
+                                                {"question", ""},
+                                                {"question", " \n"},
+                                                {"question", 7},
+                                                {"max_tokens", 0},
+                                                {"max_tokens", "5"},
+                                                {"max_tokens", 1.5},
+                                                {"temperature", -1},
+                                                {"temperature", 2.1},
+                                                {"temperature", "hot"},
+                                                {"top_p", 0},
+                                                {"top_p", 1.5},
+                                                {"top_k", -1},
+                                                {"seed", -1},
+                                                {"seed", "x"},
+                                                {"stop", 5},
+                                                {"stop", {1}},
+                                                {"stop", {""}},
+                                                {"stream", "yes"},
+                                                {"priority", "high"},
+                                                {"priority", 1},
+                                                {"timeout_ms", 0},
+                                                {"timeout_ms", -5},
+                                                {"model", 1},
+                                                {"explain", true},
+                                                {"routing", true},
+                                                {"choices", {"a", "b"}},
+                                                {"explain", "x"},
+                                                {"top_k", 1e300},
+                                                {"max_tokens", 99999999999}};
   for (const auto& [name, value] : cases) {
     json body = question();
     body[name] = value;
@@ -116,9 +151,9 @@ TEST_F(NativeApiTest, NamesTheFieldThatIsWrong) {
 
 TEST_F(NativeApiTest, NamesTheFormFieldThatIsWrong) {
   start();
-  const std::pair<const char*, const char*> cases[] = {{"max_tokens", "five"}, {"temperature", "nan"}, {"seed", "-1"},
-                                                       {"stream", "maybe"},    {"question", ""},       {"explain", "true"},
-                                                       {"question", "\xff\xfe"}};
+  const std::pair<const char*, const char*> cases[] = {
+      {"max_tokens", "five"}, {"temperature", "nan"}, {"seed", "-1"},          {"stream", "maybe"},
+      {"question", ""},       {"explain", "true"},    {"question", "\xff\xfe"}};
   for (const auto& [name, value] : cases) {
     httplib::UploadFormDataItems items = {{"image", "bytes", "", ""}, {name, value, "", ""}};
     if (std::string(name) != "question") items.push_back({"question", "what?", "", ""});
@@ -127,7 +162,8 @@ TEST_F(NativeApiTest, NamesTheFormFieldThatIsWrong) {
     EXPECT_EQ(result->status, 400) << name;
     EXPECT_EQ(json::parse(result->body)["error"]["param"], name);
   }
-  const httplib::Result twice = client->Post("/v1/answer", httplib::UploadFormDataItems{{"image", "a", "", ""}, {"image", "b", "", ""}});
+  const httplib::Result twice =
+      client->Post("/v1/answer", httplib::UploadFormDataItems{{"image", "a", "", ""}, {"image", "b", "", ""}});
   EXPECT_EQ(json::parse(twice->body)["error"]["param"], "image");
 }
 

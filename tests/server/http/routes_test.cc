@@ -36,7 +36,8 @@ TEST_F(RoutesTest, ServesMetricsAsPrometheusText) {
 
 TEST_F(RoutesTest, AnswersUnknownRoutesInTheirApisForm) {
   start();
-  for (const char* path : {"/nope", "/v1/chat/completions", "/v1/answer/", "/v1/models/", "/v1/models/a/b", "/v1", "/../etc"}) {
+  for (const char* path :
+       {"/nope", "/v1/chat/completions", "/v1/answer/", "/v1/models/", "/v1/models/a/b", "/v1", "/../etc"}) {
     const httplib::Result result = client->Get(path);
     ASSERT_TRUE(result) << path;
     EXPECT_EQ(result->status, 404) << path;
@@ -125,10 +126,12 @@ TEST(AdminServerTest, RefusesForeignHostsAndOrigins) {
   AdminServer admin({.port = 0, .allowed_hosts = {"sf-server"}}, service);
   admin.start();
   httplib::Client client("127.0.0.1", admin.port());
-  for (const char* host : {"localhost:8002", "127.0.0.1", "[::1]:8002", "10.1.2.3:8002", "sf-server", "SF-Server:8002"}) {
+  for (const char* host :
+       {"localhost:8002", "127.0.0.1", "[::1]:8002", "10.1.2.3:8002", "sf-server", "SF-Server:8002"}) {
     EXPECT_EQ(client.Get("/metrics", httplib::Headers{{"Host", host}})->status, 200) << host;
   }
-  for (const char* host : {"evil.example", "evil.example:8002", "localhost.evil.example", "127.0.0.1.evil.example", "a@localhost"}) {
+  for (const char* host :
+       {"evil.example", "evil.example:8002", "localhost.evil.example", "127.0.0.1.evil.example", "a@localhost"}) {
     EXPECT_EQ(client.Get("/metrics", httplib::Headers{{"Host", host}})->status, 403) << host;
   }
   EXPECT_EQ(client.Get("/metrics", httplib::Headers{{"Origin", "http://evil.example"}})->status, 403);

@@ -1,0 +1,170 @@
+#include "client/client.h"
+
+#include <gtest/gtest.h>
+
+#include "server/grpc/grpc_server.h"
+#include "server/http/http_server.h"
+#include "tests/support/fake_service.h"
+
+namespace sf::client {
+namespace {
+
+// Both transports in front of one service: whatever one says the other must say too.
+class ClientTest : public testing::TestWithParam<const char*> {
+ protected:
+  void start() {
+    http_.start();
+    grpc_.start();
+  }
+  std::unique_ptr<Client> connect() const {
+    return over_grpc() ? make_grpc_client("127.0.0.1:" + std::to_string(grpc_.port()))
+                       : make_http_client("http://127.0.0.1:" + std::to_string(http_.port()) + "/");
+  }
+  bool over_grpc() const { return std::string(GetParam()) == "grpc"; }
+  static Question question() { return {.image = std::string("pic\0ture", 8), .question = "what shape?"}; }
+  template <typename Call>
+  static std::string code_of(const Call& call) {
+    try {
+      call();
+    } catch (const ClientError& error) {
+      return error.code();
+    }
+    return "OK";
+  }
+
+  server::FakeService service;
+
+ private:
+  server::HttpServer http_{{.port = 0}, service};
+  server::GrpcServer grpc_{{.port = 0}, service};
+};
+
+TEST_P(ClientTest, AsksAndReadsEveryField) {
+  service.deltas = {"red", " circle"};
+  start();
+  Question asked = question();
+  asked.request_id = "my-id";
+  const Answer answer = connect()->ask(asked);
+  EXPECT_EQ(to_json(answer),
+            R"({"id":"my-id","answer":"red circle","model":"sparsefusion","model_version":3,"finish_reason":"stop",)"
+            R"("usage":{"image_tokens":9,"prompt_tokens":20,"completion_tokens":2,"cached_tokens":2},)"
+            R"("moe":{"assigned_tokens":40,"overflow_tokens":1},)"
+            R"("timings":{"queue_ms":0.5,"image_ms":1.25,"prefill_ms":2.0,"decode_ms":3.0,"total_ms":6.75}})");
+  EXPECT_EQ(service.requests().at(0).messages.at(0).parts.at(0).data, asked.image);
+}
+
+TEST_P(ClientTest, SendsEveryParameter) {
+  start();
+  Question asked = question();
+  asked.max_tokens = 5;
+  asked.temperature = 0.1f;
+  asked.top_p = 0.3f;
+  asked.top_k = 4;
+  asked.seed = 18446744073709551615u;
+  asked.stop = {"x", "y"};
+  asked.batch = true;
+  asked.timeout_ms = 4321;
+  asked.model = "sparsefusion";
+  connect()->ask(asked);
+  const server::AnswerRequest seen = service.requests().at(0);
+  EXPECT_EQ(seen.sampling.max_tokens, 5);
+  EXPECT_EQ(seen.sampling.temperature, 0.1f);
+  EXPECT_EQ(seen.sampling.top_p, 0.3f);
+  EXPECT_EQ(seen.sampling.top_k, 4);
+  EXPECT_EQ(seen.sampling.seed, 18446744073709551615u);
+  EXPECT_EQ(seen.stop, (std::vector<std::string>{"x", "y"}));
+  EXPECT_EQ(seen.priority, server::Priority::kBatch);
+  EXPECT_EQ(seen.timeout_ms, 4321);
+  EXPECT_EQ(seen.model, "sparsefusion");
+}
+
+TEST_P(ClientTest, Streams) {
+  service.deltas = {"red", " gr\xc3\xbcn"};
+  start();
+  std::vector<std::string> deltas;
+  const Answer answer = connect()->ask_stream(question(), [&](std::string_view delta) {
+    deltas.emplace_back(delta);
+    return true;
+  });
+  EXPECT_EQ(deltas, service.deltas);
+  EXPECT_EQ(answer.answer, "red gr\xc3\xbcn");
+  EXPECT_EQ(answer.completion_tokens, 2);
+}
+
+TEST_P(ClientTest, CancelsAStreamFromTheCallback) {
+  service.hang_after_text = true;
+  start();
+  const auto client = connect();
+  EXPECT_EQ(code_of([&] { client->ask_stream(question(), [](std::string_view) { return false; }); }), "CANCELLED");
+  EXPECT_EQ(service.wait_for_cancelled(1), 1);
+}
+
+TEST_P(ClientTest, ThrowsWhatTheServerSays) {
+  start();
+  const auto client = connect();
+  const std::pair<Error, const char*> cases[] = {
+      {Error(Code::kInvalidArgument, "image: broken", "image"), "INVALID_ARGUMENT"},
+      {Error(Code::kResourceExhausted, "full", "", Reason::kQueueFull), "RESOURCE_EXHAUSTED"},
+      {Error(Code::kUnavailable, "draining", "", Reason::kDraining), "UNAVAILABLE"},
+      {Error(Code::kDeadlineExceeded, "late"), "DEADLINE_EXCEEDED"},
+      {Error(Code::kNotFound, "model"), "NOT_FOUND"},
+      {Error(Code::kInternal, "bug"), "INTERNAL"}};
+  for (const auto& [error, code] : cases) {
+    service.submit_error = error;
+    EXPECT_EQ(code_of([&] { client->ask(question()); }), code);
+    EXPECT_EQ(code_of([&] { client->ask_stream(question(), [](std::string_view) { return true; }); }), code);
+  }
+  service.submit_error.reset();
+  EXPECT_EQ(client->ask(question()).answer, "circle");
+}
+
+TEST_P(ClientTest, ReportsAnErrorInTheMiddleOfAStream) {
+  service.stream_error = Error(Code::kInternal, "bug");
+  start();
+  const auto client = connect();
+  EXPECT_NE(code_of([&] { client->ask_stream(question(), [](std::string_view) { return true; }); }), "OK");
+}
+
+TEST_P(ClientTest, ChecksHealth) {
+  start();
+  const auto client = connect();
+  EXPECT_TRUE(client->is_healthy(false));
+  EXPECT_TRUE(client->is_healthy(true));
+}
+
+TEST_P(ClientTest, ChecksHealthBeforeAVersionIsPublished) {
+  service.ready = false;
+  start();
+  const auto client = connect();
+  EXPECT_TRUE(client->is_healthy(false));
+  EXPECT_FALSE(client->is_healthy(true));
+}
+
+TEST_P(ClientTest, SaysThatNobodyAnswers) {
+  const ConnectOptions impatient{.connect_timeout_ms = 200};
+  const auto client =
+      over_grpc() ? make_grpc_client("127.0.0.1:1", impatient) : make_http_client("http://127.0.0.1:1", impatient);
+  EXPECT_EQ(code_of([&] { client->ask(question()); }), "UNAVAILABLE");
+  EXPECT_FALSE(client->is_healthy(false));
+}
+
+TEST_P(ClientTest, ListsModelsOverRest) {
+  start();
+  const auto client = connect();
+  if (over_grpc()) {
+    EXPECT_EQ(code_of([&] { client->models(); }), "UNIMPLEMENTED");
+    return;
+  }
+  const auto models = client->models();
+  ASSERT_EQ(models.size(), 1u);
+  EXPECT_EQ(models[0].id, "sparsefusion");
+  EXPECT_EQ(models[0].version, 3);
+}
+
+INSTANTIATE_TEST_SUITE_P(Transports, ClientTest, testing::Values("http", "grpc"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST(ClientUrlTest, RefusesWhatIsNoUrl) { EXPECT_THROW(make_http_client("localhost:8000"), ClientError); }
+
+}  // namespace
+}  // namespace sf::client
