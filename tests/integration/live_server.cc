@@ -56,9 +56,21 @@ int train_on(const fs::path& store, const Training& training, const fs::path& fo
 LiveServer::LiveServer(const fs::path& folder, const fs::path& model, const std::vector<std::string>& more_flags) {
   fs::create_directories(folder);
   const fs::path ports = folder / "ports.json";
-  std::vector<std::string> arguments = {binary("sparsefusion-server"), "--model", model.string(), "--http-port", "0",
-                                        "--grpc-port", "0", "--admin-port", "0", "--port-file", ports.string(),
-                                        "--threads", "1", "--poll-interval-ms", "20"};
+  std::vector<std::string> arguments = {binary("sparsefusion-server"),
+                                        "--model",
+                                        model.string(),
+                                        "--http-port",
+                                        "0",
+                                        "--grpc-port",
+                                        "0",
+                                        "--admin-port",
+                                        "0",
+                                        "--port-file",
+                                        ports.string(),
+                                        "--threads",
+                                        "1",
+                                        "--poll-interval-ms",
+                                        "20"};
   arguments.insert(arguments.end(), more_flags.begin(), more_flags.end());
   process_ = std::make_unique<Process>(arguments, folder / "server");
   wait_until([&] { return !process_->running() || fs::exists(ports); });

@@ -29,7 +29,8 @@ int train_on(const std::filesystem::path& store, const Training& training, const
 
 class LiveServer {
  public:
-  // Effect: starts it on free ports and waits until it has written them. Errors: std::runtime_error with its last words.
+  // Effect: starts it on free ports and waits until it has written them. Errors: std::runtime_error with its last
+  // words.
   LiveServer(const std::filesystem::path& folder, const std::filesystem::path& model,
              const std::vector<std::string>& more_flags = {});
 

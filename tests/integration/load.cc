@@ -34,17 +34,18 @@ void Load::work(int number) {
 void Load::ask(client::Client& asker, uint64_t seed, bool streamed) {
   std::string text;
   int64_t served_at_last_text = 0;
-  const client::Answer answer = !streamed ? asker.ask(scene_question(8))
-                                          : asker.ask_stream(long_question(seed), [&](std::string_view delta) {
-                                              text += delta;
-                                              served_at_last_text = served_;
-                                              return true;
-                                            });
+  const client::Answer answer =
+      !streamed ? asker.ask(scene_question(8)) : asker.ask_stream(long_question(seed), [&](std::string_view delta) {
+        text += delta;
+        served_at_last_text = served_;
+        return true;
+      });
   std::lock_guard lock(mutex_);
   if (answer.model_version < 1) failures_.push_back("an answer of no version");
   if (streamed && text != answer.answer) failures_.push_back("a stream that is not its answer: " + text);
   versions_.insert(answer.model_version);
-  if (served_at_last_text > answer.model_version) overtaken_.insert(answer.model_version);
+  for (int64_t newer = answer.model_version + 1; newer <= served_at_last_text; ++newer)
+    switched_under_streams_.insert(newer);
 }
 
 void Load::watch() {
@@ -70,9 +71,9 @@ std::set<int64_t> Load::versions() const {
   return versions_;
 }
 
-std::set<int64_t> Load::overtaken() const {
+std::set<int64_t> Load::switched_under_streams() const {
   std::lock_guard lock(mutex_);
-  return overtaken_;
+  return switched_under_streams_;
 }
 
 }  // namespace sf::test

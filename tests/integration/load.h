@@ -1,9 +1,10 @@
-// Threads that ask a server without a pause until told to stop: over REST and gRPC, whole answers and streams by halves.
+// Threads that ask a server without a pause until told to stop: over REST and gRPC, whole answers and streams by
+// halves.
 //
 //   Load load(server, 8);
 //   ... reload ...
 //   load.stop();
-//   EXPECT_EQ(load.failures(), Strings{});  EXPECT_EQ(load.overtaken(), (std::set<int64_t>{1}));
+//   EXPECT_EQ(load.failures(), Strings{});  EXPECT_EQ(load.switched_under_streams(), (std::set<int64_t>{2}));
 //
 // Thread-safe.
 #pragma once
@@ -33,8 +34,8 @@ class Load {
   std::vector<std::string> failures() const;
   // Versions that answered.
   std::set<int64_t> versions() const;
-  // Versions that still sent text of a stream after the server had named a newer one as the one it serves.
-  std::set<int64_t> overtaken() const;
+  // Versions that the server named as the one it serves while a stream of an older one went on sending text.
+  std::set<int64_t> switched_under_streams() const;
 
  private:
   void work(int number);
@@ -47,7 +48,7 @@ class Load {
   std::atomic<int64_t> served_{0};  // as the server said last
   mutable std::mutex mutex_;        // guards the three below
   std::vector<std::string> failures_;
-  std::set<int64_t> versions_, overtaken_;
+  std::set<int64_t> versions_, switched_under_streams_;
   std::vector<std::thread> threads_;
 };
 

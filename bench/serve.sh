@@ -1,0 +1,136 @@
+#!/usr/bin/env bash
+# What serving costs: the server against its own engine, on the same pictures and questions.
+#
+#   bench/serve.sh [--model DIR] [--binaries DIR] [--pairs N] [--rounds N] [--seed N] [--api rest|grpc] [--out FILE]
+#
+# Every round measures four things one after the other: the engine alone at batch 1 and batch 32 (sparsefusion-model
+# bench), and the server at concurrency 1 and 32 (sparsefusion bench). Engine and server run with --threads 1 on the first
+# core, the load generator on the second; decoding and preprocessing are included on both sides; nothing is cached, and the
+# pairs are distinct. Printed is the median over the rounds. Exit 1 if a request failed. See bench/README.md.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+model=models/demo binaries=build/release/bin num_pairs=200 rounds=5 seed=20 api=rest out=''
+fail() { echo "serve.sh: $*" >&2; exit "${2:-1}"; }
+while [ $# -gt 0 ]; do
+  case $1 in
+    --model | --binaries | --pairs | --rounds | --seed | --api | --out) [ $# -gt 1 ] || { echo "serve.sh: $1 needs a value" >&2; exit 2; } ;;&
+    --model) model=$2 ;;
+    --binaries) binaries=$2 ;;
+    --pairs) num_pairs=$2 ;;
+    --rounds) rounds=$2 ;;
+    --seed) seed=$2 ;;
+    --api) api=$2 ;;
+    --out) out=$2 ;;
+    -h | --help) sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;
+    *) echo "serve.sh: unknown flag $1 (bench/serve.sh --help)" >&2; exit 2 ;;
+  esac
+  shift 2
+done
+[[ $num_pairs =~ ^[1-9][0-9]*$ && $rounds =~ ^[1-9][0-9]*$ && $seed =~ ^[0-9]+$ && $api =~ ^(rest|grpc)$ ]] ||
+  { echo "serve.sh: --pairs and --rounds are positive numbers, --seed a number, --api rest or grpc" >&2; exit 2; }
+
+# The first two cores that this process may use.
+mapfile -t cores < <(taskset -cp $$ | sed 's/.*: //' | tr , '\n' | awk -F- '{ for (c = $1; c <= (NF > 1 ? $2 : $1); ++c) print c }')
+[ "${#cores[@]}" -ge 2 ] || fail "two cores are needed: one for the server, one for the load"
+on_engine=(taskset -c "${cores[0]}") on_load=(taskset -c "${cores[1]}")
+
+scratch=$(mktemp -d)
+server=''
+clean_up() {
+  [ -z "$server" ] || kill -KILL "$server" 2>/dev/null || true
+  rm -rf "$scratch"
+}
+trap clean_up EXIT
+
+# Picture i with its question number i modulo the questions it has: distinct pairs of every kind.
+export_pairs() {
+  "$binaries/sparsefusion-train" --export-data "$scratch/data" --export-pictures "$num_pairs" --seed "$seed" >"$scratch/export.log" 2>&1 ||
+    fail "the pairs were not exported: $(tail -n 1 "$scratch/export.log")"
+  awk -F'"' '
+    function choose() { if (n) print rows[pictures++ % n] }
+    $4 != picture { choose(); picture = $4; n = 0 }
+    { rows[n++] = $0 }
+    END { choose() }' "$scratch/data/data.jsonl" >"$scratch/data/pairs.jsonl"
+  pairs=$scratch/data/pairs.jsonl
+  [ "$(wc -l <"$pairs")" -eq "$num_pairs" ] || fail "$(wc -l <"$pairs") pairs, not $num_pairs"
+}
+
+# The first number under this key of the JSON text on standard input.
+field() { sed -nE "s/.*\"$1\": *([0-9.e+-]+).*/\1/p" | head -n 1; }
+
+record() { echo "$2" >>"$scratch/$1"; }
+
+measure_engine() {  # batch
+  local json
+  json=$("${on_engine[@]}" "$binaries/sparsefusion-model" bench --model "$model" --pairs "$pairs" --requests "$num_pairs" --batches "$1" \
+    --rounds 1 --threads 1 --json 2>"$scratch/engine.log") || fail "the engine failed: $(tail -n 1 "$scratch/engine.log")"
+  record "engine_$1_rate" "$(field images_per_second <<<"$json")"
+  record "engine_$1_p50" "$(field p50_ms <<<"$json")"
+}
+
+start_server() {
+  rm -f "$scratch/ports.json"
+  local began now
+  began=$(date +%s%N)
+  "${on_engine[@]}" "$binaries/sparsefusion-server" --model "$model" --threads 1 --http-port 0 --grpc-port 0 --admin-port 0 \
+    --port-file "$scratch/ports.json" >"$scratch/server.out" 2>"$scratch/server.log" &
+  server=$!
+  until [ -s "$scratch/ports.json" ]; do  # written once the first version answers
+    kill -0 "$server" 2>/dev/null || fail "the server ended: $(tail -n 1 "$scratch/server.log")"
+    sleep 0.01
+  done
+  now=$(date +%s%N)
+  record ready_s "$(awk -v ns=$((now - began)) 'BEGIN { printf "%.3f\n", ns / 1e9 }')"
+  if [ "$api" = rest ]; then
+    target=(--rest --server "http://127.0.0.1:$(field http <"$scratch/ports.json")")
+  else
+    target=(--grpc "127.0.0.1:$(field grpc <"$scratch/ports.json")")
+  fi
+}
+
+stop_server() {
+  kill -TERM "$server"
+  wait "$server" || fail "the server did not end with 0"
+  server=''
+}
+
+measure_server() {  # concurrency
+  local json
+  json=$("${on_load[@]}" "$binaries/sparsefusion" "${target[@]}" bench "$pairs" --concurrency "$1" --requests "$num_pairs" --warm-up 4) ||
+    fail "requests failed at concurrency $1: $json"
+  record "server_$1_rate" "$(field requests_per_second <<<"$json")"
+  record "server_$1_p50" "$(field p50 <<<"$json")"
+}
+
+median() { sort -g "$scratch/$1" | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
+spread() { sort -g "$scratch/$1" | awk 'NR == 1 { low = $1 } { high = $1 } END { printf "%.4g-%.4g", low, high }'; }
+
+report() {
+  local engine_p50 server_p50 engine_rate server_rate
+  engine_p50=$(median engine_1_p50) server_p50=$(median server_1_p50)
+  engine_rate=$(median engine_32_rate) server_rate=$(median server_32_rate)
+  echo "machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores; load before: $load_before"
+  echo "model: $model; $num_pairs distinct pairs (seed $seed), $rounds rounds, $api, --threads 1"
+  printf '%-38s %12s   %s\n' measure median 'lowest-highest'
+  printf '%-38s %9.2f ms   %s\n' 'engine, batch 1, p50' "$engine_p50" "$(spread engine_1_p50)" \
+    'server, concurrency 1, p50' "$server_p50" "$(spread server_1_p50)"
+  printf '%-38s %10.1f/s   %s\n' 'engine, batch 32, answers' "$engine_rate" "$(spread engine_32_rate)" \
+    'server, concurrency 32, answers' "$server_rate" "$(spread server_32_rate)"
+  printf '%-38s %10.2f s   %s\n' 'server, start to ready' "$(median ready_s)" "$(spread ready_s)"
+  awk -v e="$engine_p50" -v s="$server_p50" -v er="$engine_rate" -v sr="$server_rate" \
+    'BEGIN { printf "p50 server / engine: %.3f (goal at most 1.3)\nthroughput server / engine: %.3f (goal at least 0.85)\n", s / e, sr / er }'
+}
+
+load_before=$(cut -d' ' -f1-3 /proc/loadavg)
+export_pairs
+for ((round = 1; round <= rounds; ++round)); do
+  echo "round $round of $rounds" >&2
+  measure_engine 1
+  start_server
+  measure_server 1
+  measure_server 32
+  stop_server
+  measure_engine 32
+done
+if [ -n "$out" ]; then report | tee "$out"; else report; fi
