@@ -10,6 +10,7 @@ struct OfflineCommandOptions {
   std::string model;                    // checkpoint directory
   std::string device = "auto";
   int threads = 0;                      // 0 = all cores
+  std::string destination;              // bundle
   // answer
   std::string image, question;
   int max_tokens = 256;
@@ -25,6 +26,8 @@ struct OfflineCommandOptions {
   bool json = false;
 };
 
+// Effect: copies the checkpoint into `destination` (new) without its training state: what is bundled or shipped.
+int bundle_command(const OfflineCommandOptions& options);
 int inspect_command(const OfflineCommandOptions& options);
 int answer_command(const OfflineCommandOptions& options);
 int eval_command(const OfflineCommandOptions& options);

@@ -14,6 +14,9 @@ void add_commands(CLI::App& app, sf::OfflineCommandOptions& o) {
   app.require_subcommand(1);
   CLI::App* inspect = app.add_subcommand("inspect", "Architecture, parameters, expert usage and preprocessing");
   add_common(inspect, o);
+  CLI::App* bundle = app.add_subcommand("bundle", "Copy a checkpoint without its training state");
+  bundle->add_option("model", o.model, "Checkpoint directory")->required();
+  bundle->add_option("destination", o.destination, "Folder to make")->required();
   CLI::App* answer = app.add_subcommand("answer", "Answer one question about one picture");
   answer->add_option("--model", o.model, "Checkpoint directory")->required();
   answer->add_option("image", o.image, "PNG, JPEG or WebP file")->required();
@@ -37,6 +40,7 @@ void add_commands(CLI::App& app, sf::OfflineCommandOptions& o) {
 
 int run(const CLI::App& app, const sf::OfflineCommandOptions& o) {
   if (app.got_subcommand("inspect")) return sf::inspect_command(o);
+  if (app.got_subcommand("bundle")) return sf::bundle_command(o);
   if (app.got_subcommand("answer")) return sf::answer_command(o);
   if (app.got_subcommand("eval")) return sf::eval_command(o);
   return sf::bench_command(o);
