@@ -10,7 +10,7 @@ namespace sf::client {
 
 struct Connection {
   std::string url = "http://127.0.0.1:8000";
-  std::string grpc_target;  // host:port; empty: REST
+  std::string grpc_target = {};  // host:port; empty: REST
   int timeout_ms = 120000;
 };
 

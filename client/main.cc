@@ -23,12 +23,12 @@ struct Flags {
 constexpr const char* kDefaultGrpcTarget = "127.0.0.1:8001";
 
 void add_connection(CLI::App& app, Flags& flags) {
-  CLI::Option* server = app.add_option("--server", flags.connection.url, "ask over REST, at this URL");
-  server->envname("SPARSEFUSION_SERVER")->capture_default_str();
+  app.add_option("--server", flags.connection.url, "ask over REST, at this URL")
+      ->envname("SPARSEFUSION_SERVER")
+      ->capture_default_str();
   app.add_option("--grpc", flags.connection.grpc_target,
                  std::string("HOST:PORT: ask over gRPC; what ask and bench do anyway, at ") + kDefaultGrpcTarget)
-      ->envname("SPARSEFUSION_GRPC")
-      ->excludes(server);
+      ->envname("SPARSEFUSION_GRPC");
   app.add_flag("--rest", flags.rest, "ask over REST");
   app.add_option("--timeout-ms", flags.connection.timeout_ms, "how long to wait for the server")
       ->envname("SPARSEFUSION_TIMEOUT_MS")
@@ -36,13 +36,14 @@ void add_connection(CLI::App& app, Flags& flags) {
       ->capture_default_str();
 }
 
-// gRPC for questions unless something says REST; REST for the rest, which a server without gRPC offers too.
+// gRPC where --grpc or its variable names a server, and for questions unless --server does; REST for the rest, which a
+// server without gRPC offers too.
 Connection choose_connection(const CLI::App& app, const Flags& flags) {
   Connection connection = flags.connection;
   const bool asks = app.got_subcommand("ask") || app.got_subcommand("bench");
-  if (flags.rest || app.count("--server") > 0) {
+  if (flags.rest) {
     connection.grpc_target.clear();
-  } else if (asks && connection.grpc_target.empty()) {
+  } else if (connection.grpc_target.empty() && asks && app.count("--server") == 0) {
     connection.grpc_target = kDefaultGrpcTarget;
   }
   return connection;
@@ -99,11 +100,11 @@ int run(const CLI::App& app, const Flags& flags) {
 
 int main(int argc, char** argv) {
   CLI::App app("Asks a SparseFusion server about pictures.", "sparsefusion");
-  app.set_version_flag("--version", SF_VERSION);
+  app.set_version_flag("--version", "sparsefusion " SF_VERSION);
   app.set_config("--config", "", "a TOML file of these options")->envname("SPARSEFUSION_CONFIG");
   app.allow_config_extras(CLI::config_extras_mode::error);
-  app.require_subcommand(1);
-  app.fallthrough();  // --server may stand behind the command too
+  app.require_subcommand(0, 1);  // none is checked below: an unknown flag is the more useful error
+  app.fallthrough();             // --server may stand behind the command too
 
   Flags flags;
   add_connection(app, flags);
@@ -116,6 +117,10 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (app.get_subcommands().empty()) {
+    std::cerr << "sparsefusion: a command is needed: ask, bench, models or health\n";
+    return 2;
   }
   try {
     return run(app, flags);

@@ -1,0 +1,116 @@
+#include "client/commands.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+namespace sf::client {
+namespace {
+
+// Answers "red circle" in two pieces; remembers what it was asked.
+class ScriptedClient final : public Client {
+ public:
+  Answer ask(const Question& question) override {
+    asked = question;
+    return {.id = "id", .answer = "red circle"};
+  }
+  Answer ask_stream(const Question& question, const OnDelta& on_delta) override {
+    on_delta("red ");
+    on_delta("circle");
+    return ask(question);
+  }
+  bool is_healthy(bool ready) override { return ready ? is_ready : true; }
+  std::vector<Model> models() override { return served; }
+
+  Question asked;
+  bool is_ready = false;
+  std::vector<Model> served;
+};
+
+class CommandsTest : public testing::Test {
+ protected:
+  CommandsTest() : path_(std::filesystem::path(testing::TempDir()) / ("picture." + std::to_string(getpid()))) {
+    std::ofstream(path_, std::ios::binary) << "by\ntes";
+  }
+  ~CommandsTest() override { std::filesystem::remove(path_); }
+  AskCommand command() const {
+    AskCommand command;
+    command.image_path = path_.string();
+    command.question.question = "what?";
+    return command;
+  }
+
+  ScriptedClient client;
+  std::ostringstream out;
+
+ private:
+  const std::filesystem::path path_;
+};
+
+TEST_F(CommandsTest, AskPrintsTheAnswerOnOneLine) {
+  EXPECT_EQ(run_ask(client, command(), out), 0);
+  EXPECT_EQ(out.str(), "red circle\n");
+  EXPECT_EQ(client.asked.image, "by\ntes");
+  EXPECT_EQ(client.asked.question, "what?");
+}
+
+TEST_F(CommandsTest, AskStreamsTheSameText) {
+  AskCommand streamed = command();
+  streamed.stream = true;
+  EXPECT_EQ(run_ask(client, streamed, out), 0);
+  EXPECT_EQ(out.str(), "red circle\n");
+}
+
+TEST_F(CommandsTest, AskPrintsJsonAlone) {
+  for (const bool stream : {false, true}) {
+    out.str("");
+    AskCommand json = command();
+    json.json = true;
+    json.stream = stream;
+    run_ask(client, json, out);
+    EXPECT_EQ(nlohmann::json::parse(out.str())["answer"], "red circle");
+  }
+}
+
+TEST_F(CommandsTest, AskNamesAPictureThatCannotBeRead) {
+  AskCommand missing = command();
+  missing.image_path = "/nonexistent/picture.png";
+  try {
+    run_ask(client, missing, out);
+    FAIL();
+  } catch (const ClientError& error) {
+    EXPECT_NE(std::string(error.what()).find(missing.image_path), std::string::npos);
+  }
+  missing.image_path = testing::TempDir();
+  EXPECT_THROW(run_ask(client, missing, out), ClientError);
+}
+
+TEST_F(CommandsTest, HealthIsTheExitStatus) {
+  EXPECT_EQ(run_health(client, false, out), 0);
+  EXPECT_EQ(run_health(client, true, out), 1);
+  client.is_ready = true;
+  EXPECT_EQ(run_health(client, true, out), 0);
+  EXPECT_EQ(out.str(), "live\nnot ready\nready\n");
+}
+
+TEST_F(CommandsTest, ModelsPrintsALineEach) {
+  run_models(client, false, out);
+  EXPECT_EQ(out.str(), "no model is published yet\n");
+  out.str("");
+  client.served = {{.id = "a", .version = 3, .json = "{\"id\":\"a\"}"}};
+  run_models(client, false, out);
+  run_models(client, true, out);
+  EXPECT_EQ(out.str(), "a\tversion 3\n{\"id\":\"a\"}\n");
+}
+
+TEST_F(CommandsTest, ConnectRefusesWhatIsNoUrl) {
+  EXPECT_THROW(connect({.url = "localhost:8000"}), ClientError);
+  EXPECT_NE(connect({.url = "not looked at", .grpc_target = "127.0.0.1:1"}), nullptr);
+}
+
+}  // namespace
+}  // namespace sf::client
