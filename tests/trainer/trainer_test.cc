@@ -1,0 +1,126 @@
+#include "trainer/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include "engine/base/error.h"
+#include "engine/base/file.h"
+#include "engine/checkpoint/checkpoint_reader.h"
+#include "engine/checkpoint/store.h"
+#include "tests/support/tiny_model.h"
+#include "trainer/training_metrics.h"
+
+namespace sf {
+namespace {
+
+TrainOptions toy_options(const std::filesystem::path& store) {
+  TrainOptions options;
+  options.model = "toy";
+  options.out = store.string();
+  options.vit_steps = 1;
+  options.vit_batch_size = 2;
+  options.steps = 8;
+  options.batch_size = 2;
+  options.questions = 3;
+  options.evaluate_every = 100;
+  options.evaluation_pictures = 1;
+  options.publish = "all";
+  options.threads = 1;
+  return options;
+}
+
+// Trains until `stop_at`; the loss of every step.
+std::vector<double> losses_of(const TrainOptions& options, int64_t stop_at) {
+  std::vector<double> losses;
+  TrainSink sink;
+  sink.message = [](const std::string&) {};
+  sink.step = [&](int64_t, int64_t, const StepReport& report) { losses.push_back(report.loss); };
+  sink.evaluated = [](int64_t, const EvaluationReport&, double) {};
+  sink.published = [](int64_t, int64_t, double) {};
+  train(options, sink, [&] { return static_cast<int64_t>(losses.size()) >= stop_at; });
+  return losses;
+}
+
+TEST(TrainerTest, AResumedRunHasTheSameLossCurve) {
+  test::TempFolder folder;
+  const std::vector<double> whole = losses_of(toy_options(folder.path() / "whole"), 8);
+  ASSERT_EQ(whole.size(), 8u);
+  TrainOptions options = toy_options(folder.path() / "parts");
+  std::vector<double> parts = losses_of(options, 3);
+  options.resume = true;
+  for (double loss : losses_of(options, 100)) parts.push_back(loss);
+  ASSERT_EQ(parts.size(), 8u);
+  for (size_t i = 0; i < 8; ++i) EXPECT_DOUBLE_EQ(parts[i], whole[i]) << "step " << i;
+  EXPECT_EQ(list_versions(options.out).size(), 2u);
+}
+
+TEST(TrainerTest, PublishBetterNeverPublishesAWorseScore) {
+  test::TempFolder folder;
+  TrainOptions options = toy_options(folder.path() / "store");
+  losses_of(options, 2);
+  options.resume = true;
+  options.publish = "better";
+  options.evaluate_every = 1;
+  losses_of(options, 100);
+  double best = -1;
+  for (const StoreVersion& version : list_versions(options.out)) {
+    const double score = open_checkpoint(version.path).manifest().scores.at("score");
+    EXPECT_GE(score, best);
+    best = score;
+  }
+}
+
+TEST(TrainerTest, StartsFromACheckpointAndTrainsOnAUsersRows) {
+  test::TempFolder folder;
+  write_file(folder.path() / "red.png", test::random_picture(1, 80, 80));
+  write_file(folder.path() / "rows.jsonl", R"({"image": "red.png", "question": "what is it?", "answer": "a picture"})" "\n"
+                                           R"({"image": "gone.png", "question": "?", "answer": "x"})" "\n");
+  TrainOptions options = toy_options(folder.path() / "store");
+  losses_of(options, 1);
+  options.init = (folder.path() / "store/1").string();
+  options.out.clear();
+  options.data = (folder.path() / "rows.jsonl").string();
+  EXPECT_THROW(losses_of(options, 1), Error);  // one bad row, none allowed
+  options.max_bad_rows = 1;
+  EXPECT_EQ(losses_of(options, 2).size(), 2u);
+}
+
+TEST(TrainerTest, NamesTheOptionAtFault) {
+  test::TempFolder folder;
+  auto refused = [&](const std::function<void(TrainOptions&)>& change, const std::string& named) {
+    TrainOptions options = toy_options(folder.path() / "store");
+    change(options);
+    try {
+      losses_of(options, 1);
+      ADD_FAILURE() << named << " accepted";
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find(named), std::string::npos) << error.what();
+    }
+  };
+  refused([](TrainOptions& o) { o.publish = "always"; }, "publish");
+  refused([](TrainOptions& o) { o.batch_size = 0; }, "batch-size");
+  refused([](TrainOptions& o) { o.model = "huge"; }, "huge");
+  refused([](TrainOptions& o) { o.init = "/nowhere"; }, "nowhere");
+  refused([](TrainOptions& o) { o.resume = true; o.out.clear(); }, "resume");
+}
+
+TEST(TrainingMetricsTest, HasEveryFamily) {
+  TrainingMetrics metrics;
+  StepReport report;
+  report.layers.push_back({{3, 1, 0, 0}, 4, 1});
+  metrics.on_step(1, report);
+  EvaluationReport evaluation;
+  evaluation.kinds[data::kShape] = {.asked = 4, .right = 3};
+  metrics.on_evaluated(evaluation);
+  metrics.on_published(1);
+  const std::string text = metrics.text();
+  for (const char* line : {"sparsefusion_train_loss{part=\"answer\"}", "sparsefusion_train_accuracy{kind=\"shape\"} 0.75",
+                           "sparsefusion_train_tokens_total", "sparsefusion_train_steps_total 1",
+                           "sparsefusion_train_dropped_ratio{layer=\"0\"} 0.25", "sparsefusion_train_max_violation_ratio{layer=\"0\"} 1",
+                           "sparsefusion_train_dead_experts{layer=\"0\"} 1", "sparsefusion_train_checkpoint_step 1",
+                           "modality=\"image\""}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << "\n" << text;
+  }
+}
+
+}  // namespace
+}  // namespace sf
