@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "tests/integration/load.h"
 
@@ -29,7 +30,7 @@ class ReloadTest : public testing::Test {
  protected:
   // Effect: publishes a copy of version 1 that `damage` has been at.
   void publish(int64_t version, const std::function<void(const fs::path&)>& damage) {
-    const fs::path hidden = store_ / ("." + std::to_string(version) + ".tmp");
+    const fs::path hidden = store_ / concat(".", version, ".tmp");
     fs::copy(store_ / "1", hidden, fs::copy_options::recursive);
     damage(hidden);
     fs::rename(hidden, store_ / std::to_string(version));
