@@ -13,6 +13,8 @@ function choose(file) {
   preview.hidden = false;
   element('hint').hidden = true;
   element('ask').disabled = false;
+  show('', false);  // the old answer was about another picture
+  element('facts').hidden = true;
   element('question').focus();
 }
 
@@ -104,6 +106,8 @@ async function showModel() {
   }
 }
 
+// A picture dropped beside the frame must not make the browser leave the page.
+for (const kind of ['dragover', 'drop']) window.addEventListener(kind, event => event.preventDefault());
 const drop = element('drop');
 drop.addEventListener('dragover', event => { event.preventDefault(); drop.classList.add('over'); });
 drop.addEventListener('dragleave', () => drop.classList.remove('over'));
