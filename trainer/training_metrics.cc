@@ -37,8 +37,14 @@ struct TrainingMetrics::Families {
   prometheus::Counter& all_steps = steps.Add({});
 };
 
+// Every family is there from the first scrape; of layers and experts only the first are known before the first step.
 TrainingMetrics::TrainingMetrics() : families_(std::make_unique<Families>()) {
-  for (const char* part : {"total", "answer", "balance", "router_z", "alignment"}) families_->loss.Add({{"part", part}});
+  Families& f = *families_;
+  for (const char* part : {"total", "answer", "balance", "router_z", "alignment"}) f.loss.Add({{"part", part}});
+  for (int k = 0; k < data::kNumKinds; ++k) f.accuracy.Add({{"kind", std::string(data::kind_name(static_cast<data::Kind>(k)))}});
+  for (const char* group : {"non_relational", "relational"}) f.accuracy.Add({{"kind", group}});
+  for (const char* modality : {"image", "text"}) f.expert_tokens.Add({{"layer", "0"}, {"expert", "0"}, {"modality", modality}});
+  for (auto* family : {&f.dropped, &f.violation, &f.dead}) family->Add({{"layer", "0"}});
 }
 
 TrainingMetrics::~TrainingMetrics() = default;

@@ -1,6 +1,9 @@
 #include "engine/model/config.h"
 
+#include <cstdint>
+#include <limits>
 #include <numeric>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -26,6 +29,32 @@ void require(bool condition, const std::string& what) {
   if (!condition) throw Error(Code::kInvalidArgument, "config.json: " + what, "config.json");
 }
 
+// Whether `value` may stand where `example` stands in a whole configuration.
+bool same_type(const nlohmann::json& value, const nlohmann::json& example) {
+  if (example.is_number_integer()) {
+    if (value.is_number_unsigned()) return std::in_range<int>(value.get<uint64_t>());
+    return value.is_number_integer() && std::in_range<int>(value.get<int64_t>());
+  }
+  if (example.is_number()) return value.is_number();
+  if (!example.is_array()) return value.type() == example.type();
+  if (!value.is_array()) return false;
+  for (const nlohmann::json& element : value) {
+    if (!same_type(element, example.front())) return false;
+  }
+  return true;
+}
+
+// Every key of `example` is there, no other is, and each holds what its type says. `path` is empty or ends in a dot.
+void check_keys(const nlohmann::json& json, const nlohmann::json& example, const std::string& path) {
+  for (const auto& [key, value] : example.items()) {
+    const auto found = json.find(key);
+    require(found != json.end(), path + key + " is missing");
+    require(same_type(*found, value), path + key + " has the wrong type or is out of range; expected something like " + value.dump());
+    if (value.is_object()) check_keys(*found, value, path + key + ".");
+  }
+  for (const auto& [key, value] : json.items()) require(example.contains(key), path + key + " is unknown");
+}
+
 void require_size(int value, const std::string& name, int limit = kMaxSize) {
   require(value > 0 && value <= limit, concat(name, " must be 1..", limit, ", got ", value));
 }
@@ -38,13 +67,18 @@ void check_vision(const VisionConfig& v) {
   require_size(v.mlp_width, "vision.mlp_width");
   require_size(v.max_side, "vision.max_side", 256);
   require(v.width % v.num_heads == 0, "vision.width must be a multiple of vision.num_heads");
+  require(v.width % kStemGroups == 0, concat("vision.width must be a multiple of ", kStemGroups));
+  require(v.norm_eps >= 0, "vision.norm_eps must not be negative");
   require(v.stem == "conv" || v.stem == "patch", "vision.stem must be conv or patch, got " + v.stem);
   if (v.stem == "conv") {
     require(v.stem_strides.size() <= 8 && v.stem_strides.size() == v.stem_channels.size() + 1,
             "vision.stem_strides needs one entry more than vision.stem_channels");
-    for (int channels : v.stem_channels) require_size(channels, "vision.stem_channels", 1 << 14);
+    for (int channels : v.stem_channels) {
+      require_size(channels, "vision.stem_channels", 1 << 14);
+      require(channels % kStemGroups == 0, concat("vision.stem_channels must be multiples of ", kStemGroups));
+    }
     for (int stride : v.stem_strides) require_size(stride, "vision.stem_strides", 64);
-    int product = std::accumulate(v.stem_strides.begin(), v.stem_strides.end(), 1, std::multiplies<>());
+    const int64_t product = std::accumulate(v.stem_strides.begin(), v.stem_strides.end(), int64_t{1}, std::multiplies<>());
     require(product == v.token_size, "the product of vision.stem_strides must be vision.token_size");
   }
 }
@@ -60,6 +94,7 @@ void check_decoder(const DecoderConfig& d) {
   require(d.num_heads % d.num_kv_heads == 0, "decoder.num_heads must be a multiple of decoder.num_kv_heads");
   require(d.rope_fraction >= 0 && d.rope_fraction <= 1, "decoder.rope_fraction must be 0..1");
   require(d.rope_theta > 1, "decoder.rope_theta must be above 1");
+  require(d.norm_eps >= 0, "decoder.norm_eps must not be negative");
   const MoeConfig& moe = d.moe;
   require_size(moe.num_experts, "decoder.moe.num_experts", 1024);
   require_size(moe.top_k, "decoder.moe.top_k", moe.num_experts);
@@ -68,6 +103,8 @@ void check_decoder(const DecoderConfig& d) {
           "decoder.moe.router_softmax must be before or after, got " + moe.router_softmax);
   require(moe.top_k > 1 || moe.num_experts == 1 || moe.router_softmax == "before",
           "decoder.moe: top_k 1 needs router_softmax before: a softmax over one logit is the constant 1");
+  require(moe.noise_scale >= 0, "decoder.moe.noise_scale must not be negative");
+  require(moe.noise_epsilon >= 0, "decoder.moe.noise_epsilon must not be negative");
   require(moe.capacity_factor >= 0 && moe.capacity_factor <= 1000, "decoder.moe.capacity_factor must be 0..1000");
 }
 
@@ -143,16 +180,44 @@ ModelConfig model_preset(const std::string& name) {
 }
 
 ModelConfig parse_model_config(std::string_view json_text) {
-  ModelConfig config;
+  nlohmann::json json;
   try {
-    config = nlohmann::json::parse(json_text).get<ModelConfig>();
+    json = nlohmann::json::parse(json_text);
   } catch (const nlohmann::json::exception& error) {
     require(false, error.what());
   }
+  require(json.is_object(), "not a JSON object");
+  check_keys(json, nlohmann::json(ModelConfig{}), "");
+  const ModelConfig config = json.get<ModelConfig>();
   check(config);
   return config;
 }
 
 std::string to_json(const ModelConfig& config) { return nlohmann::ordered_json(nlohmann::json(config)).dump(2) + "\n"; }
+
+double num_weights(const ModelConfig& config) {
+  const VisionConfig& v = config.vision;
+  const DecoderConfig& d = config.decoder;
+  const double w = v.width, m = v.mlp_width, width = d.width, experts = d.moe.num_experts;
+  const bool patch = v.stem == "patch";
+  double total = 0, inputs = v.coordinates ? 5 : 3;
+  for (size_t i = 0; i < (patch ? 1 : v.stem_strides.size()); ++i) {
+    const double outputs = !patch && i < v.stem_channels.size() ? v.stem_channels[i] : w;
+    const double kernel = patch ? v.token_size : v.stem_strides[i] + 1 + v.stem_strides[i] % 2;
+    total += outputs * (inputs * kernel * kernel + 3);
+    inputs = outputs;
+  }
+  const double offsets = 2.0 * v.max_side - 1;
+  const double bias_table = v.relative_bias ? v.num_heads * offsets * offsets : 0;
+  total += w * w + w + 2.0 * v.max_side * w + 2 * w;
+  total += v.num_layers * (4 * w * w + 9 * w + 2 * w * m + m + bias_table);
+  const double joined = w * (config.projector == "shuffle2" ? 4 : 1);
+  total += 2 * joined + 2 * width * joined + 2 * width * width + 3 * width;
+  total += config.modality_embedding ? 2 * width : 0;
+  const double heads = 2.0 * d.num_heads + 2.0 * d.num_kv_heads;
+  const double routers = d.moe.noisy ? 2 : 1;
+  total += d.vocab_size * width + width;
+  return total + d.num_layers * width * (2 + heads * d.head_dim + experts * (routers + 3.0 * d.moe.hidden));
+}
 
 }  // namespace sf

@@ -10,6 +10,9 @@
 
 namespace sf {
 
+// Groups of the stem's group normalisation; its channels are multiples of it.
+inline constexpr int kStemGroups = 4;
+
 struct VisionConfig {
   int token_size = 16;                        // pixels of the resized picture along one vision token's side
   std::string stem = "conv";                  // "conv": several convolutions; "patch": one of token_size x token_size
@@ -76,5 +79,9 @@ ModelConfig model_preset(const std::string& name);
 // Errors: InvalidArgument (field "config.json") for anything but an object whose sizes are positive and consistent.
 ModelConfig parse_model_config(std::string_view json_text);
 std::string to_json(const ModelConfig& config);
+
+// The number of weights of such a model, from the sizes alone: nothing is allocated. A double, because hostile sizes
+// overflow 64 bits. REQUIRES: a config that parse_model_config() accepts.
+double num_weights(const ModelConfig& config);
 
 }  // namespace sf

@@ -20,7 +20,7 @@ class GatherRows : public torch::autograd::Function<GatherRows> {
     at::Tensor row_of_slot_TK = context->get_saved_variables()[0];
     const int64_t tokens = row_of_slot_TK.size(0), slots = row_of_slot_TK.size(1);
     at::Tensor rows = gradients[0].index_select(0, row_of_slot_TK.flatten());
-    return {rows.view({tokens, slots, -1}).sum(1), at::Tensor(), at::Tensor()};
+    return {rows.view({tokens, slots, rows.size(1)}).sum(1), at::Tensor(), at::Tensor()};
   }
 };
 
@@ -73,7 +73,7 @@ at::Tensor gather_rows(const Dispatch& d, const at::Tensor& x_TD) {
 at::Tensor combine(const Dispatch& d, const at::Tensor& y_RD) {
   at::Tensor slots = PermuteRows::apply(y_RD, d.row_of_slot_TK, d.slot_of_row_R);
   const int64_t tokens = d.row_of_slot_TK.size(0), k = d.row_of_slot_TK.size(1);
-  return (slots.view({tokens, k, -1}) * d.gates_TK.to(y_RD.dtype()).unsqueeze(-1)).sum(1);
+  return (slots.view({tokens, k, y_RD.size(1)}) * d.gates_TK.to(y_RD.dtype()).unsqueeze(-1)).sum(1);
 }
 
 }  // namespace sf

@@ -16,10 +16,11 @@ class Experts : public torch::nn::Module {
   // a mask picks, which keeps shapes static and needs no host synchronisation.
   at::Tensor forward(const at::Tensor& x_RD, const Dispatch& d) const;
 
- private:
+  // The two ways, each right on any device; forward() takes the faster one.
   at::Tensor forward_grouped(const at::Tensor& x_RD, const at::Tensor& ends_E) const;
   at::Tensor forward_masked(const at::Tensor& x_RD, const at::Tensor& ends_E) const;
 
+ private:
   int64_t num_experts_;
   at::Tensor gate_up_;  // [E, 2F, D]: w1 over w3
   at::Tensor down_;     // [E, D, F]

@@ -5,8 +5,6 @@
 namespace sf {
 namespace {
 
-constexpr int64_t kGroups = 4;
-
 at::Tensor scaled_normal(std::vector<int64_t> shape, double fan_in, double gain = 1.0) {
   return torch::randn(shape) * (gain / std::sqrt(fan_in));
 }
@@ -122,7 +120,7 @@ at::Tensor Vit::stem(const at::Tensor& pixels, const std::vector<PictureBox>& bo
     const int64_t kernel = conv_weights_[i].size(2);
     const int64_t stride = config_.stem == "patch" ? kernel : config_.stem_strides[i];
     x = at::conv2d(x, conv_weights_[i], conv_biases_[i], {stride, stride}, at::IntArrayRef{(kernel - stride + 1) / 2, (kernel - stride + 1) / 2});
-    x = at::gelu(at::group_norm(x, kGroups, group_weights_[i], group_biases_[i]), "tanh");
+    x = at::gelu(at::group_norm(x, kStemGroups, group_weights_[i], group_biases_[i]), "tanh");
   }
   return x;
 }

@@ -5,6 +5,11 @@
 #include "engine/runtime/weights.h"
 
 namespace sf {
+namespace {
+
+constexpr double kSlackBytes = 256 << 20;
+
+}  // namespace
 
 CheckpointModel load_checkpoint_model(const VerifiedCheckpoint& checkpoint) {
   torch::NoGradGuard no_grad;
@@ -15,8 +20,15 @@ CheckpointModel load_checkpoint_model(const VerifiedCheckpoint& checkpoint) {
     throw invalid_argument("tokenizer.model", "tokenizer.model: ", out.tokenizer->vocab_size(),
                            " pieces, but config.json says decoder.vocab_size ", out.config.decoder.vocab_size);
   }
+  // Before anything is allocated: sizes that the file does not bear out must not take the machine's memory. What differs
+  // by less is built and compared, so that the error can name the tensor.
+  const std::string_view weights = checkpoint.file("model.safetensors");
+  if (num_weights(out.config) * sizeof(float) > static_cast<double>(weights.size()) + kSlackBytes) {
+    throw invalid_argument("config.json", "config.json: a model of ", num_weights(out.config), " weights, and model.safetensors has ",
+                           weights.size(), " bytes");
+  }
   out.vlm = std::make_shared<Vlm>(out.config);
-  load_tensors(checkpoint.file("model.safetensors"), "model.safetensors", out.vlm->named_parameters());
+  load_tensors(weights, "model.safetensors", out.vlm->named_parameters());
   out.vlm->eval();
   return out;
 }

@@ -1,5 +1,7 @@
 #include "engine/runtime/expert_stats.h"
 
+#include <cmath>
+
 #include "engine/model/dispatch.h"
 
 namespace sf {
@@ -33,12 +35,14 @@ void ExpertStats::count_layer(int layer, const float* row, const Batch& batch, H
     uint16_t* window = part.sequence->window.counts.data() + int64_t{layer} * experts;
     for (int i = 0; i < part.count; ++i, ++token, row += 2 * k + 1) {
       if ((part.begin + i) % kCapacityWindow == 0) std::fill(window, window + experts, uint16_t{0});
-      moe.entropy_sum_nats[layer] += row[2 * k];
+      // A sequence with broken numbers is an error of its own; it must not spoil sums that everybody shares.
+      const bool finite = std::isfinite(row[2 * k]);
+      if (finite) moe.entropy_sum_nats[layer] += row[2 * k];
       for (int j = 0; j < k; ++j) {
         const int expert = static_cast<int>(row[j]);
         const int64_t cell = (int64_t{layer} * experts + expert) * kNumModalities + batch.modality[token];
         ++moe.tokens[cell];
-        moe.gate_mass[cell] += row[k + j];
+        if (finite) moe.gate_mass[cell] += row[k + j];
         ++out.assigned[p];
         if (step_capacity > 0 && ++load[expert] > step_capacity) ++moe.overflow_step[cell];
         if (window_capacity > 0 && ++window[expert] > window_capacity) {

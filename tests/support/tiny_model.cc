@@ -67,15 +67,16 @@ std::shared_ptr<Vlm> tiny_vlm(uint64_t seed) {
   return vlm;
 }
 
-void write_tiny_checkpoint(const std::filesystem::path& folder, uint64_t seed) {
-  const auto vlm = tiny_vlm(seed);
+void write_checkpoint_of(const Vlm& vlm, const std::filesystem::path& folder) {
   CheckpointContent content;
-  content.vlm = vlm.get();
+  content.vlm = &vlm;
   content.tokenizer_model = tiny_tokenizer_model();
   content.golden_json = "{}\n";
   content.scores["score"] = 0.5;
   write_checkpoint(folder, content);
 }
+
+void write_tiny_checkpoint(const std::filesystem::path& folder, uint64_t seed) { write_checkpoint_of(*tiny_vlm(seed), folder); }
 
 std::string random_picture(uint64_t seed, int width, int height) {
   data::Rng rng(seed);

@@ -31,7 +31,9 @@ const std::string& tiny_tokenizer_model();
 // Random weights, scaled so that greedy answers vary. The same seed gives the same model.
 std::shared_ptr<Vlm> tiny_vlm(uint64_t seed);
 
-// Effect: writes a checkpoint of tiny_vlm(seed) into `folder`.
+// Effect: writes a checkpoint of `vlm`, whose tokenizer is tiny_tokenizer_model(), into `folder`.
+void write_checkpoint_of(const Vlm& vlm, const std::filesystem::path& folder);
+// The same of tiny_vlm(seed).
 void write_tiny_checkpoint(const std::filesystem::path& folder, uint64_t seed);
 
 // An encoded picture of a random scene.

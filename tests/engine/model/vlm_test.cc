@@ -36,35 +36,12 @@ TEST(RopeTest, KeepsNormsAndDependsOnTheDistanceOnly) {
 TEST(RmsNormTest, FollowsTheFormula) {
   at::Tensor x = torch::randn({3, 10});
   RmsNorm norm(10, 1e-6);
-  EXPECT_TRUE(at::allclose(norm.forward(x), x * (x.square().mean(-1, true) + 1e-6).rsqrt(), 1e-5, 1e-6));
-}
-
-TEST(VitTest, TakesEveryGridAndABatchEqualsItsPicturesAlone) {
+  at::Tensor expected = x * (x.square().mean(-1, true) + 1e-6).rsqrt();
+  EXPECT_TRUE(at::allclose(norm.forward(x), expected, 1e-5, 1e-6));
   torch::NoGradGuard no_grad;
-  torch::manual_seed(2);
-  const ModelConfig config = small_config();
-  Vit vit(config.vision);
-  for (auto [rows, columns] : {std::pair{12, 12}, {8, 16}, {18, 2}, {1, 1}}) {
-    at::Tensor pixels = torch::randn({2, 3, rows * 16, columns * 16});
-    const std::vector<PictureBox> boxes = {{0, 0, columns * 16, rows * 16}, {3, 1, columns * 16 - 5, rows * 16 - 2}};
-    at::Tensor both = vit.forward(pixels, boxes);
-    EXPECT_EQ(both.sizes(), at::IntArrayRef({2, rows * columns, 24}));
-    EXPECT_TRUE(at::allclose(both.narrow(0, 1, 1), vit.forward(pixels.narrow(0, 1, 1), {boxes[1]}), 1e-4, 1e-4));
-  }
-}
-
-TEST(VitTest, TrainingAndServingAttentionAgree) {
-  torch::manual_seed(5);
-  const ModelConfig config = small_config();
-  Vit vit(config.vision);
-  for (auto& item : vit.named_parameters()) {
-    if (item.key().find("relative_bias") != std::string::npos) torch::nn::init::normal_(item.value(), 0, 0.5);
-  }
-  at::Tensor pixels = torch::randn({1, 3, 64, 96});
-  const std::vector<PictureBox> boxes = {{0, 0, 96, 64}};
-  at::Tensor training = vit.forward(pixels, boxes).detach();
-  torch::NoGradGuard no_grad;
-  EXPECT_TRUE(at::allclose(vit.forward(pixels, boxes), training, 1e-4, 1e-5));
+  at::Tensor scale = torch::randn({10});
+  norm.parameters()[0].copy_(scale);
+  EXPECT_TRUE(at::allclose(norm.forward(x), expected * scale, 1e-5, 1e-6));
 }
 
 TEST(ProjectorTest, ShuffleTakesATokensFourNeighbours) {

@@ -1,0 +1,67 @@
+#include "engine/model/moe_layer.h"
+
+#include <gtest/gtest.h>
+
+namespace sf {
+namespace {
+
+DecoderConfig moe_config() {
+  DecoderConfig config;
+  config.width = 12;
+  config.moe.num_experts = 4;
+  config.moe.hidden = 8;
+  return config;
+}
+
+Routing routed_to(const at::Tensor& ids_TK) {
+  Routing routing;
+  routing.ids_TK = ids_TK;
+  routing.gates_TK = at::full(ids_TK.sizes(), 0.5);
+  return routing;
+}
+
+TEST(ExpertsTest, GroupedAndMaskedAgreeAndSoDoTheirGradients) {
+  torch::manual_seed(1);
+  Experts experts(moe_config());
+  const at::Tensor uneven = torch::rand({17, 4}).argsort(1, false).narrow(1, 0, 2).contiguous();
+  const at::Tensor idle = torch::rand({9, 3}).argsort(1, false).narrow(1, 0, 2).contiguous();  // expert 3 gets none
+  for (const at::Tensor& ids : {uneven, idle, at::full({6, 1}, 2, at::kLong), at::zeros({1, 1}, at::kLong), at::zeros({0, 2}, at::kLong)}) {
+    const Dispatch d = dispatch(routed_to(ids), 4, 0);
+    at::Tensor x = torch::randn({ids.numel(), 12}).set_requires_grad(true), weight = torch::randn({ids.numel(), 12});
+    at::Tensor grouped = experts.forward_grouped(x, d.ends_E), masked = experts.forward_masked(x, d.ends_E);
+    EXPECT_TRUE(at::allclose(grouped, masked, 1e-5, 1e-6)) << ids.sizes();
+    if (ids.numel() == 0) continue;
+    std::vector<at::Tensor> inputs = {x, experts.parameters()[0], experts.parameters()[1]};
+    auto a = torch::autograd::grad({(grouped * weight).sum()}, inputs), b = torch::autograd::grad({(masked * weight).sum()}, inputs);
+    for (size_t i = 0; i < inputs.size(); ++i) EXPECT_TRUE(at::allclose(a[i], b[i], 1e-4, 1e-5)) << ids.sizes() << " " << i;
+  }
+}
+
+TEST(MoeLayerTest, TokensAboveTheCapacityGiveNothing) {
+  torch::NoGradGuard no_grad;
+  MoeLayer layer(moe_config());  // an untrained router is all ties: every token goes to experts 0 and 1
+  layer.eval();
+  const at::Tensor x = torch::randn({10, 12});
+  const at::Tensor all = layer.forward(0, x, 0, nullptr), cut = layer.forward(0, x, 4, nullptr);
+  EXPECT_TRUE(at::allclose(cut.narrow(0, 0, 4), all.narrow(0, 0, 4), 1e-5, 1e-6));
+  EXPECT_EQ(cut.narrow(0, 4, 6).abs().sum().item<double>(), 0);
+  EXPECT_GT(all.narrow(0, 4, 6).abs().min().item<double>(), 0);
+}
+
+TEST(MoeLayerTest, TellsTheObserverStageByStage) {
+  struct Log : MoeObserver {
+    std::vector<std::string> lines;
+    void on_routed(int layer, const Routing& routing, const Dispatch& d) override {
+      lines.push_back("routed " + std::to_string(layer) + " " + std::to_string(routing.ids_TK.size(0)) + " " +
+                      std::to_string(d.slot_of_row_R.size(0)));
+    }
+    void on_stage_begin(int, Stage stage) override { lines.push_back("begin " + std::to_string(int(stage))); }
+    void on_stage_end(int, Stage stage) override { lines.push_back("end " + std::to_string(int(stage))); }
+  } log;
+  torch::NoGradGuard no_grad;
+  MoeLayer(moe_config()).forward(3, torch::randn({5, 12}), 0, &log);
+  EXPECT_EQ(log.lines, (std::vector<std::string>{"begin 0", "routed 3 5 10", "end 0", "begin 1", "end 1", "begin 2", "end 2"}));
+}
+
+}  // namespace
+}  // namespace sf
