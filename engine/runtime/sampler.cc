@@ -1,10 +1,13 @@
 #include "engine/runtime/sampler.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 namespace sf {
 namespace {
+
+constexpr float kLeastTemperature = 1e-6f;  // below it sampling is greedy, and its reciprocal would overflow
 
 uint64_t mix(uint64_t x) {  // splitmix64's finaliser
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
@@ -15,7 +18,9 @@ uint64_t mix(uint64_t x) {  // splitmix64's finaliser
 // One sampled row: [V] -> scalar id.
 at::Tensor sample_row(const at::Tensor& logits_V, const SamplingRow& row) {
   const int64_t vocab = logits_V.size(0);
-  auto [sorted, order] = at::sort(logits_V / row.params.temperature, /*stable=*/true, /*dim=*/0, /*descending=*/true);
+  // From the highest logit down, so that a small temperature cannot make the best ones equally infinite.
+  at::Tensor tempered = (logits_V - logits_V.max()) / std::max(row.params.temperature, kLeastTemperature);
+  auto [sorted, order] = at::sort(tempered, /*stable=*/true, /*dim=*/0, /*descending=*/true);
   at::Tensor probs = at::softmax(sorted, 0);
   at::Tensor cut = (probs.cumsum(0) - probs).ge(row.params.top_p);
   if (row.params.top_k > 0 && row.params.top_k < vocab) cut.narrow(0, row.params.top_k, vocab - row.params.top_k).fill_(true);

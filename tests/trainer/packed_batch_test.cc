@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/base/error.h"
 #include "engine/input/sentencepiece_tokenizer.h"
 #include "engine/runtime/prompt_maker.h"
 #include "tests/support/tiny_model.h"
@@ -38,17 +39,111 @@ TEST(PackedBatchTest, APackedRowEqualsOneRowForEachQuestion) {
   const std::vector<int> words = alignment_words(*tokenizer);
   const Material m = material(vlm->config(), 3, 5);
   const PackedBatch packed = packed_batch(m.samples, m.questions, *tokenizer, {});
-  const at::Tensor together = forward_losses(*vlm, packed, words, make_alignment_bias(), {}).answer_logits;
+  const Losses losses = forward_losses(*vlm, packed, words, make_alignment_bias(), {});
+  const at::Tensor together = losses.answer_logits;
   std::vector<at::Tensor> alone;
+  double loss = 0, weight = 0;
   for (size_t b = 0; b < m.samples.size(); ++b) {
     for (const data::Question& question : m.questions[b]) {
       const PackedBatch one = packed_batch({m.samples[b]}, {{question}}, *tokenizer, {});
-      alone.push_back(forward_losses(*vlm, one, words, make_alignment_bias(), {}).answer_logits);
+      const Losses mine = forward_losses(*vlm, one, words, make_alignment_bias(), {});
+      alone.push_back(mine.answer_logits);
+      loss += mine.report.answer * one.loss_weight.sum().item<double>();
+      weight += one.loss_weight.sum().item<double>();
     }
   }
   const at::Tensor separately = at::cat(alone);
   ASSERT_EQ(together.sizes(), separately.sizes());
   EXPECT_LT((together - separately).abs().max().item<double>(), 1e-4);  // f32, other shapes of the same products
+  EXPECT_NEAR(losses.report.answer, loss / weight, 1e-5);
+}
+
+TEST(PackedBatchTest, AQuestionSeesThePictureAndItselfAndNothingLater) {
+  const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
+  Material m = material(test::tiny_config(), 2, 4);
+  m.questions[1].resize(2);  // so that the second row is padded
+  const PackedBatch batch = packed_batch(m.samples, m.questions, *tokenizer, {});
+  const int64_t length = batch.ids_BL.size(1), p = batch.image_tokens;
+  for (int64_t b = 0; b < 2; ++b) {
+    std::vector<int> owner(length, -1);  // question of each token, from the texts alone
+    int64_t at = p;
+    for (size_t q = 0; q < m.questions[b].size(); ++q) {
+      const size_t size = 1 + tokenizer->encode(m.questions[b][q].text).size() + tokenizer->encode(m.questions[b][q].answer).size() + 1;
+      for (size_t i = 0; i < size; ++i, ++at) {
+        owner[at] = static_cast<int>(q);
+        EXPECT_EQ(batch.positions_BL[b][at].item<int64_t>(), p + int64_t(i));
+      }
+    }
+    EXPECT_EQ(b == 1, at < length);
+    auto mask = batch.mask_BLL.accessor<float, 3>();
+    for (int64_t i = 0; i < length; ++i) {
+      for (int64_t j = 0; j < length; ++j) {
+        const bool sees = i == j || (i < at && j < i && (j < p || owner[i] == owner[j]));
+        ASSERT_EQ(mask[b][i][j] == 0, sees) << b << " " << i << " " << j;
+      }
+    }
+  }
+  int64_t padding = length * 2 - batch.real_tokens.size(0);
+  EXPECT_GT(padding, 0);
+  EXPECT_TRUE(batch.real_tokens.diff().gt(0).all().item<bool>());
+}
+
+TEST(PackedBatchTest, LongAnswersWeighLessPerToken) {
+  const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
+  const Material m = material(test::tiny_config(), 1, 1);
+  data::Question brief = m.questions[0][0], wordy = brief;
+  brief.answer = "red";
+  wordy.answer = "a red circle at the top left";
+  PackedBatchOptions options;
+  options.long_answer_weight = 0.125;
+  EXPECT_TRUE(packed_batch(m.samples, {{brief}}, *tokenizer, options).loss_weight.eq(1).all().item<bool>());
+  EXPECT_TRUE(packed_batch(m.samples, {{wordy}}, *tokenizer, options).loss_weight.eq(0.125).all().item<bool>());
+}
+
+TEST(PackedBatchTest, CapacityIsForTrainingOnlyAndCountsRealTokens) {
+  torch::NoGradGuard no_grad;
+  const auto vlm = test::tiny_vlm(4);
+  const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
+  Material m = material(vlm->config(), 2, 6);
+  m.questions[1].resize(1);
+  const PackedBatch batch = packed_batch(m.samples, m.questions, *tokenizer, {});
+  LossOptions options;
+  options.capacity_factor = 0.5;  // half of an even load: at least half of all assignments are dropped
+  const std::vector<int> words = alignment_words(*tokenizer);
+  for (bool training : {false, true}) {
+    vlm->train(training);
+    for (const LayerRouting& layer : forward_losses(*vlm, batch, words, make_alignment_bias(), options).report.layers) {
+      EXPECT_EQ(layer.assignments, batch.real_tokens.size(0) * 2);
+      int64_t image = 0, text = 0;
+      for (size_t e = 0; e < layer.expert_tokens.size(); e += 2) {
+        image += layer.expert_tokens[e];
+        text += layer.expert_tokens[e + 1];
+      }
+      EXPECT_EQ(image, 2 * batch.image_tokens * 2);  // two pictures, top-2
+      EXPECT_EQ(image + text, layer.assignments);
+      if (training) EXPECT_GE(2 * layer.dropped, layer.assignments - 8);  // C is rounded up for each of 4 experts
+      else EXPECT_EQ(layer.dropped, 0);
+    }
+  }
+}
+
+TEST(AlignmentWordsTest, AreColoursThenShapesAndMustBeWholePieces) {
+  const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
+  const std::vector<int> words = alignment_words(*tokenizer);
+  ASSERT_EQ(words.size(), size_t(data::kNumColours + data::kNumShapes));
+  EXPECT_EQ(words[data::kBlue], tokenizer->encode("blue").front());
+  EXPECT_EQ(words[data::kNumColours + data::kSquare], tokenizer->encode("square").front());
+  TokenizerTraining training;
+  training.vocab_size = 300;
+  training.control_symbols = {"<image>", "<question>"};
+  const std::vector<std::string> other_language(200, "wie viele Formen sind links zu sehen und was ist rechts davon?");
+  const auto foreign = load_sentencepiece(train_sentencepiece(other_language, training));
+  try {
+    alignment_words(*foreign);
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.field(), "tokenizer.model");
+  }
 }
 
 TEST(PackedBatchTest, LossStandsOnTheAnswersTokensOnly) {

@@ -29,10 +29,12 @@ TrainOptions toy_options(const std::filesystem::path& store) {
 }
 
 // Trains until `stop_at`; the loss of every step.
-std::vector<double> losses_of(const TrainOptions& options, int64_t stop_at) {
+std::vector<double> losses_of(const TrainOptions& options, int64_t stop_at, std::vector<std::string>* messages = nullptr) {
   std::vector<double> losses;
   TrainSink sink;
-  sink.message = [](const std::string&) {};
+  sink.message = [messages](const std::string& line) {
+    if (messages) messages->push_back(line);
+  };
   sink.step = [&](int64_t, int64_t, const StepReport& report) { losses.push_back(report.loss); };
   sink.evaluated = [](int64_t, const EvaluationReport&, double) {};
   sink.published = [](int64_t, int64_t, double) {};
@@ -69,6 +71,57 @@ TEST(TrainerTest, PublishBetterNeverPublishesAWorseScore) {
   }
 }
 
+// One step at a huge rate ruins the bundled model: "better" keeps it to itself, "all" does not.
+TEST(TrainerTest, AWorseScoreIsRefusedUnlessAllArePublished) {
+  test::TempFolder folder;
+  TrainOptions options = toy_options(folder.path() / "store");
+  options.init = std::string(SF_SOURCE_DIR) + "/models/demo";
+  options.learning_rate = 200;
+  options.steps = 1;
+  options.publish = "better";
+  std::vector<std::string> messages;
+  losses_of(options, 1, &messages);
+  EXPECT_TRUE(list_versions(options.out).empty());
+  ASSERT_FALSE(messages.empty());
+  EXPECT_NE(messages.back().find("below the parent's"), std::string::npos) << messages.back();
+  options.publish = "all";
+  losses_of(options, 1);
+  ASSERT_EQ(list_versions(options.out).size(), 1u);
+  const Manifest manifest = open_checkpoint(list_versions(options.out)[0].path).manifest();
+  EXPECT_LT(manifest.scores.at("score"), 0.7);
+  EXPECT_EQ(manifest.parent, open_checkpoint(options.init).digest());
+}
+
+TEST(TrainerTest, AKillWhileAVersionIsWrittenLeavesAStoreThatGoesOn) {
+  test::TempFolder folder;
+  TrainOptions options = toy_options(folder.path() / "store");
+  losses_of(options, 2);
+  const std::filesystem::path torn = begin_version(options.out, 2);  // and then the process is gone
+  write_file(torn / "model.safetensors", "half of it");
+  write_file(torn / "manifest.json", "{");
+  EXPECT_EQ(list_versions(options.out).size(), 1u);
+  EXPECT_NO_THROW(open_checkpoint(list_versions(options.out)[0].path));
+  options.resume = true;
+  EXPECT_EQ(losses_of(options, 1).size(), 1u);
+  const std::vector<StoreVersion> versions = list_versions(options.out);
+  ASSERT_EQ(versions.size(), 2u);
+  EXPECT_EQ(open_checkpoint(versions[1].path).manifest().step, 3);
+  EXPECT_EQ(open_checkpoint(versions[1].path).manifest().parent, open_checkpoint(versions[0].path).digest());
+}
+
+TEST(TrainerTest, KeepsAsManyVersionsAsItWasTold) {
+  test::TempFolder folder;
+  TrainOptions options = toy_options(folder.path() / "store");
+  options.steps = 4;
+  options.evaluate_every = 1;
+  options.keep = 2;
+  losses_of(options, 100);
+  const std::vector<StoreVersion> versions = list_versions(options.out);
+  ASSERT_EQ(versions.size(), 2u);
+  EXPECT_EQ(versions[0].number, 3);
+  EXPECT_EQ(versions[1].number, 4);
+}
+
 TEST(TrainerTest, StartsFromACheckpointAndTrainsOnAUsersRows) {
   test::TempFolder folder;
   write_file(folder.path() / "red.png", test::random_picture(1, 80, 80));
@@ -103,7 +156,20 @@ TEST(TrainerTest, NamesTheOptionAtFault) {
   refused([](TrainOptions& o) { o.resume = true; o.out.clear(); }, "resume");
 }
 
-TEST(TrainingMetricsTest, HasEveryFamily) {
+TEST(TrainingMetricsTest, HasEveryFamilyFromTheFirstScrape) {
+  const std::string text = TrainingMetrics().text();
+  for (const char* family : {"loss", "accuracy", "tokens_total", "steps_total", "expert_tokens_total", "dropped_ratio",
+                             "max_violation_ratio", "dead_experts", "checkpoint_step"}) {
+    const std::string name = std::string("sparsefusion_train_") + family;
+    EXPECT_NE(text.find("# HELP " + name + " "), std::string::npos) << name;
+    EXPECT_NE(text.find("\n" + name), std::string::npos) << name;
+  }
+  for (int k = 0; k < data::kNumKinds; ++k) {
+    EXPECT_NE(text.find("kind=\"" + std::string(data::kind_name(static_cast<data::Kind>(k))) + "\""), std::string::npos) << k;
+  }
+}
+
+TEST(TrainingMetricsTest, ShowsWhatAStepAndAnEvaluationSay) {
   TrainingMetrics metrics;
   StepReport report;
   report.layers.push_back({{3, 1, 0, 0}, 4, 1});

@@ -120,6 +120,24 @@ TEST_F(EngineDifferentialTest, PreemptionAndRecomputationChangeNothing) {
     }
   }
   EXPECT_EQ(answer.tokens, whole.tokens);
+  ASSERT_EQ(answer.logprobs.size(), whole.logprobs.size());
+  for (size_t i = 0; i < whole.logprobs.size(); ++i) EXPECT_NEAR(answer.logprobs[i], whole.logprobs[i], kTolerance);
+  engine_->release(id);
+  EXPECT_EQ(engine_->cache_usage().used_pages, 0);
+}
+
+// The final hidden states of `ids` behind the prompt's picture, in the forward pass of training, with one row.
+at::Tensor packed_hidden(const Vlm& vlm, const EnginePrompt& prompt, const std::vector<int>& ids, MoeObserver* observer = nullptr) {
+  const PixelValues& values = prompt.pixels[0];
+  const int64_t cell = vlm.config().image.cell_size, p = prompt.num_image_tokens();
+  at::Tensor pixels = torch::tensor(values.values).view({1, 3, values.grid.rows * cell, values.grid.columns * cell});
+  at::Tensor all = torch::tensor(std::vector<int64_t>(ids.begin(), ids.end()));
+  DecoderInput input;
+  input.x_TD = at::cat({vlm.encode_images(pixels, {{values.left, values.top, values.width, values.height}})[0],
+                        vlm.embed_text(all.slice(0, p))});
+  input.positions_T = at::arange(all.size(0));
+  PackedAttention attention(at::full({1, all.size(0), all.size(0)}, -std::numeric_limits<float>::infinity()).triu(1));
+  return vlm.decoder().forward(input, attention, observer);
 }
 
 TEST_F(EngineDifferentialTest, ThePackedForwardPassOfTrainingAgrees) {
@@ -130,24 +148,41 @@ TEST_F(EngineDifferentialTest, ThePackedForwardPassOfTrainingAgrees) {
   for (uint64_t seed : {1, 2}) {
     const Answer answer = alone(seed, 1000);
     const auto prompt = maker.make(messages(seed));
-    const PixelValues& values = prompt->pixels[0];
-    const int64_t cell = vlm->config().image.cell_size, p = prompt->num_image_tokens();
-    at::Tensor pixels = torch::tensor(values.values).view({1, 3, values.grid.rows * cell, values.grid.columns * cell});
     std::vector<int> ids = prompt->tokens.ids;
     ids.insert(ids.end(), answer.tokens.begin(), answer.tokens.end());
-    at::Tensor all = torch::tensor(std::vector<int64_t>(ids.begin(), ids.end()));
-    DecoderInput input;
-    input.x_TD = at::cat({vlm->encode_images(pixels, {{values.left, values.top, values.width, values.height}})[0],
-                          vlm->embed_text(all.slice(0, p))});
-    input.positions_T = at::arange(all.size(0));
-    PackedAttention attention(at::full({1, all.size(0), all.size(0)}, -std::numeric_limits<float>::infinity()).triu(1));
-    at::Tensor logprobs = at::log_softmax(vlm->decoder().logits(vlm->decoder().forward(input, attention)), 1);
+    at::Tensor logprobs = at::log_softmax(vlm->decoder().logits(packed_hidden(*vlm, *prompt, ids)), 1);
     const int64_t first = prompt->num_tokens() - 1;
     for (size_t i = 0; i < answer.tokens.size(); ++i) {
       EXPECT_EQ(logprobs[first + i].argmax().item<int64_t>(), answer.tokens[i]);
       EXPECT_NEAR(logprobs[first + i][answer.tokens[i]].item<double>(), answer.logprobs[i], kTolerance);
     }
   }
+}
+
+TEST_F(EngineDifferentialTest, CountsAreThoseOfTheModelsRouting) {
+  torch::NoGradGuard no_grad;
+  struct Recount : MoeObserver {
+    Recount(int layers, int experts, int image) : experts_(experts), image_(image), tokens(layers * experts * 2) {}
+    void on_routed(int layer, const Routing& routing, const Dispatch&) override {
+      for (int64_t t = 0; t < routing.ids_TK.size(0); ++t) {
+        for (int64_t j = 0; j < routing.ids_TK.size(1); ++j) {
+          ++tokens[(layer * experts_ + routing.ids_TK[t][j].item<int>()) * 2 + (t < image_ ? kImageModality : kTextModality)];
+        }
+      }
+    }
+    int experts_, image_;
+    std::vector<uint32_t> tokens;
+  };
+  const auto vlm = test::tiny_vlm(11);
+  const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
+  const PromptMaker maker(tokenizer, vlm->config().image, vlm->config().decoder.max_context, {});
+  const auto prompt = maker.make(messages(1));
+  const SequenceId id = admit(1);
+  const StepResult result = engine_->step({{{id, 1000}}});
+  engine_->release(id);
+  Recount recount(result.moe.num_layers, result.moe.num_experts, prompt->num_image_tokens());
+  packed_hidden(*vlm, *prompt, prompt->tokens.ids, &recount);
+  EXPECT_EQ(result.moe.tokens, recount.tokens);
 }
 
 TEST_F(EngineDifferentialTest, SampledAnswersAreTheSeedsAlone) {

@@ -1,7 +1,7 @@
 // What the engine refuses, and how it says so.
 #include <gtest/gtest.h>
 
-#include <fstream>
+#include <filesystem>
 
 #include "engine/base/file.h"
 #include "engine/runtime/torch_engine.h"
@@ -54,6 +54,55 @@ TEST_F(EngineInputTest, NamesTheFieldAtFault) {
   refused(ask(png.substr(0, png.size() / 2), "what?"), Code::kInvalidArgument, "image");
   refused(ask("GIF89a not a picture", "what?"), Code::kInvalidArgument, "image");
   refused(ask("", "what?"), Code::kInvalidArgument, "image");
+  std::vector<Message> answered = ask(png, "what?");
+  answered.push_back({"assistant", {{Part::Kind::kText, "a circle"}}});
+  refused(answered, Code::kInvalidArgument, "question");  // the last word is not the user's
+}
+
+TEST_F(EngineInputTest, RefusesWhatIsAboveTheLimitsOfPictures) {
+  const std::string png = test::random_picture(1, 80, 80);
+  TorchEngineOptions options{.threads = 1, .kv_cache_mib = 1};
+  options.image_limits.max_pixels = 80 * 80;
+  const auto exact = make_torch_engine(open_checkpoint(folder_->path()), options);
+  EXPECT_EQ(exact->prepare(ask(png, "what?"))->num_image_tokens(), 36);
+  options.image_limits.max_pixels = 80 * 80 - 1;
+  const auto below = make_torch_engine(open_checkpoint(folder_->path()), options);
+  for (bool estimate : {false, true}) {
+    try {
+      if (estimate) below->estimate_cost(ask(png, "what?"));
+      else below->prepare(ask(png, "what?"));
+      ADD_FAILURE() << "accepted";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::kResourceExhausted);
+      EXPECT_EQ(error.reason(), Reason::kTooLarge);
+      EXPECT_EQ(error.field(), "image");
+    }
+  }
+}
+
+TEST_F(EngineInputTest, AnEarlierTurnIsPartOfThePrompt) {
+  const std::string png = test::random_picture(1, 80, 80);
+  std::vector<Message> messages = ask(png, "what shape is the red object?");
+  const int once = engine_->prepare(messages)->num_tokens();
+  messages.push_back({"assistant", {{Part::Kind::kText, "circle"}}});
+  messages.push_back({"user", {{Part::Kind::kText, "count blue"}}});
+  const PreparedPromptPtr prompt = engine_->prepare(messages);
+  EXPECT_GT(prompt->num_tokens(), once);
+  EXPECT_EQ(prompt->num_image_tokens(), 36);
+  const PromptCost cost = engine_->estimate_cost(messages);
+  EXPECT_GE(cost.image_tokens + cost.max_text_tokens, prompt->num_tokens());
+}
+
+TEST_F(EngineInputTest, TextBeforeThePictureGivesTheSamePrompt) {
+  const std::string png = test::random_picture(1, 80, 80);
+  const std::vector<Message> turned = {{"user", {{Part::Kind::kText, "count blue"}, {Part::Kind::kImage, png}}}};
+  auto first_token = [](const PreparedPromptPtr& prompt) {
+    const SequenceId id = engine_->admit(prompt, {});
+    const SequenceStepResult out = engine_->step({{{id, 1000}}}).sequences[0];
+    engine_->release(id);
+    return std::pair(out.tokens, out.logprobs);
+  };
+  EXPECT_EQ(first_token(engine_->prepare(turned)), first_token(engine_->prepare(ask(png, "count blue"))));
 }
 
 TEST_F(EngineInputTest, EstimatesTheCostFromTheHeaderAlone) {
@@ -103,6 +152,21 @@ TEST_F(EngineLoadTest, NamesTheFileOrTensorAtFault) {
   ModelConfig shallower = test::tiny_config();
   shallower.decoder.num_layers = 1;
   EXPECT_NE(load_error("config.json", to_json(shallower)).find("does not belong"), std::string::npos);
+}
+
+// Terabytes of parameters: refused before they are allocated.
+TEST_F(EngineLoadTest, RefusesSizesThatTheWeightsDoNotBearOut) {
+  ModelConfig huge = test::tiny_config();
+  huge.decoder.num_layers = 1024;
+  huge.decoder.moe.num_experts = 1024;
+  huge.decoder.moe.hidden = 1 << 20;
+  EXPECT_NE(load_error("config.json", to_json(huge)).find("config.json: a model of"), std::string::npos);
+}
+
+TEST_F(EngineLoadTest, RefusesATokenizerThatIsLargerThanTheEmbedding) {
+  ModelConfig small = test::tiny_config();
+  small.decoder.vocab_size = 100;
+  EXPECT_NE(load_error("config.json", to_json(small)).find("tokenizer.model"), std::string::npos);
 }
 
 TEST_F(EngineLoadTest, RefusesADeviceThatIsNotThere) {

@@ -1,6 +1,7 @@
 // What goes wrong inside a step stays with the sequence it belongs to.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 #include <set>
 
