@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <optional>
 
-#include "engine/base/file.h"
+#include "engine/base/strict_json.h"
 #include "engine/checkpoint/checkpoint_reader.h"
 #include "engine/checkpoint/store.h"
 #include "engine/input/sentencepiece_tokenizer.h"
@@ -20,6 +20,7 @@ namespace sf {
 namespace {
 
 constexpr const char* kStateFile = "state.safetensors";
+constexpr const char* kRunFile = "run.json";  // what a run is, beyond its tensors: {"warm": 0 or 1}
 constexpr int64_t kMaxStateBytes = int64_t{4} << 30;
 constexpr uint64_t kEvaluationSeed = 90'001;  // never a training stream
 constexpr int kGoldenPictures = 12;
@@ -78,6 +79,10 @@ void Run::start() {
     if (checkpoint.manifest().training_state.contains(kStateFile)) {
       const std::string state = read_training_state(versions.back().path, checkpoint.manifest(), kStateFile);
       first_step_ = restore_training_state(state, parameters_, *optimizer_);
+      if (checkpoint.manifest().training_state.contains(kRunFile)) {
+        const std::string run = read_training_state(versions.back().path, checkpoint.manifest(), kRunFile);
+        warm_ = json_int(parse_strict_json(run, kRunFile), "warm", 0, 1, kRunFile) == 1;
+      }
       sink_.message(concat("resuming version ", versions.back().number, " at step ", first_step_));
     }
   } else if (!options_.init.empty()) {
@@ -199,7 +204,8 @@ void Run::evaluate_and_publish(int64_t step) {
   content.vlm = vlm_.get();
   content.tokenizer_model = tokenizer_model_;
   content.golden_json = make_golden(*vlm_, *tokenizer_, kGoldenPictures, kEvaluationSeed + 1);
-  content.training_state = {{kStateFile, training_state_bytes(parameters_, *optimizer_, step)}};
+  content.training_state = {{kStateFile, training_state_bytes(parameters_, *optimizer_, step)},
+                            {kRunFile, concat("{\"warm\": ", warm_ ? 1 : 0, "}\n")}};
   content.step = step;
   content.parent = parent_;
   content.scores = scores.values;

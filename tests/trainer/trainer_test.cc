@@ -42,6 +42,18 @@ std::vector<double> losses_of(const TrainOptions& options, int64_t stop_at, std:
   return losses;
 }
 
+// The early phases ask other kinds of questions: a run that stops in one must go on in it.
+TEST(TrainerTest, ARunResumedInTheFirstPhaseStaysInIt) {
+  test::TempFolder folder;
+  const std::vector<double> whole = losses_of(toy_options(folder.path() / "whole"), 8);
+  TrainOptions options = toy_options(folder.path() / "parts");
+  std::vector<double> parts = losses_of(options, 1);
+  options.resume = true;
+  for (double loss : losses_of(options, 100)) parts.push_back(loss);
+  ASSERT_EQ(parts.size(), whole.size());
+  for (size_t i = 0; i < whole.size(); ++i) EXPECT_DOUBLE_EQ(parts[i], whole[i]) << "step " << i;
+}
+
 TEST(TrainerTest, AResumedRunHasTheSameLossCurve) {
   test::TempFolder folder;
   const std::vector<double> whole = losses_of(toy_options(folder.path() / "whole"), 8);
