@@ -95,15 +95,15 @@ class Run {
     PackedBatchOptions options{.cell_size = vlm_.config().image.cell_size};
     const PackedBatch batch = packed_batch(samples, questions, tokenizer_, options);
     const Losses losses = forward_losses(vlm_, batch, words_, bias_, {});
-    score(batch, losses);
-    if (visit_) tell(pictures, batch, losses.answer_logits);
+    const std::vector<bool> right = answered(batch, losses.answer_logits);
+    score(batch, losses, right);
+    if (visit_) tell(pictures, right, margins(batch, losses.answer_logits));
   }
 
   EvaluationReport report;
 
  private:
-  void score(const PackedBatch& batch, const Losses& losses) {
-    const std::vector<bool> right = answered(batch, losses.answer_logits);
+  void score(const PackedBatch& batch, const Losses& losses, const std::vector<bool>& right) {
     at::Tensor guesses = losses.answer_logits.argmax(1).contiguous();
     int previous = -1;
     for (size_t i = 0; i < batch.loss_question.size(); ++i) {
@@ -129,9 +129,7 @@ class Run {
     }
   }
 
-  void tell(const std::vector<Held>& pictures, const PackedBatch& batch, const at::Tensor& answer_logits) {
-    const std::vector<bool> right = answered(batch, answer_logits);
-    const std::vector<float> gaps = margins(batch, answer_logits);
+  void tell(const std::vector<Held>& pictures, const std::vector<bool>& right, const std::vector<float>& gaps) {
     size_t q = 0;
     for (const Held& held : pictures) {
       EvaluatedPicture picture{held.sample, held.questions, {}, {}};

@@ -8,7 +8,7 @@ namespace {
 // Sums the router's losses and counts loads while the forward pass runs.
 class RoutingLosses : public MoeObserver {
  public:
-  RoutingLosses(int64_t image_rows, const at::Tensor& is_image) : image_rows_(image_rows), is_image_(is_image) {}
+  explicit RoutingLosses(at::Tensor is_image) : is_image_(std::move(is_image)) {}
 
   void on_routed(int, const Routing& routing, const Dispatch& d) override {
     balance_.push_back(balance_loss(routing));
@@ -29,7 +29,6 @@ class RoutingLosses : public MoeObserver {
   std::vector<LayerRouting> layers;
 
  private:
-  int64_t image_rows_;
   at::Tensor is_image_;
   std::vector<at::Tensor> balance_, z_;
 };
@@ -47,7 +46,7 @@ at::Tensor make_alignment_bias() { return at::full({data::kNumColours + data::kN
 
 Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vector<int>& words, const at::Tensor& bias,
                       const LossOptions& options) {
-  const int64_t rows = batch.ids_BL.size(0), length = batch.ids_BL.size(1), p = batch.image_tokens;
+  const int64_t length = batch.ids_BL.size(1), p = batch.image_tokens;
   at::Tensor image_BPD = vlm.encode_images(batch.pictures.pixels, batch.pictures.boxes);
   at::Tensor text = vlm.embed_text(batch.ids_BL.narrow(1, p, length - p));
   DecoderInput input;
@@ -59,7 +58,7 @@ Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vecto
                        ? expert_capacity(batch.real_tokens.size(0), moe.num_experts, moe.top_k, options.capacity_factor)
                        : 0;
   at::Tensor is_image = batch.real_tokens.remainder(length).lt(p).to(at::kLong);
-  RoutingLosses routing(rows * p, is_image);
+  RoutingLosses routing(is_image);
   PackedAttention attention(batch.mask_BLL);
   at::Tensor hidden = vlm.decoder().forward(input, attention, &routing);
 

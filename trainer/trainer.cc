@@ -75,7 +75,7 @@ void Run::start() {
   if (options_.resume && !versions.empty()) {
     const VerifiedCheckpoint checkpoint = open_checkpoint(versions.back().path);
     start_from(checkpoint);
-    make_optimizer();
+    make_optimizer();  // whose moments are restored next
     if (checkpoint.manifest().training_state.contains(kStateFile)) {
       const std::string state = read_training_state(versions.back().path, checkpoint.manifest(), kStateFile);
       first_step_ = restore_training_state(state, parameters_, *optimizer_);
@@ -87,12 +87,11 @@ void Run::start() {
     }
   } else if (!options_.init.empty()) {
     start_from(open_checkpoint(options_.init));
-    make_optimizer();
   } else {
     start_from_scratch();
-    make_optimizer();
   }
-  if (!parent_.empty()) parent_score_ = score_model(*vlm_, *tokenizer_, options_.evaluation_pictures).values.at("score");
+  if (!optimizer_) make_optimizer();
+  if (!parent_.empty() && options_.publish == "better") parent_score_ = score_model(*vlm_, *tokenizer_, options_.evaluation_pictures).values.at("score");
 }
 
 void Run::start_from(const VerifiedCheckpoint& checkpoint) {

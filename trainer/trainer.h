@@ -34,7 +34,6 @@ struct TrainOptions {
   LossOptions losses;
   bool capacity_given = false;
   uint64_t seed = 1;
-  std::string device = "auto";
   int threads = 0;                     // 0 = all cores
   int data_threads = 1;
   int64_t evaluate_every = 500;        // steps between evaluations, each of which may publish

@@ -35,6 +35,18 @@ enum class Code {
 // Why, where one code covers several HTTP statuses (ResourceExhausted: 413 or 429; InvalidArgument: 400 or 415).
 enum class Reason { kNone, kTooLarge, kUnsupportedType, kQueueFull, kDraining };
 
+// "too_large" ...; null for kNone.
+inline const char* reason_name(Reason reason) {
+  switch (reason) {
+    case Reason::kTooLarge: return "too_large";
+    case Reason::kUnsupportedType: return "unsupported_type";
+    case Reason::kQueueFull: return "queue_full";
+    case Reason::kDraining: return "draining";
+    case Reason::kNone: break;
+  }
+  return nullptr;
+}
+
 class Error : public std::runtime_error {
  public:
   Error(Code code, const std::string& message, std::string field = "", Reason reason = Reason::kNone)

@@ -7,18 +7,7 @@
 namespace sf::server {
 
 inline const char* reject_reason(const Error& error) {
-  switch (error.reason()) {
-    case Reason::kTooLarge:
-      return "too_large";
-    case Reason::kUnsupportedType:
-      return "unsupported_type";
-    case Reason::kQueueFull:
-      return "queue_full";
-    case Reason::kDraining:
-      return "draining";
-    case Reason::kNone:
-      break;
-  }
+  if (const char* name = reason_name(error.reason())) return name;
   switch (error.code()) {
     case Code::kInvalidArgument:
       return "invalid_argument";

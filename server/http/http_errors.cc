@@ -31,18 +31,7 @@ const char* openai_type(int status) {
 }
 
 const char* error_code(const Error& error) {
-  switch (error.reason()) {
-    case Reason::kTooLarge:
-      return "too_large";
-    case Reason::kUnsupportedType:
-      return "unsupported_type";
-    case Reason::kQueueFull:
-      return "queue_full";
-    case Reason::kDraining:
-      return "draining";
-    case Reason::kNone:
-      break;
-  }
+  if (const char* name = reason_name(error.reason())) return name;
   switch (error.code()) {
     case Code::kInvalidArgument:
       return "invalid_argument";

@@ -35,19 +35,9 @@ const std::string& tiny_tokenizer_model() {
 }
 
 ModelConfig tiny_config() {
-  ModelConfig config = model_preset("tiny");
-  config.vision.width = 24;
-  config.vision.stem_channels = {8, 16};
-  config.vision.num_heads = 2;
-  config.vision.mlp_width = 32;
-  config.vision.num_layers = 1;
-  config.decoder.width = 32;
-  config.decoder.num_layers = 2;
-  config.decoder.num_heads = 2;
+  ModelConfig config = model_preset("toy");
   config.decoder.num_kv_heads = 1;
-  config.decoder.head_dim = 16;
   config.decoder.max_context = 128;
-  config.decoder.moe.num_experts = 4;
   config.decoder.moe.hidden = 16;
   config.decoder.moe.capacity_factor = 1.0;
   config.decoder.vocab_size = load_sentencepiece(tiny_tokenizer_model())->vocab_size();

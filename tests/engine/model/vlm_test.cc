@@ -6,18 +6,11 @@ namespace sf {
 namespace {
 
 ModelConfig small_config() {
-  ModelConfig config = model_preset("tiny");
-  config.vision.width = 24;
-  config.vision.stem_channels = {8, 16};
-  config.vision.num_heads = 2;
-  config.vision.mlp_width = 32;
+  ModelConfig config = model_preset("toy");
   config.vision.num_layers = 2;
-  config.decoder.width = 32;
-  config.decoder.num_layers = 2;
-  config.decoder.num_heads = 2;
   config.decoder.num_kv_heads = 1;
-  config.decoder.head_dim = 16;
   config.decoder.vocab_size = 64;
+  config.decoder.moe.num_experts = 8;
   config.decoder.moe.hidden = 16;
   return config;
 }
