@@ -79,7 +79,7 @@ std::vector<float> margins(const PackedBatch& batch, const at::Tensor& answer_lo
 class Run {
  public:
   Run(Vlm& vlm, const Tokenizer& tokenizer, const std::function<void(const EvaluatedPicture&)>& visit)
-      : vlm_(vlm), tokenizer_(tokenizer), visit_(visit), words_(alignment_words(tokenizer)), bias_(make_alignment_bias()) {
+      : vlm_(vlm), tokenizer_(tokenizer), visit_(visit), words_(alignment_words(tokenizer)), heads_(vlm.config()) {
     refusals_ = {tokenizer.encode("there is no").front(), tokenizer.encode(data::kRefusal).front()};
     const DecoderConfig& decoder = vlm.config().decoder;
     report.expert_histogram.assign(decoder.num_layers, std::vector<int64_t>(decoder.moe.num_experts));
@@ -94,7 +94,7 @@ class Run {
     }
     PackedBatchOptions options{.cell_size = vlm_.config().image.cell_size};
     const PackedBatch batch = packed_batch(samples, questions, tokenizer_, options);
-    const Losses losses = forward_losses(vlm_, batch, words_, bias_, {});
+    const Losses losses = forward_losses(vlm_, batch, words_, heads_, {});
     const std::vector<bool> right = answered(batch, losses.answer_logits);
     score(batch, losses, right);
     if (visit_) tell(pictures, right, margins(batch, losses.answer_logits));
@@ -145,7 +145,7 @@ class Run {
   const Tokenizer& tokenizer_;
   const std::function<void(const EvaluatedPicture&)>& visit_;
   std::vector<int> words_;
-  at::Tensor bias_;
+  AuxiliaryHeads heads_;
   std::array<int, 2> refusals_{};
 };
 

@@ -48,6 +48,7 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--balance-weight", t.losses.balance, "Weight of the load-balancing loss")->capture_default_str();
   app.add_option("--z-weight", t.losses.router_z, "Weight of the router's z-loss")->capture_default_str();
   app.add_option("--alignment-weight", t.losses.alignment, "Weight of the word alignment of image tokens")->capture_default_str();
+  app.add_option("--dense-weight", t.losses.dense, "Weight of the dense labels of the vision encoder's tokens in phase 2")->capture_default_str();
   app.add_option("--vocab-size", t.vocab_size, "Pieces of the tokenizer trained for a new model")->capture_default_str();
   app.add_option("--seed", t.seed, "Of the data, the weights and the router's noise")->capture_default_str();
   app.add_option("--threads", t.threads, "Threads of the maths; 0 = all cores")->capture_default_str();

@@ -127,6 +127,7 @@ PackedBatch packed_batch(const std::vector<data::Sample>& samples, const std::ve
   batch.loss_index = torch::tensor(loss_index, at::kLong);
   batch.loss_target = torch::tensor(loss_target, at::kLong);
   batch.loss_weight = torch::tensor(loss_weight, at::kFloat);
+  if (options.dense_token_size > 0) batch.dense = dense_targets(samples, options.dense_token_size);
   return batch;
 }
 

@@ -4,12 +4,14 @@
 //   row b:  P image tokens | <question> q1 a1 </s> | <question> q2 a2 </s> | padding
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include <torch/torch.h>
 
 #include "engine/input/prompt.h"
 #include "trainer/data/questions.h"
+#include "trainer/dense_heads.h"
 #include "trainer/picture_batch.h"
 
 namespace sf {
@@ -27,6 +29,7 @@ struct PackedBatch {
   std::vector<int> loss_question;  // which question of `questions` entry i belongs to
   // Multi-label words of each image token: [B, P, number of alignment words], 1 where such an object is centred.
   at::Tensor words;
+  std::optional<DenseTargets> dense;      // of the encoder's tokens, where options.dense_token_size asks for them
   std::vector<data::Question> questions;  // flat, row by row
 };
 
@@ -36,6 +39,7 @@ std::vector<int> alignment_words(const Tokenizer& tokenizer);
 struct PackedBatchOptions {
   int cell_size = 32;              // pixels along one image token's side
   double long_answer_weight = 0.25;  // of each token of an answer of more than two tokens
+  int dense_token_size = 0;        // pixels along one encoder token's side; 0 = no dense targets
 };
 
 // REQUIRES: questions[i] belong to samples[i]; all samples share one grid.

@@ -42,12 +42,16 @@ at::Tensor alignment_loss(const Vlm& vlm, const at::Tensor& image_BPD, const Pac
 
 }  // namespace
 
-at::Tensor make_alignment_bias() { return at::full({data::kNumColours + data::kNumShapes}, -2.0).set_requires_grad(true); }
+AuxiliaryHeads::AuxiliaryHeads(const ModelConfig& config)
+    : alignment_bias(at::full({data::kNumColours + data::kNumShapes}, -2.0).set_requires_grad(true)), dense(config.vision.width) {}
 
-Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vector<int>& words, const at::Tensor& bias,
+Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vector<int>& words, const AuxiliaryHeads& heads,
                       const LossOptions& options) {
   const int64_t length = batch.ids_BL.size(1), p = batch.image_tokens;
-  at::Tensor image_BPD = vlm.encode_images(batch.pictures.pixels, batch.pictures.boxes);
+  const int token_size = vlm.config().vision.token_size;
+  const at::Tensor& pixels = batch.pictures.pixels;
+  at::Tensor vision_BNW = vlm.vit().forward(pixels, batch.pictures.boxes);
+  at::Tensor image_BPD = vlm.project(vision_BNW, pixels.size(2) / token_size, pixels.size(3) / token_size);
   at::Tensor text = vlm.embed_text(batch.ids_BL.narrow(1, p, length - p));
   DecoderInput input;
   input.x_TD = at::cat({image_BPD, text}, 1).flatten(0, 1);
@@ -66,11 +70,17 @@ Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vecto
   out.answer_logits = vlm.decoder().logits(hidden.index_select(0, batch.loss_index));
   at::Tensor token_loss = at::cross_entropy_loss(out.answer_logits, batch.loss_target, {}, at::Reduction::None);
   at::Tensor answer = (token_loss * batch.loss_weight).sum() / batch.loss_weight.sum();
-  at::Tensor alignment = alignment_loss(vlm, image_BPD, batch, words, bias);
+  at::Tensor alignment = alignment_loss(vlm, image_BPD, batch, words, heads.alignment_bias);
   at::Tensor balance = routing.balance(), z = routing.z();
   out.total = answer + options.balance * balance + options.router_z * z + options.alignment * alignment;
+  double dense = 0;
+  if (batch.dense && options.dense > 0) {
+    at::Tensor loss = dense_loss(heads.dense.forward(vision_BNW), *batch.dense, false).loss;
+    out.total = out.total + options.dense * loss;
+    dense = loss.item<double>();
+  }
   out.report = {out.total.item<double>(), answer.item<double>(), balance.item<double>(), z.item<double>(),
-                alignment.item<double>(), 0, batch.real_tokens.size(0), std::move(routing.layers)};
+                alignment.item<double>(), dense, 0, batch.real_tokens.size(0), std::move(routing.layers)};
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include <torch/torch.h>
 
 #include "engine/model/vlm.h"
+#include "trainer/dense_heads.h"
 #include "trainer/packed_batch.h"
 
 namespace sf {
@@ -15,6 +16,7 @@ struct LossOptions {
   double balance = 0.01;     // Switch's auxiliary loss, mean over layers
   double router_z = 0.001;
   double alignment = 3.0;    // image tokens through the tied word embeddings name the objects centred in them
+  double dense = 0.3;        // what the encoder's tokens say of the scene (dense_heads.h), where the batch has targets
   double capacity_factor = 2.0;
 };
 
@@ -26,7 +28,7 @@ struct LayerRouting {
 };
 
 struct StepReport {
-  double loss = 0, answer = 0, balance = 0, router_z = 0, alignment = 0;
+  double loss = 0, answer = 0, balance = 0, router_z = 0, alignment = 0, dense = 0;
   double grad_norm = 0;
   int64_t tokens = 0;
   std::vector<LayerRouting> layers;
@@ -38,11 +40,16 @@ struct Losses {
   at::Tensor answer_logits;   // [answer tokens, V]
 };
 
-// The bias of the alignment loss: objects are rare. Thrown away after training.
-at::Tensor make_alignment_bias();
+// What training adds to the model and throws away afterwards.
+struct AuxiliaryHeads {
+  explicit AuxiliaryHeads(const ModelConfig& config);
 
-// Forward and losses; the model's mode (train or eval) decides on router noise. `bias` of make_alignment_bias().
-Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vector<int>& words, const at::Tensor& bias,
+  at::Tensor alignment_bias;  // of the alignment loss: objects are rare
+  DenseHeads dense;
+};
+
+// Forward and losses; the model's mode (train or eval) decides on router noise.
+Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vector<int>& words, const AuxiliaryHeads& heads,
                       const LossOptions& options);
 
 // Which questions were answered token for token. With teacher forcing and an argmax that matches everywhere, greedy

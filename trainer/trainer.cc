@@ -56,7 +56,7 @@ class Run {
   std::string tokenizer_model_;
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::shared_ptr<Vlm> vlm_;
-  at::Tensor alignment_bias_ = make_alignment_bias();
+  std::unique_ptr<AuxiliaryHeads> heads_;
   torch::OrderedDict<std::string, at::Tensor> parameters_;
   std::unique_ptr<Optimizer> optimizer_;
   std::optional<data::UserData> user_data_;
@@ -135,7 +135,9 @@ void Run::phase1() {
 
 void Run::make_optimizer() {
   for (const auto& item : vlm_->named_parameters()) parameters_.insert(item.key(), item.value());
-  parameters_.insert("alignment_bias", alignment_bias_);
+  heads_ = std::make_unique<AuxiliaryHeads>(vlm_->config());
+  parameters_.insert("alignment_bias", heads_->alignment_bias);
+  for (const auto& item : heads_->dense.named_parameters()) parameters_.insert("dense." + item.key(), item.value());
   OptimizerOptions optimizer;
   optimizer.learning_rate = options_.learning_rate;
   optimizer.total_steps = total_steps_;
@@ -167,7 +169,9 @@ PackedBatch Run::make_packed(int64_t step) const {
   const data::Batch batch =
       user_data_ ? data::make_user_batch(*user_data_, base.samples.pre, options_.batch_size, options_.questions, options_.seed, step)
                  : data::make_batch(curriculum(base, double(step) / double(total_steps_), warm_), options_.seed + 1'000'003, step);
-  return packed_batch(batch.samples, batch.questions, *tokenizer_, {.cell_size = vlm_->config().image.cell_size});
+  return packed_batch(batch.samples, batch.questions, *tokenizer_,
+                      {.cell_size = vlm_->config().image.cell_size,
+                       .dense_token_size = user_data_ ? 0 : vlm_->config().vision.token_size});
 }
 
 void Run::phase2(const std::function<bool()>& stop) {
@@ -179,7 +183,7 @@ void Run::phase2(const std::function<bool()>& stop) {
     // Noise is keyed by the step, so that a resumed run draws what the uninterrupted one would have drawn.
     torch::manual_seed(options_.seed * 1'000'000'007ull + static_cast<uint64_t>(step));
     vlm_->train();
-    Losses losses = forward_losses(*vlm_, batches.next(), words, alignment_bias_, options_.losses);
+    Losses losses = forward_losses(*vlm_, batches.next(), words, *heads_, options_.losses);
     losses.total.backward();
     losses.report.grad_norm = optimizer_->step(step);
     ++step;

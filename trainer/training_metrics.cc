@@ -40,7 +40,7 @@ struct TrainingMetrics::Families {
 // Every family is there from the first scrape; of layers and experts only the first are known before the first step.
 TrainingMetrics::TrainingMetrics() : families_(std::make_unique<Families>()) {
   Families& f = *families_;
-  for (const char* part : {"total", "answer", "balance", "router_z", "alignment"}) f.loss.Add({{"part", part}});
+  for (const char* part : {"total", "answer", "balance", "router_z", "alignment", "dense"}) f.loss.Add({{"part", part}});
   for (int k = 0; k < data::kNumKinds; ++k) f.accuracy.Add({{"kind", std::string(data::kind_name(static_cast<data::Kind>(k)))}});
   for (const char* group : {"non_relational", "relational"}) f.accuracy.Add({{"kind", group}});
   for (const char* modality : {"image", "text"}) f.expert_tokens.Add({{"layer", "0"}, {"expert", "0"}, {"modality", modality}});
@@ -56,6 +56,7 @@ void TrainingMetrics::on_step(int64_t, const StepReport& report) {
   f.loss.Add({{"part", "balance"}}).Set(report.balance);
   f.loss.Add({{"part", "router_z"}}).Set(report.router_z);
   f.loss.Add({{"part", "alignment"}}).Set(report.alignment);
+  f.loss.Add({{"part", "dense"}}).Set(report.dense);
   f.all_tokens.Increment(static_cast<double>(report.tokens));
   f.all_steps.Increment();
   for (size_t l = 0; l < report.layers.size(); ++l) {

@@ -11,14 +11,14 @@
 
 namespace sf {
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(VisionConfig, token_size, stem, stem_channels, stem_strides, coordinates, width,
-                                   num_layers, num_heads, mlp_width, relative_bias, max_side, norm_eps)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MoeConfig, num_experts, top_k, hidden, router_softmax, noise_scale, noise_epsilon, noisy,
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VisionConfig, token_size, stem, stem_channels, stem_strides, coordinates, width,
+                                                num_layers, num_heads, mlp_width, relative_bias, max_side, norm_eps)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MoeConfig, num_experts, top_k, hidden, router_softmax, noise_scale, noise_epsilon, noisy,
                                    capacity_factor)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DecoderConfig, vocab_size, width, num_layers, num_heads, num_kv_heads, head_dim,
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DecoderConfig, vocab_size, width, num_layers, num_heads, num_kv_heads, head_dim,
                                    rope_theta, rope_fraction, norm_eps, max_context, moe)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ImageConfig, cell_size, max_cells, max_side_cells, mean, std)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ModelConfig, model_type, preset, image, vision, projector, modality_embedding,
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ImageConfig, cell_size, max_cells, max_side_cells, mean, std)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModelConfig, model_type, preset, image, vision, projector, modality_embedding,
                                    decoder, prompt_template)
 
 namespace {
@@ -44,11 +44,15 @@ bool same_type(const nlohmann::json& value, const nlohmann::json& example) {
   return true;
 }
 
-// Every key of `example` is there, no other is, and each holds what its type says. `path` is empty or ends in a dot.
+// No key but `example`'s, and each holds what its type says; a key that is left out keeps its default, so that older
+// checkpoints still load; the sections and model_type must be there. `path` is empty or ends in a dot.
 void check_keys(const nlohmann::json& json, const nlohmann::json& example, const std::string& path) {
   for (const auto& [key, value] : example.items()) {
     const auto found = json.find(key);
-    require(found != json.end(), path + key + " is missing");
+    if (found == json.end()) {
+      require(!value.is_object() && key != "model_type", path + key + " is missing");
+      continue;
+    }
     require(same_type(*found, value), path + key + " has the wrong type or is out of range; expected something like " + value.dump());
     if (value.is_object()) check_keys(*found, value, path + key + ".");
   }

@@ -1,6 +1,6 @@
 // config.json of a checkpoint: every size and switch of the model. Plain values; no torch.
 //
-//   ModelConfig config = parse_model_config(json_text);   // strict: an unknown or missing key names itself
+//   ModelConfig config = parse_model_config(json_text);   // an unknown key names itself; a missing one has its default
 //   std::string text = to_json(config);
 #pragma once
 

@@ -39,14 +39,14 @@ TEST(PackedBatchTest, APackedRowEqualsOneRowForEachQuestion) {
   const std::vector<int> words = alignment_words(*tokenizer);
   const Material m = material(vlm->config(), 3, 5);
   const PackedBatch packed = packed_batch(m.samples, m.questions, *tokenizer, {});
-  const Losses losses = forward_losses(*vlm, packed, words, make_alignment_bias(), {});
+  const Losses losses = forward_losses(*vlm, packed, words, AuxiliaryHeads(vlm->config()), {});
   const at::Tensor together = losses.answer_logits;
   std::vector<at::Tensor> alone;
   double loss = 0, weight = 0;
   for (size_t b = 0; b < m.samples.size(); ++b) {
     for (const data::Question& question : m.questions[b]) {
       const PackedBatch one = packed_batch({m.samples[b]}, {{question}}, *tokenizer, {});
-      const Losses mine = forward_losses(*vlm, one, words, make_alignment_bias(), {});
+      const Losses mine = forward_losses(*vlm, one, words, AuxiliaryHeads(vlm->config()), {});
       alone.push_back(mine.answer_logits);
       loss += mine.report.answer * one.loss_weight.sum().item<double>();
       weight += one.loss_weight.sum().item<double>();
@@ -112,7 +112,7 @@ TEST(PackedBatchTest, CapacityIsForTrainingOnlyAndCountsRealTokens) {
   const std::vector<int> words = alignment_words(*tokenizer);
   for (bool training : {false, true}) {
     vlm->train(training);
-    for (const LayerRouting& layer : forward_losses(*vlm, batch, words, make_alignment_bias(), options).report.layers) {
+    for (const LayerRouting& layer : forward_losses(*vlm, batch, words, AuxiliaryHeads(vlm->config()), options).report.layers) {
       EXPECT_EQ(layer.assignments, batch.real_tokens.size(0) * 2);
       int64_t image = 0, text = 0;
       for (size_t e = 0; e < layer.expert_tokens.size(); e += 2) {

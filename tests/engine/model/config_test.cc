@@ -98,18 +98,29 @@ TEST(ModelConfigTest, NamesTheKeyAtFault) {
   for (const Case& c : cases) expect_names(c.pointer, c.value, c.named);
 }
 
-TEST(ModelConfigTest, RefusesEveryKeyThatIsMissingUnknownOrOfAnotherType) {
+TEST(ModelConfigTest, AKeyThatIsMissingHasItsDefault) {
+  const Json defaults = Json::parse(to_json(ModelConfig{}));
+  for (const std::string& leaf : leaves(tiny_json())) {
+    if (leaf == "/model_type") continue;
+    const Json::json_pointer at(leaf);
+    Json without = defaults;
+    without[at.parent_pointer()].erase(at.back());
+    EXPECT_EQ(Json::parse(to_json(parse_model_config(without.dump()))), defaults) << leaf;
+  }
+}
+
+TEST(ModelConfigTest, RefusesEveryKeyThatIsUnknownOrOfAnotherType) {
   const Json tiny = tiny_json();
   for (const std::string& leaf : leaves(tiny)) {
     const Json::json_pointer at(leaf);
-    Json without = tiny;
-    without[at.parent_pointer()].erase(at.back());
-    EXPECT_NE(refusal(without.dump()).find(dotted(leaf) + " is missing"), std::string::npos) << leaf;
     expect_names(leaf + "x", 1, dotted(leaf) + "x is unknown");
     for (const Json& value : {Json(nullptr), Json(Json::object())}) expect_names(leaf, value, dotted(leaf));
     if (!tiny[at].is_string()) expect_names(leaf, "text", dotted(leaf));
     if (!tiny[at].is_boolean()) expect_names(leaf, true, dotted(leaf));
   }
+  Json without_type = tiny;
+  without_type.erase("model_type");
+  EXPECT_NE(refusal(without_type.dump()).find("model_type is missing"), std::string::npos);
   for (const char* section : {"image", "vision", "decoder"}) {
     expect_names(std::string("/") + section, 7, section);
     Json without = tiny;
