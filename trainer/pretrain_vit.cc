@@ -11,7 +11,7 @@
 namespace sf {
 namespace {
 
-constexpr int64_t kMaxStateBytes = int64_t{4} << 30;
+constexpr int64_t kMaxPretrainStateBytes = int64_t{4} << 30;
 
 // Beside the target and renamed: a kill leaves the old file or the new one.
 void save(const std::string& path, const std::string& bytes) {
@@ -62,7 +62,7 @@ void pretrain_vit(Vit& vit, const VisionConfig& config, const data::SampleOption
   int64_t first = 0;
   const bool resumable = !options.checkpoint_path.empty();
   if (resumable && std::filesystem::exists(options.checkpoint_path)) {
-    first = restore_training_state(read_file(options.checkpoint_path, kMaxStateBytes), parameters, optimizer);
+    first = restore_training_state(read_file(options.checkpoint_path, kMaxPretrainStateBytes), parameters, optimizer);
   }
   Prefetcher<DenseBatch> batches([&](int64_t i) { return make_batch(pictures, options, config.token_size, i); }, first,
                                  {.threads = options.data_threads, .depth = 4});
