@@ -3,6 +3,7 @@
 #include "server/http/health_api.h"
 #include "server/http/listener.h"
 #include "server/http/native_api.h"
+#include "server/http/openai_api.h"
 #include "server/http/page.h"
 
 namespace sf::server {
@@ -19,8 +20,10 @@ struct HttpServer::Impl {
                   .max_body_bytes = options.limits.max_body_bytes,
                   .record_refusals = true},
                  service),
-        native(options, service, listener) {
+        native(options, service, listener),
+        openai(options, service, listener) {
     native.register_routes();
+    openai.register_routes();
     register_health_routes(listener, service);
     if (options.ui) register_page(listener);
   }
@@ -28,6 +31,7 @@ struct HttpServer::Impl {
   const HttpOptions options;
   Listener listener;
   NativeApi native;
+  OpenAiApi openai;
 };
 
 HttpServer::HttpServer(HttpOptions options, Service& service)

@@ -32,6 +32,7 @@ class FakeService final : public Service {
   bool hang_after_text = false;       // all deltas, then no end until the stream is cancelled
   std::optional<Error> submit_error;  // thrown by submit
   std::optional<Error> stream_error;  // the stream's end
+  int refuse_from = 0;                // the submit with this number, from 1, and all later ones find the queue full
   bool throw_unknown = false;         // submit throws what is no Error
   bool ready = true, live = true;
   bool published = true;

@@ -37,7 +37,7 @@ TEST_F(RoutesTest, ServesMetricsAsPrometheusText) {
 TEST_F(RoutesTest, AnswersUnknownRoutesInTheirApisForm) {
   start();
   for (const char* path :
-       {"/nope", "/v1/chat/completions", "/v1/answer/", "/v1/models/", "/v1/models/a/b", "/v1", "/../etc"}) {
+       {"/nope", "/v1/completions", "/v1/answer/", "/v1/models/", "/v1/models/a/b", "/v1", "/../etc"}) {
     const httplib::Result result = client->Get(path);
     ASSERT_TRUE(result) << path;
     EXPECT_EQ(result->status, 404) << path;
