@@ -16,7 +16,9 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VisionConfig, token_size, stem, 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MoeConfig, num_experts, top_k, hidden, router_softmax, noise_scale, noise_epsilon, noisy,
                                    capacity_factor)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DecoderConfig, vocab_size, width, num_layers, num_heads, num_kv_heads, head_dim,
-                                   rope_theta, rope_fraction, norm_eps, max_context, moe)
+                                   positions, rope, rope_theta, rope_fraction, rope_interleaved, norm, norm_eps,
+                                   residual_after_norm, qk_norm, attention_bias, attention_out_bias, attention_scale,
+                                   scale_embedding, tied_head, head_bias, max_context, moe)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ImageConfig, cell_size, max_cells, max_side_cells, mean, std)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModelConfig, model_type, preset, image, vision, projector, modality_embedding,
                                    decoder, prompt_template)
@@ -99,6 +101,12 @@ void check_decoder(const DecoderConfig& d) {
   require(d.rope_fraction >= 0 && d.rope_fraction <= 1, "decoder.rope_fraction must be 0..1");
   require(d.rope_theta > 1, "decoder.rope_theta must be above 1");
   require(d.norm_eps >= 0, "decoder.norm_eps must not be negative");
+  require(d.norm == "rms" || d.norm == "layer", "decoder.norm must be rms or layer, got " + d.norm);
+  require(d.positions == "rope" || d.positions == "learned", "decoder.positions must be rope or learned, got " + d.positions);
+  require(d.rope == "1d" || d.rope == "mrope2d", "decoder.rope must be 1d or mrope2d, got " + d.rope);
+  require(d.rope == "1d" || d.positions == "rope", "decoder.rope mrope2d needs decoder.positions rope");
+  require(d.rope == "1d" || rotated_channels(d) >= 8, "decoder.rope mrope2d needs 8 rotated channels of a head or more");
+  require(d.attention_scale >= 0 && d.attention_scale <= 1e4, "decoder.attention_scale must be 0..10000");
   const MoeConfig& moe = d.moe;
   require_size(moe.num_experts, "decoder.moe.num_experts", 1024);
   require_size(moe.top_k, "decoder.moe.top_k", moe.num_experts);
@@ -115,11 +123,12 @@ void check_decoder(const DecoderConfig& d) {
 void check(const ModelConfig& config) {
   require(config.model_type == "sparsefusion",
           "model_type " + config.model_type + " is unknown; supported: sparsefusion");
-  require(config.projector == "shuffle2" || config.projector == "mlp",
-          "projector must be shuffle2 or mlp, got " + config.projector);
+  require(config.projector == "shuffle2" || config.projector == "mlp" || config.projector == "none",
+          "projector must be shuffle2, mlp or none, got " + config.projector);
   require(config.prompt_template == "plain", "prompt_template must be plain, got " + config.prompt_template);
-  check_vision(config.vision);
   check_decoder(config.decoder);
+  if (!config.has_vision()) return;
+  check_vision(config.vision);
   const ImageConfig& image = config.image;
   const int shuffle = config.projector == "shuffle2" ? 2 : 1;
   require(image.cell_size == config.vision.token_size * shuffle,
@@ -132,6 +141,11 @@ void check(const ModelConfig& config) {
 }
 
 }  // namespace
+
+int rotated_channels(const DecoderConfig& config) {
+  if (config.positions != "rope") return 0;
+  return static_cast<int>(config.head_dim * config.rope_fraction) / 2 * 2;
+}
 
 ModelConfig model_preset(const std::string& name) {
   ModelConfig config;
@@ -199,10 +213,11 @@ ModelConfig parse_model_config(std::string_view json_text) {
 
 std::string to_json(const ModelConfig& config) { return nlohmann::ordered_json(nlohmann::json(config)).dump(2) + "\n"; }
 
-double num_weights(const ModelConfig& config) {
+namespace {
+
+double num_vision_weights(const ModelConfig& config) {
   const VisionConfig& v = config.vision;
-  const DecoderConfig& d = config.decoder;
-  const double w = v.width, m = v.mlp_width, width = d.width, experts = d.moe.num_experts;
+  const double w = v.width, m = v.mlp_width, width = config.decoder.width;
   const bool patch = v.stem == "patch";
   double total = 0, inputs = v.coordinates ? 5 : 3;
   for (size_t i = 0; i < (patch ? 1 : v.stem_strides.size()); ++i) {
@@ -216,12 +231,30 @@ double num_weights(const ModelConfig& config) {
   total += w * w + w + 2.0 * v.max_side * w + 2 * w;
   total += v.num_layers * (4 * w * w + 9 * w + 2 * w * m + m + bias_table);
   const double joined = w * (config.projector == "shuffle2" ? 4 : 1);
-  total += 2 * joined + 2 * width * joined + 2 * width * width + 3 * width;
-  total += config.modality_embedding ? 2 * width : 0;
-  const double heads = 2.0 * d.num_heads + 2.0 * d.num_kv_heads;
-  const double routers = d.moe.noisy ? 2 : 1;
-  total += d.vocab_size * width + width;
-  return total + d.num_layers * width * (2 + heads * d.head_dim + experts * (routers + 3.0 * d.moe.hidden));
+  return total + 2 * joined + 2 * width * joined + 2 * width * width + 3 * width;
+}
+
+double num_decoder_weights(const DecoderConfig& d) {
+  const double width = d.width, experts = d.moe.num_experts, vocab = d.vocab_size, head_dim = d.head_dim;
+  const double norm = d.norm == "layer" ? 2 * width : width;
+  double total = vocab * width + norm;
+  if (d.positions == "learned") total += double(d.max_context) * width;
+  if (!d.tied_head) total += vocab * width;
+  if (d.head_bias) total += vocab;
+  const double query_width = d.num_heads * head_dim, key_width = d.num_kv_heads * head_dim;
+  double layer = 2 * norm + width * (2 * query_width + 2 * key_width);
+  if (d.attention_bias) layer += query_width + 2 * key_width;
+  if (d.attention_out_bias) layer += width;
+  if (d.qk_norm) layer += 2 * head_dim;
+  layer += width * experts * ((d.moe.noisy ? 2 : 1) + 3.0 * d.moe.hidden);
+  return total + d.num_layers * layer;
+}
+
+}  // namespace
+
+double num_weights(const ModelConfig& config) {
+  const double total = num_decoder_weights(config.decoder) + (config.has_vision() ? num_vision_weights(config) : 0);
+  return total + (config.modality_embedding ? 2.0 * config.decoder.width : 0);
 }
 
 }  // namespace sf

@@ -46,9 +46,21 @@ struct DecoderConfig {
   int num_heads = 4;
   int num_kv_heads = 4;
   int head_dim = 24;
+  std::string positions = "rope";          // "rope", or "learned": a table of max_context rows added to the tokens
+  std::string rope = "1d";                 // "1d", or "mrope2d": an image token turns by its row and column (Qwen2-VL)
   double rope_theta = 10000.0;
   double rope_fraction = 0.5;              // leading channels of a head that are rotated
+  bool rope_interleaved = false;           // pairs (2i, 2i+1) instead of (i, i + half)
+  std::string norm = "rms";                // "rms", or "layer": LayerNorm with a bias
   double norm_eps = 1e-6;
+  bool residual_after_norm = false;        // the feed-forward's residual starts behind its norm: y = n(x) + moe(n(x))
+  bool qk_norm = false;                    // RMSNorm over the channels of each query and key head, before rotation
+  bool attention_bias = false;             // on the query, key and value projections
+  bool attention_out_bias = false;
+  double attention_scale = 0;              // of the scores; 0 = 1/sqrt(head_dim)
+  bool scale_embedding = true;             // token embeddings times sqrt(width)
+  bool tied_head = true;                   // the output matrix is the embedding table
+  bool head_bias = false;                  // on the logits
   int max_context = 512;                   // prompt and answer together
   MoeConfig moe;
 };
@@ -65,11 +77,18 @@ struct ModelConfig {
   std::string preset = "tiny";
   ImageConfig image;
   VisionConfig vision;
-  std::string projector = "shuffle2";      // 2x2 vision tokens -> one image token, LayerNorm and a two-layer MLP
+  // "shuffle2": 2x2 vision tokens -> one image token, LayerNorm and a two-layer MLP; "mlp": without the shuffle;
+  // "none": the model reads no pictures, and the sections `image` and `vision` do not count.
+  std::string projector = "shuffle2";
   bool modality_embedding = true;
   DecoderConfig decoder;
   std::string prompt_template = "plain";
+
+  bool has_vision() const { return projector != "none"; }
 };
+
+// Leading channels of a head that rotary positions turn; even, 0 with learned positions.
+int rotated_channels(const DecoderConfig& config);
 
 // The named presets of sparsefusion-train: "toy" (tests and smoke runs), "tiny" (the bundled demo), "small",
 // "base".

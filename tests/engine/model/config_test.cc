@@ -76,6 +76,10 @@ TEST(ModelConfigTest, NamesTheKeyAtFault) {
                         {"/decoder/rope_fraction", 1.5, "decoder.rope_fraction"},
                         {"/decoder/rope_theta", 0, "decoder.rope_theta"},
                         {"/decoder/norm_eps", -1, "decoder.norm_eps"},
+                        {"/decoder/norm", "batch", "decoder.norm"},
+                        {"/decoder/positions", "alibi", "decoder.positions"},
+                        {"/decoder/rope", "3d", "decoder.rope"},
+                        {"/decoder/attention_scale", -1, "decoder.attention_scale"},
                         {"/decoder/moe/top_k", 9, "decoder.moe.top_k"},
                         {"/decoder/moe/top_k", 1, "top_k 1"},  // with a softmax over the one logit that is left
                         {"/decoder/moe/router_softmax", "never", "router_softmax"},
@@ -158,6 +162,12 @@ TEST(ModelConfigTest, CountsTheWeightsWithoutAllocatingThem) {
   other.projector = "mlp";
   other.modality_embedding = other.decoder.moe.noisy = false;
   other.decoder.num_kv_heads = 1;
+  configs.push_back(other);
+  other.projector = "none";
+  other.decoder.positions = "learned";
+  other.decoder.norm = "layer";
+  other.decoder.tied_head = false;
+  other.decoder.head_bias = other.decoder.attention_bias = other.decoder.attention_out_bias = other.decoder.qk_norm = true;
   configs.push_back(other);
   for (const ModelConfig& config : configs) {
     EXPECT_EQ(num_weights(config), static_cast<double>(Vlm(config).num_parameters())) << config.preset;
