@@ -1,6 +1,8 @@
 #include "engine/model/config.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -13,8 +15,9 @@ namespace sf {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VisionConfig, token_size, stem, stem_channels, stem_strides, coordinates, width,
                                                 num_layers, num_heads, mlp_width, relative_bias, max_side, norm_eps)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MoeConfig, num_experts, top_k, hidden, router_softmax, noise_scale, noise_epsilon, noisy,
-                                   capacity_factor)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MoeConfig, num_experts, top_k, hidden, activation, expert_bias, shared_hidden, router_softmax,
+                                   router_bias, renormalise, bias_balancing, noise_scale, noise_epsilon, noisy, capacity_factor,
+                                   drop_order, dropout, dropout_rate)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DecoderConfig, vocab_size, width, num_layers, num_heads, num_kv_heads, head_dim,
                                    rope_theta, rope_fraction, norm_eps, max_context, moe)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ImageConfig, cell_size, max_cells, max_side_cells, mean, std)
@@ -87,6 +90,33 @@ void check_vision(const VisionConfig& v) {
   }
 }
 
+bool one_of(const std::string& value, std::initializer_list<const char*> names) {
+  return std::any_of(names.begin(), names.end(), [&](const char* name) { return value == name; });
+}
+
+void check_moe(const MoeConfig& moe) {
+  require_size(moe.num_experts, "decoder.moe.num_experts", 1024);
+  require_size(moe.top_k, "decoder.moe.top_k", moe.num_experts);
+  require_size(moe.hidden, "decoder.moe.hidden");
+  require(one_of(moe.activation, {"swiglu", "gelu", "relu"}),
+          "decoder.moe.activation must be swiglu, gelu or relu, got " + moe.activation);
+  require(moe.shared_hidden >= 0 && moe.shared_hidden <= kMaxSize,
+          concat("decoder.moe.shared_hidden must be 0..", kMaxSize, ", got ", moe.shared_hidden));
+  require(one_of(moe.router_softmax, {"after", "before"}),
+          "decoder.moe.router_softmax must be before or after, got " + moe.router_softmax);
+  const bool constant_gate = moe.router_softmax == "after" || moe.renormalise;
+  require(moe.top_k > 1 || moe.num_experts == 1 || !constant_gate,
+          "decoder.moe: top_k 1 needs router_softmax before and no renormalise: otherwise the one gate is the constant 1");
+  require(moe.noise_scale >= 0, "decoder.moe.noise_scale must not be negative");
+  require(moe.noise_epsilon >= 0, "decoder.moe.noise_epsilon must not be negative");
+  require(moe.capacity_factor >= 0 && moe.capacity_factor <= 1000, "decoder.moe.capacity_factor must be 0..1000");
+  require(one_of(moe.drop_order, {"position", "choice", "probability", "batch_priority"}),
+          "decoder.moe.drop_order must be position, choice, probability or batch_priority, got " + moe.drop_order);
+  require(one_of(moe.dropout, {"output", "hidden", "expert"}),
+          "decoder.moe.dropout must be output, hidden or expert, got " + moe.dropout);
+  require(moe.dropout_rate >= 0 && moe.dropout_rate < 1, "decoder.moe.dropout_rate must be 0 or more and below 1");
+}
+
 void check_decoder(const DecoderConfig& d) {
   require_size(d.vocab_size, "decoder.vocab_size");
   require_size(d.width, "decoder.width", 1 << 16);
@@ -99,17 +129,19 @@ void check_decoder(const DecoderConfig& d) {
   require(d.rope_fraction >= 0 && d.rope_fraction <= 1, "decoder.rope_fraction must be 0..1");
   require(d.rope_theta > 1, "decoder.rope_theta must be above 1");
   require(d.norm_eps >= 0, "decoder.norm_eps must not be negative");
+  check_moe(d.moe);
+}
+
+// Of one layer's router, experts and shared expert.
+double moe_weights(const DecoderConfig& d) {
   const MoeConfig& moe = d.moe;
-  require_size(moe.num_experts, "decoder.moe.num_experts", 1024);
-  require_size(moe.top_k, "decoder.moe.top_k", moe.num_experts);
-  require_size(moe.hidden, "decoder.moe.hidden");
-  require(moe.router_softmax == "after" || moe.router_softmax == "before",
-          "decoder.moe.router_softmax must be before or after, got " + moe.router_softmax);
-  require(moe.top_k > 1 || moe.num_experts == 1 || moe.router_softmax == "before",
-          "decoder.moe: top_k 1 needs router_softmax before: a softmax over one logit is the constant 1");
-  require(moe.noise_scale >= 0, "decoder.moe.noise_scale must not be negative");
-  require(moe.noise_epsilon >= 0, "decoder.moe.noise_epsilon must not be negative");
-  require(moe.capacity_factor >= 0 && moe.capacity_factor <= 1000, "decoder.moe.capacity_factor must be 0..1000");
+  const double width = d.width;
+  auto expert = [&](double hidden) {
+    const double up = moe.activation == "swiglu" ? 2 * hidden : hidden;
+    return width * (up + hidden) + (moe.expert_bias ? up + width : 0);
+  };
+  const double router = (moe.noisy ? 2 : 1) * (width + (moe.router_bias ? 1 : 0)) + (moe.bias_balancing ? 1 : 0);
+  return moe.num_experts * (router + expert(moe.hidden)) + (moe.shared_hidden > 0 ? expert(moe.shared_hidden) : 0);
 }
 
 void check(const ModelConfig& config) {
@@ -191,7 +223,8 @@ ModelConfig parse_model_config(std::string_view json_text) {
     require(false, error.what());
   }
   require(json.is_object(), "not a JSON object");
-  check_keys(json, nlohmann::json(ModelConfig{}), "");
+  const ModelConfig defaults;
+  check_keys(json, nlohmann::json(defaults), "");
   const ModelConfig config = json.get<ModelConfig>();
   check(config);
   return config;
@@ -202,7 +235,7 @@ std::string to_json(const ModelConfig& config) { return nlohmann::ordered_json(n
 double num_weights(const ModelConfig& config) {
   const VisionConfig& v = config.vision;
   const DecoderConfig& d = config.decoder;
-  const double w = v.width, m = v.mlp_width, width = d.width, experts = d.moe.num_experts;
+  const double w = v.width, m = v.mlp_width, width = d.width;
   const bool patch = v.stem == "patch";
   double total = 0, inputs = v.coordinates ? 5 : 3;
   for (size_t i = 0; i < (patch ? 1 : v.stem_strides.size()); ++i) {
@@ -219,9 +252,8 @@ double num_weights(const ModelConfig& config) {
   total += 2 * joined + 2 * width * joined + 2 * width * width + 3 * width;
   total += config.modality_embedding ? 2 * width : 0;
   const double heads = 2.0 * d.num_heads + 2.0 * d.num_kv_heads;
-  const double routers = d.moe.noisy ? 2 : 1;
   total += d.vocab_size * width + width;
-  return total + d.num_layers * width * (2 + heads * d.head_dim + experts * (routers + 3.0 * d.moe.hidden));
+  return total + d.num_layers * (width * (2 + heads * d.head_dim) + moe_weights(d));
 }
 
 }  // namespace sf
