@@ -1,6 +1,8 @@
 #include "engine/model/config.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -13,8 +15,9 @@ namespace sf {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VisionConfig, token_size, stem, stem_channels, stem_strides, coordinates, width,
                                                 num_layers, num_heads, mlp_width, relative_bias, max_side, norm_eps)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MoeConfig, num_experts, top_k, hidden, router_softmax, noise_scale, noise_epsilon, noisy,
-                                   capacity_factor)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MoeConfig, num_experts, top_k, hidden, activation, expert_bias, shared_hidden, router_softmax,
+                                   router_bias, renormalise, bias_balancing, noise_scale, noise_epsilon, noisy, capacity_factor,
+                                   drop_order, dropout, dropout_rate)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DecoderConfig, vocab_size, width, num_layers, num_heads, num_kv_heads, head_dim,
                                    positions, rope, rope_theta, rope_fraction, rope_interleaved, norm, norm_eps,
                                    residual_after_norm, qk_norm, attention_bias, attention_out_bias, attention_scale,
@@ -89,6 +92,33 @@ void check_vision(const VisionConfig& v) {
   }
 }
 
+bool one_of(const std::string& value, std::initializer_list<const char*> names) {
+  return std::any_of(names.begin(), names.end(), [&](const char* name) { return value == name; });
+}
+
+void check_moe(const MoeConfig& moe) {
+  require_size(moe.num_experts, "decoder.moe.num_experts", 1024);
+  require_size(moe.top_k, "decoder.moe.top_k", moe.num_experts);
+  require_size(moe.hidden, "decoder.moe.hidden");
+  require(one_of(moe.activation, {"swiglu", "gelu", "relu"}),
+          "decoder.moe.activation must be swiglu, gelu or relu, got " + moe.activation);
+  require(moe.shared_hidden >= 0 && moe.shared_hidden <= kMaxSize,
+          concat("decoder.moe.shared_hidden must be 0..", kMaxSize, ", got ", moe.shared_hidden));
+  require(one_of(moe.router_softmax, {"after", "before"}),
+          "decoder.moe.router_softmax must be before or after, got " + moe.router_softmax);
+  const bool constant_gate = moe.router_softmax == "after" || moe.renormalise;
+  require(moe.top_k > 1 || moe.num_experts == 1 || !constant_gate,
+          "decoder.moe: top_k 1 needs router_softmax before and no renormalise: otherwise the one gate is the constant 1");
+  require(moe.noise_scale >= 0, "decoder.moe.noise_scale must not be negative");
+  require(moe.noise_epsilon >= 0, "decoder.moe.noise_epsilon must not be negative");
+  require(moe.capacity_factor >= 0 && moe.capacity_factor <= 1000, "decoder.moe.capacity_factor must be 0..1000");
+  require(one_of(moe.drop_order, {"position", "choice", "probability", "batch_priority"}),
+          "decoder.moe.drop_order must be position, choice, probability or batch_priority, got " + moe.drop_order);
+  require(one_of(moe.dropout, {"output", "hidden", "expert"}),
+          "decoder.moe.dropout must be output, hidden or expert, got " + moe.dropout);
+  require(moe.dropout_rate >= 0 && moe.dropout_rate < 1, "decoder.moe.dropout_rate must be 0 or more and below 1");
+}
+
 void check_decoder(const DecoderConfig& d) {
   require_size(d.vocab_size, "decoder.vocab_size");
   require_size(d.width, "decoder.width", 1 << 16);
@@ -107,17 +137,19 @@ void check_decoder(const DecoderConfig& d) {
   require(d.rope == "1d" || d.positions == "rope", "decoder.rope mrope2d needs decoder.positions rope");
   require(d.rope == "1d" || rotated_channels(d) >= 8, "decoder.rope mrope2d needs 8 rotated channels of a head or more");
   require(d.attention_scale >= 0 && d.attention_scale <= 1e4, "decoder.attention_scale must be 0..10000");
+  check_moe(d.moe);
+}
+
+// Of one layer's router, experts and shared expert.
+double moe_weights(const DecoderConfig& d) {
   const MoeConfig& moe = d.moe;
-  require_size(moe.num_experts, "decoder.moe.num_experts", 1024);
-  require_size(moe.top_k, "decoder.moe.top_k", moe.num_experts);
-  require_size(moe.hidden, "decoder.moe.hidden");
-  require(moe.router_softmax == "after" || moe.router_softmax == "before",
-          "decoder.moe.router_softmax must be before or after, got " + moe.router_softmax);
-  require(moe.top_k > 1 || moe.num_experts == 1 || moe.router_softmax == "before",
-          "decoder.moe: top_k 1 needs router_softmax before: a softmax over one logit is the constant 1");
-  require(moe.noise_scale >= 0, "decoder.moe.noise_scale must not be negative");
-  require(moe.noise_epsilon >= 0, "decoder.moe.noise_epsilon must not be negative");
-  require(moe.capacity_factor >= 0 && moe.capacity_factor <= 1000, "decoder.moe.capacity_factor must be 0..1000");
+  const double width = d.width;
+  auto expert = [&](double hidden) {
+    const double up = moe.activation == "swiglu" ? 2 * hidden : hidden;
+    return width * (up + hidden) + (moe.expert_bias ? up + width : 0);
+  };
+  const double router = (moe.noisy ? 2 : 1) * (width + (moe.router_bias ? 1 : 0)) + (moe.bias_balancing ? 1 : 0);
+  return moe.num_experts * (router + expert(moe.hidden)) + (moe.shared_hidden > 0 ? expert(moe.shared_hidden) : 0);
 }
 
 void check(const ModelConfig& config) {
@@ -125,7 +157,8 @@ void check(const ModelConfig& config) {
           "model_type " + config.model_type + " is unknown; supported: sparsefusion");
   require(config.projector == "shuffle2" || config.projector == "mlp" || config.projector == "none",
           "projector must be shuffle2, mlp or none, got " + config.projector);
-  require(config.prompt_template == "plain", "prompt_template must be plain, got " + config.prompt_template);
+  require(one_of(config.prompt_template, {"plain", "llava-1.5", "mistral"}),
+          "prompt_template must be plain, llava-1.5 or mistral, got " + config.prompt_template);
   check_decoder(config.decoder);
   if (!config.has_vision()) return;
   check_vision(config.vision);
@@ -205,7 +238,8 @@ ModelConfig parse_model_config(std::string_view json_text) {
     require(false, error.what());
   }
   require(json.is_object(), "not a JSON object");
-  check_keys(json, nlohmann::json(ModelConfig{}), "");
+  const ModelConfig defaults;
+  check_keys(json, nlohmann::json(defaults), "");
   const ModelConfig config = json.get<ModelConfig>();
   check(config);
   return config;
@@ -235,7 +269,7 @@ double num_vision_weights(const ModelConfig& config) {
 }
 
 double num_decoder_weights(const DecoderConfig& d) {
-  const double width = d.width, experts = d.moe.num_experts, vocab = d.vocab_size, head_dim = d.head_dim;
+  const double width = d.width, vocab = d.vocab_size, head_dim = d.head_dim;
   const double norm = d.norm == "layer" ? 2 * width : width;
   double total = vocab * width + norm;
   if (d.positions == "learned") total += double(d.max_context) * width;
@@ -246,7 +280,7 @@ double num_decoder_weights(const DecoderConfig& d) {
   if (d.attention_bias) layer += query_width + 2 * key_width;
   if (d.attention_out_bias) layer += width;
   if (d.qk_norm) layer += 2 * head_dim;
-  layer += width * experts * ((d.moe.noisy ? 2 : 1) + 3.0 * d.moe.hidden);
+  layer += moe_weights(d);
   return total + d.num_layers * layer;
 }
 

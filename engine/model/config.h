@@ -31,12 +31,25 @@ struct VisionConfig {
 struct MoeConfig {
   int num_experts = 8;
   int top_k = 2;
-  int hidden = 128;                        // width of one SwiGLU expert
+  int hidden = 128;                        // F: width of one expert
+  std::string activation = "swiglu";       // "swiglu": w2(silu(w1 x) * w3 x); "gelu" (exact) or "relu": w2 act(w1 x)
+  bool expert_bias = false;                // added after either matrix of an expert
+  int shared_hidden = 0;                   // width of the expert that every token also passes; 0 = none
   std::string router_softmax = "after";    // "after" top-k (Mixtral) or "before" (Switch; needed when top_k is 1)
+  bool router_bias = false;
+  bool renormalise = false;                // softmax before: the gates of the k chosen are divided by their sum (Qwen3)
+  bool bias_balancing = false;             // DeepSeek (arXiv 2408.15664): chosen by score + bias, weighed by score
   double noise_scale = 1.0;                // factor of the whole noise; Shazeer 2017 has 1
   double noise_epsilon = 1e-2;             // Shazeer 2017: floor of the learned noise's standard deviation
   bool noisy = true;                       // noise in training only
   double capacity_factor = 2.0;            // C = max(4, ceil(top_k * T / num_experts * factor)); 0 = no limit
+  // Who keeps a place where an expert overflows in training: "position", "choice" (all first choices before the second
+  // ones), "probability" (the highest gates) or "batch_priority" (tokens by their highest gate; V-MoE).
+  std::string drop_order = "position";
+  // In training only: "output" zeroes an expert's output for a token (EOM, arXiv 2212.07571), "hidden" drops channels of
+  // the experts' hidden layer (Switch), "expert" closes whole experts for a step, whose tokens are routed elsewhere.
+  std::string dropout = "output";
+  double dropout_rate = 0;
 };
 
 struct DecoderConfig {
@@ -82,7 +95,7 @@ struct ModelConfig {
   std::string projector = "shuffle2";
   bool modality_embedding = true;
   DecoderConfig decoder;
-  std::string prompt_template = "plain";
+  std::string prompt_template = "plain";   // "plain", "llava-1.5" or "mistral" (engine/input/prompt.h)
 
   bool has_vision() const { return projector != "none"; }
 };

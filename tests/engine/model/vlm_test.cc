@@ -119,10 +119,14 @@ TEST(DecoderTest, PaddingNeitherRoutesNorChangesAnything) {
   EXPECT_TRUE(at::allclose(b.narrow(0, 0, 5), alone, 1e-4, 1e-5));
 }
 
-at::Tensor hidden_of(const Vlm& vlm, const at::Tensor& ids, const at::Tensor& positions) {
+at::Tensor hidden_of(Vlm& vlm, const at::Tensor& ids, const at::Tensor& positions) {
   at::Tensor mask = at::full({1, ids.size(0), ids.size(0)}, -std::numeric_limits<float>::infinity()).triu(1);
   PackedAttention attention(mask);
-  return vlm.decoder().forward({vlm.embed_text(ids), positions}, attention);
+  vlm.eval();
+  DecoderInput input;
+  input.x_TD = vlm.embed_text(ids);
+  input.positions_T = positions;
+  return vlm.decoder().forward(input, attention);
 }
 
 TEST(DecoderTest, LearnedPositionsAreRowsOfTheTable) {
