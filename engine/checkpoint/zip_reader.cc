@@ -61,6 +61,7 @@ class ZipDirectory {
     const size_t end = tail.rfind("PK\x05\x06");
     if (end == std::string::npos) fail("no zip file, or cut off");
     const auto at = static_cast<int64_t>(end);
+    if (at + kEndBytes + static_cast<int64_t>(number(tail, at + 20, 2)) != tail_size) fail("zip: cut off behind the table of contents");
     set_directory(number(tail, at + 16, 4), number(tail, at + 12, 4), number(tail, at + 10, 2));
     const int64_t locator = at - kLocator64Bytes;
     if (locator < 0 || std::string_view(tail).substr(static_cast<size_t>(locator), 4) != "PK\x06\x07") return;

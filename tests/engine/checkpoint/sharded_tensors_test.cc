@@ -140,7 +140,8 @@ TEST_F(ShardedTensorsTest, APlanJoinsScalesAndFills) {
   EXPECT_THAT(reason(), HasSubstr("tensor extra does not belong"));
   plan.unused = {"extra"};
   EXPECT_EQ(reason(), "accepted");
-  EXPECT_EQ(write_planned(plan, source, folder_ / "out", {}), describe_file(folder_ / "out"));
+  const ManifestFile written = write_planned(plan, source, folder_ / "out", {});
+  EXPECT_EQ(written, describe_file(folder_ / "out"));
   EXPECT_EQ(values_of(ShardedTensors::of_file(folder_ / "out"), "qk"), (std::vector<float>{0.5, 1, 3, 4, 9, 9}));
   write_planned(plan, source, folder_ / "half", {.dtype = Dtype::kBF16});
   EXPECT_EQ(values_of(ShardedTensors::of_file(folder_ / "half"), "qk"), (std::vector<float>{0.5, 1, 3, 4, 9, 9}));
