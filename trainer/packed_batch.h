@@ -10,6 +10,7 @@
 #include <torch/torch.h>
 
 #include "engine/input/prompt.h"
+#include "engine/model/config.h"
 #include "trainer/data/questions.h"
 #include "trainer/dense_heads.h"
 #include "trainer/picture_batch.h"
@@ -27,7 +28,8 @@ struct PackedBatch {
   at::Tensor loss_index, loss_target;
   at::Tensor loss_weight;         // f32
   std::vector<int> loss_question;  // which question of `questions` entry i belongs to
-  // Multi-label words of each image token: [B, P, number of alignment words], 1 where such an object is centred.
+  // Multi-label words of each image token: [B, P, number of alignment words], 1 where such an object is centred; a token of
+  // the whole picture has the words of all its objects.
   at::Tensor words;
   std::optional<DenseTargets> dense;      // of the encoder's tokens, where options.dense_token_size asks for them
   std::vector<data::Question> questions;  // flat, row by row
@@ -37,10 +39,14 @@ struct PackedBatch {
 std::vector<int> alignment_words(const Tokenizer& tokenizer);
 
 struct PackedBatchOptions {
+  ImageTokenRule image_tokens = {};  // what a picture's grid becomes
   int cell_size = 32;              // pixels along one image token's side
   double long_answer_weight = 0.25;  // of each token of an answer of more than two tokens
   int dense_token_size = 0;        // pixels along one encoder token's side; 0 = no dense targets
 };
+
+// The options that the model's configuration decides.
+PackedBatchOptions packed_batch_options(const ModelConfig& config);
 
 // REQUIRES: questions[i] belong to samples[i]; all samples share one grid.
 PackedBatch packed_batch(const std::vector<data::Sample>& samples, const std::vector<std::vector<data::Question>>& questions,

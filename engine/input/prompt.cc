@@ -14,8 +14,8 @@ TemplateTokens template_tokens(const Tokenizer& tokenizer) {
   return tokens;
 }
 
-void PromptBuilder::add_image(int image_tokens) {
-  prompt_.images.push_back({static_cast<int>(prompt_.ids.size()), image_tokens});
+void PromptBuilder::add_image(int image_tokens, int rows, int columns) {
+  prompt_.images.push_back({static_cast<int>(prompt_.ids.size()), image_tokens, rows, columns});
   prompt_.ids.insert(prompt_.ids.end(), image_tokens, tokens_.image);
 }
 

@@ -21,9 +21,12 @@ struct TemplateTokens {
 // Errors: InvalidArgument (field "tokenizer.model") if the vocabulary lacks one.
 TemplateTokens template_tokens(const Tokenizer& tokenizer);
 
+// The first count - rows*columns image tokens stand for the whole picture (a class token); the others lie on it as a grid,
+// row-major.
 struct ImageSpan {
   int begin = 0;   // index into ids
   int count = 0;   // image tokens
+  int rows = 0, columns = 0;
 };
 
 struct PromptTokens {
@@ -34,7 +37,8 @@ struct PromptTokens {
 class PromptBuilder {
  public:
   PromptBuilder(const Tokenizer& tokenizer, TemplateTokens tokens) : tokenizer_(tokenizer), tokens_(tokens) {}
-  void add_image(int image_tokens);
+  // REQUIRES: image_tokens >= rows * columns (ImageSpan).
+  void add_image(int image_tokens, int rows, int columns);
   // Errors: InvalidArgument (field "question") for invalid UTF-8.
   void add_question(std::string_view text);
   // A finished earlier turn.

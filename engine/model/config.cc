@@ -1,6 +1,7 @@
 #include "engine/model/config.h"
 
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -11,19 +12,24 @@
 
 namespace sf {
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VisionConfig, token_size, stem, stem_channels, stem_strides, coordinates, width,
-                                                num_layers, num_heads, mlp_width, relative_bias, max_side, norm_eps)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VisionConfig, token_size, stem, stem_bias, stem_channels, stem_strides,
+                                                coordinates, class_token, position_embedding, position_rows, position_columns,
+                                                width, num_layers, num_heads, mlp_width, activation, layer_scale, pre_norm,
+                                                final_norm, relative_bias, max_side, norm_eps, features)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MoeConfig, num_experts, top_k, hidden, router_softmax, noise_scale, noise_epsilon, noisy,
                                    capacity_factor)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DecoderConfig, vocab_size, width, num_layers, num_heads, num_kv_heads, head_dim,
                                    rope_theta, rope_fraction, norm_eps, max_context, moe)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ImageConfig, cell_size, max_cells, max_side_cells, mean, std)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModelConfig, model_type, preset, image, vision, projector, modality_embedding,
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ImageConfig, cell_size, resize, max_cells, max_side_cells, resize_side,
+                                                crop_side, crop_offset, mean, std, max_images)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModelConfig, model_type, preset, image, vision, projector, projector_norm,
+                                   projector_hidden, modality_embedding,
                                    decoder, prompt_template)
 
 namespace {
 
 constexpr int kMaxSize = 1 << 20;
+constexpr const char* kVisionModelType = "sparsefusion-vision";
 
 void require(bool condition, const std::string& what) {
   if (!condition) throw Error(Code::kInvalidArgument, "config.json: " + what, "config.json");
@@ -63,6 +69,15 @@ void require_size(int value, const std::string& name, int limit = kMaxSize) {
   require(value > 0 && value <= limit, concat(name, " must be 1..", limit, ", got ", value));
 }
 
+void require_one_of(const std::string& value, std::initializer_list<const char*> known, const std::string& name) {
+  std::string list;
+  for (const char* word : known) {
+    if (value == word) return;
+    list += concat(list.empty() ? "" : ", ", word);
+  }
+  require(false, name + " must be one of " + list + "; got " + value);
+}
+
 void check_vision(const VisionConfig& v) {
   require_size(v.token_size, "vision.token_size", 256);
   require_size(v.width, "vision.width", 1 << 14);
@@ -73,7 +88,13 @@ void check_vision(const VisionConfig& v) {
   require(v.width % v.num_heads == 0, "vision.width must be a multiple of vision.num_heads");
   require(v.width % kStemGroups == 0, concat("vision.width must be a multiple of ", kStemGroups));
   require(v.norm_eps >= 0, "vision.norm_eps must not be negative");
-  require(v.stem == "conv" || v.stem == "patch", "vision.stem must be conv or patch, got " + v.stem);
+  require_one_of(v.stem, {"conv", "patch", "linear"}, "vision.stem");
+  require_one_of(v.position_embedding, {"axes", "table"}, "vision.position_embedding");
+  require_one_of(v.activation, {"gelu", "quick_gelu", "gelu_tanh"}, "vision.activation");
+  require_one_of(v.features, {"patches", "all", "class"}, "vision.features");
+  require_size(v.position_rows, "vision.position_rows", 256);
+  require_size(v.position_columns, "vision.position_columns", 256);
+  require(v.features == "patches" || v.class_token, "vision.features " + v.features + " needs vision.class_token");
   if (v.stem == "conv") {
     require(v.stem_strides.size() <= 8 && v.stem_strides.size() == v.stem_channels.size() + 1,
             "vision.stem_strides needs one entry more than vision.stem_channels");
@@ -112,23 +133,66 @@ void check_decoder(const DecoderConfig& d) {
   require(moe.capacity_factor >= 0 && moe.capacity_factor <= 1000, "decoder.moe.capacity_factor must be 0..1000");
 }
 
+void check_image(const ImageConfig& image, const VisionConfig& vision, int shuffle) {
+  require(image.cell_size == vision.token_size * shuffle,
+          "image.cell_size must be vision.token_size times the projector's shuffle");
+  require_one_of(image.resize, {"fit", "crop"}, "image.resize");
+  require_one_of(image.crop_offset, {"even", "floor"}, "image.crop_offset");
+  require_size(image.max_cells, "image.max_cells", 1 << 16);
+  require_size(image.max_side_cells, "image.max_side_cells", 256);
+  require_size(image.resize_side, "image.resize_side", 1 << 12);
+  require_size(image.crop_side, "image.crop_side", 1 << 12);
+  require_size(image.max_images, "image.max_images", 1024);
+  for (double std : image.std) require(std > 0, "image.std must be positive");
+  if (image.resize == "fit") {
+    require(image.max_side_cells * shuffle <= vision.max_side, "image.max_side_cells exceeds vision.max_side");
+    return;
+  }
+  require(image.crop_side <= image.resize_side, "image.crop_side must not be above image.resize_side");
+  require(image.crop_side % image.cell_size == 0, concat("image.crop_side ", image.crop_side, " must be a multiple of image.cell_size ",
+                                                         image.cell_size, ": of the token's size and the projector's shuffle"));
+  require(image.crop_side / vision.token_size <= vision.max_side, "image.crop_side exceeds vision.max_side");
+}
+
+// A single number stands for all three channels.
+void spread_channels(nlohmann::json& json) {
+  const auto image = json.find("image");
+  if (image == json.end() || !image->is_object()) return;
+  for (const char* key : {"mean", "std"}) {
+    const auto found = image->find(key);
+    if (found == image->end()) continue;
+    if (found->is_number()) *found = nlohmann::json::array({*found, *found, *found});
+    require(!found->is_array() || found->size() == 3, concat("image.", key, " must have three channels"));
+  }
+}
+
+nlohmann::json parse_object(std::string_view json_text) {
+  nlohmann::json json;
+  try {
+    json = nlohmann::json::parse(json_text);
+  } catch (const nlohmann::json::exception& error) {
+    require(false, error.what());
+  }
+  require(json.is_object(), "not a JSON object");
+  spread_channels(json);
+  return json;
+}
+
 void check(const ModelConfig& config) {
   require(config.model_type == "sparsefusion",
           "model_type " + config.model_type + " is unknown; supported: sparsefusion");
-  require(config.projector == "shuffle2" || config.projector == "mlp",
-          "projector must be shuffle2 or mlp, got " + config.projector);
+  require_one_of(config.projector, {"shuffle2", "mlp", "cls"}, "projector");
+  require(config.projector_hidden >= 0 && config.projector_hidden <= kMaxSize, concat("projector_hidden must be 0..", kMaxSize));
   require(config.prompt_template == "plain", "prompt_template must be plain, got " + config.prompt_template);
   check_vision(config.vision);
   check_decoder(config.decoder);
-  const ImageConfig& image = config.image;
-  const int shuffle = config.projector == "shuffle2" ? 2 : 1;
-  require(image.cell_size == config.vision.token_size * shuffle,
-          "image.cell_size must be vision.token_size times the projector's shuffle");
-  require_size(image.max_cells, "image.max_cells", 1 << 16);
-  require_size(image.max_side_cells, "image.max_side_cells", 256);
-  require(image.max_side_cells * shuffle <= config.vision.max_side, "image.max_side_cells exceeds vision.max_side");
-  require(image.max_cells < config.decoder.max_context, "image.max_cells must leave room in decoder.max_context");
-  require(image.std > 0, "image.std must be positive");
+  require((config.projector == "cls") == (config.vision.features == "class"),
+          "projector cls and vision.features class belong together");
+  require(config.projector != "shuffle2" || config.vision.features == "patches", "projector shuffle2 needs vision.features patches");
+  check_image(config.image, config.vision, projector_shuffle(config.projector));
+  require(max_image_tokens(config) < config.decoder.max_context,
+          concat("a picture of ", max_image_tokens(config), " image tokens leaves no room in decoder.max_context ",
+                 config.decoder.max_context, ": image.max_cells, image.crop_side"));
 }
 
 }  // namespace
@@ -184,17 +248,75 @@ ModelConfig model_preset(const std::string& name) {
 }
 
 ModelConfig parse_model_config(std::string_view json_text) {
-  nlohmann::json json;
-  try {
-    json = nlohmann::json::parse(json_text);
-  } catch (const nlohmann::json::exception& error) {
-    require(false, error.what());
+  const nlohmann::json json = parse_object(json_text);
+  if (const auto type = json.find("model_type"); type != json.end() && *type == kVisionModelType) {
+    require(false, concat("model_type ", kVisionModelType, " is a vision encoder alone: give it to sparsefusion-train --vit-init"));
   }
-  require(json.is_object(), "not a JSON object");
-  check_keys(json, nlohmann::json(ModelConfig{}), "");
+  const ModelConfig defaults;
+  check_keys(json, nlohmann::json(defaults), "");
   const ModelConfig config = json.get<ModelConfig>();
   check(config);
   return config;
+}
+
+VisionModelConfig parse_vision_config(std::string_view json_text) {
+  const nlohmann::json json = parse_object(json_text);
+  VisionModelConfig config;
+  if (const auto type = json.find("model_type"); type == json.end() || *type != kVisionModelType) {
+    ModelConfig whole = parse_model_config(json_text);
+    set_projector(whole, "mlp");  // whose cells are the encoder's tokens
+    return {whole.image, whole.vision};
+  }
+  check_keys(json, {{"model_type", kVisionModelType}, {"image", ImageConfig{}}, {"vision", VisionConfig{}}}, "");
+  config = {json.at("image").get<ImageConfig>(), json.at("vision").get<VisionConfig>()};
+  check_vision(config.vision);
+  check_image(config.image, config.vision, 1);
+  return config;
+}
+
+std::string to_json(const VisionModelConfig& config) {
+  return nlohmann::json({{"model_type", kVisionModelType}, {"image", config.image}, {"vision", config.vision}}).dump(2) + "\n";
+}
+
+std::string preprocessor_json(const ImageConfig& image) {
+  nlohmann::ordered_json json = {{"do_resize", true}, {"resample", "bicubic"}, {"antialias", true}};
+  if (image.resize == "crop") {
+    json.update({{"keep_aspect_ratio", true}, {"size", {{"shortest_edge", image.resize_side}}}, {"do_center_crop", true},
+                 {"crop_size", {{"height", image.crop_side}, {"width", image.crop_side}}}, {"crop_offset", image.crop_offset}});
+  } else {
+    json.update({{"keep_aspect_ratio", true}, {"cell_size", image.cell_size}, {"max_cells", image.max_cells},
+                 {"max_side_cells", image.max_side_cells}});
+  }
+  json["image_mean"] = image.mean;
+  json["image_std"] = image.std;
+  return json.dump(2) + "\n";
+}
+
+int projector_shuffle(const std::string& projector) { return projector == "shuffle2" ? 2 : 1; }
+
+ImageTokenRule image_token_rule(const ModelConfig& config) {
+  return {config.vision.features == "patches" ? 0 : 1, config.vision.features != "class"};
+}
+
+int max_image_tokens(const ModelConfig& config) {
+  const ImageConfig& image = config.image;
+  const int side = image.crop_side / image.cell_size;
+  return image.resize == "crop" ? image_token_rule(config).count(side, side) : image_token_rule(config).count(1, image.max_cells);
+}
+
+void set_projector(ModelConfig& config, const std::string& projector) {
+  require_one_of(projector, {"shuffle2", "mlp", "cls"}, "projector");
+  const int before = config.image.cell_size, after = config.vision.token_size * projector_shuffle(projector);
+  config.projector = projector;
+  config.image.cell_size = after;
+  config.image.max_side_cells = config.image.max_side_cells * before / after;
+  config.image.max_cells = static_cast<int>(int64_t{config.image.max_cells} * before * before / after / after);
+  if (projector == "cls") {
+    config.vision.class_token = true;
+    config.vision.features = "class";
+  } else if (config.vision.features == "class") {
+    config.vision.features = "patches";
+  }
 }
 
 std::string to_json(const ModelConfig& config) { return nlohmann::ordered_json(nlohmann::json(config)).dump(2) + "\n"; }
@@ -203,20 +325,28 @@ double num_weights(const ModelConfig& config) {
   const VisionConfig& v = config.vision;
   const DecoderConfig& d = config.decoder;
   const double w = v.width, m = v.mlp_width, width = d.width, experts = d.moe.num_experts;
-  const bool patch = v.stem == "patch";
   double total = 0, inputs = v.coordinates ? 5 : 3;
-  for (size_t i = 0; i < (patch ? 1 : v.stem_strides.size()); ++i) {
-    const double outputs = !patch && i < v.stem_channels.size() ? v.stem_channels[i] : w;
-    const double kernel = patch ? v.token_size : v.stem_strides[i] + 1 + v.stem_strides[i] % 2;
-    total += outputs * (inputs * kernel * kernel + 3);
-    inputs = outputs;
+  if (v.stem == "linear") {
+    total = w * inputs * v.token_size * v.token_size + (v.stem_bias ? w : 0);
+  } else {
+    const bool patch = v.stem == "patch";
+    for (size_t i = 0; i < (patch ? 1 : v.stem_strides.size()); ++i) {
+      const double outputs = !patch && i < v.stem_channels.size() ? v.stem_channels[i] : w;
+      const double kernel = patch ? v.token_size : v.stem_strides[i] + 1 + v.stem_strides[i] % 2;
+      total += outputs * (inputs * kernel * kernel + 3);
+      inputs = outputs;
+    }
+    total += w * w + w;
   }
   const double offsets = 2.0 * v.max_side - 1;
   const double bias_table = v.relative_bias ? v.num_heads * offsets * offsets : 0;
-  total += w * w + w + 2.0 * v.max_side * w + 2 * w;
-  total += v.num_layers * (4 * w * w + 9 * w + 2 * w * m + m + bias_table);
-  const double joined = w * (config.projector == "shuffle2" ? 4 : 1);
-  total += 2 * joined + 2 * width * joined + 2 * width * width + 3 * width;
+  const double table = double(v.position_rows) * v.position_columns + (v.class_token ? 1 : 0);
+  total += w * (v.position_embedding == "table" ? table : 2.0 * v.max_side) + (v.class_token ? w : 0);
+  total += (v.pre_norm ? 2 * w : 0) + (v.final_norm ? 2 * w : 0);
+  total += v.num_layers * (4 * w * w + 9 * w + 2 * w * m + m + bias_table + (v.layer_scale ? 2 * w : 0));
+  const double shuffle = projector_shuffle(config.projector), joined = w * shuffle * shuffle;
+  const double hidden = config.projector_hidden > 0 ? config.projector_hidden : 2 * width;
+  total += (config.projector_norm ? 2 * joined : 0) + hidden * (joined + 1) + width * (hidden + 1);
   total += config.modality_embedding ? 2 * width : 0;
   const double heads = 2.0 * d.num_heads + 2.0 * d.num_kv_heads;
   const double routers = d.moe.noisy ? 2 : 1;

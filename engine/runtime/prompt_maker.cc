@@ -8,8 +8,6 @@
 namespace sf {
 namespace {
 
-constexpr int kMaxImages = 1;  // pictures that one prompt of this model was trained with
-
 std::string joined_text(const Message& message) {
   std::string text;
   for (const Part& part : message.parts) {
@@ -25,19 +23,28 @@ bool blank(const std::string& text) { return text.find_first_not_of(" \t\r\n") =
 }  // namespace
 
 PreprocessOptions preprocess_options(const ImageConfig& config) {
-  return {.cell_size = config.cell_size,
-          .max_cells = config.max_cells,
-          .max_side_cells = config.max_side_cells,
-          .mean = static_cast<float>(config.mean),
-          .std = static_cast<float>(config.std)};
+  PreprocessOptions options;
+  options.cell_size = config.cell_size;
+  options.max_cells = config.max_cells;
+  options.max_side_cells = config.max_side_cells;
+  options.crop = config.resize == "crop";
+  options.resize_side = config.resize_side;
+  options.crop_side = config.crop_side;
+  options.crop_offset = config.crop_offset == "floor" ? CropOffset::kFloor : CropOffset::kEven;
+  for (size_t c = 0; c < 3; ++c) {
+    options.mean[c] = static_cast<float>(config.mean[c]);
+    options.std[c] = static_cast<float>(config.std[c]);
+  }
+  return options;
 }
 
-PromptMaker::PromptMaker(std::shared_ptr<const Tokenizer> tokenizer, const ImageConfig& image, int max_context,
-                         ImageLimits limits)
+PromptMaker::PromptMaker(std::shared_ptr<const Tokenizer> tokenizer, const ModelConfig& config, ImageLimits limits)
     : tokenizer_(std::move(tokenizer)),
       tokens_(template_tokens(*tokenizer_)),
-      preprocess_(preprocess_options(image)),
-      max_context_(max_context),
+      preprocess_(preprocess_options(config.image)),
+      image_tokens_(image_token_rule(config)),
+      max_images_(config.image.max_images),
+      max_context_(config.decoder.max_context),
       limits_(limits) {
   for (int id = 0; id < tokenizer_->vocab_size(); ++id) {
     longest_piece_ = std::max(longest_piece_, tokenizer_->piece_bytes(id).size());
@@ -56,8 +63,9 @@ void PromptMaker::check(const std::vector<Message>& messages) const {
     }
   }
   if (images == 0) throw invalid_argument("image", "image: a picture is needed");
-  if (images > kMaxImages) {
-    throw invalid_argument("image", "image: this model takes ", kMaxImages, " picture a prompt, got ", images);
+  if (images > max_images_) {
+    throw invalid_argument("image", "image: this model takes ", max_images_, max_images_ == 1 ? " picture" : " pictures",
+                           " a prompt, got ", images);
   }
   if (messages.back().role != "user" || blank(joined_text(messages.back()))) {
     throw invalid_argument("question", "question: the last message must be the user's and must not be empty");
@@ -77,7 +85,7 @@ PromptCost PromptMaker::estimate_cost(const std::vector<Message>& messages) cons
       if (part.kind == Part::Kind::kImage) {
         const ImageHeader header = read_image_header(part.data, limits_);
         const GridSize grid = choose_grid(header.width, header.height, preprocess_);
-        cost.image_tokens += grid.rows * grid.columns;
+        cost.image_tokens += image_tokens_.count(grid.rows, grid.columns);
       } else {
         cost.max_text_tokens += static_cast<int>(std::min<size_t>(part.data.size() + 2, max_context_));
       }
@@ -97,7 +105,8 @@ std::shared_ptr<EnginePrompt> PromptMaker::make(const std::vector<Message>& mess
       const auto began = std::chrono::steady_clock::now();
       prompt->pixels.push_back(preprocess(decode_image(part.data, limits_), preprocess_));
       prompt->decode_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-      builder.add_image(prompt->pixels.back().grid.rows * prompt->pixels.back().grid.columns);
+      const GridSize grid = image_tokens_.cells ? prompt->pixels.back().grid : GridSize{};
+      builder.add_image(image_tokens_.count(grid.rows, grid.columns), grid.rows, grid.columns);
     }
     const std::string text = joined_text(message);
     if (text.empty()) continue;

@@ -45,7 +45,7 @@ class TorchEngine : public Engine {
     model_.vlm->to(device_);
     const DecoderConfig& decoder = model_.config.decoder;
     cache_ = std::make_unique<KvCache>(KvCache::options_for(options.kv_cache_mib, decoder), decoder, device_);
-    prompts_ = std::make_unique<PromptMaker>(model_.tokenizer, model_.config.image, decoder.max_context, options.image_limits);
+    prompts_ = std::make_unique<PromptMaker>(model_.tokenizer, model_.config, options.image_limits);
     fill_info(checkpoint);
   }
 
@@ -77,7 +77,7 @@ class TorchEngine : public Engine {
   void encode_images(const std::vector<BatchPart>& parts, StepResult& result);
   at::Tensor embed(const Batch& batch);
   void deliver(const Batch& batch, ExpertStats::HostStep host, StepResult& result);
-  void run_to_end(int image_cells, int text_tokens);
+  void run_to_end(int text_tokens);
 
   TorchEngineOptions options_;
   at::Device device_;
@@ -97,7 +97,7 @@ void TorchEngine::fill_info(const VerifiedCheckpoint& checkpoint) {
   info_.step = manifest.step;
   info_.created_unix = manifest.created_unix;
   info_.max_context = config.decoder.max_context;
-  info_.max_image_tokens = config.image.max_cells;
+  info_.max_image_tokens = max_image_tokens(config);
   const GridSize square = choose_grid(1, 1, preprocess_options(config.image));
   info_.image_size = square.rows * config.image.cell_size;
   info_.num_layers = config.decoder.num_layers;
@@ -291,17 +291,18 @@ void TorchEngine::deliver(const Batch& batch, ExpertStats::HostStep host, StepRe
 }
 
 // One made-up prompt of a square picture, computed and decoded for two tokens.
-void TorchEngine::run_to_end(int image_cells, int text_tokens) {
+void TorchEngine::run_to_end(int text_tokens) {
   auto prompt = std::make_shared<EnginePrompt>();
-  const int side = std::max(1, static_cast<int>(std::sqrt(double(image_cells))));
-  const int pixels = side * model_.config.image.cell_size;
+  const GridSize square = choose_grid(1, 1, preprocess_options(model_.config.image));
+  const int pixels = square.rows * model_.config.image.cell_size;
+  const int tokens = image_token_rule(model_.config).count(square.rows, square.columns);
   PixelValues values;
-  values.grid = {side, side};
+  values.grid = square;
   values.width = values.height = pixels;
   values.values.resize(size_t{3} * pixels * pixels);
   prompt->pixels.push_back(std::move(values));
-  prompt->tokens.images.push_back({0, side * side});
-  prompt->tokens.ids.assign(side * side + text_tokens, model_.tokenizer->eos_id());
+  prompt->tokens.images.push_back({0, tokens, square.rows, square.columns});
+  prompt->tokens.ids.assign(tokens + text_tokens, model_.tokenizer->eos_id());
   prompt->owner = this;
   const SequenceId id = admit(prompt, {});
   for (int i = 0; i < 3; ++i) step({{{id, tokens_to_compute(id)}}});
@@ -309,8 +310,8 @@ void TorchEngine::run_to_end(int image_cells, int text_tokens) {
 }
 
 void TorchEngine::warm_up() {
-  run_to_end(info_.max_image_tokens, 8);
-  run_to_end(info_.max_image_tokens, 24);
+  run_to_end(8);
+  run_to_end(24);
 }
 
 }  // namespace
