@@ -92,8 +92,7 @@ class Run {
       samples.push_back(held.sample);
       questions.push_back(held.questions);
     }
-    PackedBatchOptions options{.cell_size = vlm_.config().image.cell_size};
-    const PackedBatch batch = packed_batch(samples, questions, tokenizer_, options);
+    const PackedBatch batch = packed_batch(samples, questions, tokenizer_, packed_batch_options(vlm_.config()));
     const Losses losses = forward_losses(vlm_, batch, words_, heads_, {});
     const std::vector<bool> right = answered(batch, losses.answer_logits);
     score(batch, losses, right);

@@ -50,12 +50,12 @@ Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vecto
   const int64_t length = batch.ids_BL.size(1), p = batch.image_tokens;
   const int token_size = vlm.config().vision.token_size;
   const at::Tensor& pixels = batch.pictures.pixels;
-  at::Tensor vision_BNW = vlm.vit().forward(pixels, batch.pictures.boxes);
-  at::Tensor image_BPD = vlm.project(vision_BNW, pixels.size(2) / token_size, pixels.size(3) / token_size);
+  at::Tensor vision_BNW = vlm.vit().encode(pixels, batch.pictures.boxes);
+  at::Tensor image_BPD = vlm.project(vlm.vit().features(vision_BNW), pixels.size(2) / token_size, pixels.size(3) / token_size);
   at::Tensor text = vlm.embed_text(batch.ids_BL.narrow(1, p, length - p));
   DecoderInput input;
   input.x_TD = at::cat({image_BPD, text}, 1).flatten(0, 1);
-  input.positions_T = batch.positions_BL.flatten();
+  input.positions_T = batch.positions_BL.flatten(0, 1);
   input.real_tokens = batch.real_tokens;
   const MoeConfig& moe = vlm.config().decoder.moe;
   input.capacity = vlm.is_training()
@@ -75,7 +75,7 @@ Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vecto
   out.total = answer + options.balance * balance + options.router_z * z + options.alignment * alignment;
   double dense = 0;
   if (batch.dense && options.dense > 0) {
-    at::Tensor loss = dense_loss(heads.dense.forward(vision_BNW), *batch.dense, false).loss;
+    at::Tensor loss = dense_loss(heads.dense.forward(vlm.vit().patches(vision_BNW)), *batch.dense, false).loss;
     out.total = out.total + options.dense * loss;
     dense = loss.item<double>();
   }

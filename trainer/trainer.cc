@@ -169,9 +169,9 @@ PackedBatch Run::make_packed(int64_t step) const {
   const data::Batch batch =
       user_data_ ? data::make_user_batch(*user_data_, base.samples.pre, options_.batch_size, options_.questions, options_.seed, step)
                  : data::make_batch(curriculum(base, double(step) / double(total_steps_), warm_), options_.seed + 1'000'003, step);
-  return packed_batch(batch.samples, batch.questions, *tokenizer_,
-                      {.cell_size = vlm_->config().image.cell_size,
-                       .dense_token_size = user_data_ ? 0 : vlm_->config().vision.token_size});
+  PackedBatchOptions packing = packed_batch_options(vlm_->config());
+  if (!user_data_ && options_.losses.dense > 0) packing.dense_token_size = vlm_->config().vision.token_size;
+  return packed_batch(batch.samples, batch.questions, *tokenizer_, packing);
 }
 
 void Run::phase2(const std::function<bool()>& stop) {

@@ -25,6 +25,18 @@ at::Device choose_device(const std::string& name) {
   throw invalid_argument("device", "device: must be auto, cpu, cuda or cuda:N of a GPU that exists, got ", name);
 }
 
+// [T, 3]: (time, row, column) of every token, for M-RoPE.
+at::Tensor mrope_positions(const Batch& batch) {
+  std::vector<int64_t> values;
+  for (const BatchPart& part : batch.parts) {
+    for (int i = part.begin; i < part.begin + part.count; ++i) {
+      const auto position = mrope_position(part.sequence->prompt->tokens.images, i);
+      values.insert(values.end(), position.begin(), position.end());
+    }
+  }
+  return torch::tensor(values, at::kLong).view({-1, 3}).to(batch.positions_T.device());
+}
+
 class EngineTokenStream : public TokenStream {
  public:
   explicit EngineTokenStream(std::shared_ptr<const Tokenizer> tokenizer) : detokenizer_(std::move(tokenizer)) {}
@@ -45,7 +57,7 @@ class TorchEngine : public Engine {
     model_.vlm->to(device_);
     const DecoderConfig& decoder = model_.config.decoder;
     cache_ = std::make_unique<KvCache>(KvCache::options_for(options.kv_cache_mib, decoder), decoder, device_);
-    prompts_ = std::make_unique<PromptMaker>(model_.tokenizer, model_.config.image, decoder.max_context, options.image_limits);
+    prompts_ = std::make_unique<PromptMaker>(model_.tokenizer, model_.config, options.image_limits);
     fill_info(checkpoint);
   }
 
@@ -77,7 +89,7 @@ class TorchEngine : public Engine {
   void encode_images(const std::vector<BatchPart>& parts, StepResult& result);
   at::Tensor embed(const Batch& batch);
   void deliver(const Batch& batch, ExpertStats::HostStep host, StepResult& result);
-  void run_to_end(int image_cells, int text_tokens);
+  void run_to_end(int text_tokens);
 
   TorchEngineOptions options_;
   at::Device device_;
@@ -97,9 +109,10 @@ void TorchEngine::fill_info(const VerifiedCheckpoint& checkpoint) {
   info_.step = manifest.step;
   info_.created_unix = manifest.created_unix;
   info_.max_context = config.decoder.max_context;
-  info_.max_image_tokens = config.image.max_cells;
-  const GridSize square = choose_grid(1, 1, preprocess_options(config.image));
-  info_.image_size = square.rows * config.image.cell_size;
+  info_.max_image_tokens = max_image_tokens(config);
+  if (config.has_vision()) {
+    info_.image_size = choose_grid(1, 1, preprocess_options(config.image)).rows * config.image.cell_size;
+  }
   info_.num_layers = config.decoder.num_layers;
   info_.num_experts = config.decoder.moe.num_experts;
   info_.top_k = config.decoder.moe.top_k;
@@ -107,6 +120,7 @@ void TorchEngine::fill_info(const VerifiedCheckpoint& checkpoint) {
   info_.num_parameters = model_.vlm->num_parameters();
   info_.num_active_parameters = model_.vlm->num_active_parameters();
   info_.device = device_.str();
+  info_.default_sampling = model_.sampling;
   for (const auto& layer : manifest.expert_histogram) {
     info_.expert_histogram.insert(info_.expert_histogram.end(), layer.begin(), layer.end());
   }
@@ -251,7 +265,7 @@ StepResult TorchEngine::step(const StepPlan& plan) {
   PagedAttention attention(batch, *cache_);
   DecoderInput input;
   input.x_TD = embed(batch);
-  input.positions_T = batch.positions_T;
+  input.positions_T = model_.config.decoder.rope == "mrope2d" ? mrope_positions(batch) : batch.positions_T;
   at::Tensor hidden_TD = model_.vlm->decoder().forward(input, attention, &stats);
   std::optional<Sampled> sampled;
   if (!batch.sampling_parts.empty()) {
@@ -273,7 +287,6 @@ void TorchEngine::deliver(const Batch& batch, ExpertStats::HostStep host, StepRe
     out.assigned_tokens = host.assigned[p];
     out.overflow_tokens = host.overflow[p];
   }
-  const int eos = model_.tokenizer->eos_id();
   for (size_t i = 0; i < batch.sampling_parts.size(); ++i) {
     Sequence& sequence = *batch.parts[batch.sampling_parts[i]].sequence;
     SequenceStepResult& out = result.sequences[result_of_.at(sequence.id)];
@@ -284,33 +297,39 @@ void TorchEngine::deliver(const Batch& batch, ExpertStats::HostStep host, StepRe
     }
     out.tokens.push_back(host.tokens[i]);
     out.logprobs.push_back(host.logprobs[i]);
-    out.stop_token = host.tokens[i] == eos;
+    out.stop_token = model_.tokenizer->is_end(host.tokens[i]);
     sequence.ids.push_back(host.tokens[i]);
   }
   result.moe = std::move(host.moe);
 }
 
-// One made-up prompt of a square picture, computed and decoded for two tokens.
-void TorchEngine::run_to_end(int image_cells, int text_tokens) {
+// One made-up prompt, of a square picture where the model reads any, computed and decoded for two tokens.
+void TorchEngine::run_to_end(int text_tokens) {
   auto prompt = std::make_shared<EnginePrompt>();
-  const int side = std::max(1, static_cast<int>(std::sqrt(double(image_cells))));
-  const int pixels = side * model_.config.image.cell_size;
-  PixelValues values;
-  values.grid = {side, side};
-  values.width = values.height = pixels;
-  values.values.resize(size_t{3} * pixels * pixels);
-  prompt->pixels.push_back(std::move(values));
-  prompt->tokens.images.push_back({0, side * side});
-  prompt->tokens.ids.assign(side * side + text_tokens, model_.tokenizer->eos_id());
   prompt->owner = this;
+  int image_tokens = 0;
+  if (model_.config.has_vision()) {
+    const GridSize square = choose_grid(1, 1, preprocess_options(model_.config.image));
+    const int pixels = square.rows * model_.config.image.cell_size;
+    const ImageTokenRule rule = image_token_rule(model_.config);
+    const GridSize grid = rule.cells ? square : GridSize{};
+    image_tokens = rule.count(grid.rows, grid.columns);
+    PixelValues values;
+    values.grid = square;
+    values.width = values.height = pixels;
+    values.values.resize(size_t{3} * pixels * pixels);
+    prompt->pixels.push_back(std::move(values));
+    prompt->tokens.images.push_back({0, image_tokens, grid.rows, grid.columns});
+  }
+  prompt->tokens.ids.assign(std::min(image_tokens + text_tokens, info_.max_context - 3), model_.tokenizer->eos_id());
   const SequenceId id = admit(prompt, {});
   for (int i = 0; i < 3; ++i) step({{{id, tokens_to_compute(id)}}});
   release(id);
 }
 
 void TorchEngine::warm_up() {
-  run_to_end(info_.max_image_tokens, 8);
-  run_to_end(info_.max_image_tokens, 24);
+  run_to_end(8);
+  run_to_end(24);
 }
 
 }  // namespace
