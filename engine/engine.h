@@ -74,6 +74,7 @@ struct ModelInfo {
   int64_t num_parameters = 0, num_active_parameters = 0;
   std::vector<int64_t> expert_histogram;  // [layers, experts] of the evaluation set; empty where the manifest has none
   std::string device;             // "cpu", "cuda:0"
+  SamplingParams default_sampling;  // temperature, top_p and top_k of a request that names none
 };
 
 struct StepPlan {

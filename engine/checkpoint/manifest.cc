@@ -107,19 +107,16 @@ Manifest manifest_from_json(const nlohmann::json& object) {
   return manifest;
 }
 
-ManifestFile describe(const fs::path& path) {
-  const std::string bytes = read_file(path, kMaxFileBytes);
-  return {sha256_hex(bytes), static_cast<int64_t>(bytes.size())};
-}
-
-std::map<std::string, ManifestFile> describe_folder(const fs::path& folder, bool allow_training_state) {
+std::map<std::string, ManifestFile> describe_folder(const fs::path& folder, bool allow_training_state,
+                                                    const std::map<std::string, ManifestFile>& known) {
   std::map<std::string, ManifestFile> files;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
     if (name.starts_with('.') || name == kManifestName) continue;
     if (allow_training_state && name == kTrainingStateFolder && entry.is_directory() && !entry.is_symlink()) continue;
     SF_REQUIRE(is_plain_file_name(name), "manifest: a checkpoint cannot hold a file named '", name, "'");
-    files[name] = describe(entry.path());
+    const auto found = known.find(name);
+    files[name] = found == known.end() ? describe_file(entry.path()) : found->second;
   }
   return files;
 }
@@ -174,12 +171,21 @@ Manifest parse_manifest(std::string_view bytes) {
   }
 }
 
-Manifest write_checkpoint_manifest(const fs::path& directory, Manifest manifest) {
-  manifest.files = describe_folder(directory, /*allow_training_state=*/true);
+ManifestFile describe_file(const fs::path& path) {
+  Sha256 digest;
+  ManifestFile file;
+  file.size = read_pieces(path, kMaxFileBytes, [&](std::string_view piece) { digest.update(piece); });
+  file.sha256 = digest.hex();
+  return file;
+}
+
+Manifest write_checkpoint_manifest(const fs::path& directory, Manifest manifest,
+                                   const std::map<std::string, ManifestFile>& known) {
+  manifest.files = describe_folder(directory, /*allow_training_state=*/true, known);
   const fs::path state = directory / kTrainingStateFolder;
   manifest.training_state.clear();
   if (fs::is_directory(fs::symlink_status(state)))
-    manifest.training_state = describe_folder(state, /*allow_training_state=*/false);
+    manifest.training_state = describe_folder(state, /*allow_training_state=*/false, {});
   write_file(directory / kManifestName, manifest_to_json(manifest));
   return manifest;
 }

@@ -1,5 +1,6 @@
 #include "engine/model/config.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
@@ -16,10 +17,13 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VisionConfig, token_size, stem, 
                                                 coordinates, class_token, position_embedding, position_rows, position_columns,
                                                 width, num_layers, num_heads, mlp_width, activation, layer_scale, pre_norm,
                                                 final_norm, relative_bias, max_side, norm_eps, features)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MoeConfig, num_experts, top_k, hidden, router_softmax, noise_scale, noise_epsilon, noisy,
-                                   capacity_factor)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MoeConfig, num_experts, top_k, hidden, activation, expert_bias, shared_hidden, router_softmax,
+                                   router_bias, renormalise, bias_balancing, noise_scale, noise_epsilon, noisy, capacity_factor,
+                                   drop_order, dropout, dropout_rate)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DecoderConfig, vocab_size, width, num_layers, num_heads, num_kv_heads, head_dim,
-                                   rope_theta, rope_fraction, norm_eps, max_context, moe)
+                                   positions, rope, rope_theta, rope_fraction, rope_interleaved, norm, norm_eps,
+                                   residual_after_norm, qk_norm, attention_bias, attention_out_bias, attention_scale,
+                                   scale_embedding, tied_head, head_bias, max_context, moe)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ImageConfig, cell_size, resize, max_cells, max_side_cells, resize_side,
                                                 crop_side, crop_offset, mean, std, max_images)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModelConfig, model_type, preset, image, vision, projector, projector_norm,
@@ -108,6 +112,33 @@ void check_vision(const VisionConfig& v) {
   }
 }
 
+bool one_of(const std::string& value, std::initializer_list<const char*> names) {
+  return std::any_of(names.begin(), names.end(), [&](const char* name) { return value == name; });
+}
+
+void check_moe(const MoeConfig& moe) {
+  require_size(moe.num_experts, "decoder.moe.num_experts", 1024);
+  require_size(moe.top_k, "decoder.moe.top_k", moe.num_experts);
+  require_size(moe.hidden, "decoder.moe.hidden");
+  require(one_of(moe.activation, {"swiglu", "gelu", "relu"}),
+          "decoder.moe.activation must be swiglu, gelu or relu, got " + moe.activation);
+  require(moe.shared_hidden >= 0 && moe.shared_hidden <= kMaxSize,
+          concat("decoder.moe.shared_hidden must be 0..", kMaxSize, ", got ", moe.shared_hidden));
+  require(one_of(moe.router_softmax, {"after", "before"}),
+          "decoder.moe.router_softmax must be before or after, got " + moe.router_softmax);
+  const bool constant_gate = moe.router_softmax == "after" || moe.renormalise;
+  require(moe.top_k > 1 || moe.num_experts == 1 || !constant_gate,
+          "decoder.moe: top_k 1 needs router_softmax before and no renormalise: otherwise the one gate is the constant 1");
+  require(moe.noise_scale >= 0, "decoder.moe.noise_scale must not be negative");
+  require(moe.noise_epsilon >= 0, "decoder.moe.noise_epsilon must not be negative");
+  require(moe.capacity_factor >= 0 && moe.capacity_factor <= 1000, "decoder.moe.capacity_factor must be 0..1000");
+  require(one_of(moe.drop_order, {"position", "choice", "probability", "batch_priority"}),
+          "decoder.moe.drop_order must be position, choice, probability or batch_priority, got " + moe.drop_order);
+  require(one_of(moe.dropout, {"output", "hidden", "expert"}),
+          "decoder.moe.dropout must be output, hidden or expert, got " + moe.dropout);
+  require(moe.dropout_rate >= 0 && moe.dropout_rate < 1, "decoder.moe.dropout_rate must be 0 or more and below 1");
+}
+
 void check_decoder(const DecoderConfig& d) {
   require_size(d.vocab_size, "decoder.vocab_size");
   require_size(d.width, "decoder.width", 1 << 16);
@@ -120,17 +151,13 @@ void check_decoder(const DecoderConfig& d) {
   require(d.rope_fraction >= 0 && d.rope_fraction <= 1, "decoder.rope_fraction must be 0..1");
   require(d.rope_theta > 1, "decoder.rope_theta must be above 1");
   require(d.norm_eps >= 0, "decoder.norm_eps must not be negative");
-  const MoeConfig& moe = d.moe;
-  require_size(moe.num_experts, "decoder.moe.num_experts", 1024);
-  require_size(moe.top_k, "decoder.moe.top_k", moe.num_experts);
-  require_size(moe.hidden, "decoder.moe.hidden");
-  require(moe.router_softmax == "after" || moe.router_softmax == "before",
-          "decoder.moe.router_softmax must be before or after, got " + moe.router_softmax);
-  require(moe.top_k > 1 || moe.num_experts == 1 || moe.router_softmax == "before",
-          "decoder.moe: top_k 1 needs router_softmax before: a softmax over one logit is the constant 1");
-  require(moe.noise_scale >= 0, "decoder.moe.noise_scale must not be negative");
-  require(moe.noise_epsilon >= 0, "decoder.moe.noise_epsilon must not be negative");
-  require(moe.capacity_factor >= 0 && moe.capacity_factor <= 1000, "decoder.moe.capacity_factor must be 0..1000");
+  require(d.norm == "rms" || d.norm == "layer", "decoder.norm must be rms or layer, got " + d.norm);
+  require(d.positions == "rope" || d.positions == "learned", "decoder.positions must be rope or learned, got " + d.positions);
+  require(d.rope == "1d" || d.rope == "mrope2d", "decoder.rope must be 1d or mrope2d, got " + d.rope);
+  require(d.rope == "1d" || d.positions == "rope", "decoder.rope mrope2d needs decoder.positions rope");
+  require(d.rope == "1d" || rotated_channels(d) >= 8, "decoder.rope mrope2d needs 8 rotated channels of a head or more");
+  require(d.attention_scale >= 0 && d.attention_scale <= 1e4, "decoder.attention_scale must be 0..10000");
+  check_moe(d.moe);
 }
 
 void check_image(const ImageConfig& image, const VisionConfig& vision, int shuffle) {
@@ -181,11 +208,13 @@ nlohmann::json parse_object(std::string_view json_text) {
 void check(const ModelConfig& config) {
   require(config.model_type == "sparsefusion",
           "model_type " + config.model_type + " is unknown; supported: sparsefusion");
-  require_one_of(config.projector, {"shuffle2", "mlp", "cls"}, "projector");
+  require_one_of(config.projector, {"shuffle2", "mlp", "cls", "none"}, "projector");
   require(config.projector_hidden >= 0 && config.projector_hidden <= kMaxSize, concat("projector_hidden must be 0..", kMaxSize));
-  require(config.prompt_template == "plain", "prompt_template must be plain, got " + config.prompt_template);
-  check_vision(config.vision);
+  require(one_of(config.prompt_template, {"plain", "llava-1.5", "mistral"}),
+          "prompt_template must be plain, llava-1.5 or mistral, got " + config.prompt_template);
   check_decoder(config.decoder);
+  if (!config.has_vision()) return;
+  check_vision(config.vision);
   require((config.projector == "cls") == (config.vision.features == "class"),
           "projector cls and vision.features class belong together");
   require(config.projector != "shuffle2" || config.vision.features == "patches", "projector shuffle2 needs vision.features patches");
@@ -196,6 +225,11 @@ void check(const ModelConfig& config) {
 }
 
 }  // namespace
+
+int rotated_channels(const DecoderConfig& config) {
+  if (config.positions != "rope") return 0;
+  return static_cast<int>(config.head_dim * config.rope_fraction) / 2 * 2;
+}
 
 ModelConfig model_preset(const std::string& name) {
   ModelConfig config;
@@ -264,6 +298,7 @@ VisionModelConfig parse_vision_config(std::string_view json_text) {
   VisionModelConfig config;
   if (const auto type = json.find("model_type"); type == json.end() || *type != kVisionModelType) {
     ModelConfig whole = parse_model_config(json_text);
+    require(whole.has_vision(), "the model has no vision encoder");
     set_projector(whole, "mlp");  // whose cells are the encoder's tokens
     return {whole.image, whole.vision};
   }
@@ -276,32 +311,6 @@ VisionModelConfig parse_vision_config(std::string_view json_text) {
 
 std::string to_json(const VisionModelConfig& config) {
   return nlohmann::json({{"model_type", kVisionModelType}, {"image", config.image}, {"vision", config.vision}}).dump(2) + "\n";
-}
-
-std::string preprocessor_json(const ImageConfig& image) {
-  nlohmann::ordered_json json = {{"do_resize", true}, {"resample", "bicubic"}, {"antialias", true}};
-  if (image.resize == "crop") {
-    json.update({{"keep_aspect_ratio", true}, {"size", {{"shortest_edge", image.resize_side}}}, {"do_center_crop", true},
-                 {"crop_size", {{"height", image.crop_side}, {"width", image.crop_side}}}, {"crop_offset", image.crop_offset}});
-  } else {
-    json.update({{"keep_aspect_ratio", true}, {"cell_size", image.cell_size}, {"max_cells", image.max_cells},
-                 {"max_side_cells", image.max_side_cells}});
-  }
-  json["image_mean"] = image.mean;
-  json["image_std"] = image.std;
-  return json.dump(2) + "\n";
-}
-
-int projector_shuffle(const std::string& projector) { return projector == "shuffle2" ? 2 : 1; }
-
-ImageTokenRule image_token_rule(const ModelConfig& config) {
-  return {config.vision.features == "patches" ? 0 : 1, config.vision.features != "class"};
-}
-
-int max_image_tokens(const ModelConfig& config) {
-  const ImageConfig& image = config.image;
-  const int side = image.crop_side / image.cell_size;
-  return image.resize == "crop" ? image_token_rule(config).count(side, side) : image_token_rule(config).count(1, image.max_cells);
 }
 
 void set_projector(ModelConfig& config, const std::string& projector) {
@@ -320,38 +329,5 @@ void set_projector(ModelConfig& config, const std::string& projector) {
 }
 
 std::string to_json(const ModelConfig& config) { return nlohmann::ordered_json(nlohmann::json(config)).dump(2) + "\n"; }
-
-double num_weights(const ModelConfig& config) {
-  const VisionConfig& v = config.vision;
-  const DecoderConfig& d = config.decoder;
-  const double w = v.width, m = v.mlp_width, width = d.width, experts = d.moe.num_experts;
-  double total = 0, inputs = v.coordinates ? 5 : 3;
-  if (v.stem == "linear") {
-    total = w * inputs * v.token_size * v.token_size + (v.stem_bias ? w : 0);
-  } else {
-    const bool patch = v.stem == "patch";
-    for (size_t i = 0; i < (patch ? 1 : v.stem_strides.size()); ++i) {
-      const double outputs = !patch && i < v.stem_channels.size() ? v.stem_channels[i] : w;
-      const double kernel = patch ? v.token_size : v.stem_strides[i] + 1 + v.stem_strides[i] % 2;
-      total += outputs * (inputs * kernel * kernel + 3);
-      inputs = outputs;
-    }
-    total += w * w + w;
-  }
-  const double offsets = 2.0 * v.max_side - 1;
-  const double bias_table = v.relative_bias ? v.num_heads * offsets * offsets : 0;
-  const double table = double(v.position_rows) * v.position_columns + (v.class_token ? 1 : 0);
-  total += w * (v.position_embedding == "table" ? table : 2.0 * v.max_side) + (v.class_token ? w : 0);
-  total += (v.pre_norm ? 2 * w : 0) + (v.final_norm ? 2 * w : 0);
-  total += v.num_layers * (4 * w * w + 9 * w + 2 * w * m + m + bias_table + (v.layer_scale ? 2 * w : 0));
-  const double shuffle = projector_shuffle(config.projector), joined = w * shuffle * shuffle;
-  const double hidden = config.projector_hidden > 0 ? config.projector_hidden : 2 * width;
-  total += (config.projector_norm ? 2 * joined : 0) + hidden * (joined + 1) + width * (hidden + 1);
-  total += config.modality_embedding ? 2 * width : 0;
-  const double heads = 2.0 * d.num_heads + 2.0 * d.num_kv_heads;
-  const double routers = d.moe.noisy ? 2 : 1;
-  total += d.vocab_size * width + width;
-  return total + d.num_layers * width * (2 + heads * d.head_dim + experts * (routers + 3.0 * d.moe.hidden));
-}
 
 }  // namespace sf

@@ -30,6 +30,7 @@ class MoeLayer : public torch::nn::Module {
   int64_t num_experts_;
   std::shared_ptr<Router> router_;
   std::shared_ptr<Experts> experts_;
+  std::shared_ptr<Experts> shared_;  // null without one
 };
 
 }  // namespace sf

@@ -24,6 +24,8 @@ class Router : public torch::nn::Module {
  private:
   MoeConfig config_;
   at::Tensor weight_, noise_weight_;  // [E, D]; both start at zero: balanced, with noise of std ln 2
+  at::Tensor bias_, noise_bias_;      // [E]
+  at::Tensor balance_bias_;           // [E]; never trained, see balance()
 };
 
 // Switch's balance loss (arXiv 2101.03961): E * sum_e f_e P_e with f the share of assignments; 1 when balanced.

@@ -3,8 +3,10 @@
 namespace sf {
 
 Vlm::Vlm(const ModelConfig& config) : config_(config) {
-  vit_ = register_module("vision", std::make_shared<Vit>(config.vision));
-  projector_ = register_module("projector", std::make_shared<Projector>(config));
+  if (config.has_vision()) {
+    vit_ = register_module("vision", std::make_shared<Vit>(config.vision));
+    projector_ = register_module("projector", std::make_shared<Projector>(config));
+  }
   decoder_ = register_module("decoder", std::make_shared<Decoder>(config.decoder));
   if (config.modality_embedding) {
     modality_embedding_ = register_parameter("modality_embedding", torch::randn({2, config.decoder.width}) * 0.02);

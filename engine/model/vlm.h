@@ -16,6 +16,7 @@ namespace sf {
 
 class Vlm : public torch::nn::Module {
  public:
+  // Without vision (projector "none") there is the decoder alone; encode_images(), project() and vit() must not be called.
   explicit Vlm(const ModelConfig& config);
 
   // pixels [B, 3, rows*token_size, columns*token_size] of one grid -> image tokens [B, P, D], modality added.

@@ -107,6 +107,7 @@ void TorchEngine::fill_info(const VerifiedCheckpoint& checkpoint) {
   info_.num_parameters = model_.vlm->num_parameters();
   info_.num_active_parameters = model_.vlm->num_active_parameters();
   info_.device = device_.str();
+  info_.default_sampling = model_.sampling;
   for (const auto& layer : manifest.expert_histogram) {
     info_.expert_histogram.insert(info_.expert_histogram.end(), layer.begin(), layer.end());
   }
@@ -273,7 +274,6 @@ void TorchEngine::deliver(const Batch& batch, ExpertStats::HostStep host, StepRe
     out.assigned_tokens = host.assigned[p];
     out.overflow_tokens = host.overflow[p];
   }
-  const int eos = model_.tokenizer->eos_id();
   for (size_t i = 0; i < batch.sampling_parts.size(); ++i) {
     Sequence& sequence = *batch.parts[batch.sampling_parts[i]].sequence;
     SequenceStepResult& out = result.sequences[result_of_.at(sequence.id)];
@@ -284,7 +284,7 @@ void TorchEngine::deliver(const Batch& batch, ExpertStats::HostStep host, StepRe
     }
     out.tokens.push_back(host.tokens[i]);
     out.logprobs.push_back(host.logprobs[i]);
-    out.stop_token = host.tokens[i] == eos;
+    out.stop_token = model_.tokenizer->is_end(host.tokens[i]);
     sequence.ids.push_back(host.tokens[i]);
   }
   result.moe = std::move(host.moe);

@@ -65,7 +65,12 @@ std::shared_ptr<ResponseStream> AnswerService::submit_to(const ServingVersionPtr
   job.request_id = std::move(request.request_id);
   job.api = std::move(request.api);
   job.sampling = request.sampling;
-  job.sampling.temperature = std::max(job.sampling.temperature, 0.0f);
+  if (job.sampling.temperature < 0) {  // not given
+    const SamplingParams& defaults = version->engine->info().default_sampling;
+    job.sampling.temperature = defaults.temperature;
+    if (job.sampling.top_p >= 1) job.sampling.top_p = defaults.top_p;
+    if (job.sampling.top_k == 0) job.sampling.top_k = defaults.top_k;
+  }
   job.stop = std::move(request.stop);
   job.priority = request.priority;
   job.submitted_s = now_s;

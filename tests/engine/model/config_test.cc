@@ -76,8 +76,17 @@ TEST(ModelConfigTest, NamesTheKeyAtFault) {
                         {"/decoder/rope_fraction", 1.5, "decoder.rope_fraction"},
                         {"/decoder/rope_theta", 0, "decoder.rope_theta"},
                         {"/decoder/norm_eps", -1, "decoder.norm_eps"},
+                        {"/decoder/norm", "batch", "decoder.norm"},
+                        {"/decoder/positions", "alibi", "decoder.positions"},
+                        {"/decoder/rope", "3d", "decoder.rope"},
+                        {"/decoder/attention_scale", -1, "decoder.attention_scale"},
                         {"/decoder/moe/top_k", 9, "decoder.moe.top_k"},
                         {"/decoder/moe/top_k", 1, "top_k 1"},  // with a softmax over the one logit that is left
+                        {"/decoder/moe/activation", "tanh", "activation"},
+                        {"/decoder/moe/shared_hidden", -1, "shared_hidden"},
+                        {"/decoder/moe/drop_order", "random", "drop_order"},
+                        {"/decoder/moe/dropout", "input", "decoder.moe.dropout"},
+                        {"/decoder/moe/dropout_rate", 1, "dropout_rate"},
                         {"/decoder/moe/router_softmax", "never", "router_softmax"},
                         {"/decoder/moe/capacity_factor", -1, "capacity_factor"},
                         {"/decoder/moe/noise_scale", -1, "noise_scale"},
@@ -106,6 +115,18 @@ TEST(ModelConfigTest, NamesTheKeyAtFault) {
                         {"/prompt_template", "llava", "prompt_template"},
                         {"/model_type", "llava", "model_type llava"}};
   for (const Case& c : cases) expect_names(c.pointer, c.value, c.named);
+}
+
+TEST(ModelConfigTest, RefusesTopOneWhoseGateIsConstant) {
+  Json json = tiny_json();
+  Json& moe = json["decoder"]["moe"];
+  moe["top_k"] = 1;
+  moe["router_softmax"] = "before";
+  EXPECT_EQ(refusal(json.dump()), "accepted");
+  moe["renormalise"] = true;
+  EXPECT_NE(refusal(json.dump()).find("top_k 1"), std::string::npos);
+  moe["num_experts"] = 1;  // a dense feed-forward
+  EXPECT_EQ(refusal(json.dump()), "accepted");
 }
 
 TEST(ModelConfigTest, AKeyThatIsMissingHasItsDefault) {
@@ -145,13 +166,14 @@ TEST(ModelConfigTest, RefusesEverySizeThatIsNoPositiveIntegerWithinReason) {
   for (const std::string& leaf : leaves(tiny)) {
     if (!tiny[Json::json_pointer(leaf)].is_number_integer()) continue;
     ++sizes;
+    if (leaf == "/decoder/moe/shared_hidden") continue;  // 0 = none
     // 2^32 + 1 would be 1, and 2^64 - 1 would be -1, if they were cut to 32 bits.
     if (leaf != "/projector_hidden") expect_names(leaf, 0, dotted(leaf));  // where 0 says: twice the decoder's width
     for (const Json& value : {Json(-1), Json(1.5), Json(4294967297), Json(18446744073709551615ull), Json(1e300)}) {
       expect_names(leaf, value, dotted(leaf));
     }
   }
-  EXPECT_EQ(sizes, 25);
+  EXPECT_EQ(sizes, 26);
 }
 
 TEST(ModelConfigTest, OneNumberStandsForAllThreeChannels) {
@@ -243,6 +265,18 @@ TEST(ModelConfigTest, CountsTheWeightsWithoutAllocatingThem) {
   imported.vision.stem_bias = imported.vision.final_norm = false;
   imported.vision.coordinates = true;
   configs.push_back(imported);
+  other.projector = "none";
+  other.decoder.positions = "learned";
+  other.decoder.norm = "layer";
+  other.decoder.tied_head = false;
+  other.decoder.head_bias = other.decoder.attention_bias = other.decoder.attention_out_bias = other.decoder.qk_norm = true;
+  other.decoder.moe.activation = "relu";
+  other.decoder.moe.expert_bias = other.decoder.moe.router_bias = other.decoder.moe.bias_balancing = true;
+  configs.push_back(other);
+  other.decoder.moe.noisy = true;
+  other.decoder.moe.activation = "swiglu";
+  other.decoder.moe.shared_hidden = 24;
+  configs.push_back(other);
   for (const ModelConfig& config : configs) {
     EXPECT_EQ(num_weights(config), static_cast<double>(Vlm(config).num_parameters())) << config.preset;
   }

@@ -101,7 +101,7 @@ TEST(DispatchTest, ExpertsAgreeWithALoopOverTokensAndSoDoTheGradients) {
   config.width = 12;
   config.moe.num_experts = 4;
   config.moe.hidden = 8;
-  Experts experts(config);
+  Experts experts(config, 4, 8);
   Routing routing = routing_of(distinct_top2(9, 4));
   const Dispatch d = dispatch(routing, 4, 0);
   at::Tensor x = torch::randn({9, 12}).set_requires_grad(true);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace sf {
 namespace {
 
@@ -20,20 +22,84 @@ Routing routed_to(const at::Tensor& ids_TK) {
   return routing;
 }
 
+void fill_biases(Experts& experts) {
+  torch::NoGradGuard no_grad;
+  for (auto& item : experts.named_parameters()) {
+    if (item.key().find("bias") != std::string::npos) torch::nn::init::normal_(item.value());
+  }
+}
+
 TEST(ExpertsTest, GroupedAndMaskedAgreeAndSoDoTheirGradients) {
   torch::manual_seed(1);
-  Experts experts(moe_config());
   const at::Tensor uneven = torch::rand({17, 4}).argsort(1, false).narrow(1, 0, 2).contiguous();
   const at::Tensor idle = torch::rand({9, 3}).argsort(1, false).narrow(1, 0, 2).contiguous();  // expert 3 gets none
-  for (const at::Tensor& ids : {uneven, idle, at::full({6, 1}, 2, at::kLong), at::zeros({1, 1}, at::kLong), at::zeros({0, 2}, at::kLong)}) {
-    const Dispatch d = dispatch(routed_to(ids), 4, 0);
-    at::Tensor x = torch::randn({ids.numel(), 12}).set_requires_grad(true), weight = torch::randn({ids.numel(), 12});
-    at::Tensor grouped = experts.forward_grouped(x, d.ends_E), masked = experts.forward_masked(x, d.ends_E);
-    EXPECT_TRUE(at::allclose(grouped, masked, 1e-5, 1e-6)) << ids.sizes();
-    if (ids.numel() == 0) continue;
-    std::vector<at::Tensor> inputs = {x, experts.parameters()[0], experts.parameters()[1]};
-    auto a = torch::autograd::grad({(grouped * weight).sum()}, inputs), b = torch::autograd::grad({(masked * weight).sum()}, inputs);
-    for (size_t i = 0; i < inputs.size(); ++i) EXPECT_TRUE(at::allclose(a[i], b[i], 1e-4, 1e-5)) << ids.sizes() << " " << i;
+  for (const char* activation : {"swiglu", "gelu", "relu"}) {
+    DecoderConfig config = moe_config();
+    config.moe.activation = activation;
+    config.moe.expert_bias = activation != std::string("swiglu");
+    Experts experts(config, 4, 8);
+    fill_biases(experts);
+    for (const at::Tensor& ids : {uneven, idle, at::full({6, 1}, 2, at::kLong), at::zeros({1, 1}, at::kLong), at::zeros({0, 2}, at::kLong)}) {
+      const Dispatch d = dispatch(routed_to(ids), 4, 0);
+      at::Tensor x = torch::randn({ids.numel(), 12}).set_requires_grad(true), weight = torch::randn({ids.numel(), 12});
+      at::Tensor grouped = experts.forward_grouped(x, d.ends_E), masked = experts.forward_masked(x, d.ends_E);
+      EXPECT_TRUE(at::allclose(grouped, masked, 1e-5, 1e-6)) << activation << ids.sizes();
+      if (ids.numel() == 0) continue;
+      std::vector<at::Tensor> inputs = experts.parameters();
+      inputs.push_back(x);
+      auto a = torch::autograd::grad({(grouped * weight).sum()}, inputs), b = torch::autograd::grad({(masked * weight).sum()}, inputs);
+      for (size_t i = 0; i < inputs.size(); ++i) EXPECT_TRUE(at::allclose(a[i], b[i], 1e-4, 1e-5)) << activation << ids.sizes() << " " << i;
+    }
+  }
+}
+
+TEST(ExpertsTest, EachActivationFollowsItsFormula) {
+  torch::NoGradGuard no_grad;
+  torch::manual_seed(2);
+  const at::Tensor x = torch::randn({6, 12});
+  for (const char* name : {"swiglu", "gelu", "relu"}) {
+    const std::string activation = name;
+    DecoderConfig config = moe_config();
+    config.moe.activation = activation;
+    config.moe.expert_bias = true;
+    Experts experts(config, 4, 8);
+    fill_biases(experts);
+    auto parameters = experts.named_parameters();
+    const std::string up_name = activation == "swiglu" ? "gate_up" : "up";
+    const at::Tensor up = at::matmul(x, parameters[up_name][0].t()) + parameters[up_name + "_bias"][0];
+    ASSERT_EQ(up.size(1), activation == "swiglu" ? 16 : 8);
+    at::Tensor hidden;
+    if (activation == "swiglu") {
+      const at::Tensor gate = up.narrow(1, 0, 8);
+      hidden = gate * at::sigmoid(gate) * up.narrow(1, 8, 8);
+    } else if (activation == "gelu") {
+      hidden = up * 0.5 * (1 + at::erf(up / std::sqrt(2.0)));
+    } else {
+      hidden = up.clamp_min(0);
+    }
+    const at::Tensor expected = at::matmul(hidden, parameters["down"][0].t()) + parameters["down_bias"][0];
+    EXPECT_TRUE(at::allclose(experts.forward_first(x), expected, 1e-5, 1e-6)) << activation;
+    EXPECT_TRUE(at::allclose(experts.forward_grouped(x, torch::tensor({6, 6, 6, 6}, at::kLong)), expected, 1e-5, 1e-6)) << activation;
+  }
+}
+
+TEST(MoeLayerTest, ASharedExpertIsAddedToEveryToken) {
+  torch::NoGradGuard no_grad;
+  torch::manual_seed(5);
+  DecoderConfig config = moe_config();
+  MoeLayer without(config);
+  config.moe.shared_hidden = 10;
+  MoeLayer with(config);
+  Experts shared(config, 1, 10);
+  auto parameters = with.named_parameters();
+  for (const auto& item : without.named_parameters()) parameters[item.key()].copy_(item.value());
+  for (auto& item : shared.named_parameters()) item.value().copy_(parameters["shared." + item.key()]);
+  with.eval();
+  without.eval();
+  const at::Tensor x = torch::randn({10, 12});
+  for (int64_t capacity : {0, 4}) {  // also to a token that every expert dropped
+    const at::Tensor expected = without.forward(0, x, capacity, nullptr) + shared.forward_first(x);
+    EXPECT_TRUE(at::allclose(with.forward(0, x, capacity, nullptr), expected, 1e-5, 1e-6));
   }
 }
 

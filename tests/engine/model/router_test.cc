@@ -51,6 +51,23 @@ TEST(RouterTest, TopOneKeepsTheRoutersGradientWithSoftmaxBefore) {
   EXPECT_GT(router.parameters()[0].grad().abs().sum().item<double>(), 0);
 }
 
+TEST(RouterTest, RenormalisedGatesSumToOneAndKeepTheirRatios) {
+  torch::NoGradGuard no_grad;
+  torch::manual_seed(8);
+  DecoderConfig config = config_of(8, 3, "before");
+  Router plain(config);
+  config.moe.renormalise = true;
+  Router renormalised(config);
+  for (Router* router : {&plain, &renormalised}) {
+    router->eval();
+    router->named_parameters()["weight"].copy_(at::linspace(-1, 1, 8 * 16).view({8, 16}).sin());
+  }
+  const at::Tensor x = torch::randn({5, 16});
+  const at::Tensor gates = plain.forward(x).gates_TK;
+  EXPECT_LT(gates.sum(1).max().item<double>(), 0.999);
+  EXPECT_TRUE(at::allclose(renormalised.forward(x).gates_TK, gates / gates.sum(1, true)));
+}
+
 TEST(BalanceLossTest, IsOneWhenBalancedAndExpertsOverKWhenCollapsed) {
   at::Tensor one_each = at::eye(8).repeat({4, 1}) * 50;  // token t prefers expert t % 8, top-1
   EXPECT_NEAR(balance_loss(routing_of(one_each, 1)).item<double>(), 1.0, 1e-5);
