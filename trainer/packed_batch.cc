@@ -57,6 +57,20 @@ void mark_words(const data::Sample& sample, const PackedBatchOptions& options, a
   }
 }
 
+// Places in a row of one picture -> (time, row, column): [B, L] -> [B, L, 3].
+at::Tensor mrope_positions(const at::Tensor& places_BL, const ImageSpan& picture) {
+  at::Tensor out = at::empty({places_BL.size(0), places_BL.size(1), 3}, at::kLong);
+  const auto places = places_BL.accessor<int64_t, 2>();
+  auto positions = out.accessor<int64_t, 3>();
+  for (int64_t b = 0; b < places.size(0); ++b) {
+    for (int64_t i = 0; i < places.size(1); ++i) {
+      const auto position = mrope_position({picture}, static_cast<int>(places[b][i]));
+      for (int64_t c = 0; c < 3; ++c) positions[b][i][c] = position[static_cast<size_t>(c)];
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 std::vector<int> alignment_words(const Tokenizer& tokenizer) {
@@ -72,7 +86,7 @@ std::vector<int> alignment_words(const Tokenizer& tokenizer) {
 }
 
 PackedBatchOptions packed_batch_options(const ModelConfig& config) {
-  return {.image_tokens = image_token_rule(config), .cell_size = config.image.cell_size};
+  return {.image_tokens = image_token_rule(config), .cell_size = config.image.cell_size, .rope_2d = config.decoder.rope == "mrope2d"};
 }
 
 PackedBatch packed_batch(const std::vector<data::Sample>& samples, const std::vector<std::vector<data::Question>>& questions,
@@ -131,6 +145,10 @@ PackedBatch packed_batch(const std::vector<data::Sample>& samples, const std::ve
     for (int64_t i = 0; i < at; ++i) real.push_back(b * length + i);
     fill_mask(owner, batch.mask_BLL[b].data_ptr<float>());
     mark_words(samples[b], options, batch.words[b]);
+  }
+  if (options.rope_2d) {
+    const GridSize cells = options.image_tokens.cells ? grid : GridSize{};
+    batch.positions_BL = mrope_positions(batch.positions_BL, {0, static_cast<int>(image_tokens), cells.rows, cells.columns});
   }
   batch.real_tokens = torch::tensor(real, at::kLong);
   batch.loss_index = torch::tensor(loss_index, at::kLong);

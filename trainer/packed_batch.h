@@ -21,7 +21,7 @@ struct PackedBatch {
   PictureBatch pictures;
   int64_t image_tokens = 0;       // P
   at::Tensor ids_BL;              // int64; the image token's id in the first P columns
-  at::Tensor positions_BL;        // int64
+  at::Tensor positions_BL;        // int64; [B, L, 3] of (time, row, column) with options.rope_2d
   at::Tensor mask_BLL;            // f32, 0 or -inf
   at::Tensor real_tokens;         // int64 indices into the B*L flat tokens: all but padding
   // The answers: at flat index loss_index[i] the model must say loss_target[i].
@@ -42,6 +42,7 @@ struct PackedBatchOptions {
   ImageTokenRule image_tokens = {};  // what a picture's grid becomes
   int cell_size = 32;              // pixels along one image token's side
   double long_answer_weight = 0.25;  // of each token of an answer of more than two tokens
+  bool rope_2d = false;            // decoder.rope is mrope2d
   int dense_token_size = 0;        // pixels along one encoder token's side; 0 = no dense targets
 };
 

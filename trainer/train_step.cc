@@ -55,7 +55,7 @@ Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vecto
   at::Tensor text = vlm.embed_text(batch.ids_BL.narrow(1, p, length - p));
   DecoderInput input;
   input.x_TD = at::cat({image_BPD, text}, 1).flatten(0, 1);
-  input.positions_T = batch.positions_BL.flatten();
+  input.positions_T = batch.positions_BL.flatten(0, 1);
   input.real_tokens = batch.real_tokens;
   const MoeConfig& moe = vlm.config().decoder.moe;
   input.capacity = vlm.is_training()

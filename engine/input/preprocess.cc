@@ -14,8 +14,8 @@ void check(const PreprocessOptions& options) {
   SF_REQUIRE(options.cell_size > 0 && options.max_cells > 0 && options.max_side_cells > 0,
              "preprocess: cell_size, max_cells and max_side_cells must be positive");
   for (float std : options.std) SF_REQUIRE(std > 0.0f, "preprocess: std must be positive, got ", std);
-  if (options.crop) {
-    SF_REQUIRE(options.crop_side > 0 && options.crop_side <= options.resize_side && options.crop_side % options.cell_size == 0,
+  if (options.crop || options.stretch) {
+    SF_REQUIRE(options.crop_side > 0 && (options.stretch || options.crop_side <= options.resize_side) && options.crop_side % options.cell_size == 0,
                "preprocess: crop_side must be a multiple of cell_size and at most resize_side, got ", options.crop_side);
   }
 }
@@ -97,7 +97,7 @@ PixelValues preprocess_crop(const Image& image, const PreprocessOptions& options
 GridSize choose_grid(int width, int height, const PreprocessOptions& options) {
   check(options);
   SF_REQUIRE(width > 0 && height > 0, "preprocess: picture is empty, ", width, "x", height);
-  if (options.crop) return {options.crop_side / options.cell_size, options.crop_side / options.cell_size};
+  if (options.crop || options.stretch) return {options.crop_side / options.cell_size, options.crop_side / options.cell_size};
   GridSize best;
   int64_t best_scale = 0;
   for (int rows = 1; rows <= std::min(options.max_side_cells, options.max_cells); ++rows) {
@@ -119,7 +119,8 @@ PixelValues preprocess(const Image& image, const PreprocessOptions& options) {
   if (options.crop) return preprocess_crop(image, options);
   PixelValues pixels;
   pixels.grid = choose_grid(image.width, image.height, options);
-  place(image, options, pixels);
+  if (options.stretch) pixels.width = pixels.height = options.crop_side;
+  else place(image, options, pixels);
   if (image.width == pixels.width && image.height == pixels.height) {
     write_normalised(image, options, pixels);
   } else {

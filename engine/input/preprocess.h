@@ -1,5 +1,6 @@
 // RGB bytes -> the model's pixel grid, normalised: resized with its geometry kept and padded to whole cells ("fit"), or
-// resized by its shorter side and cropped to one square as timm and CLIP do ("crop").
+// resized by its shorter side and cropped to one square as timm and CLIP do ("crop"), or resized to that square whatever
+// its own shape ("stretch").
 //
 //   GridSize grid = choose_grid(width, height, options);      // from the header alone: decides the number of image tokens
 //   PixelValues pixels = preprocess(image, options);
@@ -26,6 +27,7 @@ struct PreprocessOptions {
   std::array<float, 3> mean = {0.5f, 0.5f, 0.5f};  // of red, green, blue in 0..1
   std::array<float, 3> std = {0.25f, 0.25f, 0.25f};
   float pad_value = 0.5f;      // what is outside the picture, in 0..1 before normalisation
+  bool stretch = false;        // then only crop_side counts; not with crop
   bool crop = false;           // then these instead of max_cells and max_side_cells:
   int resize_side = 256;       // length of the shorter side; the longer becomes floor(resize_side * longer / shorter)
   int crop_side = 224;         // at most resize_side, a multiple of cell_size
@@ -48,7 +50,7 @@ struct PixelValues {
 };
 
 // Effect: "fit": of all grids with rows*columns <= max_cells (sides <= max_side_cells) the one in which a picture of this
-// aspect ratio covers the most pixels; ties go to fewer cells. "crop": always the square. Pure; a function of the aspect
+// aspect ratio covers the most pixels; ties go to fewer cells. "crop", "stretch": always the square. Pure; a function of the aspect
 // ratio only.
 GridSize choose_grid(int width, int height, const PreprocessOptions& options);
 

@@ -9,7 +9,7 @@ namespace {
 
 const std::vector<PromptTemplate>& templates() {
   static const std::vector<PromptTemplate> table = {
-      {.name = "plain", .question_token = true},
+      {.name = "plain", .needs_image = true, .question_token = true},
       {.name = "llava-1.5", .system_after = " ", .user_before = "USER: ", .image_after = "\n", .user_after = " ASSISTANT:",
        .answer_before = " "},
       {.name = "mistral", .system_in_turn = true, .system_after = "\n\n", .user_before = "[INST] ", .image_after = "\n",

@@ -30,15 +30,16 @@ TemplateTokens template_tokens(const Tokenizer& tokenizer);
 // The text around a turn's parts.
 struct PromptTemplate {
   std::string name = {};
+  bool needs_image = false;      // a prompt without a picture is refused: the model was never trained on one
   bool question_token = false;   // <question> before the text, where the vocabulary has it
   bool system_in_turn = false;   // a system message stands inside the user's next turn
   std::string system_after = {}; // behind a system message
   std::string user_before = {}, image_after = {}, user_after = {};
   std::string answer_before = {}; // an earlier answer ends in </s>
 
-  // Bytes that a turn with `images` pictures takes beside its text.
+  // Bytes that a turn with at most `images` pictures takes beside its text.
   size_t overhead(size_t images) const {
-    return system_after.size() + user_before.size() + images * image_after.size() + user_after.size() + answer_before.size() + 2;
+    return system_after.size() + user_before.size() + images * image_after.size() + user_after.size() + answer_before.size();
   }
 };
 

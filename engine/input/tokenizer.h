@@ -25,6 +25,8 @@ class Tokenizer {
   virtual bool is_end(int id) const { return id == eos_id(); }
   // The token that stands in a picture's places; -1 where the model has none.
   virtual int image_id() const { return piece_id("<image>"); }
+  // Whether the vocabulary is another project's: then it has not this one's control pieces.
+  virtual bool imported() const { return false; }
   // Whether a prompt begins with bos_id().
   virtual bool add_bos() const { return false; }
   // Effect: ids of `text`, no BOS or EOS added. Errors: InvalidArgument (field "question") for invalid UTF-8.

@@ -31,6 +31,7 @@ class ImportedTokenizer final : public Tokenizer {
     return std::find(config_.eos_ids.begin(), config_.eos_ids.end(), id) != config_.eos_ids.end();
   }
   int image_id() const override { return config_.image_id; }
+  bool imported() const override { return true; }
   bool add_bos() const override { return config_.add_bos && bos_id() >= 0; }
 
   std::vector<int> encode(std::string_view text) const override { return base_->encode(text); }

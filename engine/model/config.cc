@@ -16,7 +16,7 @@ namespace sf {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VisionConfig, token_size, stem, stem_bias, stem_channels, stem_strides,
                                                 coordinates, class_token, position_embedding, position_rows, position_columns,
                                                 width, num_layers, num_heads, mlp_width, activation, layer_scale, pre_norm,
-                                                final_norm, relative_bias, max_side, norm_eps, features)
+                                                final_norm, residual_after_norm, relative_bias, max_side, norm_eps, features)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MoeConfig, num_experts, top_k, hidden, activation, expert_bias, shared_hidden, router_softmax,
                                    router_bias, renormalise, bias_balancing, noise_scale, noise_epsilon, noisy, capacity_factor,
                                    drop_order, dropout, dropout_rate)
@@ -94,7 +94,7 @@ void check_vision(const VisionConfig& v) {
   require(v.norm_eps >= 0, "vision.norm_eps must not be negative");
   require_one_of(v.stem, {"conv", "patch", "linear"}, "vision.stem");
   require_one_of(v.position_embedding, {"axes", "table"}, "vision.position_embedding");
-  require_one_of(v.activation, {"gelu", "quick_gelu", "gelu_tanh"}, "vision.activation");
+  require_one_of(v.activation, {"gelu", "quick_gelu", "gelu_tanh", "relu"}, "vision.activation");
   require_one_of(v.features, {"patches", "all", "class"}, "vision.features");
   require_size(v.position_rows, "vision.position_rows", 256);
   require_size(v.position_columns, "vision.position_columns", 256);
@@ -163,7 +163,7 @@ void check_decoder(const DecoderConfig& d) {
 void check_image(const ImageConfig& image, const VisionConfig& vision, int shuffle) {
   require(image.cell_size == vision.token_size * shuffle,
           "image.cell_size must be vision.token_size times the projector's shuffle");
-  require_one_of(image.resize, {"fit", "crop"}, "image.resize");
+  require_one_of(image.resize, {"fit", "crop", "stretch"}, "image.resize");
   require_one_of(image.crop_offset, {"even", "floor"}, "image.crop_offset");
   require_size(image.max_cells, "image.max_cells", 1 << 16);
   require_size(image.max_side_cells, "image.max_side_cells", 256);
@@ -175,7 +175,7 @@ void check_image(const ImageConfig& image, const VisionConfig& vision, int shuff
     require(image.max_side_cells * shuffle <= vision.max_side, "image.max_side_cells exceeds vision.max_side");
     return;
   }
-  require(image.crop_side <= image.resize_side, "image.crop_side must not be above image.resize_side");
+  require(image.resize == "stretch" || image.crop_side <= image.resize_side, "image.crop_side must not be above image.resize_side");
   require(image.crop_side % image.cell_size == 0, concat("image.crop_side ", image.crop_side, " must be a multiple of image.cell_size ",
                                                          image.cell_size, ": of the token's size and the projector's shuffle"));
   require(image.crop_side / vision.token_size <= vision.max_side, "image.crop_side exceeds vision.max_side");
@@ -210,8 +210,7 @@ void check(const ModelConfig& config) {
           "model_type " + config.model_type + " is unknown; supported: sparsefusion");
   require_one_of(config.projector, {"shuffle2", "mlp", "cls", "none"}, "projector");
   require(config.projector_hidden >= 0 && config.projector_hidden <= kMaxSize, concat("projector_hidden must be 0..", kMaxSize));
-  require(one_of(config.prompt_template, {"plain", "llava-1.5", "mistral"}),
-          "prompt_template must be plain, llava-1.5 or mistral, got " + config.prompt_template);
+  require_one_of(config.prompt_template, {"plain", "llava-1.5", "mistral"}, "prompt_template");
   check_decoder(config.decoder);
   if (!config.has_vision()) return;
   check_vision(config.vision);
@@ -231,56 +230,6 @@ int rotated_channels(const DecoderConfig& config) {
   return static_cast<int>(config.head_dim * config.rope_fraction) / 2 * 2;
 }
 
-ModelConfig model_preset(const std::string& name) {
-  ModelConfig config;
-  config.preset = name;
-  // A small network binds sooner when its tokens stay with their experts: ties at the start are still broken at random.
-  config.decoder.moe.noise_scale = 0.2;
-  if (name == "tiny") return config;
-  if (name == "toy") {
-    config.vision.width = 24;
-    config.vision.stem_channels = {8, 16};
-    config.vision.num_heads = 2;
-    config.vision.mlp_width = 48;
-    config.vision.num_layers = 1;
-    config.decoder.width = 32;
-    config.decoder.num_layers = 2;
-    config.decoder.num_heads = 2;
-    config.decoder.num_kv_heads = 2;
-    config.decoder.head_dim = 16;
-    config.decoder.moe.num_experts = 4;
-    config.decoder.moe.hidden = 32;
-    return config;
-  }
-  if (name == "small") {
-    config.vision.width = 192;
-    config.vision.stem_channels = {48, 96};
-    config.vision.mlp_width = 768;
-    config.vision.num_layers = 4;
-    config.decoder.width = 256;
-    config.decoder.num_layers = 4;
-    config.decoder.num_heads = 8;
-    config.decoder.num_kv_heads = 8;
-    config.decoder.head_dim = 32;
-    config.decoder.moe.hidden = 256;
-    return config;
-  }
-  if (name == "base") {
-    config.vision.width = 384;
-    config.vision.stem_channels = {96, 192};
-    config.vision.mlp_width = 1536;
-    config.vision.num_layers = 6;
-    config.decoder.width = 512;
-    config.decoder.num_layers = 8;
-    config.decoder.num_heads = 8;
-    config.decoder.num_kv_heads = 8;
-    config.decoder.head_dim = 64;
-    config.decoder.moe.hidden = 512;
-    return config;
-  }
-  throw invalid_argument("model", "unknown model preset ", name, "; known: toy, tiny, small, base");
-}
-
 ModelConfig parse_model_config(std::string_view json_text) {
   const nlohmann::json json = parse_object(json_text);
   if (const auto type = json.find("model_type"); type != json.end() && *type == kVisionModelType) {
@@ -298,7 +247,6 @@ VisionModelConfig parse_vision_config(std::string_view json_text) {
   VisionModelConfig config;
   if (const auto type = json.find("model_type"); type == json.end() || *type != kVisionModelType) {
     ModelConfig whole = parse_model_config(json_text);
-    require(whole.has_vision(), "the model has no vision encoder");
     set_projector(whole, "mlp");  // whose cells are the encoder's tokens
     return {whole.image, whole.vision};
   }
@@ -311,6 +259,35 @@ VisionModelConfig parse_vision_config(std::string_view json_text) {
 
 std::string to_json(const VisionModelConfig& config) {
   return nlohmann::json({{"model_type", kVisionModelType}, {"image", config.image}, {"vision", config.vision}}).dump(2) + "\n";
+}
+
+std::string preprocessor_json(const ImageConfig& image) {
+  nlohmann::ordered_json json = {{"do_resize", true}, {"resample", "bicubic"}, {"antialias", true}};
+  if (image.resize == "crop") {
+    json.update({{"keep_aspect_ratio", true}, {"size", {{"shortest_edge", image.resize_side}}}, {"do_center_crop", true},
+                 {"crop_size", {{"height", image.crop_side}, {"width", image.crop_side}}}, {"crop_offset", image.crop_offset}});
+  } else if (image.resize == "stretch") {
+    json.update({{"keep_aspect_ratio", false}, {"size", {{"height", image.crop_side}, {"width", image.crop_side}}}});
+  } else {
+    json.update({{"keep_aspect_ratio", true}, {"cell_size", image.cell_size}, {"max_cells", image.max_cells},
+                 {"max_side_cells", image.max_side_cells}});
+  }
+  json["image_mean"] = image.mean;
+  json["image_std"] = image.std;
+  return json.dump(2) + "\n";
+}
+
+int projector_shuffle(const std::string& projector) { return projector == "shuffle2" ? 2 : 1; }
+
+ImageTokenRule image_token_rule(const ModelConfig& config) {
+  return {config.vision.features == "patches" ? 0 : 1, config.vision.features != "class"};
+}
+
+int max_image_tokens(const ModelConfig& config) {
+  if (!config.has_vision()) return 0;
+  const ImageConfig& image = config.image;
+  const int side = image.crop_side / image.cell_size;
+  return image.resize != "fit" ? image_token_rule(config).count(side, side) : image_token_rule(config).count(1, image.max_cells);
 }
 
 void set_projector(ModelConfig& config, const std::string& projector) {

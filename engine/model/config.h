@@ -30,10 +30,11 @@ struct VisionConfig {
   int num_layers = 3;
   int num_heads = 6;
   int mlp_width = 384;
-  std::string activation = "gelu";            // "gelu" (erf), "quick_gelu" (x sigmoid(1.702 x), CLIP), "gelu_tanh"
+  std::string activation = "gelu";            // "gelu" (erf), "quick_gelu" (x sigmoid(1.702 x), CLIP), "gelu_tanh", "relu"
   bool layer_scale = false;                   // a learned factor per channel of what a block adds (CaiT, InternViT)
   bool pre_norm = false;                      // a LayerNorm before the first block (CLIP)
   bool final_norm = true;                     // a LayerNorm behind the last
+  bool residual_after_norm = false;           // the MLP's residual starts behind its norm: y = n(x) + mlp(n(x))
   bool relative_bias = true;                  // learned bias per head and 2-D offset of two tokens
   int max_side = 18;                          // vision tokens along either side at most
   double norm_eps = 1e-6;
@@ -93,10 +94,11 @@ struct DecoderConfig {
 struct ImageConfig {
   int cell_size = 32;                      // pixels along one image token's side: token_size x projector's shuffle
   std::string resize = "fit";              // "fit": the geometry is kept, the grid follows it; "crop": one square
+                                           // of it; "stretch": all of it, pressed into that square
   int max_cells = 36;                      // "fit": image tokens of one picture at most
   int max_side_cells = 9;                  // "fit"
   int resize_side = 256;                   // "crop": length of the shorter side after the resize
-  int crop_side = 224;                     // "crop": sides of the square cut from its centre
+  int crop_side = 224;                     // "crop", "stretch": sides of the square
   std::string crop_offset = "even";        // "crop": half of an odd rest goes to the even number (torchvision, timm), or
                                            // "floor": down (Hugging Face's CLIPImageProcessor)
   std::array<double, 3> mean = {0.5, 0.5, 0.5};  // of red, green, blue in 0..1; a single number stands for all three
@@ -111,7 +113,7 @@ struct ModelConfig {
   VisionConfig vision;
   std::string projector = "shuffle2";      // a two-layer GELU MLP on: "shuffle2" 2x2 vision tokens side by side; "mlp" every
                                            // token by itself; "cls" the class token, the picture's one image token;
-                                           // "none": the model reads no pictures, and `image` and `vision` do not count
+                                           // "none": the model reads no pictures, `image` and `vision` do not count
   bool projector_norm = true;              // a LayerNorm before it (LLaVA has none)
   int projector_hidden = 0;                // width between its layers; 0 = twice the decoder's
   bool modality_embedding = true;
@@ -153,8 +155,8 @@ std::string to_json(const VisionModelConfig& config);
 // preprocessor_config.json of such pictures, for people and other programs; nothing here reads it.
 std::string preprocessor_json(const ImageConfig& image);
 
-// The named presets of sparsefusion-train: "toy" (tests and smoke runs), "tiny" (the bundled demo), "small",
-// "base".
+// The named presets of sparsefusion-train: "toy" (tests and smoke runs), "tiny" (the bundled demo), "seed" (the
+// original SparseFusion), "small", "base".
 // Errors: InvalidArgument listing the names.
 ModelConfig model_preset(const std::string& name);
 

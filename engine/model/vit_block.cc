@@ -68,6 +68,7 @@ at::Tensor VitBlock::attend(const at::Tensor& x_BNW, int64_t rows, int64_t colum
 }
 
 at::Tensor VitBlock::activate(const at::Tensor& x) const {
+  if (config_.activation == "relu") return at::relu(x);
   if (config_.activation == "quick_gelu") return x * at::sigmoid(x * 1.702);
   return at::gelu(x, config_.activation == "gelu_tanh" ? "tanh" : "none");
 }
@@ -77,6 +78,7 @@ at::Tensor VitBlock::forward(const at::Tensor& x_BNW, int64_t rows, int64_t colu
   at::Tensor added = attend(at::layer_norm(x_BNW, {w}, norm1_weight_, norm1_bias_, config_.norm_eps), rows, columns);
   at::Tensor x = x_BNW + (config_.layer_scale ? added * scale1_ : added);
   at::Tensor h = at::layer_norm(x, {w}, norm2_weight_, norm2_bias_, config_.norm_eps);
+  if (config_.residual_after_norm) x = h;
   added = at::linear(activate(at::linear(h, fc1_weight_, fc1_bias_)), fc2_weight_, fc2_bias_);
   return x + (config_.layer_scale ? added * scale2_ : added);
 }

@@ -18,6 +18,12 @@ std::string joined_text(const Message& message) {
   return text;
 }
 
+// An imported model's template names no tokens of this project's own.
+TemplateTokens tokens_of(const Tokenizer& tokenizer, bool imported) {
+  if (!imported) return template_tokens(tokenizer);
+  return {tokenizer.image_id(), -1, tokenizer.eos_id(), tokenizer.pad_id()};
+}
+
 bool blank(const std::string& text) { return text.find_first_not_of(" \t\r\n") == std::string::npos; }
 
 }  // namespace
@@ -28,6 +34,7 @@ PreprocessOptions preprocess_options(const ImageConfig& config) {
   options.max_cells = config.max_cells;
   options.max_side_cells = config.max_side_cells;
   options.crop = config.resize == "crop";
+  options.stretch = config.resize == "stretch";
   options.resize_side = config.resize_side;
   options.crop_side = config.crop_side;
   options.crop_offset = config.crop_offset == "floor" ? CropOffset::kFloor : CropOffset::kEven;
@@ -40,10 +47,11 @@ PreprocessOptions preprocess_options(const ImageConfig& config) {
 
 PromptMaker::PromptMaker(std::shared_ptr<const Tokenizer> tokenizer, const ModelConfig& config, ImageLimits limits)
     : tokenizer_(std::move(tokenizer)),
-      tokens_(template_tokens(*tokenizer_)),
+      tokens_(tokens_of(*tokenizer_, tokenizer_->imported())),
+      form_(&prompt_template(config.prompt_template)),
       preprocess_(preprocess_options(config.image)),
       image_tokens_(image_token_rule(config)),
-      max_images_(config.image.max_images),
+      max_images_(config.has_vision() ? config.image.max_images : 0),
       max_context_(config.decoder.max_context),
       limits_(limits) {
   for (int id = 0; id < tokenizer_->vocab_size(); ++id) {
@@ -62,7 +70,8 @@ void PromptMaker::check(const std::vector<Message>& messages) const {
       else text_bytes += part.data.size();
     }
   }
-  if (images == 0) throw invalid_argument("image", "image: a picture is needed");
+  if (images == 0 && max_images_ > 0 && form_->needs_image) throw invalid_argument("image", "image: a picture is needed");
+  if (images > 0 && max_images_ == 0) throw invalid_argument("image", "image: this model reads no pictures");
   if (images > max_images_) {
     throw invalid_argument("image", "image: this model takes ", max_images_, max_images_ == 1 ? " picture" : " pictures",
                            " a prompt, got ", images);
@@ -81,6 +90,7 @@ PromptCost PromptMaker::estimate_cost(const std::vector<Message>& messages) cons
   check(messages);
   PromptCost cost;
   for (const Message& message : messages) {
+    cost.max_text_tokens += static_cast<int>(form_->overhead(message.parts.size()));
     for (const Part& part : message.parts) {
       if (part.kind == Part::Kind::kImage) {
         const ImageHeader header = read_image_header(part.data, limits_);
@@ -98,7 +108,7 @@ PromptCost PromptMaker::estimate_cost(const std::vector<Message>& messages) cons
 std::shared_ptr<EnginePrompt> PromptMaker::make(const std::vector<Message>& messages) const {
   check(messages);
   auto prompt = std::make_shared<EnginePrompt>();
-  PromptBuilder builder(*tokenizer_, tokens_);
+  PromptBuilder builder(*tokenizer_, tokens_, *form_);
   for (const Message& message : messages) {
     for (const Part& part : message.parts) {
       if (part.kind != Part::Kind::kImage) continue;
@@ -111,6 +121,7 @@ std::shared_ptr<EnginePrompt> PromptMaker::make(const std::vector<Message>& mess
     const std::string text = joined_text(message);
     if (text.empty()) continue;
     if (message.role == "assistant") builder.add_answer(text);
+    else if (message.role == "system") builder.add_system(text);
     else builder.add_question(text);
   }
   prompt->tokens = std::move(builder).finish();

@@ -31,6 +31,7 @@ class PromptMaker {
 
   std::shared_ptr<const Tokenizer> tokenizer_;
   TemplateTokens tokens_;
+  const PromptTemplate* form_;
   PreprocessOptions preprocess_;
   ImageTokenRule image_tokens_;
   int max_images_, max_context_;

@@ -25,6 +25,18 @@ at::Device choose_device(const std::string& name) {
   throw invalid_argument("device", "device: must be auto, cpu, cuda or cuda:N of a GPU that exists, got ", name);
 }
 
+// [T, 3]: (time, row, column) of every token, for M-RoPE.
+at::Tensor mrope_positions(const Batch& batch) {
+  std::vector<int64_t> values;
+  for (const BatchPart& part : batch.parts) {
+    for (int i = part.begin; i < part.begin + part.count; ++i) {
+      const auto position = mrope_position(part.sequence->prompt->tokens.images, i);
+      values.insert(values.end(), position.begin(), position.end());
+    }
+  }
+  return torch::tensor(values, at::kLong).view({-1, 3}).to(batch.positions_T.device());
+}
+
 class EngineTokenStream : public TokenStream {
  public:
   explicit EngineTokenStream(std::shared_ptr<const Tokenizer> tokenizer) : detokenizer_(std::move(tokenizer)) {}
@@ -98,8 +110,9 @@ void TorchEngine::fill_info(const VerifiedCheckpoint& checkpoint) {
   info_.created_unix = manifest.created_unix;
   info_.max_context = config.decoder.max_context;
   info_.max_image_tokens = max_image_tokens(config);
-  const GridSize square = choose_grid(1, 1, preprocess_options(config.image));
-  info_.image_size = square.rows * config.image.cell_size;
+  if (config.has_vision()) {
+    info_.image_size = choose_grid(1, 1, preprocess_options(config.image)).rows * config.image.cell_size;
+  }
   info_.num_layers = config.decoder.num_layers;
   info_.num_experts = config.decoder.moe.num_experts;
   info_.top_k = config.decoder.moe.top_k;
@@ -252,7 +265,7 @@ StepResult TorchEngine::step(const StepPlan& plan) {
   PagedAttention attention(batch, *cache_);
   DecoderInput input;
   input.x_TD = embed(batch);
-  input.positions_T = batch.positions_T;
+  input.positions_T = model_.config.decoder.rope == "mrope2d" ? mrope_positions(batch) : batch.positions_T;
   at::Tensor hidden_TD = model_.vlm->decoder().forward(input, attention, &stats);
   std::optional<Sampled> sampled;
   if (!batch.sampling_parts.empty()) {
@@ -290,20 +303,25 @@ void TorchEngine::deliver(const Batch& batch, ExpertStats::HostStep host, StepRe
   result.moe = std::move(host.moe);
 }
 
-// One made-up prompt of a square picture, computed and decoded for two tokens.
+// One made-up prompt, of a square picture where the model reads any, computed and decoded for two tokens.
 void TorchEngine::run_to_end(int text_tokens) {
   auto prompt = std::make_shared<EnginePrompt>();
-  const GridSize square = choose_grid(1, 1, preprocess_options(model_.config.image));
-  const int pixels = square.rows * model_.config.image.cell_size;
-  const int tokens = image_token_rule(model_.config).count(square.rows, square.columns);
-  PixelValues values;
-  values.grid = square;
-  values.width = values.height = pixels;
-  values.values.resize(size_t{3} * pixels * pixels);
-  prompt->pixels.push_back(std::move(values));
-  prompt->tokens.images.push_back({0, tokens, square.rows, square.columns});
-  prompt->tokens.ids.assign(tokens + text_tokens, model_.tokenizer->eos_id());
   prompt->owner = this;
+  int image_tokens = 0;
+  if (model_.config.has_vision()) {
+    const GridSize square = choose_grid(1, 1, preprocess_options(model_.config.image));
+    const int pixels = square.rows * model_.config.image.cell_size;
+    const ImageTokenRule rule = image_token_rule(model_.config);
+    const GridSize grid = rule.cells ? square : GridSize{};
+    image_tokens = rule.count(grid.rows, grid.columns);
+    PixelValues values;
+    values.grid = square;
+    values.width = values.height = pixels;
+    values.values.resize(size_t{3} * pixels * pixels);
+    prompt->pixels.push_back(std::move(values));
+    prompt->tokens.images.push_back({0, image_tokens, grid.rows, grid.columns});
+  }
+  prompt->tokens.ids.assign(std::min(image_tokens + text_tokens, info_.max_context - 3), model_.tokenizer->eos_id());
   const SequenceId id = admit(prompt, {});
   for (int i = 0; i < 3; ++i) step({{{id, tokens_to_compute(id)}}});
   release(id);

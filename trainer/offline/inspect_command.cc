@@ -47,16 +47,19 @@ int inspect_command(const OfflineCommandOptions& options) {
   row("step", concat(checkpoint.manifest().step));
   row("model", concat(c.model_type, " (preset ", c.preset, ")"));
   row("parameters", concat(model.vlm->num_parameters(), " total, ", model.vlm->num_active_parameters(), " active per token"));
-  row("vision encoder", concat(c.vision.num_layers, " layers, width ", c.vision.width, ", ", c.vision.num_heads, " heads, stem ",
+  if (!c.has_vision()) row("vision encoder", "none: text alone");
+  else row("vision encoder", concat(c.vision.num_layers, " layers, width ", c.vision.width, ", ", c.vision.num_heads, " heads, stem ",
                                c.vision.stem, ", ", c.vision.token_size, " px a token", c.vision.relative_bias ? ", relative bias" : "",
                                c.vision.class_token ? ", class token" : "", ", positions ", c.vision.position_embedding, ", ", c.vision.activation));
-  row("projector", concat(c.projector, ", at most ", max_image_tokens(c), " image tokens a picture"));
+  if (c.has_vision()) row("projector", concat(c.projector, ", at most ", max_image_tokens(c), " image tokens a picture"));
   row("decoder", concat(d.num_layers, " layers, width ", d.width, ", ", d.num_heads, " heads (", d.num_kv_heads, " kv) of ", d.head_dim,
-                        ", vocabulary ", d.vocab_size, ", context ", d.max_context));
+                        ", vocabulary ", d.vocab_size, ", context ", d.max_context, ", norm ", d.norm, ", positions ",
+                        d.positions == "rope" ? "rope " + d.rope : d.positions, d.tied_head ? ", tied head" : ""));
   row("experts", concat(d.moe.num_experts, ", top-", d.moe.top_k, ", hidden ", d.moe.hidden, ", softmax ", d.moe.router_softmax,
                         " top-k, capacity factor ", d.moe.capacity_factor));
-  row("preprocessing", preprocessing(c.image));
-  row("tokenizer", concat("SentencePiece BPE, ", model.tokenizer->vocab_size(), " pieces"));
+  if (c.has_vision()) row("preprocessing", preprocessing(c.image));
+  row("tokenizer", concat(checkpoint.has_file("tokenizer.model") ? "SentencePiece, " : "characters, ", model.tokenizer->vocab_size(),
+                          " pieces; prompt template ", c.prompt_template));
   for (const auto& [name, score] : checkpoint.manifest().scores) row(concat("score ", name).c_str(), concat(score));
   print_histogram(checkpoint.manifest());
   return 0;

@@ -58,7 +58,7 @@ std::vector<std::string> leaves(const Json& json, const std::string& prefix = ""
 }
 
 TEST(ModelConfigTest, RoundTrips) {
-  for (const char* preset : {"toy", "tiny", "small", "base"}) {
+  for (const char* preset : {"toy", "tiny", "seed", "small", "base"}) {
     const std::string text = to_json(model_preset(preset));
     EXPECT_EQ(to_json(parse_model_config(text)), text);
   }
@@ -254,17 +254,7 @@ TEST(ModelConfigTest, CountsTheWeightsWithoutAllocatingThem) {
   other.modality_embedding = other.decoder.moe.noisy = false;
   other.decoder.num_kv_heads = 1;
   configs.push_back(other);
-  ModelConfig imported = model_preset("toy");
-  imported.vision.stem = "linear";
-  imported.vision.position_embedding = "table";
-  imported.vision.class_token = imported.vision.pre_norm = imported.vision.layer_scale = true;
-  imported.vision.coordinates = imported.vision.relative_bias = imported.projector_norm = false;
-  imported.projector_hidden = 20;
-  set_projector(imported, "cls");
-  configs.push_back(imported);
-  imported.vision.stem_bias = imported.vision.final_norm = false;
-  imported.vision.coordinates = true;
-  configs.push_back(imported);
+  configs.push_back(model_preset("seed"));
   other.projector = "none";
   other.decoder.positions = "learned";
   other.decoder.norm = "layer";
@@ -277,6 +267,17 @@ TEST(ModelConfigTest, CountsTheWeightsWithoutAllocatingThem) {
   other.decoder.moe.activation = "swiglu";
   other.decoder.moe.shared_hidden = 24;
   configs.push_back(other);
+  ModelConfig imported = model_preset("toy");
+  imported.vision.stem = "linear";
+  imported.vision.position_embedding = "table";
+  imported.vision.class_token = imported.vision.pre_norm = imported.vision.layer_scale = true;
+  imported.vision.coordinates = imported.vision.relative_bias = imported.projector_norm = false;
+  imported.projector_hidden = 20;
+  set_projector(imported, "cls");
+  configs.push_back(imported);
+  imported.vision.stem_bias = imported.vision.final_norm = false;
+  imported.vision.coordinates = true;
+  configs.push_back(imported);
   for (const ModelConfig& config : configs) {
     EXPECT_EQ(num_weights(config), static_cast<double>(Vlm(config).num_parameters())) << config.preset;
   }

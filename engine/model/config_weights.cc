@@ -1,4 +1,4 @@
-// How many weights a configuration asks for, without allocating them.
+// num_weights(): the sizes of every parameter that the modules of engine/model register.
 #include "engine/model/config.h"
 
 namespace sf {
@@ -16,7 +16,7 @@ double moe_weights(const DecoderConfig& d) {
   return moe.num_experts * (router + expert(moe.hidden)) + (moe.shared_hidden > 0 ? expert(moe.shared_hidden) : 0);
 }
 
-double num_vision_weights(const ModelConfig& config) {
+double vision_weights(const ModelConfig& config) {
   const VisionConfig& v = config.vision;
   const double w = v.width, m = v.mlp_width, width = config.decoder.width;
   double total = 0, inputs = v.coordinates ? 5 : 3;
@@ -43,7 +43,7 @@ double num_vision_weights(const ModelConfig& config) {
   return total + (config.projector_norm ? 2 * joined : 0) + hidden * (joined + 1) + width * (hidden + 1);
 }
 
-double num_decoder_weights(const DecoderConfig& d) {
+double decoder_weights(const DecoderConfig& d) {
   const double width = d.width, vocab = d.vocab_size, head_dim = d.head_dim;
   const double norm = d.norm == "layer" ? 2 * width : width;
   double total = vocab * width + norm;
@@ -62,7 +62,7 @@ double num_decoder_weights(const DecoderConfig& d) {
 }  // namespace
 
 double num_weights(const ModelConfig& config) {
-  const double total = num_decoder_weights(config.decoder) + (config.has_vision() ? num_vision_weights(config) : 0);
+  const double total = decoder_weights(config.decoder) + (config.has_vision() ? vision_weights(config) : 0);
   return total + (config.modality_embedding ? 2.0 * config.decoder.width : 0);
 }
 
