@@ -25,6 +25,16 @@ at::Device choose_device(const std::string& name) {
   throw invalid_argument("device", "device: must be auto, cpu, cuda or cuda:N of a GPU that exists, got ", name);
 }
 
+void check_capacity_mode(const std::string& mode, const MoeConfig& moe) {
+  if (mode != "account" && mode != "strict") {
+    throw invalid_argument("capacity-mode", "capacity-mode: must be account or strict, got ", mode);
+  }
+  if (mode == "strict" && parse_drop_order(moe.drop_order) != DropOrder::kPosition) {
+    throw invalid_argument("capacity-mode", "capacity-mode: strict drops in position order, but the model was trained with "
+                           "drop_order ", moe.drop_order, ", where a later token can take an earlier one's place; use account");
+  }
+}
+
 class EngineTokenStream : public TokenStream {
  public:
   explicit EngineTokenStream(std::shared_ptr<const Tokenizer> tokenizer) : detokenizer_(std::move(tokenizer)) {}
@@ -42,6 +52,7 @@ class TorchEngine : public Engine {
     if (options.max_context > 0) {
       model_.config.decoder.max_context = std::min(options.max_context, model_.config.decoder.max_context);
     }
+    check_capacity_mode(options.capacity_mode, model_.config.decoder.moe);
     model_.vlm->to(device_);
     const DecoderConfig& decoder = model_.config.decoder;
     cache_ = std::make_unique<KvCache>(KvCache::options_for(options.kv_cache_mib, decoder), decoder, device_);
@@ -252,6 +263,10 @@ StepResult TorchEngine::step(const StepPlan& plan) {
   DecoderInput input;
   input.x_TD = embed(batch);
   input.positions_T = batch.positions_T;
+  std::optional<StrictCapacity> strict;
+  if (options_.capacity_mode == "strict") {
+    input.capacity = &strict.emplace(batch, model_.config.decoder, info_.capacity_factor, device_);
+  }
   at::Tensor hidden_TD = model_.vlm->decoder().forward(input, attention, &stats);
   std::optional<Sampled> sampled;
   if (!batch.sampling_parts.empty()) {
