@@ -70,7 +70,7 @@ struct ModelInfo {
   int max_image_tokens = 0;       // tokens one picture can take at most
   int image_size = 0;             // side in pixels of a square picture after resizing
   int num_layers = 0, num_experts = 0, top_k = 0;
-  double capacity_factor = 0;     // of serving (account mode)
+  double capacity_factor = 0;     // of serving
   int64_t num_parameters = 0, num_active_parameters = 0;
   std::vector<int64_t> expert_histogram;  // [layers, experts] of the evaluation set; empty where the manifest has none
   std::string device;             // "cpu", "cuda:0"

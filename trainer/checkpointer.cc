@@ -48,6 +48,7 @@ Manifest write_checkpoint(const std::filesystem::path& directory, const Checkpoi
                               std::chrono::system_clock::now().time_since_epoch()).count();
   manifest.scores = content.scores;
   manifest.expert_histogram = content.expert_histogram;
+  manifest.image_expert_histogram = content.image_expert_histogram;
   return write_checkpoint_manifest(directory, manifest);
 }
 

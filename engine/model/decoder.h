@@ -16,7 +16,7 @@ struct DecoderInput {
   at::Tensor positions_T;     // int64 [T]; [T, 3] of (time, row, column) where the config says rope mrope2d
   // Tokens that are real; undefined = all. Padding never routes, counts or takes capacity.
   at::Tensor real_tokens;     // int64 indices into T, ascending
-  int64_t capacity = 0;       // per expert; 0 = dropless
+  CapacityPolicy* capacity = nullptr;  // null = dropless
 };
 
 class DecoderBlock : public torch::nn::Module {

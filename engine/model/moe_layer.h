@@ -4,6 +4,7 @@
 
 #include <torch/torch.h>
 
+#include "engine/model/capacity.h"
 #include "engine/model/experts.h"
 #include "engine/model/router.h"
 
@@ -23,11 +24,12 @@ class MoeObserver {
 class MoeLayer : public torch::nn::Module {
  public:
   explicit MoeLayer(const DecoderConfig& config);
-  // x_TD -> [T, D]. `capacity` per expert, 0 = dropless. `observer` may be null.
-  at::Tensor forward(int layer, const at::Tensor& x_TD, int64_t capacity, MoeObserver* observer) const;
+  // x_TD -> [T, D]. `capacity` null = dropless. `observer` may be null.
+  at::Tensor forward(int layer, const at::Tensor& x_TD, CapacityPolicy* capacity, MoeObserver* observer) const;
 
  private:
   int64_t num_experts_;
+  double output_dropout_;            // in training
   std::shared_ptr<Router> router_;
   std::shared_ptr<Experts> experts_;
   std::shared_ptr<Experts> shared_;  // null without one

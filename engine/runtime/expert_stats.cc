@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "engine/model/dispatch.h"
+#include "engine/model/capacity.h"
 
 namespace sf {
 

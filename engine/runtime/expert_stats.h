@@ -10,11 +10,9 @@
 #include "engine/model/moe_layer.h"
 #include "engine/runtime/batch.h"
 #include "engine/runtime/sampler.h"
+#include "engine/runtime/strict_capacity.h"
 
 namespace sf {
-
-// Tokens of one causal capacity window of a request; pages are aligned to it.
-inline constexpr int kCapacityWindow = 32;
 
 // One thread only; one object a step.
 class ExpertStats : public MoeObserver {

@@ -37,6 +37,16 @@ at::Tensor mrope_positions(const Batch& batch) {
   return torch::tensor(values, at::kLong).view({-1, 3}).to(batch.positions_T.device());
 }
 
+void check_capacity_mode(const std::string& mode, const MoeConfig& moe) {
+  if (mode != "account" && mode != "strict") {
+    throw invalid_argument("capacity-mode", "capacity-mode: must be account or strict, got ", mode);
+  }
+  if (mode == "strict" && parse_drop_order(moe.drop_order) != DropOrder::kPosition) {
+    throw invalid_argument("capacity-mode", "capacity-mode: strict drops in position order, but the model was trained with "
+                           "drop_order ", moe.drop_order, ", where a later token can take an earlier one's place; use account");
+  }
+}
+
 class EngineTokenStream : public TokenStream {
  public:
   explicit EngineTokenStream(std::shared_ptr<const Tokenizer> tokenizer) : detokenizer_(std::move(tokenizer)) {}
@@ -54,6 +64,7 @@ class TorchEngine : public Engine {
     if (options.max_context > 0) {
       model_.config.decoder.max_context = std::min(options.max_context, model_.config.decoder.max_context);
     }
+    check_capacity_mode(options.capacity_mode, model_.config.decoder.moe);
     model_.vlm->to(device_);
     const DecoderConfig& decoder = model_.config.decoder;
     cache_ = std::make_unique<KvCache>(KvCache::options_for(options.kv_cache_mib, decoder), decoder, device_);
@@ -266,6 +277,10 @@ StepResult TorchEngine::step(const StepPlan& plan) {
   DecoderInput input;
   input.x_TD = embed(batch);
   input.positions_T = model_.config.decoder.rope == "mrope2d" ? mrope_positions(batch) : batch.positions_T;
+  std::optional<StrictCapacity> strict;
+  if (options_.capacity_mode == "strict") {
+    input.capacity = &strict.emplace(batch, model_.config.decoder, info_.capacity_factor, device_);
+  }
   at::Tensor hidden_TD = model_.vlm->decoder().forward(input, attention, &stats);
   std::optional<Sampled> sampled;
   if (!batch.sampling_parts.empty()) {
