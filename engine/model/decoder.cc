@@ -37,6 +37,7 @@ at::Tensor Decoder::forward(const DecoderInput& input, AttentionBackend& backend
   at::Tensor x = input.x_TD;
   for (size_t i = 0; i < blocks_.size(); ++i) {
     x = blocks_[i]->forward(static_cast<int>(i), input, x, rope, backend, observer);
+    if (input.layer_outputs) input.layer_outputs->push_back(x);
   }
   return norm_->forward(x);
 }

@@ -64,7 +64,7 @@ at::Tensor VitBlock::relative_bias_HNN(int64_t rows, int64_t columns) const {
   return bias_table_.flatten(1).index_select(1, index.reshape({n * n})).view({config_.num_heads, n, n});
 }
 
-at::Tensor VitBlock::forward(const at::Tensor& x_BNW, int64_t rows, int64_t columns) const {
+at::Tensor VitBlock::forward(const at::Tensor& x_BNW, int64_t rows, int64_t columns, VitMaps* maps) const {
   const int64_t b = x_BNW.size(0), n = x_BNW.size(1), w = config_.width, heads = config_.num_heads;
   at::Tensor h = at::layer_norm(x_BNW, {w}, norm1_weight_, norm1_bias_, config_.norm_eps);
   at::Tensor qkv = at::linear(h, qkv_weight_, qkv_bias_).view({b, n, 3, heads, w / heads}).permute({2, 0, 3, 1, 4});
@@ -72,10 +72,12 @@ at::Tensor VitBlock::forward(const at::Tensor& x_BNW, int64_t rows, int64_t colu
   if (config_.relative_bias) bias = relative_bias_HNN(rows, columns).unsqueeze(0).expand({b, heads, n, n});
   at::Tensor q = qkv.select(0, 0), k = qkv.select(0, 1), v = qkv.select(0, 2);
   at::Tensor attended;
-  if (at::GradMode::is_enabled() && config_.relative_bias) {
+  if (maps || (at::GradMode::is_enabled() && config_.relative_bias)) {
     // The fused kernel gives no gradient for its mask, and the table is learned.
-    at::Tensor scores = at::matmul(q * (1.0 / std::sqrt(double(w / heads))), k.transpose(-2, -1)) + *bias;
-    attended = at::matmul(at::softmax(scores, -1), v);
+    at::Tensor scores = at::matmul(q * (1.0 / std::sqrt(double(w / heads))), k.transpose(-2, -1));
+    at::Tensor weights = at::softmax(bias ? scores + *bias : scores, -1);
+    if (maps) maps->push_back(weights);
+    attended = at::matmul(weights, v);
   } else {
     attended = at::scaled_dot_product_attention(q, k, v, bias);
   }
@@ -125,14 +127,14 @@ at::Tensor Vit::stem(const at::Tensor& pixels, const std::vector<PictureBox>& bo
   return x;
 }
 
-at::Tensor Vit::forward(const at::Tensor& pixels, const std::vector<PictureBox>& boxes) const {
+at::Tensor Vit::forward(const at::Tensor& pixels, const std::vector<PictureBox>& boxes, VitMaps* maps) const {
   at::Tensor features = stem(pixels, boxes);
   const int64_t rows = features.size(2), columns = features.size(3);
   SF_CHECK(rows <= config_.max_side && columns <= config_.max_side, "vit: grid ", rows, "x", columns, " exceeds max_side");
   at::Tensor x = at::linear(features.flatten(2).transpose(1, 2), embed_weight_, embed_bias_);
   at::Tensor positions = row_embedding_.narrow(0, 0, rows).unsqueeze(1) + column_embedding_.narrow(0, 0, columns).unsqueeze(0);
   x = x + positions.reshape({1, rows * columns, config_.width});
-  for (const auto& block : blocks_) x = block->forward(x, rows, columns);
+  for (const auto& block : blocks_) x = block->forward(x, rows, columns, maps);
   return at::layer_norm(x, {config_.width}, norm_weight_, norm_bias_, config_.norm_eps);
 }
 

@@ -14,11 +14,14 @@ struct PictureBox {
   int left = 0, top = 0, width = 0, height = 0;
 };
 
+// Where set, forward() computes attention eagerly and leaves its maps here, [B, H, N, N] for each block.
+using VitMaps = std::vector<at::Tensor>;
+
 class VitBlock : public torch::nn::Module {
  public:
   explicit VitBlock(const VisionConfig& config);
   // x_BNW -> the same shape. rows*columns == N; the bias is looked up by the offset of two tokens.
-  at::Tensor forward(const at::Tensor& x_BNW, int64_t rows, int64_t columns) const;
+  at::Tensor forward(const at::Tensor& x_BNW, int64_t rows, int64_t columns, VitMaps* maps = nullptr) const;
 
  private:
   at::Tensor relative_bias_HNN(int64_t rows, int64_t columns) const;
@@ -35,7 +38,7 @@ class Vit : public torch::nn::Module {
   explicit Vit(const VisionConfig& config);
   // pixels [B, 3, rows*token_size, columns*token_size], normalised; one box per picture -> x_BNW, N = rows*columns,
   // row-major, after the final LayerNorm.
-  at::Tensor forward(const at::Tensor& pixels, const std::vector<PictureBox>& boxes) const;
+  at::Tensor forward(const at::Tensor& pixels, const std::vector<PictureBox>& boxes, VitMaps* maps = nullptr) const;
 
  private:
   at::Tensor stem(const at::Tensor& pixels, const std::vector<PictureBox>& boxes) const;

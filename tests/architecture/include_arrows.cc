@@ -28,14 +28,15 @@ struct Arrow {
 
 const std::vector<Arrow>& arrows() {
   static const std::vector<Arrow> table = {
-      {"engine/engine.h", {"engine/base/"}},
+      {"engine/engine.h", {"engine/base/", "engine/explain/explanation.h"}},
       {"engine/base/", {"engine/base/"}},
       {"engine/input/", {"engine/base/", "engine/input/"}},
+      {"engine/explain/", {"engine/base/", "engine/input/", "engine/explain/"}},
       {"engine/checkpoint/", {"engine/base/", "engine/checkpoint/"}},
       {"engine/kernels/", {"engine/base/", "engine/kernels/"}},
       {"engine/model/", {"engine/base/", "engine/kernels/", "engine/model/"}},
       {"engine/runtime/",
-       {"engine/engine.h", "engine/base/", "engine/input/", "engine/checkpoint/", "engine/kernels/", "engine/model/",
+       {"engine/engine.h", "engine/base/", "engine/input/", "engine/explain/", "engine/checkpoint/", "engine/kernels/", "engine/model/",
         "engine/runtime/"}},
       {"server/main.cc", {"engine/", "server/"}},
       {"server/app/", {"engine/engine.h", "engine/base/", "engine/checkpoint/", "server/"}},
