@@ -10,7 +10,8 @@ namespace sf {
 namespace {
 
 constexpr int kGap = 8;           // between panels
-constexpr int kUsageCell = 28;    // of the usage map
+constexpr int kUsageCell = 32;    // of the usage map
+constexpr int kLegend = 8;        // height of its strip of the experts' colours
 constexpr Rgb8 kPaper = {255, 255, 255};
 
 Image blank(int width, int height, Rgb8 colour) {
@@ -22,6 +23,13 @@ Image blank(int width, int height, Rgb8 colour) {
 void blend(Image& image, int x, int y, Rgb8 colour, double alpha) {
   uint8_t* pixel = image.pixels.data() + (static_cast<size_t>(y) * image.width + x) * 3;
   for (size_t c = 0; c < 3; ++c) pixel[c] = static_cast<uint8_t>(std::lround(pixel[c] * (1 - alpha) + colour[c] * alpha));
+}
+
+void grey_out(Image& image) {
+  for (size_t i = 0; i + 2 < image.pixels.size(); i += 3) {
+    const double grey = 0.299 * image.pixels[i] + 0.587 * image.pixels[i + 1] + 0.114 * image.pixels[i + 2];
+    for (size_t c = 0; c < 3; ++c) image.pixels[i + c] = static_cast<uint8_t>(std::lround(grey));
+  }
 }
 
 void fill(Image& image, int left, int top, int width, int height, Rgb8 colour) {
@@ -90,7 +98,7 @@ Image heatmap_overlay(const Image& picture, const Explanation& e, const std::vec
     for (int x = 0; x < canvas.image.width; ++x) {
       const double row = canvas.row_of(y), column = canvas.column_of(x);
       const double value = interpolate(heatmap, e.rows, e.columns, row, column) / std::max(double(*peak), 1e-12);
-      blend(canvas.image, x, y, heat_colour(value), 0.35 + 0.35 * value);
+      blend(canvas.image, x, y, heat_colour(value), 0.6);
       if (index_in_grid(e, row, column) == peak_cell && canvas.near_edge(x, y, 2)) blend(canvas.image, x, y, kPaper, 1);
     }
   }
@@ -104,7 +112,8 @@ Image expert_overlay(const Image& picture, const Explanation& e, const OverlayOp
   }
   SF_CHECK(cells.size() == static_cast<size_t>(e.rows) * e.columns, "overlay: the routing is not of this grid");
   const int layers = static_cast<int>(cells[0]->ids.size());
-  const Canvas plain(picture, e, options);
+  Canvas plain(picture, e, options);
+  grey_out(plain.image);  // so that colours mean experts only
   Image out = blank(layers * (plain.image.width + kGap) - kGap, plain.image.height, kPaper);
   for (int layer = 0; layer < layers; ++layer) {
     Canvas canvas = plain;
@@ -140,16 +149,17 @@ std::vector<std::vector<double>> expert_shares(const Explanation& e, bool image)
 Image expert_usage_map(const Explanation& e) {
   const auto image_shares = expert_shares(e, true), text_shares = expert_shares(e, false);
   const int layers = static_cast<int>(image_shares.size()), panel = e.num_experts * kUsageCell;
-  Image out = blank(2 * panel + 3 * kGap, layers * kUsageCell + 2 * kGap, kPaper);
+  Image out = blank(2 * panel + 3 * kGap, layers * kUsageCell + 2 * kGap + kLegend, kPaper);
   double largest = 1e-12;
   for (const auto* shares : {&image_shares, &text_shares}) {
     for (const auto& layer : *shares) largest = std::max(largest, *std::max_element(layer.begin(), layer.end()));
   }
   int left = kGap;
   for (const auto* shares : {&image_shares, &text_shares}) {
-    for (int layer = 0; layer < layers; ++layer) {
-      for (int expert = 0; expert < e.num_experts; ++expert) {
-        fill(out, left + expert * kUsageCell, kGap + layer * kUsageCell, kUsageCell - 1, kUsageCell - 1,
+    for (int expert = 0; expert < e.num_experts; ++expert) {
+      fill(out, left + expert * kUsageCell, kGap, kUsageCell - 1, kLegend - 1, expert_colour(expert, e.num_experts));
+      for (int layer = 0; layer < layers; ++layer) {
+        fill(out, left + expert * kUsageCell, kGap + kLegend + layer * kUsageCell, kUsageCell - 1, kUsageCell - 1,
              heat_colour((*shares)[layer][expert] / largest));
       }
     }

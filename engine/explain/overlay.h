@@ -30,11 +30,11 @@ Rgb8 expert_colour(int expert, int num_experts);
 // cell of the maximum. REQUIRES: heatmap.size() == rows * columns; `picture` is the explained one, upright.
 Image heatmap_overlay(const Image& picture, const Explanation& e, const std::vector<float>& heatmap, const OverlayOptions& options = {});
 
-// Every cell tinted by its first expert; the layers side by side, first layer left.
+// Every cell of the greyed picture tinted by its first expert; the layers side by side, first layer left.
 Image expert_overlay(const Image& picture, const Explanation& e, const OverlayOptions& options = {});
 
-// Shares of assignments, a row per layer and a column per expert: image tokens left, text tokens right; black is none,
-// the brightest cell is the largest share.
+// Shares of assignments, a row per layer and a column per expert under its colour: image tokens left, text tokens right;
+// black is none, the brightest cell is the largest share.
 Image expert_usage_map(const Explanation& e);
 
 // [layers][experts]: the share of the assignments of the explanation's image (or text) tokens; rows sum to 1.

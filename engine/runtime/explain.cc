@@ -1,6 +1,7 @@
 #include "engine/runtime/explain.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "engine/runtime/explain_pass.h"
 #include "engine/runtime/heatmap.h"
@@ -30,6 +31,14 @@ void check_options(const ExplainedModel& model, const EnginePrompt& prompt, cons
   require(o.max_tokens >= 1 && o.max_tokens <= kMaxExplainedTokens, "max_tokens", "max_tokens: must be 1..",
           kMaxExplainedTokens, " for an explanation, got ", o.max_tokens);
   require(o.lens_top >= 0 && o.lens_top <= kMaxLensTop, "lens_top", "lens_top: must be 0..", kMaxLensTop, ", got ", o.lens_top);
+}
+
+// Why this token rather than the next best one: the logit alone also credits whatever raises every answer of its kind.
+at::Tensor margin_over_runner_up(const at::Tensor& logits_V, int token) {
+  if (logits_V.size(0) < 2) return logits_V[token];
+  at::Tensor others = logits_V.detach().clone();
+  others[token].fill_(-std::numeric_limits<float>::infinity());
+  return logits_V[token] - logits_V[others.argmax().item<int64_t>()];
 }
 
 // One explanation in the making. Lives for one call on one thread.
@@ -245,7 +254,7 @@ at::Tensor Explainer::relevancy_weights(const std::vector<at::Tensor>& maps, con
   std::vector<at::Tensor> weights;
   for (int64_t a = 0; a < answer_tokens(); ++a) {
     check_();
-    at::Tensor score = logits_AV[a][out_.tokens[a].id];
+    const at::Tensor score = margin_over_runner_up(logits_AV[a], out_.tokens[a].id);
     const auto gradients = torch::autograd::grad({score}, inputs, {}, /*retain_graph=*/true, /*create_graph=*/false,
                                                  /*allow_unused=*/true);
     torch::NoGradGuard no_grad;
