@@ -105,6 +105,24 @@ Image heatmap_overlay(const Image& picture, const Explanation& e, const std::vec
   return canvas.image;
 }
 
+std::vector<float> mean_heatmap(const Explanation& e) {
+  std::vector<float> mean;
+  for (const ExplainedToken& token : e.tokens) {
+    mean.resize(token.heatmap.size());
+    for (size_t i = 0; i < mean.size(); ++i) mean[i] += token.heatmap[i] / static_cast<float>(e.tokens.size());
+  }
+  return mean;
+}
+
+std::string explanation_png(std::string_view encoded, const Explanation& e, int token) {
+  const int count = static_cast<int>(e.tokens.size());
+  if (token >= count) throw invalid_argument("token", "token: the answer has ", count, " tokens, got ", token);
+  constexpr int64_t kNoLimit = int64_t{1} << 40;
+  const Image picture = decode_image(encoded, {.max_bytes = kNoLimit, .max_pixels = kNoLimit});
+  if (count == 0) return encode_png(picture);
+  return encode_png(heatmap_overlay(picture, e, token < 0 ? mean_heatmap(e) : e.tokens[token].heatmap));
+}
+
 Image expert_overlay(const Image& picture, const Explanation& e, const OverlayOptions& options) {
   std::vector<const TokenRouting*> cells;
   for (const TokenRouting& token : e.routing) {

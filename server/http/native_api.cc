@@ -6,6 +6,7 @@
 #include "server/http/answer_json.h"
 #include "server/http/http_errors.h"
 #include "server/http/sse.h"
+#include "server/service/explain_fields.h"
 #include "server/service/wait_for_answer.h"
 
 namespace sf::server {
@@ -30,6 +31,9 @@ void NativeApi::register_routes() {
   listener_.post("/v1/answer", [this](const auto& request, auto& response, const auto& reader) {
     answer(request, response, reader);
   });
+  listener_.post("/v1/explain", [this](const auto& request, auto& response, const auto& reader) {
+    explain(request, response, reader);
+  });
   listener_.get("/v1/models", [this](const httplib::Request&, httplib::Response& response) {
     response.set_content(model_list_json(service_.models()), "application/json");
   });
@@ -53,6 +57,37 @@ void NativeApi::answer(const httplib::Request& request, httplib::Response& respo
     return;
   }
   submit(request, response, call, std::move(asked), streamed);
+}
+
+void NativeApi::explain(const httplib::Request& request, httplib::Response& response,
+                        const httplib::ContentReader& reader) {
+  const Call call{choose_request_id(request.get_header_value("X-Request-Id"))};
+  response.set_header("X-Request-Id", call.id);
+  ExplainRequest asked;
+  try {
+    asked = make_explain_request(read_answer_body(request, reader, options_.limits, options_.body_timeout_s), call.id, "rest");
+  } catch (...) {
+    const Error error = thrown_error();
+    write_error(response, request, error, call.id, service_.retry_after_seconds());
+    service_.record_rejected("rest", std::to_string(response.status), reject_reason(error), call.id);
+    return;
+  }
+  try {
+    const bool picture = asked.picture;
+    const ExplainResult result =
+        service_.explain(std::move(asked), [&] { return request.is_connection_closed() || listener_.stopping(); });
+    response.set_header("X-Model-Version", std::to_string(result.model_version));
+    if (picture) {
+      response.set_content(result.png, "image/png");
+    } else {
+      response.set_content(explain_json({call.id, result.model, result.model_version}, result.explanation), "application/json");
+    }
+    record(call, 200, result.model_version, nullptr);
+  } catch (...) {
+    const Error error = thrown_error();
+    const bool stopped = error.code() == Code::kCancelled && listener_.stopping();
+    fail(request, response, call, stopped ? shutting_down() : error, 0);
+  }
 }
 
 void NativeApi::submit(const httplib::Request& request, httplib::Response& response, const Call& call,

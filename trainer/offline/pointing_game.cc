@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/explain/overlay.h"
+
 namespace sf {
 
 ObjectInGrid object_in_grid(const data::Object& object, const Explanation& e) {
@@ -20,15 +22,6 @@ bool is_near(int cell, int columns, const ObjectInGrid& object) {
 bool touches_box(int cell, int columns, const ObjectInGrid& object) {
   const double x = cell % columns + 0.5, y = cell / columns + 0.5;
   return std::abs(x - object.x) < object.half_x + 0.5 && std::abs(y - object.y) < object.half_y + 0.5;
-}
-
-std::vector<float> mean_heatmap(const Explanation& e) {
-  std::vector<float> mean;
-  for (const ExplainedToken& token : e.tokens) {
-    mean.resize(token.heatmap.size());
-    for (size_t i = 0; i < mean.size(); ++i) mean[i] += token.heatmap[i] / static_cast<float>(e.tokens.size());
-  }
-  return mean;
 }
 
 void PointingScore::add(const Explanation& e, const ObjectInGrid& object) {

@@ -26,14 +26,11 @@ bool is_near(int cell, int columns, const ObjectInGrid& object);
 // Whether the cell and the object's box overlap.
 bool touches_box(int cell, int columns, const ObjectInGrid& object);
 
-// The mean of the answer tokens' heatmaps; empty where there is no token.
-std::vector<float> mean_heatmap(const Explanation& e);
-
 struct PointingScore {
   int pictures = 0, near = 0, in_box = 0;
   double near_chance = 0, in_box_chance = 0;  // sums over the pictures of the share of cells that would count
 
-  // Counts one picture; no answer token is a miss.
+  // Counts one picture by the mean of its tokens' heatmaps; no answer token is a miss.
   void add(const Explanation& e, const ObjectInGrid& object);
 };
 

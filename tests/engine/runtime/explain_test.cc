@@ -259,7 +259,7 @@ TEST_F(ExplainTest, RelevancyIsTheAnswersRowOfTheWholeMatrix) {
   at::Tensor image = parts.sequence.encode(parts.sequence.pixels()).detach();
   at::Tensor hidden = vlm->decoder().forward(parts.sequence.input(image, with_answer(*parts.prompt, e)), dense);
   at::Tensor logits = vlm->decoder().logits(hidden.narrow(0, due, 1))[0];
-  const at::Tensor best = logits.topk(2).values();
+  const at::Tensor best = std::get<0>(logits.topk(2));
   ASSERT_EQ(logits.argmax().item<int64_t>(), e.tokens[0].id);
   const auto gradients = torch::autograd::grad({best[0] - best[1]}, dense.kept());
   torch::NoGradGuard no_grad;
