@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/base/error.h"
+#include "engine/explain/explanation.h"
 
 namespace sf {
 
@@ -138,6 +139,13 @@ class Engine {
   // "image" or "question"; InvalidArgument for a prompt that leaves no room for one answer token in the context.
   virtual PreparedPromptPtr prepare(const std::vector<Message>& messages) const = 0;
   virtual std::unique_ptr<TokenStream> token_stream() const = 0;
+  // Effect: answers `prompt` in memory of its own, on the calling thread, and tells where the answer came from; steps of
+  // other threads go on beside it and are not changed by it. Computes the whole sequence again for each token: a few to
+  // some hundred times as much work as the answer alone.
+  // Errors: InvalidArgument naming the option; what `check` throws. REQUIRES: `prompt` was made by this engine.
+  virtual Explanation explain(const PreparedPrompt&, const SamplingParams&, const ExplainOptions&, const ExplainCheck&) const {
+    throw Error(Code::kUnimplemented, "this engine explains nothing");
+  }
 
   // --- the scheduler's thread only ---
   // Whether pages for `num_tokens` more are free now.

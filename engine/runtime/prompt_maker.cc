@@ -113,7 +113,9 @@ std::shared_ptr<EnginePrompt> PromptMaker::make(const std::vector<Message>& mess
     for (const Part& part : message.parts) {
       if (part.kind != Part::Kind::kImage) continue;
       const auto began = std::chrono::steady_clock::now();
-      prompt->pixels.push_back(preprocess(decode_image(part.data, limits_), preprocess_));
+      const Image image = decode_image(part.data, limits_);
+      prompt->picture_sizes.emplace_back(image.width, image.height);
+      prompt->pixels.push_back(preprocess(image, preprocess_));
       prompt->decode_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
       const GridSize grid = image_tokens_.cells ? prompt->pixels.back().grid : GridSize{};
       builder.add_image(image_tokens_.count(grid.rows, grid.columns), grid.rows, grid.columns);

@@ -26,6 +26,7 @@ class EnginePrompt : public PreparedPrompt {
 
   PromptTokens tokens;
   std::vector<PixelValues> pixels;  // one per image span
+  std::vector<std::pair<int, int>> picture_sizes;  // width and height as sent, upright; beside pixels
   double decode_seconds = 0;
   const void* owner = nullptr;      // the engine that made it
 };

@@ -6,6 +6,7 @@
 
 #include "engine/runtime/checkpoint_model.h"
 #include "engine/runtime/expert_stats.h"
+#include "engine/runtime/explain.h"
 #include "engine/runtime/prompt_maker.h"
 
 namespace sf {
@@ -80,6 +81,12 @@ class TorchEngine : public Engine {
     return prompt;
   }
   std::unique_ptr<TokenStream> token_stream() const override { return std::make_unique<EngineTokenStream>(model_.tokenizer); }
+  Explanation explain(const PreparedPrompt& prompt, const SamplingParams& sampling, const ExplainOptions& options,
+                      const ExplainCheck& check) const override {
+    const auto* mine = dynamic_cast<const EnginePrompt*>(&prompt);
+    SF_CHECK(mine && mine->owner == this, "engine: the prompt was made by another engine");
+    return explain_answer({*model_.vlm, model_.tokenizer, device_, info_.max_context}, *mine, sampling, options, check);
+  }
 
   bool can_admit(int num_tokens) const override {
     return cache_->pages_for(std::min(num_tokens, info_.max_context)) <= cache_->free_pages();

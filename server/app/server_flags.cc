@@ -77,6 +77,9 @@ void add_limit_flags(CLI::App& app, ServerOptions& options) {
   app.add_option("--max-queue-tokens", options.max_queue_tokens, "Prompt tokens that may wait")
       ->check(CLI::Range(1, 1 << 30))
       ->capture_default_str();
+  app.add_option("--max-explain", options.max_explain, "Explanations under way at once; more are refused")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
   app.add_option("--request-timeout-s", options.request_timeout_s, "Longest time of one request")
       ->check(CLI::Range(0.001, 86400.0))
       ->capture_default_str();

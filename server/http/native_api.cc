@@ -5,6 +5,7 @@
 #include "server/http/answer_json.h"
 #include "server/http/http_call.h"
 #include "server/http/sse.h"
+#include "server/service/explain_fields.h"
 #include "server/service/wait_for_answer.h"
 
 namespace sf::server {
@@ -15,6 +16,9 @@ NativeApi::NativeApi(const HttpOptions& options, Service& service, Listener& lis
 void NativeApi::register_routes() {
   listener_.post("/v1/answer", [this](const auto& request, auto& response, const auto& reader) {
     answer(request, response, reader);
+  });
+  listener_.post("/v1/explain", [this](const auto& request, auto& response, const auto& reader) {
+    explain(request, response, reader);
   });
   listener_.get("/v1/models", [this](const httplib::Request&, httplib::Response& response) {
     response.set_content(model_list_json(service_.models()), "application/json");
@@ -36,6 +40,34 @@ void NativeApi::answer(const httplib::Request& request, httplib::Response& respo
     return;
   }
   submit(request, response, call, std::move(asked), streamed);
+}
+
+void NativeApi::explain(const httplib::Request& request, httplib::Response& response,
+                        const httplib::ContentReader& reader) {
+  const HttpCall call = begin_call("rest", request, response);
+  ExplainRequest asked;
+  try {
+    asked = make_explain_request(read_answer_body(request, reader, options_.limits, options_.body_timeout_s), call.id, "rest");
+  } catch (...) {
+    refuse_call(service_, call, request, response, thrown_error());
+    return;
+  }
+  try {
+    const bool picture = asked.picture;
+    const ExplainResult result =
+        service_.explain(std::move(asked), [&] { return request.is_connection_closed() || listener_.stopping(); });
+    response.set_header("X-Model-Version", std::to_string(result.model_version));
+    if (picture) {
+      response.set_content(result.png, "image/png");
+    } else {
+      response.set_content(explain_json({call.id, result.model, result.model_version}, result.explanation), "application/json");
+    }
+    record_call(service_, call, 200, result.model_version, nullptr);
+  } catch (...) {
+    const Error error = thrown_error();
+    const bool stopped = error.code() == Code::kCancelled && listener_.stopping();
+    fail_call(service_, call, request, response, stopped ? shutting_down() : error, 0);
+  }
 }
 
 void NativeApi::submit(const httplib::Request& request, httplib::Response& response, const HttpCall& call,

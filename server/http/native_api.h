@@ -1,4 +1,4 @@
-// POST /v1/answer, GET /v1/models and GET /v1/models/{id}: translation only, the service decides.
+// POST /v1/answer and /v1/explain, GET /v1/models and GET /v1/models/{id}: translation only, the service decides.
 #pragma once
 
 #include <memory>
@@ -22,6 +22,7 @@ class NativeApi {
 
  private:
   void answer(const httplib::Request& request, httplib::Response& response, const httplib::ContentReader& reader);
+  void explain(const httplib::Request& request, httplib::Response& response, const httplib::ContentReader& reader);
   void submit(const httplib::Request& request, httplib::Response& response, const HttpCall& call, AnswerRequest asked,
               bool streamed);
   void answer_whole(const httplib::Request& request, httplib::Response& response, const HttpCall& call,

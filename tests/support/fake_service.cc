@@ -1,6 +1,7 @@
 #include "tests/support/fake_service.h"
 
 #include <chrono>
+#include <thread>
 
 namespace sf::server {
 namespace {
@@ -108,6 +109,25 @@ std::shared_ptr<ResponseStream> FakeService::submit(AnswerRequest request) {
   if (throw_unknown) throw std::runtime_error("secret internals");
   if (submit_error) throw *submit_error;
   return std::make_shared<FakeStream>(*this, logprobs, seen_);
+}
+
+ExplainResult FakeService::explain(ExplainRequest request, const std::function<bool()>& is_unwanted) {
+  {
+    MutexLock lock(seen_->mutex);
+    seen_->explain_requests.push_back(std::move(request));
+  }
+  seen_->changed.notify_all();
+  if (submit_error) throw *submit_error;
+  while (hang_explain) {
+    if (is_unwanted()) throw Error(Code::kCancelled, "the client closed the connection");
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return explanation;
+}
+
+std::vector<ExplainRequest> FakeService::explain_requests() const {
+  MutexLock lock(seen_->mutex);
+  return seen_->explain_requests;
 }
 
 std::vector<ModelDescription> FakeService::models() const {

@@ -20,6 +20,11 @@ struct OfflineCommandOptions {
   // answer
   std::string image, question;
   int max_tokens = 256;
+  // explain: one picture with its question, or explain_data
+  std::string method = "relevancy";
+  int layer = -1, head = -1;            // attention
+  std::string out;                      // folder for the pictures; empty = none
+  std::string explain_data;             // "sort-of-clevr": the pointing game and the experts' specialisation
   // eval
   std::string data = "sort-of-clevr";   // or a .jsonl file
   int images = 500;
@@ -39,6 +44,9 @@ int convert_command(const OfflineCommandOptions& options);
 int inspect_command(const OfflineCommandOptions& options);
 int answer_command(const OfflineCommandOptions& options);
 int eval_command(const OfflineCommandOptions& options);
+int explain_command(const OfflineCommandOptions& options);
+// Its half with explain_data.
+int explain_study(const OfflineCommandOptions& options);
 int bench_command(const OfflineCommandOptions& options);
 
 }  // namespace sf

@@ -10,6 +10,22 @@ void add_common(CLI::App* command, sf::OfflineCommandOptions& o) {
   command->add_option("--threads", o.threads, "Threads of the maths; 0 = all cores")->capture_default_str();
 }
 
+void add_explain(CLI::App& app, sf::OfflineCommandOptions& o) {
+  CLI::App* explain = app.add_subcommand("explain", "Where an answer came from: heatmaps, experts, logit lens");
+  add_common(explain, o);
+  explain->add_option("--image", o.image, "PNG, JPEG or WebP file");
+  explain->add_option("--question", o.question, "The question");
+  explain->add_option("--method", o.method, "attention, rollout, relevancy or occlusion")->capture_default_str();
+  explain->add_option("--layer", o.layer, "Of method attention; -1 = the mean of all")->capture_default_str();
+  explain->add_option("--head", o.head, "Of method attention; -1 = the mean of all")->capture_default_str();
+  explain->add_option("--max-tokens", o.max_tokens, "Tokens of the answer at most; 32 at most are explained")->capture_default_str();
+  explain->add_option("--out", o.out, "Folder for the overlays (PNG)");
+  explain->add_flag("--json", o.json, "Print the Explain object");
+  explain->add_option("--data", o.explain_data, "sort-of-clevr: the pointing game of every method, and what the experts specialise in");
+  explain->add_option("--images", o.images, "Pictures of --data")->capture_default_str();
+  explain->add_option("--seed", o.seed, "Of the pictures of --data")->capture_default_str();
+}
+
 void add_commands(CLI::App& app, sf::OfflineCommandOptions& o) {
   app.require_subcommand(1);
   CLI::App* inspect = app.add_subcommand("inspect", "Architecture, parameters, expert usage and preprocessing");
@@ -36,6 +52,7 @@ void add_commands(CLI::App& app, sf::OfflineCommandOptions& o) {
   eval->add_option("--data", o.data, "sort-of-clevr, or a .jsonl of your own")->capture_default_str();
   eval->add_option("--images", o.images, "Held-out pictures")->capture_default_str();
   eval->add_option("--seed", o.seed, "Of the held-out pictures")->capture_default_str();
+  add_explain(app, o);
   CLI::App* bench = app.add_subcommand("bench", "Answers and tokens a second by batch size, decoding included");
   add_common(bench, o);
   bench->add_option("--pairs", o.pairs, ".jsonl of pictures and questions; default: generated ones");
@@ -51,6 +68,7 @@ int run(const CLI::App& app, const sf::OfflineCommandOptions& o) {
   if (app.got_subcommand("bundle")) return sf::bundle_command(o);
   if (app.got_subcommand("convert")) return sf::convert_command(o);
   if (app.got_subcommand("answer")) return sf::answer_command(o);
+  if (app.got_subcommand("explain")) return sf::explain_command(o);
   if (app.got_subcommand("eval")) return sf::eval_command(o);
   return sf::bench_command(o);
 }
