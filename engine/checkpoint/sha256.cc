@@ -3,22 +3,25 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
-#include <array>
 
 #include "engine/base/error.h"
 
 namespace sf {
 
-std::string sha256_hex(std::string_view bytes) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
+Sha256Digest sha256(std::string_view bytes) {
+  Sha256Digest digest;
   unsigned int size = 0;
-  SF_CHECK(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1,
+  SF_CHECK(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1 && size == digest.size(),
            "sha256: digest failed");
+  return digest;
+}
+
+std::string sha256_hex(std::string_view bytes) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   std::string hex;
-  for (unsigned int i = 0; i < size; ++i) {
-    hex += kDigits[digest[i] >> 4];
-    hex += kDigits[digest[i] & 15];
+  for (uint8_t byte : sha256(bytes)) {
+    hex += kDigits[byte >> 4];
+    hex += kDigits[byte & 15];
   }
   return hex;
 }

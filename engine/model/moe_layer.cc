@@ -32,6 +32,7 @@ at::Tensor MoeLayer::forward(int layer, const at::Tensor& x_TD, int64_t capacity
   {
     StageScope scope(observer, layer, MoeObserver::Stage::kRoute);
     Routing routing = router_->forward(x_TD);
+    if (observer) observer->on_chosen(layer, routing);
     d = dispatch(routing, num_experts_, capacity);
     if (observer) observer->on_routed(layer, routing, d);
     rows_RD = gather_rows(d, x_TD);

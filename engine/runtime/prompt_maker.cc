@@ -20,6 +20,14 @@ std::string joined_text(const Message& message) {
   return text;
 }
 
+// Of all that the model sees of a picture.
+Sha256Digest digest_of(const PixelValues& pixels) {
+  const std::string_view values(reinterpret_cast<const char*>(pixels.values.data()), pixels.values.size() * sizeof(float));
+  const std::string geometry = concat(pixels.grid.rows, " ", pixels.grid.columns, " ", pixels.left, " ", pixels.top, " ",
+                                      pixels.width, " ", pixels.height, " ", sha256_hex(values));
+  return sha256(geometry);
+}
+
 bool blank(const std::string& text) { return text.find_first_not_of(" \t\r\n") == std::string::npos; }
 
 }  // namespace
@@ -97,6 +105,7 @@ std::shared_ptr<EnginePrompt> PromptMaker::make(const std::vector<Message>& mess
       const auto began = std::chrono::steady_clock::now();
       prompt->pixels.push_back(preprocess(decode_image(part.data, limits_), preprocess_));
       prompt->decode_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+      prompt->image_digests.push_back(digest_of(prompt->pixels.back()));
       builder.add_image(prompt->pixels.back().grid.rows * prompt->pixels.back().grid.columns);
     }
     const std::string text = joined_text(message);
