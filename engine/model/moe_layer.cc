@@ -36,6 +36,7 @@ at::Tensor MoeLayer::forward(int layer, const at::Tensor& x_TD, CapacityPolicy* 
   {
     StageScope scope(observer, layer, MoeObserver::Stage::kRoute);
     Routing routing = router_->forward(x_TD);
+    if (observer) observer->on_chosen(layer, routing);
     d = dispatch(routing, num_experts_, capacity ? capacity->kept(layer, routing) : at::Tensor());
     // An expert's whole output to a token is masked, so masking its gate does it.
     if (is_training() && output_dropout_ > 0) d.gates_TK = at::dropout(d.gates_TK, output_dropout_, true);

@@ -15,6 +15,8 @@ class MoeObserver {
  public:
   virtual ~MoeObserver() = default;
   enum class Stage { kRoute, kExperts, kCombine };
+  // Before the tokens are dispatched: a replay puts the experts that it forces, and their gates, into `routing`.
+  virtual void on_chosen(int, Routing&) {}
   // `routing` and `d` cover the tokens given to the layer.
   virtual void on_routed(int layer, const Routing& routing, const Dispatch& d) = 0;
   virtual void on_stage_begin(int, Stage) {}

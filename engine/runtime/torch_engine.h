@@ -20,7 +20,8 @@ struct TorchEngineOptions {
   // "account": nothing is dropped, overflow is counted. "strict": dropped causally per request (strict_capacity.h), for
   // models trained with a causal drop order.
   std::string capacity_mode = "account";
-  double capacity_factor = 0;     // 0 = the checkpoint's
+  bool prefix_cache = true;       // keep computed prefixes in free pages of the KV cache
+  double capacity_factor = 0;     // of overflow accounting; 0 = the checkpoint's
   ImageLimits image_limits = {};
 };
 

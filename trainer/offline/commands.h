@@ -34,6 +34,7 @@ struct OfflineCommandOptions {
   int requests = 200;
   std::string batches = "1,8,32";
   int rounds = 3;
+  int shared_questions = 0;             // above 0: so many questions about one picture, against as many pictures
   bool json = false;
 };
 

@@ -58,6 +58,10 @@ void add_commands(CLI::App& app, sf::OfflineCommandOptions& o) {
   bench->add_option("--pairs", o.pairs, ".jsonl of pictures and questions; default: generated ones");
   bench->add_option("--requests", o.requests, "Pairs at most")->capture_default_str();
   bench->add_option("--batches", o.batches, "Batch sizes")->capture_default_str();
+  bench->add_option("--shared-picture", o.shared_questions,
+                    "Compare so many questions about one picture with as many pictures, by the prefix cache; 0 = off")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
   bench->add_option("--rounds", o.rounds, "Rounds; medians are printed")->capture_default_str();
   bench->add_option("--seed", o.seed, "Of the generated pictures")->capture_default_str();
   bench->add_flag("--json", o.json, "One JSON object a line");
