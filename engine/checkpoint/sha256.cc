@@ -7,7 +7,6 @@
 #include "engine/base/error.h"
 
 namespace sf {
-
 namespace {
 
 std::string to_hex(const unsigned char* bytes, size_t count) {
