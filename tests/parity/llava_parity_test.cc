@@ -5,6 +5,7 @@
 
 #include "engine/base/file.h"
 #include "engine/checkpoint/sharded_tensors.h"
+#include "engine/input/prompt.h"
 #include "engine/runtime/torch_engine.h"
 #include "tests/parity/imported_model.h"
 #include "trainer/offline/offline_runner.h"

@@ -83,7 +83,7 @@ def main() -> None:
     args = parser.parse_args()
     model = llava_model().eval()
     text.randomize(model, args.seed)
-    model.to(torch.bfloat16).float()
+    text.round_weights(model, torch.bfloat16)
     state = {key: value.to(torch.bfloat16).contiguous() for key, value in model.state_dict().items()
              if not key.endswith("position_ids")}
     write(args.out / "llava", model, hub_names(state), 2, args.seed)
