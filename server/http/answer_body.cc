@@ -1,7 +1,6 @@
 #include "server/http/answer_body.h"
 
 #include <algorithm>
-#include <cctype>
 
 #include "server/guard/base64.h"
 #include "server/guard/json_parse.h"
@@ -74,14 +73,6 @@ bool set_form_field(AnswerFields& fields, const std::string& name, std::string& 
     return set_explain_field(fields.explain, name, value);
   }
   return true;
-}
-
-bool has_media_type(const httplib::Request& request, std::string_view expected) {
-  std::string type = request.get_header_value("Content-Type");
-  type = type.substr(0, type.find(';'));
-  while (!type.empty() && std::isspace(static_cast<unsigned char>(type.back()))) type.pop_back();
-  std::transform(type.begin(), type.end(), type.begin(), [](unsigned char c) { return std::tolower(c); });
-  return type == expected;
 }
 
 }  // namespace

@@ -1,5 +1,8 @@
 #include "server/http/listener.h"
 
+#include <algorithm>
+#include <cctype>
+
 #include "server/guard/reject_reason.h"
 #include "server/guard/request_id.h"
 #include "server/guard/thrown_error.h"
@@ -32,6 +35,15 @@ Error error_of_status(int status) {
     default:
       return Error(status >= 500 ? Code::kInternal : Code::kInvalidArgument, "malformed HTTP request");
   }
+}
+
+// httplib calls a method that it does not know a malformed request; HTTP calls it one that is not allowed.
+bool is_unknown_method(const httplib::Request& request) {
+  static const std::set<std::string> kKnown = {"GET",     "HEAD",    "POST",  "PUT",   "DELETE",
+                                               "CONNECT", "OPTIONS", "TRACE", "PATCH", "PRI"};
+  const auto is_token = [](unsigned char c) { return std::isupper(c) || c == '-' || c == '_'; };
+  return !request.method.empty() && request.method.size() <= 32 && request.target.starts_with('/') &&
+         std::all_of(request.method.begin(), request.method.end(), is_token) && !kKnown.contains(request.method);
 }
 
 }  // namespace
@@ -74,11 +86,13 @@ Listener::~Listener() { stop(); }
 
 void Listener::get(const std::string& path, Handler handler) {
   methods_[path.substr(0, path.find(':'))].insert({"GET", "HEAD"});
+  routes_.push_back("GET " + path);
   server_.Get(path, std::move(handler));
 }
 
 void Listener::post(const std::string& path, PostHandler handler) {
   methods_[path.substr(0, path.find(':'))].insert("POST");
+  routes_.push_back("POST " + path);
   server_.Post(path, std::move(handler));
 }
 
@@ -152,6 +166,14 @@ HandlerResponse Listener::before_routing(const httplib::Request& request, httpli
 HandlerResponse Listener::fill_error(const httplib::Request& request, httplib::Response& response) {
   if (!response.body.empty() || response.content_provider_) return HandlerResponse::Unhandled;
   const int status = response.status;
+  if (status == 400 && is_unknown_method(request)) {
+    const std::set<std::string>* methods = methods_of(request.target.substr(0, request.target.find_first_of("?#")));
+    if (methods != nullptr) {
+      response.set_header("Allow", join_methods(*methods));
+      write_refusal(request, response, Error(Code::kUnimplemented, "method not allowed: use " + join_methods(*methods)));
+      return HandlerResponse::Handled;
+    }
+  }
   write_refusal(request, response, error_of_status(status));
   response.status = status;
   return HandlerResponse::Handled;

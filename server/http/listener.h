@@ -52,6 +52,8 @@ class Listener {
   // Effect: every answer from now on says "Connection: close".
   void drain() { draining_ = true; }
   bool stopping() const { return stopping_; }
+  // "GET /v1/models/:id", in the order added.
+  const std::vector<std::string>& routes() const { return routes_; }
 
  private:
   void refuse_early(const httplib::Request& request) const;
@@ -65,6 +67,7 @@ class Listener {
   Service& service_;
   Gate gate_;
   std::map<std::string, std::set<std::string>> methods_;  // by path; a parameter's by the prefix up to its ':'
+  std::vector<std::string> routes_;
   httplib::Server server_;
   std::thread thread_;
   std::atomic<int> port_{0};

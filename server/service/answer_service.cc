@@ -63,6 +63,7 @@ std::shared_ptr<ResponseStream> AnswerService::submit_to(const ServingVersionPtr
   job.sampling = request.sampling;
   job.sampling.temperature = std::max(job.sampling.temperature, 0.0f);
   job.stop = std::move(request.stop);
+  job.logprobs = request.logprobs;
   job.priority = request.priority;
   job.submitted_s = now_s;
   auto stream =

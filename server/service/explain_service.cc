@@ -72,7 +72,7 @@ ExplainResult AnswerService::explain_on(ServingVersion& version, ExplainRequest&
   };
   SamplingParams sampling = request.question.sampling;
   sampling.temperature = std::max(sampling.temperature, 0.0f);
-  ExplainResult result{.model = options_.model_name, .model_version = version.version};
+  ExplainResult result{.model = options_.model_name, .model_version = version.version, .explanation = {}, .png = {}};
   run_at_low_priority([&] {
     result.explanation = version.engine->explain(*prompt, sampling, request.options, check_on);
     if (request.picture) result.png = explanation_png(picture_of(request.question), result.explanation, request.picture_token);

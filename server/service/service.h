@@ -26,6 +26,7 @@ struct AnswerRequest {
   std::vector<Message> messages;
   SamplingParams sampling;           // temperature < 0 = not given: the checkpoint's default
   std::vector<std::string> stop;     // at most 16 strings of at most 256 bytes
+  bool logprobs = false;             // events carry their tokens and log-probabilities
   Priority priority = Priority::kInteractive;
   int64_t timeout_ms = 0;            // 0 = request_timeout_s; never longer than it
   size_t body_bytes = 0;             // for the log line
