@@ -28,15 +28,18 @@ at::Tensor median_colour(const at::Tensor& pixels_13HW, const PixelValues& pictu
 }
 
 // [B, answer tokens] log-probabilities of the answer behind each of B pictures.
-at::Tensor answer_logprobs(const ExplainSequence& sequence, const at::Tensor& pixels_B3HW, const std::vector<int>& ids) {
-  const int64_t rows = pixels_B3HW.size(0), length = static_cast<int64_t>(ids.size()), prompt = sequence.prompt_tokens();
+at::Tensor answer_logprobs(const ExplainSequence& sequence, const at::Tensor& pixels_B3HW,
+                           const std::vector<int>& ids) {
+  const int64_t rows = pixels_B3HW.size(0), length = static_cast<int64_t>(ids.size()),
+                prompt = sequence.prompt_tokens();
   at::Tensor image_BPD = sequence.encode(pixels_B3HW);
   at::Tensor mask = at::full({length, length}, -std::numeric_limits<float>::infinity(), image_BPD.options()).triu(1);
   PackedAttention attention(mask.unsqueeze(0).expand({rows, length, length}));
   const Decoder& decoder = sequence.vlm().decoder();
   at::Tensor hidden = decoder.forward(sequence.input(image_BPD, ids), attention).view({rows, length, -1});
   at::Tensor due = hidden.narrow(1, prompt - 1, length - prompt);
-  at::Tensor logprobs = at::log_softmax(decoder.logits(due.flatten(0, 1)).to(at::kFloat), -1).view({rows, length - prompt, -1});
+  at::Tensor logprobs =
+      at::log_softmax(decoder.logits(due.flatten(0, 1)).to(at::kFloat), -1).view({rows, length - prompt, -1});
   at::Tensor answer = torch::tensor(std::vector<int64_t>(ids.begin() + prompt, ids.end())).to(logprobs.device());
   return logprobs.gather(2, answer.view({1, -1, 1}).expand({rows, length - prompt, 1})).squeeze(2);
 }
@@ -51,7 +54,8 @@ at::Tensor window_weights(const std::vector<Window>& windows, GridSize grid, int
   auto at = weights.accessor<float, 2>();
   for (size_t w = 0; w < windows.size(); ++w) {
     for (int64_t p = 0; p < weights.size(1); ++p) {
-      const double area = overlap(windows[w].top, p / grid.columns * cell, cell) * overlap(windows[w].left, p % grid.columns * cell, cell);
+      const double area = overlap(windows[w].top, p / grid.columns * cell, cell) *
+                          overlap(windows[w].left, p % grid.columns * cell, cell);
       at[w][p] = static_cast<float>(area);
     }
   }

@@ -9,10 +9,14 @@ namespace wire = sparsefusion::v1;
 
 wire::HeatmapMethod wire_method(HeatmapMethod method) {
   switch (method) {
-    case HeatmapMethod::kAttention: return wire::HEATMAP_METHOD_ATTENTION;
-    case HeatmapMethod::kRollout: return wire::HEATMAP_METHOD_ROLLOUT;
-    case HeatmapMethod::kRelevancy: return wire::HEATMAP_METHOD_RELEVANCY;
-    case HeatmapMethod::kOcclusion: break;
+    case HeatmapMethod::kAttention:
+      return wire::HEATMAP_METHOD_ATTENTION;
+    case HeatmapMethod::kRollout:
+      return wire::HEATMAP_METHOD_ROLLOUT;
+    case HeatmapMethod::kRelevancy:
+      return wire::HEATMAP_METHOD_RELEVANCY;
+    case HeatmapMethod::kOcclusion:
+      break;
   }
   return wire::HEATMAP_METHOD_OCCLUSION;
 }
@@ -38,12 +42,22 @@ void fill_experts(const Explanation& e, wire::ExpertMap& experts) {
 AnswerFields explain_fields_from(wire::ExplainRequest& message) {
   AnswerFields fields = answer_fields_from(*message.mutable_question());
   switch (message.method()) {
-    case wire::HEATMAP_METHOD_UNSPECIFIED: break;
-    case wire::HEATMAP_METHOD_ATTENTION: fields.explain.method = "attention"; break;
-    case wire::HEATMAP_METHOD_ROLLOUT: fields.explain.method = "rollout"; break;
-    case wire::HEATMAP_METHOD_RELEVANCY: fields.explain.method = "relevancy"; break;
-    case wire::HEATMAP_METHOD_OCCLUSION: fields.explain.method = "occlusion"; break;
-    default: throw invalid_argument("method", "method: unknown value ", message.method());
+    case wire::HEATMAP_METHOD_UNSPECIFIED:
+      break;
+    case wire::HEATMAP_METHOD_ATTENTION:
+      fields.explain.method = "attention";
+      break;
+    case wire::HEATMAP_METHOD_ROLLOUT:
+      fields.explain.method = "rollout";
+      break;
+    case wire::HEATMAP_METHOD_RELEVANCY:
+      fields.explain.method = "relevancy";
+      break;
+    case wire::HEATMAP_METHOD_OCCLUSION:
+      fields.explain.method = "occlusion";
+      break;
+    default:
+      throw invalid_argument("method", "method: unknown value ", message.method());
   }
   if (message.has_layer()) fields.explain.layer = message.layer();
   if (message.has_head()) fields.explain.head = message.head();

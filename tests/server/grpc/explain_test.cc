@@ -92,7 +92,8 @@ TEST_F(GrpcExplainTest, NamesTheFieldThatIsWrong) {
 }
 
 TEST_F(GrpcExplainTest, SaysWhenToComeBack) {
-  service.submit_error = Error(Code::kResourceExhausted, "at most 1 explanation runs at a time", "", Reason::kQueueFull);
+  service.submit_error =
+      Error(Code::kResourceExhausted, "at most 1 explanation runs at a time", "", Reason::kQueueFull);
   start();
   const grpc::Status status = explain(request());
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);

@@ -68,7 +68,8 @@ TEST_F(ExplainCommandTest, PlaysThePointingGame) {
   testing::internal::CaptureStdout();
   EXPECT_EQ(explain_command(options_), 0);
   const std::string printed = testing::internal::GetCapturedStdout();
-  for (const char* part : {"pointing game", "shape ", "occlusion near", "co-activation", "vocabulary specialisation", "divergence"}) {
+  for (const char* part :
+       {"pointing game", "shape ", "occlusion near", "co-activation", "vocabulary specialisation", "divergence"}) {
     EXPECT_NE(printed.find(part), std::string::npos) << part;
   }
 }
