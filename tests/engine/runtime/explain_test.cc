@@ -15,11 +15,11 @@
 namespace sf {
 namespace {
 
-constexpr double kTolerance = 1e-4;  // of log-probabilities: f32, other shapes round differently
+constexpr double kLogprobTolerance = 1e-4;  // of log-probabilities: f32, other shapes round differently
 
 const ExplainCheck kNeverStops = [] {};
 
-struct Answer {
+struct EngineAnswer {
   std::vector<int> tokens;
   std::vector<float> logprobs;
 };
@@ -50,9 +50,9 @@ class ExplainTest : public testing::Test {
   }
 
   // What the engine says, up to `limit` tokens and without the stop token.
-  Answer answer(uint64_t seed, size_t limit, SamplingParams sampling = {}) {
+  EngineAnswer answer(uint64_t seed, size_t limit, SamplingParams sampling = {}) {
     const SequenceId id = engine_->admit(engine_->prepare(messages(seed)), sampling);
-    Answer answer;
+    EngineAnswer answer;
     while (answer.tokens.size() < limit) {
       const SequenceStepResult out = engine_->step({{{id, engine_->tokens_to_compute(id)}}}).sequences.at(0);
       if (out.stop_token) break;
@@ -63,15 +63,15 @@ class ExplainTest : public testing::Test {
     return answer;
   }
 
-  static void expect_same_answer(const Explanation& e, const Answer& answer) {
+  static void expect_same_answer(const Explanation& e, const EngineAnswer& answer) {
     ASSERT_EQ(e.tokens.size(), answer.tokens.size());
     for (size_t i = 0; i < e.tokens.size(); ++i) {
       EXPECT_EQ(e.tokens[i].id, answer.tokens[i]);
-      EXPECT_NEAR(e.tokens[i].logprob, answer.logprobs[i], kTolerance);
+      EXPECT_NEAR(e.tokens[i].logprob, answer.logprobs[i], kLogprobTolerance);
     }
   }
 
-  void expect_refused(const ExplainOptions& options, const std::string& field, const std::string& text) const {
+  void expect_option_refused(const ExplainOptions& options, const std::string& field, const std::string& text) const {
     try {
       explain(1, options);
       FAIL() << "not refused: " << field;
@@ -90,7 +90,7 @@ test::TempFolder* ExplainTest::folder_ = nullptr;
 
 TEST_F(ExplainTest, TheAnswerAndItsLogProbabilitiesAreTheEngines) {
   for (uint64_t seed : {1, 2, 3}) {
-    const Answer expected = answer(seed, 6);
+    const EngineAnswer expected = answer(seed, 6);
     for (HeatmapMethod method : kHeatmapMethods)
       expect_same_answer(explain(seed, {.method = method, .max_tokens = 6}), expected);
   }
@@ -172,7 +172,7 @@ TEST_F(ExplainTest, ExpertsAreThoseOfAPlainForwardPass) {
     for (size_t layer = 0; layer < trace.ids_TK.size(); ++layer) {
       for (int64_t k = 0; k < e.top_k; ++k) {
         EXPECT_EQ(e.routing[t].ids[layer][k], trace.ids_TK[layer][t][k].item<int64_t>());
-        EXPECT_NEAR(e.routing[t].gates[layer][k], trace.gates_TK[layer][t][k].item<float>(), kTolerance);
+        EXPECT_NEAR(e.routing[t].gates[layer][k], trace.gates_TK[layer][t][k].item<float>(), kLogprobTolerance);
       }
     }
   }
@@ -255,7 +255,7 @@ TEST_F(ExplainTest, RelevancyIsTheAnswersRowOfTheWholeMatrix) {
   }
   const ImageSpan span = parts.sequence.image_span();
   const std::vector<float> expected = normalised_heatmap(relevancy[due].narrow(0, span.begin, span.count));
-  for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(e.tokens[0].heatmap[i], expected[i], kTolerance);
+  for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(e.tokens[0].heatmap[i], expected[i], kLogprobTolerance);
 }
 
 TEST_F(ExplainTest, WeightsGetNoGradient) {
@@ -286,14 +286,14 @@ TEST_F(ExplainTest, TheLastLayersLensIsTheAnswer) {
 
 TEST_F(ExplainTest, BadOptionsAreNamed) {
   using Method = HeatmapMethod;
-  expect_refused({.method = Method::kAttention, .layer = 2}, "layer", "layer: must be 0..1");
-  expect_refused({.method = Method::kAttention, .layer = -2}, "layer", "got -2");
-  expect_refused({.method = Method::kAttention, .head = 99}, "head", "head: must be 0..");
-  expect_refused({.method = Method::kOcclusion, .layer = 0}, "layer", "only method attention");
-  expect_refused({.method = Method::kRollout, .head = 0}, "head", "only method attention");
-  expect_refused({.max_tokens = 0}, "max_tokens", "must be 1..64");
-  expect_refused({.max_tokens = 65}, "max_tokens", "got 65");
-  expect_refused({.lens_top = 21}, "lens_top", "lens_top: must be 0..20");
+  expect_option_refused({.method = Method::kAttention, .layer = 2}, "layer", "layer: must be 0..1");
+  expect_option_refused({.method = Method::kAttention, .layer = -2}, "layer", "got -2");
+  expect_option_refused({.method = Method::kAttention, .head = 99}, "head", "head: must be 0..");
+  expect_option_refused({.method = Method::kOcclusion, .layer = 0}, "layer", "only method attention");
+  expect_option_refused({.method = Method::kRollout, .head = 0}, "head", "only method attention");
+  expect_option_refused({.max_tokens = 0}, "max_tokens", "must be 1..64");
+  expect_option_refused({.max_tokens = 65}, "max_tokens", "got 65");
+  expect_option_refused({.lens_top = 21}, "lens_top", "lens_top: must be 0..20");
   EXPECT_EQ(parse_heatmap_method("occlusion"), Method::kOcclusion);
   try {
     parse_heatmap_method("saliency");
@@ -321,7 +321,7 @@ TEST_F(ExplainTest, TheCheckEndsItAtAnyPoint) {
 }
 
 TEST_F(ExplainTest, ExplainingBesideAServingThreadChangesNoAnswer) {
-  const Answer lonely = answer(2, 8);
+  const EngineAnswer lonely = answer(2, 8);
   const Explanation before = explain(1, {.max_tokens = 3});
   std::atomic<bool> stop{false};
   std::atomic<int> explained{0};
@@ -333,7 +333,7 @@ TEST_F(ExplainTest, ExplainingBesideAServingThreadChangesNoAnswer) {
     }
   });
   for (int i = 0; i < 5 || explained == 0; ++i) {
-    const Answer beside = answer(2, 8);
+    const EngineAnswer beside = answer(2, 8);
     EXPECT_EQ(beside.tokens, lonely.tokens);
     EXPECT_EQ(beside.logprobs, lonely.logprobs);
   }

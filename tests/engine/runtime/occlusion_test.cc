@@ -10,9 +10,9 @@
 namespace sf {
 namespace {
 
-constexpr double kTolerance = 1e-4;  // of log-probabilities: f32, other shapes round differently
+constexpr double kFallTolerance = 1e-4;  // of log-probabilities: f32, other shapes round differently
 
-const ExplainCheck kNeverStops = [] {};
+const ExplainCheck kUnchecked = [] {};
 
 TEST(OcclusionTest, PaintingOverEmptyGroundChangesNothing) {
   torch::NoGradGuard no_grad;
@@ -65,12 +65,12 @@ TEST(OcclusionTest, OcclusionIsTheFallOfTheTokensLogProbability) {
   falls /= weights;
   const int most = static_cast<int>(falls.argmax().item<int64_t>()),
             least = static_cast<int>(falls.argmin().item<int64_t>());
-  ASSERT_GT(falls[most].item<double>(), 20 * kTolerance);  // else the test would see nothing
+  ASSERT_GT(falls[most].item<double>(), 20 * kFallTolerance);  // else the test would see nothing
   for (int token : {most, least}) {
     std::vector<int> answered = ids;
     answered.push_back(token);
-    EXPECT_NEAR(occlusion_drops(parts.sequence, answered, kNeverStops)[0][0].item<double>(),
-                falls[token].item<double>(), kTolerance);
+    EXPECT_NEAR(occlusion_drops(parts.sequence, answered, kUnchecked)[0][0].item<double>(), falls[token].item<double>(),
+                kFallTolerance);
   }
 }
 
