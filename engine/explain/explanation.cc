@@ -6,10 +6,14 @@ namespace sf {
 
 std::string_view heatmap_method_name(HeatmapMethod method) {
   switch (method) {
-    case HeatmapMethod::kAttention: return "attention";
-    case HeatmapMethod::kRollout: return "rollout";
-    case HeatmapMethod::kRelevancy: return "relevancy";
-    case HeatmapMethod::kOcclusion: break;
+    case HeatmapMethod::kAttention:
+      return "attention";
+    case HeatmapMethod::kRollout:
+      return "rollout";
+    case HeatmapMethod::kRelevancy:
+      return "relevancy";
+    case HeatmapMethod::kOcclusion:
+      break;
   }
   return "occlusion";
 }

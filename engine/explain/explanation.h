@@ -1,5 +1,5 @@
-// What an answer was made of: a heatmap over the picture for every answer token, the experts of every token, and what each
-// layer would have said. Torch-free: the engine fills it in, servers and programs print it.
+// What an answer was made of: a heatmap over the picture for every answer token, the experts of every token, and what
+// each layer would have said. Torch-free: the engine fills it in, servers and programs print it.
 //
 //   Explanation e = engine.explain(*prompt, sampling, {.method = HeatmapMethod::kRelevancy}, [] {});
 //   float weight = e.tokens[0].heatmap[row * e.columns + column];
@@ -16,7 +16,8 @@ enum class HeatmapMethod {
   kAttention,  // the answer row of the attention maps themselves
   kRollout,    // attention with the residual, multiplied through the layers (Abnar 2020, arXiv 2005.00928)
   kRelevancy,  // the same with attention times its gradient, positive part (Chefer 2021, arXiv 2103.15679)
-  kOcclusion,  // how much less likely the token is with a part of the picture painted over (Zeiler 2014, arXiv 1311.2901)
+  kOcclusion,  // how much less likely the token is with a part of the picture painted over (Zeiler 2014, arXiv
+               // 1311.2901)
 };
 inline constexpr HeatmapMethod kHeatmapMethods[] = {HeatmapMethod::kAttention, HeatmapMethod::kRollout,
                                                     HeatmapMethod::kRelevancy, HeatmapMethod::kOcclusion};
@@ -41,7 +42,7 @@ struct ExplainOptions {
 using ExplainCheck = std::function<void()>;
 
 struct ExplainedToken {
-  std::string text;            // joined they are the answer; empty while a character is incomplete
+  std::string text;  // joined they are the answer; empty while a character is incomplete
   int id = 0;
   float logprob = 0;           // natural, as the engine's
   std::vector<float> heatmap;  // [rows * columns], row-major, >= 0, sum 1; even where nothing stands out
@@ -49,13 +50,14 @@ struct ExplainedToken {
 
 // Experts by falling gate.
 struct TokenRouting {
-  std::string text;                       // the piece; "<image>" for a cell of the picture
+  std::string text;  // the piece; "<image>" for a cell of the picture
   bool image = false;
   std::vector<std::vector<int>> ids;      // [layers][top_k]
   std::vector<std::vector<float>> gates;  // [layers][top_k]
 };
 
-// What the residual stream behind one layer says, through the final norm and the output matrix, where the token was due.
+// What the residual stream behind one layer says, through the final norm and the output matrix, where the token was
+// due.
 struct LensLayer {
   struct Guess {
     std::string token;  // the piece
@@ -64,7 +66,7 @@ struct LensLayer {
   int answer_token = 0;  // index into Explanation::tokens
   int layer = 0;
   std::vector<Guess> top;
-  int answer_rank = 0;   // 1 = this layer's first guess
+  int answer_rank = 0;  // 1 = this layer's first guess
 };
 
 // Pixels. The picture as the model saw it sits at [left, left + scaled_width) x [top, top + scaled_height) of a grid of
@@ -82,9 +84,9 @@ struct Explanation {
   PictureInGrid picture;
   std::vector<ExplainedToken> tokens;  // of the answer, without the stop token
   int num_experts = 0, top_k = 0;
-  std::vector<TokenRouting> routing;   // prompt tokens, then the answer's
+  std::vector<TokenRouting> routing;  // prompt tokens, then the answer's
   int num_prompt_tokens = 0;
-  std::vector<LensLayer> logit_lens;   // by answer token, then by layer
+  std::vector<LensLayer> logit_lens;  // by answer token, then by layer
 };
 
 }  // namespace sf

@@ -10,10 +10,13 @@ using Json = nlohmann::ordered_json;
 Json experts_json(const Explanation& e) {
   Json tokens = Json::array();
   for (const TokenRouting& token : e.routing) {
-    tokens.push_back(
-        {{"text", token.text}, {"modality", token.image ? "image" : "text"}, {"ids", token.ids}, {"gates", token.gates}});
+    tokens.push_back({{"text", token.text},
+                      {"modality", token.image ? "image" : "text"},
+                      {"ids", token.ids},
+                      {"gates", token.gates}});
   }
-  return {{"num_experts", e.num_experts}, {"top_k", e.top_k}, {"prompt_tokens", e.num_prompt_tokens}, {"tokens", tokens}};
+  return {
+      {"num_experts", e.num_experts}, {"top_k", e.top_k}, {"prompt_tokens", e.num_prompt_tokens}, {"tokens", tokens}};
 }
 
 Json lens_json(const Explanation& e) {
@@ -21,7 +24,10 @@ Json lens_json(const Explanation& e) {
   for (const LensLayer& layer : e.logit_lens) {
     Json top = Json::array();
     for (const LensLayer::Guess& guess : layer.top) top.push_back({{"token", guess.token}, {"prob", guess.prob}});
-    layers.push_back({{"answer_token", layer.answer_token}, {"layer", layer.layer}, {"top", top}, {"answer_rank", layer.answer_rank}});
+    layers.push_back({{"answer_token", layer.answer_token},
+                      {"layer", layer.layer},
+                      {"top", top},
+                      {"answer_rank", layer.answer_rank}});
   }
   return layers;
 }

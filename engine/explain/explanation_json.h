@@ -12,6 +12,7 @@
 namespace sf {
 
 // `head` is put first: what the caller adds of its own (id, model, version).
-nlohmann::ordered_json explanation_json(const Explanation& explanation, nlohmann::ordered_json head = nlohmann::ordered_json::object());
+nlohmann::ordered_json explanation_json(const Explanation& explanation,
+                                        nlohmann::ordered_json head = nlohmann::ordered_json::object());
 
 }  // namespace sf

@@ -9,9 +9,9 @@
 namespace sf {
 namespace {
 
-constexpr int kGap = 8;           // between panels
-constexpr int kUsageCell = 32;    // of the usage map
-constexpr int kLegend = 8;        // height of its strip of the experts' colours
+constexpr int kGap = 8;         // between panels
+constexpr int kUsageCell = 32;  // of the usage map
+constexpr int kLegend = 8;      // height of its strip of the experts' colours
 constexpr Rgb8 kPaper = {255, 255, 255};
 
 Image blank(int width, int height, Rgb8 colour) {
@@ -22,7 +22,8 @@ Image blank(int width, int height, Rgb8 colour) {
 
 void blend(Image& image, int x, int y, Rgb8 colour, double alpha) {
   uint8_t* pixel = image.pixels.data() + (static_cast<size_t>(y) * image.width + x) * 3;
-  for (size_t c = 0; c < 3; ++c) pixel[c] = static_cast<uint8_t>(std::lround(pixel[c] * (1 - alpha) + colour[c] * alpha));
+  for (size_t c = 0; c < 3; ++c)
+    pixel[c] = static_cast<uint8_t>(std::lround(pixel[c] * (1 - alpha) + colour[c] * alpha));
 }
 
 void grey_out(Image& image) {
@@ -58,8 +59,10 @@ class Canvas {
   double row_of(int y) const { return in_cells(y, image.height, e_.picture.top, e_.picture.scaled_height); }
   // Whether (x, y) is within `width` pixels of an edge of its cell.
   bool near_edge(int x, int y, int width) const {
-    return std::floor(column_of(x)) != std::floor(column_of(x + width)) || std::floor(row_of(y)) != std::floor(row_of(y + width)) ||
-           std::floor(column_of(x)) != std::floor(column_of(x - width)) || std::floor(row_of(y)) != std::floor(row_of(y - width));
+    return std::floor(column_of(x)) != std::floor(column_of(x + width)) ||
+           std::floor(row_of(y)) != std::floor(row_of(y + width)) ||
+           std::floor(column_of(x)) != std::floor(column_of(x - width)) ||
+           std::floor(row_of(y)) != std::floor(row_of(y - width));
   }
 
   Image image;
@@ -74,7 +77,8 @@ class Canvas {
 // Bilinear between cell centres; flat beyond the outermost ones.
 double interpolate(const std::vector<float>& cells, int rows, int columns, double row, double column) {
   const double y = std::clamp(row - 0.5, 0.0, rows - 1.0), x = std::clamp(column - 0.5, 0.0, columns - 1.0);
-  const int top = std::min(static_cast<int>(y), std::max(0, rows - 2)), left = std::min(static_cast<int>(x), std::max(0, columns - 2));
+  const int top = std::min(static_cast<int>(y), std::max(0, rows - 2)),
+            left = std::min(static_cast<int>(x), std::max(0, columns - 2));
   const int bottom = std::min(top + 1, rows - 1), right = std::min(left + 1, columns - 1);
   const double down = y - top, across = x - left;
   const auto cell = [&](int r, int c) { return double(cells[static_cast<size_t>(r) * columns + c]); };
@@ -83,13 +87,15 @@ double interpolate(const std::vector<float>& cells, int rows, int columns, doubl
 }
 
 int index_in_grid(const Explanation& e, double row, double column) {
-  const int r = std::clamp(static_cast<int>(row), 0, e.rows - 1), c = std::clamp(static_cast<int>(column), 0, e.columns - 1);
+  const int r = std::clamp(static_cast<int>(row), 0, e.rows - 1),
+            c = std::clamp(static_cast<int>(column), 0, e.columns - 1);
   return r * e.columns + c;
 }
 
 }  // namespace
 
-Image heatmap_overlay(const Image& picture, const Explanation& e, const std::vector<float>& heatmap, const OverlayOptions& options) {
+Image heatmap_overlay(const Image& picture, const Explanation& e, const std::vector<float>& heatmap,
+                      const OverlayOptions& options) {
   SF_CHECK(heatmap.size() == static_cast<size_t>(e.rows) * e.columns, "overlay: the heatmap is not of this grid");
   Canvas canvas(picture, e, options);
   const auto peak = std::max_element(heatmap.begin(), heatmap.end());

@@ -30,21 +30,22 @@ Rgb8 expert_colour(int expert, int num_experts);
 
 // The heatmap, smooth between the cells' centres and scaled to its maximum, over the dimmed picture; a frame marks the
 // cell of the maximum. REQUIRES: heatmap.size() == rows * columns; `picture` is the explained one, upright.
-Image heatmap_overlay(const Image& picture, const Explanation& e, const std::vector<float>& heatmap, const OverlayOptions& options = {});
+Image heatmap_overlay(const Image& picture, const Explanation& e, const std::vector<float>& heatmap,
+                      const OverlayOptions& options = {});
 
 // The mean of the answer tokens' heatmaps; empty where there is no token.
 std::vector<float> mean_heatmap(const Explanation& e);
 
 // The overlay of one answer token (-1 = the mean of all) as a PNG; the picture alone where the answer is empty.
-// Errors: InvalidArgument (field "token") for a token that the answer lacks. REQUIRES: `encoded` is the explained picture,
-// which Engine::prepare has accepted: no limit is checked here.
+// Errors: InvalidArgument (field "token") for a token that the answer lacks. REQUIRES: `encoded` is the explained
+// picture, which Engine::prepare has accepted: no limit is checked here.
 std::string explanation_png(std::string_view encoded, const Explanation& e, int token);
 
 // Every cell of the greyed picture tinted by its first expert; the layers side by side, first layer left.
 Image expert_overlay(const Image& picture, const Explanation& e, const OverlayOptions& options = {});
 
-// Shares of assignments, a row per layer and a column per expert under its colour: image tokens left, text tokens right;
-// black is none, the brightest cell is the largest share.
+// Shares of assignments, a row per layer and a column per expert under its colour: image tokens left, text tokens
+// right; black is none, the brightest cell is the largest share.
 Image expert_usage_map(const Explanation& e);
 
 // [layers][experts]: the share of the assignments of the explanation's image (or text) tokens; rows sum to 1.

@@ -20,7 +20,8 @@ void check_options(const ExplainedModel& model, const EnginePrompt& prompt, cons
   const auto require = [](bool ok, const char* field, auto... message) {
     if (!ok) throw invalid_argument(field, message...);
   };
-  require(prompt.pixels.size() == 1, "image", "image: an explanation is of one picture, the prompt has ", prompt.pixels.size());
+  require(prompt.pixels.size() == 1, "image", "image: an explanation is of one picture, the prompt has ",
+          prompt.pixels.size());
   require(o.layer >= -1 && o.layer < decoder.num_layers, "layer", "layer: must be 0..", decoder.num_layers - 1,
           ", or -1 for the mean of all, got ", o.layer);
   require(o.head >= -1 && o.head < decoder.num_heads, "head", "head: must be 0..", decoder.num_heads - 1,
@@ -30,7 +31,8 @@ void check_options(const ExplainedModel& model, const EnginePrompt& prompt, cons
           "layer and head: only method attention has them, got ", heatmap_method_name(o.method));
   require(o.max_tokens >= 1 && o.max_tokens <= kMaxExplainedTokens, "max_tokens", "max_tokens: must be 1..",
           kMaxExplainedTokens, " for an explanation, got ", o.max_tokens);
-  require(o.lens_top >= 0 && o.lens_top <= kMaxLensTop, "lens_top", "lens_top: must be 0..", kMaxLensTop, ", got ", o.lens_top);
+  require(o.lens_top >= 0 && o.lens_top <= kMaxLensTop, "lens_top", "lens_top: must be 0..", kMaxLensTop, ", got ",
+          o.lens_top);
 }
 
 // Why this token rather than the next best one: the logit alone also credits whatever raises every answer of its kind.
@@ -44,8 +46,13 @@ at::Tensor margin_over_runner_up(const at::Tensor& logits_V, int token) {
 // One explanation in the making. Lives for one call on one thread.
 class Explainer {
  public:
-  Explainer(const ExplainedModel& model, const EnginePrompt& prompt, const ExplainOptions& options, const ExplainCheck& check)
-      : model_(model), options_(options), check_(check), sequence_(model.vlm, model.device, prompt), ids_(prompt.tokens.ids) {}
+  Explainer(const ExplainedModel& model, const EnginePrompt& prompt, const ExplainOptions& options,
+            const ExplainCheck& check)
+      : model_(model),
+        options_(options),
+        check_(check),
+        sequence_(model.vlm, model.device, prompt),
+        ids_(prompt.tokens.ids) {}
 
   Explanation run(const SamplingParams& sampling) {
     torch::NoGradGuard no_grad;
@@ -73,7 +80,8 @@ class Explainer {
   at::Tensor answer_rows(int64_t length) const;
   at::Tensor attention_weights(const std::vector<at::Tensor>& kept) const;
   at::Tensor rollout_weights(const std::vector<at::Tensor>& means, const VitMaps& vision) const;
-  at::Tensor relevancy_weights(const std::vector<at::Tensor>& maps, const VitMaps& vision, const at::Tensor& hidden_TD) const;
+  at::Tensor relevancy_weights(const std::vector<at::Tensor>& maps, const VitMaps& vision,
+                               const at::Tensor& hidden_TD) const;
   at::Tensor through_vision(const at::Tensor& cells_RP, const std::vector<at::Tensor>& steps_NN) const;
   void fill_heatmaps(const at::Tensor& weights_AP);
 
@@ -123,8 +131,11 @@ void Explainer::describe_picture() {
   out_.method = options_.method;
   out_.rows = picture.grid.rows;
   out_.columns = picture.grid.columns;
-  out_.picture = {.cell_size = model_.vlm.config().image.cell_size, .left = picture.left, .top = picture.top,
-                  .scaled_width = picture.width, .scaled_height = picture.height};
+  out_.picture = {.cell_size = model_.vlm.config().image.cell_size,
+                  .left = picture.left,
+                  .top = picture.top,
+                  .scaled_width = picture.width,
+                  .scaled_height = picture.height};
   out_.num_experts = model_.vlm.config().decoder.moe.num_experts;
   out_.top_k = model_.vlm.config().decoder.moe.top_k;
   out_.num_prompt_tokens = prompt_tokens();
@@ -138,7 +149,8 @@ void Explainer::check_memory(const DecoderConfig& decoder) const {
   if (floats * sizeof(float) > kMaxMapBytes) {
     throw Error(Code::kResourceExhausted,
                 concat("method: ", heatmap_method_name(options_.method), " of ", ids_.size(), " tokens would keep ",
-                       int64_t(floats * sizeof(float)) >> 20, " MiB of attention maps, more than ", int64_t(kMaxMapBytes) >> 20),
+                       int64_t(floats * sizeof(float)) >> 20, " MiB of attention maps, more than ",
+                       int64_t(kMaxMapBytes) >> 20),
                 "method", Reason::kTooLarge);
   }
 }
@@ -157,8 +169,10 @@ void Explainer::trace() {
   } else if (gradients) {
     image_BPD = image_BPD_.clone().requires_grad_(true);
   }
-  const Keep keep = gradients ? Keep::kMaps : method == HeatmapMethod::kRollout ? Keep::kHeadMean
-                              : method == HeatmapMethod::kAttention ? Keep::kRows : Keep::kNothing;
+  const Keep keep = gradients                             ? Keep::kMaps
+                    : method == HeatmapMethod::kRollout   ? Keep::kHeadMean
+                    : method == HeatmapMethod::kAttention ? Keep::kRows
+                                                          : Keep::kNothing;
   DenseAttention attention(keep, prompt_tokens() - 1);
   RoutingTrace routing;
   std::vector<at::Tensor> layers_TD;
@@ -169,10 +183,14 @@ void Explainer::trace() {
   if (answer_tokens() == 0) return;
   fill_lens(layers_TD);
   switch (method) {
-    case HeatmapMethod::kAttention: return fill_heatmaps(attention_weights(attention.kept()));
-    case HeatmapMethod::kRollout: return fill_heatmaps(rollout_weights(attention.kept(), vision));
-    case HeatmapMethod::kRelevancy: return fill_heatmaps(relevancy_weights(attention.kept(), vision, hidden_TD));
-    case HeatmapMethod::kOcclusion: return fill_heatmaps(occlusion_drops(sequence_, ids_, check_));
+    case HeatmapMethod::kAttention:
+      return fill_heatmaps(attention_weights(attention.kept()));
+    case HeatmapMethod::kRollout:
+      return fill_heatmaps(rollout_weights(attention.kept(), vision));
+    case HeatmapMethod::kRelevancy:
+      return fill_heatmaps(relevancy_weights(attention.kept(), vision, hidden_TD));
+    case HeatmapMethod::kOcclusion:
+      return fill_heatmaps(occlusion_drops(sequence_, ids_, check_));
   }
 }
 
@@ -246,8 +264,10 @@ at::Tensor Explainer::rollout_weights(const std::vector<at::Tensor>& means, cons
   return through_vision(image_columns(walk_back(answer_rows(means[0].size(0)), steps)), vision_steps);
 }
 
-at::Tensor Explainer::relevancy_weights(const std::vector<at::Tensor>& maps, const VitMaps& vision, const at::Tensor& hidden_TD) const {
-  at::Tensor logits_AV = model_.vlm.decoder().logits(hidden_TD.narrow(0, prompt_tokens() - 1, answer_tokens())).to(at::kFloat);
+at::Tensor Explainer::relevancy_weights(const std::vector<at::Tensor>& maps, const VitMaps& vision,
+                                        const at::Tensor& hidden_TD) const {
+  at::Tensor logits_AV =
+      model_.vlm.decoder().logits(hidden_TD.narrow(0, prompt_tokens() - 1, answer_tokens())).to(at::kFloat);
   std::vector<at::Tensor> inputs = maps;
   inputs.insert(inputs.end(), vision.begin(), vision.end());
   const at::Tensor rows_AT = answer_rows(maps[0].size(1));
@@ -261,8 +281,10 @@ at::Tensor Explainer::relevancy_weights(const std::vector<at::Tensor>& maps, con
     std::vector<at::Tensor> steps, vision_steps;
     for (size_t i = 0; i < inputs.size(); ++i) {
       at::Tensor gradient = gradients[i].defined() ? gradients[i] : at::zeros_like(inputs[i]);
-      if (i < maps.size()) steps.push_back(relevancy_step(inputs[i], gradient));
-      else vision_steps.push_back(relevancy_step(inputs[i][0], gradient[0]));
+      if (i < maps.size())
+        steps.push_back(relevancy_step(inputs[i], gradient));
+      else
+        vision_steps.push_back(relevancy_step(inputs[i][0], gradient[0]));
     }
     weights.push_back(through_vision(image_columns(walk_back(rows_AT.narrow(0, a, 1), steps)), vision_steps));
   }

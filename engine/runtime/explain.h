@@ -3,8 +3,8 @@
 //   generate the answer, a whole pass a token -> one pass over prompt and answer that keeps attention maps, routing and
 //   the residual stream -> heatmaps (heatmap.h, occlusion.h), logit lens
 //
-// Thread-safe beside steps of the same model: weights are only read, and gradients are of attention maps, never stored in
-// a parameter.
+// Thread-safe beside steps of the same model: weights are only read, and gradients are of attention maps, never stored
+// in a parameter.
 #pragma once
 
 #include "engine/explain/explanation.h"
@@ -21,8 +21,9 @@ struct ExplainedModel {
   int max_context = 0;
 };
 
-// Errors: InvalidArgument naming the option at fault, or for a prompt of other than one picture; ResourceExhausted (field
-// "method") if the maps to keep would take more than a GiB; Internal for logits that are not finite; what `check` throws.
+// Errors: InvalidArgument naming the option at fault, or for a prompt of other than one picture; ResourceExhausted
+// (field "method") if the maps to keep would take more than a GiB; Internal for logits that are not finite; what
+// `check` throws.
 Explanation explain_answer(const ExplainedModel& model, const EnginePrompt& prompt, const SamplingParams& sampling,
                            const ExplainOptions& options, const ExplainCheck& check);
 

@@ -45,7 +45,8 @@ DecoderInput ExplainSequence::input(const at::Tensor& image_BPD, const std::vect
   at::Tensor ids_L = torch::tensor(std::vector<int64_t>(ids.begin(), ids.end())).to(device_);
   at::Tensor text_BLD = vlm_.embed_text(ids_L).unsqueeze(0).expand({rows, length, image_BPD.size(2)});
   DecoderInput input;
-  input.x_TD = at::cat({text_BLD.narrow(1, 0, span.begin), image_BPD, text_BLD.slice(1, span.begin + span.count)}, 1).flatten(0, 1);
+  input.x_TD = at::cat({text_BLD.narrow(1, 0, span.begin), image_BPD, text_BLD.slice(1, span.begin + span.count)}, 1)
+                   .flatten(0, 1);
   input.positions_T = at::arange(length, ids_L.options()).repeat({rows});
   return input;
 }

@@ -30,7 +30,8 @@ at::Tensor walk_back(at::Tensor rows_RN, const std::vector<at::Tensor>& steps_NN
 
 at::Tensor cells_to_vision(const at::Tensor& cells_RP, int64_t rows, int64_t columns, int64_t num_vision_tokens) {
   const int64_t r = cells_RP.size(0), side = tokens_along(rows * columns, num_vision_tokens);
-  at::Tensor shared = (cells_RP / double(side * side)).view({r, rows, 1, columns, 1}).expand({r, rows, side, columns, side});
+  at::Tensor shared =
+      (cells_RP / double(side * side)).view({r, rows, 1, columns, 1}).expand({r, rows, side, columns, side});
   const int64_t before = num_vision_tokens - rows * columns * side * side;
   return at::cat({at::zeros({r, before}, cells_RP.options()), shared.reshape({r, -1})}, 1);
 }

@@ -1,7 +1,7 @@
 // Attention maps -> weights over the picture's cells. Pure functions.
 //
-// A walk goes from an answer row of the last layer back to the first: rows <- rows * step of each layer, where a step is
-// the map with the residual. Through the vision encoder it goes on from the image tokens to the vision tokens.
+// A walk goes from an answer row of the last layer back to the first: rows <- rows * step of each layer, where a step
+// is the map with the residual. Through the vision encoder it goes on from the image tokens to the vision tokens.
 #pragma once
 
 #include <vector>

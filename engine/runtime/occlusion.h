@@ -9,10 +9,10 @@
 
 namespace sf {
 
-// -> [answer tokens, cells]: the fall of the log-probability of each answer token under the answer so far; windows of one
-// cell at half a cell's steps, painted in the picture's median colour, each cell the mean of the windows over it.
-// `answer` is what follows the prompt in `ids`. Blocks for (2 rows - 1) x (2 columns - 1) passes, in batches; `check` is
-// called between them.
+// -> [answer tokens, cells]: the fall of the log-probability of each answer token under the answer so far; windows of
+// one cell at half a cell's steps, painted in the picture's median colour, each cell the mean of the windows over it.
+// `answer` is what follows the prompt in `ids`. Blocks for (2 rows - 1) x (2 columns - 1) passes, in batches; `check`
+// is called between them.
 at::Tensor occlusion_drops(const ExplainSequence& sequence, const std::vector<int>& ids, const ExplainCheck& check);
 
 }  // namespace sf

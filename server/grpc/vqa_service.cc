@@ -3,6 +3,7 @@
 #include <grpcpp/support/method_handler.h>
 
 #include "server/grpc/answer_messages.h"
+#include "server/grpc/explain_messages.h"
 #include "server/grpc/grpc_call.h"
 #include "server/grpc/grpc_errors.h"
 #include "server/grpc/message_buffer.h"
@@ -19,6 +20,7 @@ using grpc::internal::RpcServiceMethod;
 
 // RpcServiceMethod keeps the pointer, so the names live as long as the program.
 constexpr const char* kAnswerMethod = "/sparsefusion.v1.VisualQuestionAnswering/Answer";
+constexpr const char* kExplainMethod = "/sparsefusion.v1.VisualQuestionAnswering/Explain";
 constexpr const char* kStreamAnswerMethod = "/sparsefusion.v1.VisualQuestionAnswering/StreamAnswer";
 
 }  // namespace
@@ -32,6 +34,9 @@ VqaService::VqaService(const GrpcOptions& options, server::Service& service) : o
     return self->stream_answer(*context, *request, *writer);
   };
   AddMethod(new RpcServiceMethod(kAnswerMethod, RpcMethod::NORMAL_RPC, new Unary(unary, this)));
+  const auto explaining = [](VqaService* self, grpc::ServerContext* context, const ByteBuffer* request,
+                             ByteBuffer* response) { return self->explain(*context, *request, *response); };
+  AddMethod(new RpcServiceMethod(kExplainMethod, RpcMethod::NORMAL_RPC, new Unary(explaining, this)));
   AddMethod(new RpcServiceMethod(kStreamAnswerMethod, RpcMethod::SERVER_STREAMING, new Streaming(streaming, this)));
 }
 
@@ -97,6 +102,33 @@ grpc::Status VqaService::stream_answer(grpc::ServerContext& context, const ByteB
       answer_message(call.id, call.model, call.stream->model_version(), answer.text, *answer.summary);
   if (!writer.Write(serialize_message(last))) return fail(call, unwanted_error(call.context, stopping_));
   return finish(call, *answer.summary);
+}
+
+grpc::Status VqaService::explain(grpc::ServerContext& context, const ByteBuffer& request, ByteBuffer& response) {
+  Call call = begin(context);
+  ExplainRequest asked;
+  try {
+    sparsefusion::v1::ExplainRequest message;
+    const size_t num_bytes = parse_message(request, message);
+    asked = make_explain_request(explain_fields_from(message), call.id, "grpc");
+    asked.question.body_bytes = num_bytes;
+    asked.question.timeout_ms = shorter_timeout(asked.question.timeout_ms, call.context);
+  } catch (...) {
+    const Error error = thrown_error();
+    const grpc::Status status = grpc_status(error, call.id, service_.retry_after_seconds());
+    service_.record_rejected("grpc", grpc_code_name(status.error_code()), reject_reason(error), call.id);
+    return status;
+  }
+  try {
+    const ExplainResult result = service_.explain(std::move(asked), [&] { return is_unwanted(call); });
+    call.context.AddInitialMetadata("x-model-version", std::to_string(result.model_version));
+    response = serialize_message(explain_message(call.id, result));
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - call.start;
+    service_.record_finished("grpc", "OK", call.id, result.model_version, nullptr, elapsed.count());
+    return grpc::Status::OK;
+  } catch (...) {
+    return fail(call, is_unwanted(call) ? unwanted_error(call) : thrown_error());
+  }
 }
 
 WholeAnswer VqaService::forward(Call& call, Writer& writer) {

@@ -1,4 +1,4 @@
-// The answer object of POST /v1/answer, the explain object of POST /v1/explain and the model objects of GET /v1/models, as JSON text.
+// The objects of POST /v1/answer and /v1/explain and the model objects of GET /v1/models, as JSON text.
 #pragma once
 
 #include <string>

@@ -47,7 +47,8 @@ void NativeApi::explain(const httplib::Request& request, httplib::Response& resp
   const HttpCall call = begin_call("rest", request, response);
   ExplainRequest asked;
   try {
-    asked = make_explain_request(read_answer_body(request, reader, options_.limits, options_.body_timeout_s), call.id, "rest");
+    AnswerFields fields = read_answer_body(request, reader, options_.limits, options_.body_timeout_s);
+    asked = make_explain_request(std::move(fields), call.id, "rest");
   } catch (...) {
     refuse_call(service_, call, request, response, thrown_error());
     return;
@@ -60,7 +61,8 @@ void NativeApi::explain(const httplib::Request& request, httplib::Response& resp
     if (picture) {
       response.set_content(result.png, "image/png");
     } else {
-      response.set_content(explain_json({call.id, result.model, result.model_version}, result.explanation), "application/json");
+      const AnswerHead head{call.id, result.model, result.model_version};
+      response.set_content(explain_json(head, result.explanation), "application/json");
     }
     record_call(service_, call, 200, result.model_version, nullptr);
   } catch (...) {

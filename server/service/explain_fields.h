@@ -32,7 +32,8 @@ inline ExplainRequest make_explain_request(AnswerFields fields, std::string requ
   options.lens_top = integer(given.lens_top, "lens_top", 0, kMaxLensTop, options.lens_top);
   options.max_tokens = integer(fields.max_tokens, "max_tokens", 1, kMaxExplainedTokens, options.max_tokens);
   const std::string format = given.format.value_or("json");
-  if (format != "json" && format != "png") throw invalid_argument("format", "format: must be json or png, got ", format);
+  if (format != "json" && format != "png")
+    throw invalid_argument("format", "format: must be json or png, got ", format);
   request.picture = format == "png";
   request.picture_token = integer(given.token, "token", -1, kMaxExplainedTokens - 1, -1);
   request.question = make_answer_request(std::move(fields), std::move(request_id), std::move(api));

@@ -17,7 +17,8 @@ class ExplainSlot {
     if (++taken_ <= slots) return;
     --taken_;
     throw Error(Code::kResourceExhausted,
-                concat("at most ", slots, slots == 1 ? " explanation runs" : " explanations run", " at a time, try again later"),
+                concat("at most ", slots, slots == 1 ? " explanation runs" : " explanations run",
+                       " at a time, try again later"),
                 "", Reason::kQueueFull);
   }
   ~ExplainSlot() { --taken_; }
@@ -72,10 +73,11 @@ ExplainResult AnswerService::explain_on(ServingVersion& version, ExplainRequest&
   };
   SamplingParams sampling = request.question.sampling;
   sampling.temperature = std::max(sampling.temperature, 0.0f);
-  ExplainResult result{.model = options_.model_name, .model_version = version.version};
+  ExplainResult result{.model = options_.model_name, .model_version = version.version, .explanation = {}, .png = {}};
   run_at_low_priority([&] {
     result.explanation = version.engine->explain(*prompt, sampling, request.options, check_on);
-    if (request.picture) result.png = explanation_png(picture_of(request.question), result.explanation, request.picture_token);
+    if (request.picture)
+      result.png = explanation_png(picture_of(request.question), result.explanation, request.picture_token);
   });
   return result;
 }

@@ -132,11 +132,8 @@ function drawExperts(context) {
   }));
 }
 
-// Rows of the lens that belong to the chosen token; servers that give one lens give it for the first.
-function lensRows() {
-  const own = explanation.tokens[token].logit_lens;
-  return own || (token === 0 ? explanation.logit_lens : null) || [];
-}
+// Rows of the lens that belong to the chosen token.
+const lensRows = () => explanation.logit_lens.filter(row => row.answer_token === token);
 
 function showLens() {
   const rows = lensRows();

@@ -31,7 +31,7 @@ class FakeService final : public Service {
   bool hang_before_text = false;      // no event until the stream is cancelled
   bool hang_after_text = false;       // all deltas, then no end until the stream is cancelled
   std::optional<Error> submit_error;  // thrown by submit and explain
-  ExplainResult explanation{.model = "sparsefusion", .model_version = 3};  // what explain returns
+  ExplainResult explanation{.model = "sparsefusion", .model_version = 3, .explanation = {}, .png = {}};  // what explain returns
   bool hang_explain = false;          // until it is unwanted
   std::optional<Error> stream_error;  // the stream's end
   int refuse_from = 0;                // the submit with this number, from 1, and all later ones find the queue full

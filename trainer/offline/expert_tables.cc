@@ -9,7 +9,7 @@
 namespace sf {
 namespace {
 
-constexpr int kLeastSeen = 10;   // OLMoE's: rarer tokens say little
+constexpr int kLeastSeen = 10;  // OLMoE's: rarer tokens say little
 constexpr size_t kWordsShown = 5;
 
 ExpertTables::Matrix zeros(int rows, int columns) {
@@ -125,7 +125,9 @@ void ExpertTables::print() const {
 }
 
 void ExpertTables::print_usage() const {
-  std::printf("\nexpert usage by modality (%% of a layer's assignments) and Jensen-Shannon divergence image/text (ln 2 = 0.693)\n");
+  std::printf(
+      "\nexpert usage by modality (%% of a layer's assignments) and Jensen-Shannon divergence image/text (ln 2 = "
+      "0.693)\n");
   print_header("layer", num_experts_);
   const Matrix image = usage(true), text = usage(false);
   const std::vector<double> divergence = modality_divergence();
@@ -155,7 +157,9 @@ void ExpertTables::print_coactivation() const {
 }
 
 void ExpertTables::print_vocabulary() const {
-  std::printf("\nvocabulary specialisation N_xi/N_x by input token, tokens seen %d times or more: the most faithful ones\n", kLeastSeen);
+  std::printf(
+      "\nvocabulary specialisation N_xi/N_x by input token, tokens seen %d times or more: the most faithful ones\n",
+      kLeastSeen);
   for (int layer = 0; layer < num_layers_; ++layer) {
     const auto words = vocabulary_specialisation(layer, kLeastSeen);
     for (int i = 0; i < num_experts_; ++i) {

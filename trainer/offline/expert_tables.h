@@ -30,8 +30,8 @@ class ExpertTables {
   std::vector<double> modality_divergence() const;
   // [layers] of [experts][experts]: N_ij / N_i, the share of expert i's tokens that expert j works on too; 1 at i = j.
   Matrix coactivation(int layer) const;
-  // Domain -> [layers][experts]: N_iD / N_D, the share of the domain's text tokens that the expert works on; rows sum to
-  // top-k.
+  // Domain -> [layers][experts]: N_iD / N_D, the share of the domain's text tokens that the expert works on; rows sum
+  // to top-k.
   std::map<std::string, Matrix> domain_specialisation() const;
   // N_xi / N_x of the input token x, for tokens seen at least `least` times.
   std::map<std::string, std::vector<double>> vocabulary_specialisation(int layer, int least) const;
@@ -54,8 +54,8 @@ class ExpertTables {
   void print_vocabulary() const;
 
   int num_layers_, num_experts_;
-  std::array<Matrix, 2> counts_;       // text, image
-  std::vector<Matrix> pairs_;          // [layers][experts][experts]; the diagonal counts the expert's tokens
+  std::array<Matrix, 2> counts_;  // text, image
+  std::vector<Matrix> pairs_;     // [layers][experts][experts]; the diagonal counts the expert's tokens
   std::map<std::string, Domain> domains_;
   std::map<std::string, Word> words_;  // by piece
 };

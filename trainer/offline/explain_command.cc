@@ -22,8 +22,8 @@ void print_tokens(const Explanation& e) {
     const ExplainedToken& token = e.tokens[a];
     const auto peak = std::max_element(token.heatmap.begin(), token.heatmap.end());
     const int cell = static_cast<int>(peak - token.heatmap.begin());
-    std::printf("%-4zu %-14s %9.4f %6.3f  row %d column %d: %.1f%%\n", a, ("\"" + token.text + "\"").c_str(), token.logprob,
-                std::exp(token.logprob), cell / e.columns, cell % e.columns, 100 * *peak);
+    std::printf("%-4zu %-14s %9.4f %6.3f  row %d column %d: %.1f%%\n", a, ("\"" + token.text + "\"").c_str(),
+                token.logprob, std::exp(token.logprob), cell / e.columns, cell % e.columns, 100 * *peak);
   }
 }
 
@@ -44,7 +44,8 @@ void print_routing(const Explanation& e) {
     if (token.image) continue;
     std::printf("%-14s", ("\"" + token.text + "\"").c_str());
     for (size_t layer = 0; layer < token.ids.size(); ++layer) {
-      for (size_t k = 0; k < token.ids[layer].size(); ++k) std::printf(" %d(%.2f)", token.ids[layer][k], token.gates[layer][k]);
+      for (size_t k = 0; k < token.ids[layer].size(); ++k)
+        std::printf(" %d(%.2f)", token.ids[layer][k], token.gates[layer][k]);
       if (layer + 1 < token.ids.size()) std::printf("  |");
     }
     std::printf("\n");
@@ -55,7 +56,8 @@ void print_routing(const Explanation& e) {
   for (int row = 0; row < e.rows; ++row) {
     for (size_t layer = 0; layer < first->ids.size(); ++layer) {
       std::printf(layer == 0 ? "  " : "    |  ");
-      for (int column = 0; column < e.columns; ++column) std::printf("%3d", (first + row * e.columns + column)->ids[layer][0]);
+      for (int column = 0; column < e.columns; ++column)
+        std::printf("%3d", (first + row * e.columns + column)->ids[layer][0]);
     }
     std::printf("\n");
   }
@@ -90,7 +92,8 @@ int explain_command(const OfflineCommandOptions& options) {
   explain.head = options.head;
   auto engine = make_torch_engine(open_checkpoint(options.model), engine_options);
   const std::string bytes = read_file(options.image, engine_options.image_limits.max_bytes);
-  const PreparedPromptPtr prompt = engine->prepare({{"user", {{Part::Kind::kImage, bytes}, {Part::Kind::kText, options.question}}}});
+  const PreparedPromptPtr prompt =
+      engine->prepare({{"user", {{Part::Kind::kImage, bytes}, {Part::Kind::kText, options.question}}}});
   const Explanation e = engine->explain(*prompt, {.max_tokens = options.max_tokens}, explain, [] {});
   if (options.json) {
     std::cout << explanation_json(e).dump() << "\n";
@@ -100,7 +103,8 @@ int explain_command(const OfflineCommandOptions& options) {
     print_lens(e);
     print_routing(e);
   }
-  if (!options.out.empty()) write_overlays(e, decode_image(bytes, engine_options.image_limits), options.out, !options.json);
+  if (!options.out.empty())
+    write_overlays(e, decode_image(bytes, engine_options.image_limits), options.out, !options.json);
   return 0;
 }
 

@@ -15,8 +15,9 @@
 namespace sf {
 namespace {
 
-constexpr std::array kOtherKinds = {data::kLeftRight, data::kTopBottom, data::kCount, data::kClosestShape,
-                                    data::kFurthestShape, data::kClosestColour, data::kFurthestColour};
+constexpr std::array kOtherKinds = {data::kLeftRight,     data::kTopBottom,     data::kCount,
+                                    data::kClosestShape,  data::kFurthestShape, data::kClosestColour,
+                                    data::kFurthestColour};
 constexpr int kMethods = static_cast<int>(std::size(kHeatmapMethods));
 
 struct KindResult {
@@ -40,10 +41,13 @@ class Study {
   }
 
   void print() const {
-    std::printf("pointing game on pictures of the paper: the heatmap's maximum within one cell of the asked object's centre (near), in "
-                "a cell that its box touches (box); chance beside\n");
+    std::printf(
+        "pointing game on pictures of the paper: the heatmap's maximum within one cell of the asked object's centre "
+        "(near), in "
+        "a cell that its box touches (box); chance beside\n");
     std::printf("%-18s %6s %7s", "kind", "asked", "right");
-    for (HeatmapMethod method : kHeatmapMethods) std::printf("  %9s near %5s", std::string(heatmap_method_name(method)).c_str(), "box");
+    for (HeatmapMethod method : kHeatmapMethods)
+      std::printf("  %9s near %5s", std::string(heatmap_method_name(method)).c_str(), "box");
     std::printf("  %6s near %5s\n", "chance", "box");
     for (const auto& [kind, result] : results_) print_row(std::string(data::kind_name(kind)), result);
     tables_.print();
@@ -70,7 +74,8 @@ class Study {
   static void print_row(const std::string& name, const KindResult& result) {
     const auto percent = [&](double count) { return 100.0 * count / result.asked; };
     std::printf("%-18s %6d %6.1f%%", name.c_str(), result.asked, percent(result.right));
-    for (const PointingScore& score : result.scores) std::printf("  %13.1f%% %4.1f%%", percent(score.near), percent(score.in_box));
+    for (const PointingScore& score : result.scores)
+      std::printf("  %13.1f%% %4.1f%%", percent(score.near), percent(score.in_box));
     std::printf("  %10.1f%% %4.1f%%\n", percent(result.scores[0].near_chance), percent(result.scores[0].in_box_chance));
   }
 
@@ -83,7 +88,8 @@ class Study {
 
 int explain_study(const OfflineCommandOptions& options) {
   if (options.explain_data != "sort-of-clevr") {
-    throw invalid_argument("data", "data: heatmaps are scored on sort-of-clevr, whose object boxes are known, got ", options.explain_data);
+    throw invalid_argument("data", "data: heatmaps are scored on sort-of-clevr, whose object boxes are known, got ",
+                           options.explain_data);
   }
   if (options.images < 1) throw invalid_argument("images", "images: must be at least 1, got ", options.images);
   TorchEngineOptions engine_options;

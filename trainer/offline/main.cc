@@ -18,10 +18,10 @@ void add_explain(CLI::App& app, sf::OfflineCommandOptions& o) {
   explain->add_option("--method", o.method, "attention, rollout, relevancy or occlusion")->capture_default_str();
   explain->add_option("--layer", o.layer, "Of method attention; -1 = the mean of all")->capture_default_str();
   explain->add_option("--head", o.head, "Of method attention; -1 = the mean of all")->capture_default_str();
-  explain->add_option("--max-tokens", o.max_tokens, "Tokens of the answer at most; 32 at most are explained")->capture_default_str();
+  explain->add_option("--max-tokens", o.max_tokens, "Tokens of the answer; 32 at most are explained")->capture_default_str();
   explain->add_option("--out", o.out, "Folder for the overlays (PNG)");
   explain->add_flag("--json", o.json, "Print the Explain object");
-  explain->add_option("--data", o.explain_data, "sort-of-clevr: the pointing game of every method, and what the experts specialise in");
+  explain->add_option("--data", o.explain_data, "sort-of-clevr: the pointing game, and what experts specialise in");
   explain->add_option("--images", o.images, "Pictures of --data")->capture_default_str();
   explain->add_option("--seed", o.seed, "Of the pictures of --data")->capture_default_str();
 }

@@ -9,9 +9,11 @@ namespace sf {
 
 ObjectInGrid object_in_grid(const data::Object& object, const Explanation& e) {
   const PictureInGrid& p = e.picture;
-  const double across = double(p.scaled_width) / p.width / p.cell_size, down = double(p.scaled_height) / p.height / p.cell_size;
+  const double across = double(p.scaled_width) / p.width / p.cell_size,
+               down = double(p.scaled_height) / p.height / p.cell_size;
   const double half = data::half_extent(object);
-  return {double(p.left) / p.cell_size + object.x * across, double(p.top) / p.cell_size + object.y * down, half * across, half * down};
+  return {double(p.left) / p.cell_size + object.x * across, double(p.top) / p.cell_size + object.y * down,
+          half * across, half * down};
 }
 
 bool is_near(int cell, int columns, const ObjectInGrid& object) {

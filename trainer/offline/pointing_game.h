@@ -1,5 +1,5 @@
-// Heatmaps scored against the generator's object boxes (Zhang 2018, arXiv 1608.00507): does the maximum lie on the object
-// that was asked about?
+// Heatmaps scored against the generator's object boxes (Zhang 2018, arXiv 1608.00507): does the maximum lie on the
+// object that was asked about?
 //
 //   PointingScore score;
 //   score.add(explanation, object_in_grid(scene.objects[question.object], explanation));
@@ -14,7 +14,7 @@ namespace sf {
 
 // The object in cells: 0..columns and 0..rows.
 struct ObjectInGrid {
-  double x = 0, y = 0;   // centre
+  double x = 0, y = 0;  // centre
   double half_x = 0, half_y = 0;
 };
 

@@ -8,7 +8,8 @@ namespace sf {
 namespace {
 
 TEST(ExplanationJsonTest, IsTheExplainObject) {
-  const nlohmann::json json = nlohmann::json::parse(explanation_json(test::small_explanation(), {{"model_version", 3}}).dump());
+  const nlohmann::json json =
+      nlohmann::json::parse(explanation_json(test::small_explanation(), {{"model_version", 3}}).dump());
   EXPECT_EQ(json["answer"], "red");
   EXPECT_EQ(json["model_version"], 3);
   EXPECT_EQ(json["method"], "occlusion");

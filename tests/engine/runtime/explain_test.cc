@@ -7,24 +7,19 @@
 #include <numeric>
 #include <thread>
 
-#include "engine/input/sentencepiece_tokenizer.h"
-#include "engine/runtime/explain_pass.h"
 #include "engine/runtime/heatmap.h"
-#include "engine/runtime/occlusion.h"
-#include "engine/runtime/prompt_maker.h"
 #include "engine/runtime/torch_engine.h"
+#include "tests/engine/runtime/explain_parts.h"
 #include "tests/support/tiny_model.h"
-#include "trainer/data/image_file.h"
-#include "trainer/data/renderer.h"
 
 namespace sf {
 namespace {
 
-constexpr double kTolerance = 1e-4;  // of log-probabilities: f32, other shapes round differently
+constexpr double kLogprobTolerance = 1e-4;  // of log-probabilities: f32, other shapes round differently
 
 const ExplainCheck kNeverStops = [] {};
 
-struct Answer {
+struct EngineAnswer {
   std::vector<int> tokens;
   std::vector<float> logprobs;
 };
@@ -45,7 +40,9 @@ class ExplainTest : public testing::Test {
   static std::vector<Message> messages(uint64_t seed) {
     static const char* questions[] = {"what shape is the red object?", "count blue", "describe the picture"};
     const int width = 64 + int(seed * 37 % 90), height = 64 + int(seed * 53 % 90);
-    return {{"user", {{Part::Kind::kImage, test::random_picture(seed, width, height)}, {Part::Kind::kText, questions[seed % 3]}}}};
+    return {
+        {"user",
+         {{Part::Kind::kImage, test::random_picture(seed, width, height)}, {Part::Kind::kText, questions[seed % 3]}}}};
   }
 
   Explanation explain(uint64_t seed, ExplainOptions options, SamplingParams sampling = {}) const {
@@ -53,9 +50,9 @@ class ExplainTest : public testing::Test {
   }
 
   // What the engine says, up to `limit` tokens and without the stop token.
-  Answer answer(uint64_t seed, size_t limit, SamplingParams sampling = {}) {
+  EngineAnswer answer(uint64_t seed, size_t limit, SamplingParams sampling = {}) {
     const SequenceId id = engine_->admit(engine_->prepare(messages(seed)), sampling);
-    Answer answer;
+    EngineAnswer answer;
     while (answer.tokens.size() < limit) {
       const SequenceStepResult out = engine_->step({{{id, engine_->tokens_to_compute(id)}}}).sequences.at(0);
       if (out.stop_token) break;
@@ -66,15 +63,15 @@ class ExplainTest : public testing::Test {
     return answer;
   }
 
-  static void expect_same_answer(const Explanation& e, const Answer& answer) {
+  static void expect_same_answer(const Explanation& e, const EngineAnswer& answer) {
     ASSERT_EQ(e.tokens.size(), answer.tokens.size());
     for (size_t i = 0; i < e.tokens.size(); ++i) {
       EXPECT_EQ(e.tokens[i].id, answer.tokens[i]);
-      EXPECT_NEAR(e.tokens[i].logprob, answer.logprobs[i], kTolerance);
+      EXPECT_NEAR(e.tokens[i].logprob, answer.logprobs[i], kLogprobTolerance);
     }
   }
 
-  void expect_refused(const ExplainOptions& options, const std::string& field, const std::string& text) const {
+  void expect_option_refused(const ExplainOptions& options, const std::string& field, const std::string& text) const {
     try {
       explain(1, options);
       FAIL() << "not refused: " << field;
@@ -93,8 +90,9 @@ test::TempFolder* ExplainTest::folder_ = nullptr;
 
 TEST_F(ExplainTest, TheAnswerAndItsLogProbabilitiesAreTheEngines) {
   for (uint64_t seed : {1, 2, 3}) {
-    const Answer expected = answer(seed, 6);
-    for (HeatmapMethod method : kHeatmapMethods) expect_same_answer(explain(seed, {.method = method, .max_tokens = 6}), expected);
+    const EngineAnswer expected = answer(seed, 6);
+    for (HeatmapMethod method : kHeatmapMethods)
+      expect_same_answer(explain(seed, {.method = method, .max_tokens = 6}), expected);
   }
 }
 
@@ -150,19 +148,6 @@ TEST_F(ExplainTest, LayersAndHeadsAreTheirOwnAndMinusOneIsTheirMean) {
   EXPECT_NE(all.tokens[0].heatmap, layer1.tokens[0].heatmap);
 }
 
-// The pieces that an explanation is made of, to compute it a second time in the test.
-struct Parts {
-  Parts(const Vlm& vlm, const std::vector<Message>& messages)
-      : tokenizer(load_sentencepiece(test::tiny_tokenizer_model())),
-        maker(tokenizer, vlm.config().image, vlm.config().decoder.max_context, {}),
-        prompt(maker.make(messages)),
-        sequence(vlm, at::kCPU, *prompt) {}
-  std::shared_ptr<const Tokenizer> tokenizer;
-  PromptMaker maker;
-  std::shared_ptr<EnginePrompt> prompt;
-  ExplainSequence sequence;
-};
-
 std::vector<int> with_answer(const EnginePrompt& prompt, const Explanation& e) {
   std::vector<int> ids = prompt.tokens.ids;
   for (const ExplainedToken& token : e.tokens) ids.push_back(token.id);
@@ -173,7 +158,7 @@ TEST_F(ExplainTest, ExpertsAreThoseOfAPlainForwardPass) {
   torch::NoGradGuard no_grad;
   const auto vlm = test::tiny_vlm(11);
   const Explanation e = explain(2, {.max_tokens = 4});
-  Parts parts(*vlm, messages(2));
+  test::ExplainParts parts(*vlm, messages(2));
   const std::vector<int> ids = with_answer(*parts.prompt, e);
   ASSERT_EQ(e.routing.size(), ids.size());
   const int64_t length = static_cast<int64_t>(ids.size());
@@ -187,7 +172,7 @@ TEST_F(ExplainTest, ExpertsAreThoseOfAPlainForwardPass) {
     for (size_t layer = 0; layer < trace.ids_TK.size(); ++layer) {
       for (int64_t k = 0; k < e.top_k; ++k) {
         EXPECT_EQ(e.routing[t].ids[layer][k], trace.ids_TK[layer][t][k].item<int64_t>());
-        EXPECT_NEAR(e.routing[t].gates[layer][k], trace.gates_TK[layer][t][k].item<float>(), kTolerance);
+        EXPECT_NEAR(e.routing[t].gates[layer][k], trace.gates_TK[layer][t][k].item<float>(), kLogprobTolerance);
       }
     }
   }
@@ -224,7 +209,7 @@ class NudgedAttention : public AttentionBackend {
 
 TEST_F(ExplainTest, GradientsOfAttentionMapsAreFiniteDifferences) {
   const auto vlm = test::tiny_vlm(11);
-  Parts parts(*vlm, messages(1));
+  test::ExplainParts parts(*vlm, messages(1));
   const std::vector<int>& ids = parts.prompt->tokens.ids;
   const int64_t last = static_cast<int64_t>(ids.size()) - 1;
   const at::Tensor image = parts.sequence.encode(parts.sequence.pixels()).detach();
@@ -242,7 +227,8 @@ TEST_F(ExplainTest, GradientsOfAttentionMapsAreFiniteDifferences) {
     for (int64_t column : {int64_t{0}, int64_t{3}, last}) {
       NudgedAttention up(layer, 1, last, column, kStep), down(layer, 1, last, column, -kStep);
       const double difference = (score(up) - score(down)).item<double>() / (2 * kStep);
-      EXPECT_NEAR(gradients[layer][1][last][column].item<double>(), difference, 0.02 * scale + 1e-3) << layer << " " << column;
+      EXPECT_NEAR(gradients[layer][1][last][column].item<double>(), difference, 0.02 * scale + 1e-3)
+          << layer << " " << column;
       ++compared;
     }
   }
@@ -253,7 +239,7 @@ TEST_F(ExplainTest, RelevancyIsTheAnswersRowOfTheWholeMatrix) {
   const auto vlm = test::tiny_vlm(11);
   const Explanation e = explain(1, {.method = HeatmapMethod::kRelevancy, .vision = false, .max_tokens = 1});
   ASSERT_EQ(e.tokens.size(), 1u);
-  Parts parts(*vlm, messages(1));
+  test::ExplainParts parts(*vlm, messages(1));
   const int64_t due = parts.prompt->num_tokens() - 1;
   DenseAttention dense(DenseAttention::Keep::kMaps);
   at::Tensor image = parts.sequence.encode(parts.sequence.pixels()).detach();
@@ -269,68 +255,15 @@ TEST_F(ExplainTest, RelevancyIsTheAnswersRowOfTheWholeMatrix) {
   }
   const ImageSpan span = parts.sequence.image_span();
   const std::vector<float> expected = normalised_heatmap(relevancy[due].narrow(0, span.begin, span.count));
-  for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(e.tokens[0].heatmap[i], expected[i], kTolerance);
+  for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(e.tokens[0].heatmap[i], expected[i], kLogprobTolerance);
 }
 
 TEST_F(ExplainTest, WeightsGetNoGradient) {
   const auto vlm = test::tiny_vlm(11);
-  Parts parts(*vlm, messages(2));
+  test::ExplainParts parts(*vlm, messages(2));
   const ExplainedModel model{*vlm, parts.tokenizer, at::kCPU, vlm->config().decoder.max_context};
   explain_answer(model, *parts.prompt, {}, {.method = HeatmapMethod::kRelevancy, .max_tokens = 3}, kNeverStops);
   for (const auto& item : vlm->named_parameters()) EXPECT_FALSE(item.value().grad().defined()) << item.key();
-}
-
-TEST_F(ExplainTest, PaintingOverEmptyGroundChangesNothing) {
-  torch::NoGradGuard no_grad;
-  const auto vlm = test::tiny_vlm(11);
-  // A white picture with one object in the top left corner.
-  data::Scene scene{64, 64, {{data::kRed, data::kSquare, 8, 8, 6, 0}}};
-  data::Rng rng(1);
-  const std::string png = encode_png(data::render(scene, data::plain_style(), rng));
-  Parts parts(*vlm, {{"user", {{Part::Kind::kImage, png}, {Part::Kind::kText, "what shape is the red object?"}}}});
-  std::vector<int> ids = parts.prompt->tokens.ids;
-  ids.push_back(7);
-  int checks = 0;
-  const at::Tensor drops = occlusion_drops(parts.sequence, ids, [&] { ++checks; });
-  const GridSize grid = parts.sequence.picture().grid;
-  ASSERT_EQ(drops.sizes(), (std::vector<int64_t>{1, grid.rows * grid.columns}));
-  EXPECT_GT(checks, 1);
-  // No window over the last cell reaches the object.
-  EXPECT_NEAR(drops[0][grid.rows * grid.columns - 1].item<double>(), 0, 1e-5);
-  EXPECT_GE(drops.min().item<double>(), 0);
-}
-
-TEST_F(ExplainTest, OcclusionIsTheFallOfTheTokensLogProbability) {
-  torch::NoGradGuard no_grad;
-  const auto vlm = test::tiny_vlm(11);
-  data::Rng rng(1);
-  const data::Scene scene{32, 32, {{data::kBlue, data::kCircle, 16, 16, 10, 0}}};
-  const std::string png = encode_png(data::render(scene, data::plain_style(), rng));
-  Parts parts(*vlm, {{"user", {{Part::Kind::kImage, png}, {Part::Kind::kText, "count blue"}}}});
-  const GridSize grid = parts.sequence.picture().grid;
-  const int64_t cell = vlm->config().image.cell_size;
-  // By hand: the mean over a corner cell's windows, of which one is wholly, two half and one a quarter on it.
-  std::vector<int> ids = parts.prompt->tokens.ids;
-  const auto logprob = [&](const at::Tensor& pixels, int token) {
-    return at::log_softmax(parts.sequence.next_logits(parts.sequence.encode(pixels), ids), 1)[0][token].item<double>();
-  };
-  for (int token : {7, 300}) {
-    const double whole = logprob(parts.sequence.pixels(), token);
-    double sum = 0, weights = 0;
-    for (int64_t dy : {int64_t{0}, cell / 2}) {
-      for (int64_t dx : {int64_t{0}, cell / 2}) {
-        at::Tensor painted = parts.sequence.pixels().clone();
-        painted.slice(2, dy, dy + cell).slice(3, dx, dx + cell).fill_((1.0 - 0.5) / 0.25);  // white
-        const double weight = double((cell - dy) * (cell - dx));
-        sum += weight * std::max(0.0, whole - logprob(painted, token));
-        weights += weight;
-      }
-    }
-    std::vector<int> answered = ids;
-    answered.push_back(token);
-    ASSERT_GT(grid.rows, 1);
-    EXPECT_NEAR(occlusion_drops(parts.sequence, answered, kNeverStops)[0][0].item<double>(), sum / weights, kTolerance);
-  }
 }
 
 TEST_F(ExplainTest, TheLastLayersLensIsTheAnswer) {
@@ -353,14 +286,14 @@ TEST_F(ExplainTest, TheLastLayersLensIsTheAnswer) {
 
 TEST_F(ExplainTest, BadOptionsAreNamed) {
   using Method = HeatmapMethod;
-  expect_refused({.method = Method::kAttention, .layer = 2}, "layer", "layer: must be 0..1");
-  expect_refused({.method = Method::kAttention, .layer = -2}, "layer", "got -2");
-  expect_refused({.method = Method::kAttention, .head = 99}, "head", "head: must be 0..");
-  expect_refused({.method = Method::kOcclusion, .layer = 0}, "layer", "only method attention");
-  expect_refused({.method = Method::kRollout, .head = 0}, "head", "only method attention");
-  expect_refused({.max_tokens = 0}, "max_tokens", "must be 1..64");
-  expect_refused({.max_tokens = 65}, "max_tokens", "got 65");
-  expect_refused({.lens_top = 21}, "lens_top", "lens_top: must be 0..20");
+  expect_option_refused({.method = Method::kAttention, .layer = 2}, "layer", "layer: must be 0..1");
+  expect_option_refused({.method = Method::kAttention, .layer = -2}, "layer", "got -2");
+  expect_option_refused({.method = Method::kAttention, .head = 99}, "head", "head: must be 0..");
+  expect_option_refused({.method = Method::kOcclusion, .layer = 0}, "layer", "only method attention");
+  expect_option_refused({.method = Method::kRollout, .head = 0}, "head", "only method attention");
+  expect_option_refused({.max_tokens = 0}, "max_tokens", "must be 1..64");
+  expect_option_refused({.max_tokens = 65}, "max_tokens", "got 65");
+  expect_option_refused({.lens_top = 21}, "lens_top", "lens_top: must be 0..20");
   EXPECT_EQ(parse_heatmap_method("occlusion"), Method::kOcclusion);
   try {
     parse_heatmap_method("saliency");
@@ -388,7 +321,7 @@ TEST_F(ExplainTest, TheCheckEndsItAtAnyPoint) {
 }
 
 TEST_F(ExplainTest, ExplainingBesideAServingThreadChangesNoAnswer) {
-  const Answer lonely = answer(2, 8);
+  const EngineAnswer lonely = answer(2, 8);
   const Explanation before = explain(1, {.max_tokens = 3});
   std::atomic<bool> stop{false};
   std::atomic<int> explained{0};
@@ -400,7 +333,7 @@ TEST_F(ExplainTest, ExplainingBesideAServingThreadChangesNoAnswer) {
     }
   });
   for (int i = 0; i < 5 || explained == 0; ++i) {
-    const Answer beside = answer(2, 8);
+    const EngineAnswer beside = answer(2, 8);
     EXPECT_EQ(beside.tokens, lonely.tokens);
     EXPECT_EQ(beside.logprobs, lonely.logprobs);
   }

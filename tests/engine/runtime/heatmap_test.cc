@@ -9,17 +9,17 @@
 namespace sf {
 namespace {
 
-constexpr double kTolerance = 1e-6;
+constexpr double kMapTolerance = 1e-6;
 
-void expect_near(const at::Tensor& actual, const at::Tensor& expected) {
+void expect_maps_near(const at::Tensor& actual, const at::Tensor& expected) {
   ASSERT_EQ(actual.sizes(), expected.sizes());
-  EXPECT_LT((actual - expected).abs().max().item<double>(), kTolerance) << actual << "\nexpected " << expected;
+  EXPECT_LT((actual - expected).abs().max().item<double>(), kMapTolerance) << actual << "\nexpected " << expected;
 }
 
 TEST(HeatmapTest, ARolloutStepIsTheMeanHeadWithTheResidualAndRowsSumToOne) {
   const at::Tensor heads = torch::tensor({{{1.0f, 0.0f}, {0.5f, 0.5f}}, {{1.0f, 0.0f}, {1.0f, 0.0f}}});
-  expect_near(rollout_step(heads), torch::tensor({{1.0f, 0.0f}, {0.375f, 0.625f}}));
-  expect_near(rollout_step(heads.mean(0)), rollout_step(heads));
+  expect_maps_near(rollout_step(heads), torch::tensor({{1.0f, 0.0f}, {0.375f, 0.625f}}));
+  expect_maps_near(rollout_step(heads.mean(0)), rollout_step(heads));
 }
 
 TEST(HeatmapTest, RolloutOfTwoLayersByHand) {
@@ -28,21 +28,21 @@ TEST(HeatmapTest, RolloutOfTwoLayersByHand) {
   const at::Tensor first = torch::tensor({{1.0f, 0.0f, 0.0f}, {1.0f, 0.0f, 0.0f}, {0.0f, 0.0f, 1.0f}});
   const at::Tensor second = torch::tensor({{1.0f, 0.0f, 0.0f}, {0.0f, 1.0f, 0.0f}, {0.0f, 1.0f, 0.0f}});
   const at::Tensor row = torch::tensor({{0.0f, 0.0f, 1.0f}});
-  expect_near(walk_back(row, {rollout_step(first), rollout_step(second)}), torch::tensor({{0.25f, 0.25f, 0.5f}}));
+  expect_maps_near(walk_back(row, {rollout_step(first), rollout_step(second)}), torch::tensor({{0.25f, 0.25f, 0.5f}}));
 }
 
 TEST(HeatmapTest, TheWalkIsARowOfTheProductOfAllLayers) {
   torch::manual_seed(3);
   const at::Tensor a = torch::rand({4, 4}), b = torch::rand({4, 4}), c = torch::rand({4, 4});
   const at::Tensor whole = at::matmul(c, at::matmul(b, a));  // R <- step R, first layer first
-  expect_near(walk_back(at::eye(4), {a, b, c}), whole);
+  expect_maps_near(walk_back(at::eye(4), {a, b, c}), whole);
 }
 
 TEST(HeatmapTest, ARelevancyStepKeepsWhatTheGradientWantsMoreOf) {
   const at::Tensor map = torch::tensor({{{1.0f, 0.0f}, {0.25f, 0.75f}}, {{1.0f, 0.0f}, {0.5f, 0.5f}}});
   const at::Tensor gradient = torch::tensor({{{0.0f, 5.0f}, {4.0f, -1.0f}}, {{0.0f, 5.0f}, {-3.0f, 2.0f}}});
   // Row 1: heads give (1, 0) and (0, 1) after the cut at 0; their mean is (0.5, 0.5), and the residual is added.
-  expect_near(relevancy_step(map, gradient), torch::tensor({{1.0f, 0.0f}, {0.5f, 1.5f}}));
+  expect_maps_near(relevancy_step(map, gradient), torch::tensor({{1.0f, 0.0f}, {0.5f, 1.5f}}));
 }
 
 TEST(HeatmapTest, ARelevancyStepsGradientIsThatOfFiniteDifferences) {
@@ -61,17 +61,17 @@ TEST(HeatmapTest, ARelevancyStepsGradientIsThatOfFiniteDifferences) {
     down.view(-1)[i] -= kStep;
     differences.view(-1)[i] = (score(up) - score(down)) / (2 * kStep);
   }
-  expect_near(relevancy_step(map, gradient), relevancy_step(map, differences));
+  expect_maps_near(relevancy_step(map, gradient), relevancy_step(map, differences));
 }
 
 TEST(HeatmapTest, CellsAndVisionTokensAreEachOthersInverse) {
   const at::Tensor cells = torch::rand({2, 6});
   const at::Tensor vision = cells_to_vision(cells, 2, 3, 24);  // 4 x 6 vision tokens
-  expect_near(vision_to_cells(vision, 2, 3), cells);
+  expect_maps_near(vision_to_cells(vision, 2, 3), cells);
   // Cell (1, 2) is made of vision tokens (2..3, 4..5).
   const at::Tensor one = cells_to_vision(torch::tensor({{0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 1.0f}}), 2, 3, 24).view({4, 6});
-  expect_near(one.narrow(0, 2, 2).narrow(1, 4, 2), at::full({2, 2}, 0.25f));
-  EXPECT_NEAR(one.sum().item<double>(), 1, kTolerance);
+  expect_maps_near(one.narrow(0, 2, 2).narrow(1, 4, 2), at::full({2, 2}, 0.25f));
+  EXPECT_NEAR(one.sum().item<double>(), 1, kMapTolerance);
 }
 
 TEST(HeatmapTest, AClassTokenBeforeThePictureGetsNothingAndGivesNothing) {
@@ -79,7 +79,7 @@ TEST(HeatmapTest, AClassTokenBeforeThePictureGetsNothingAndGivesNothing) {
   EXPECT_EQ(vision[0][0].item<float>(), 0);
   at::Tensor leaked = vision.clone();
   leaked[0][0] = 9;
-  expect_near(vision_to_cells(leaked, 2, 2), at::ones({1, 4}));
+  expect_maps_near(vision_to_cells(leaked, 2, 2), at::ones({1, 4}));
 }
 
 TEST(HeatmapTest, NormalisedIsNeverNegativeAndSumsToOne) {

@@ -6,7 +6,9 @@ namespace {
 
 class ExplainApiTest : public HttpFixture {
  protected:
-  httplib::Result explain(const nlohmann::json& body) { return client->Post("/v1/explain", body.dump(), "application/json"); }
+  httplib::Result explain(const nlohmann::json& body) {
+    return client->Post("/v1/explain", body.dump(), "application/json");
+  }
 };
 
 TEST_F(ExplainApiTest, AnswersTheExplainObject) {
@@ -35,7 +37,14 @@ TEST_F(ExplainApiTest, AnswersTheExplainObject) {
 TEST_F(ExplainApiTest, PassesEveryOptionOn) {
   start();
   nlohmann::json body = question("the picture");
-  body.update({{"method", "attention"}, {"layer", 1}, {"head", 2}, {"lens_top", 3}, {"max_tokens", 4}, {"token", 5}, {"format", "png"}, {"timeout_ms", 900}});
+  body.update({{"method", "attention"},
+               {"layer", 1},
+               {"head", 2},
+               {"lens_top", 3},
+               {"max_tokens", 4},
+               {"token", 5},
+               {"format", "png"},
+               {"timeout_ms", 900}});
   ASSERT_TRUE(explain(body));
   const ExplainRequest request = service.explain_requests().at(0);
   EXPECT_EQ(request.options.method, HeatmapMethod::kAttention);
@@ -52,8 +61,10 @@ TEST_F(ExplainApiTest, PassesEveryOptionOn) {
 TEST_F(ExplainApiTest, TakesAFormAndAnswersAPicture) {
   service.explanation.png = "PNG bytes";
   start();
-  const httplib::UploadFormDataItems form = {{"image", "picture", "", ""}, {"question", "what shape?", "", ""},
-                                             {"method", "occlusion", "", ""}, {"format", "png", "", ""}};
+  const httplib::UploadFormDataItems form = {{"image", "picture", "", ""},
+                                             {"question", "what shape?", "", ""},
+                                             {"method", "occlusion", "", ""},
+                                             {"format", "png", "", ""}};
   const httplib::Result result = client->Post("/v1/explain", form);
   ASSERT_TRUE(result);
   EXPECT_EQ(result->status, 200);
@@ -81,7 +92,8 @@ TEST_F(ExplainApiTest, NamesTheFieldThatIsWrong) {
 }
 
 TEST_F(ExplainApiTest, SaysWhenToComeBack) {
-  service.submit_error = Error(Code::kResourceExhausted, "at most 1 explanation runs at a time", "", Reason::kQueueFull);
+  service.submit_error =
+      Error(Code::kResourceExhausted, "at most 1 explanation runs at a time", "", Reason::kQueueFull);
   start();
   const httplib::Result result = explain(question());
   ASSERT_TRUE(result);

@@ -33,7 +33,8 @@ class ExplainServiceTest : public testing::Test {
     serving_.metrics = &metrics_;
     serving_.drain_rate = &drain_rate_;
     serving_.log_failure = [](const std::string&, const std::string&) {};
-    service_ = std::make_unique<AnswerService>(options, ServiceDeps{&slot_, &metrics_, &drain_rate_, &clock_, [](const std::string&) {}});
+    service_ = std::make_unique<AnswerService>(
+        options, ServiceDeps{&slot_, &metrics_, &drain_rate_, &clock_, [](const std::string&) {}});
     auto engine = std::make_unique<FakeEngine>();
     engine_ = engine.get();
     slot_.publish(make_serving_version(4, std::move(engine), std::nullopt, nullptr, serving_));
@@ -55,7 +56,8 @@ class ExplainServiceTest : public testing::Test {
   Metrics metrics_{{}};
   DrainRate drain_rate_;
   ServingDeps serving_;
-  ModelSlot slot_{[this](const ServingVersion& version) { metrics_.retire_version(version.metrics.get(), clock_.now_s()); }};
+  ModelSlot slot_{
+      [this](const ServingVersion& version) { metrics_.retire_version(version.metrics.get(), clock_.now_s()); }};
   std::unique_ptr<AnswerService> service_;
   FakeEngine* engine_ = nullptr;
   Reason last_reason_ = Reason::kNone;

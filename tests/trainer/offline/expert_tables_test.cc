@@ -25,7 +25,8 @@ TEST(ExpertTablesTest, JensenShannonIsZeroForTheSameAndLnTwoForDisjoint) {
 
 TEST(ExpertTablesTest, UsageIsByModality) {
   ExpertTables tables(1, 4);
-  tables.add(with({routed("<image>", true, {0, 1}), routed("<image>", true, {0, 2}), routed("a", false, {3, 0})}), "shape");
+  tables.add(with({routed("<image>", true, {0, 1}), routed("<image>", true, {0, 2}), routed("a", false, {3, 0})}),
+             "shape");
   EXPECT_EQ(tables.usage(true)[0], (std::vector<double>{0.5, 0.25, 0.25, 0}));
   EXPECT_EQ(tables.usage(false)[0], (std::vector<double>{0.5, 0, 0, 0.5}));
   EXPECT_NEAR(tables.modality_divergence()[0], jensen_shannon({0.5, 0.25, 0.25, 0}, {0.5, 0, 0, 0.5}), 1e-12);

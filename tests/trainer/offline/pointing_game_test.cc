@@ -9,7 +9,8 @@ namespace {
 Explanation paper_grid(std::vector<std::vector<float>> heatmaps) {
   Explanation e;
   e.rows = e.columns = 6;
-  e.picture = {.width = 75, .height = 75, .cell_size = 32, .left = 0, .top = 0, .scaled_width = 192, .scaled_height = 192};
+  e.picture = {
+      .width = 75, .height = 75, .cell_size = 32, .left = 0, .top = 0, .scaled_width = 192, .scaled_height = 192};
   for (auto& heatmap : heatmaps) e.tokens.push_back({"x", 1, 0, std::move(heatmap)});
   return e;
 }
@@ -30,7 +31,8 @@ TEST(PointingGameTest, ObjectsLieInCells) {
 
 TEST(PointingGameTest, PaddingMovesObjects) {
   Explanation e = paper_grid({});
-  e.picture = {.width = 100, .height = 50, .cell_size = 32, .left = 0, .top = 16, .scaled_width = 64, .scaled_height = 32};
+  e.picture = {
+      .width = 100, .height = 50, .cell_size = 32, .left = 0, .top = 16, .scaled_width = 64, .scaled_height = 32};
   const ObjectInGrid o = object_in_grid({data::kRed, data::kCircle, 50, 25, 5, 0}, e);
   EXPECT_DOUBLE_EQ(o.x, 1);
   EXPECT_DOUBLE_EQ(o.y, 1);
