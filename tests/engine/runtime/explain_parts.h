@@ -11,7 +11,7 @@ namespace sf::test {
 struct ExplainParts {
   ExplainParts(const Vlm& vlm, const std::vector<Message>& messages)
       : tokenizer(load_sentencepiece(test::tiny_tokenizer_model())),
-        maker(tokenizer, vlm.config().image, vlm.config().decoder.max_context, {}),
+        maker(tokenizer, vlm.config(), {}),
         prompt(maker.make(messages)),
         sequence(vlm, at::kCPU, *prompt) {}
   std::shared_ptr<const Tokenizer> tokenizer;
