@@ -32,6 +32,8 @@ struct Manifest {
   std::map<std::string, double> scores = {};  // on the evaluation set; finite
   // [layers][experts] tokens of the evaluation set; may be empty.
   std::vector<std::vector<int64_t>> expert_histogram = {};
+  // Of those, the image tokens; empty where nobody counted by modality (then the file has no such field).
+  std::vector<std::vector<int64_t>> image_expert_histogram = {};
   std::map<std::string, ManifestFile> files = {};  // by plain name, in the directory itself
   std::map<std::string, ManifestFile> training_state = {};  // by plain name, in training_state/; only resume reads them
   friend bool operator==(const Manifest&, const Manifest&) = default;

@@ -3,11 +3,23 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
-#include <array>
 
 #include "engine/base/error.h"
 
 namespace sf {
+namespace {
+
+std::string to_hex(const unsigned char* bytes, size_t count) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string hex;
+  for (size_t i = 0; i < count; ++i) {
+    hex += kDigits[bytes[i] >> 4];
+    hex += kDigits[bytes[i] & 15];
+  }
+  return hex;
+}
+
+}  // namespace
 
 struct Sha256::State {
   std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context{EVP_MD_CTX_new(), &EVP_MD_CTX_free};
@@ -25,22 +37,23 @@ void Sha256::update(std::string_view bytes) {
 }
 
 std::string Sha256::hex() {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
+  Sha256Digest digest;
   unsigned int size = 0;
-  SF_CHECK(EVP_DigestFinal_ex(state_->context.get(), digest.data(), &size) == 1, "sha256: digest failed");
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string hex;
-  for (unsigned int i = 0; i < size; ++i) {
-    hex += kDigits[digest[i] >> 4];
-    hex += kDigits[digest[i] & 15];
-  }
-  return hex;
+  SF_CHECK(EVP_DigestFinal_ex(state_->context.get(), digest.data(), &size) == 1 && size == digest.size(), "sha256: digest failed");
+  return to_hex(digest.data(), digest.size());
+}
+
+Sha256Digest sha256(std::string_view bytes) {
+  Sha256Digest digest;
+  unsigned int size = 0;
+  SF_CHECK(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1 && size == digest.size(),
+           "sha256: digest failed");
+  return digest;
 }
 
 std::string sha256_hex(std::string_view bytes) {
-  Sha256 digest;
-  digest.update(bytes);
-  return digest.hex();
+  const Sha256Digest digest = sha256(bytes);
+  return to_hex(digest.data(), digest.size());
 }
 
 bool is_sha256_hex(std::string_view text) {

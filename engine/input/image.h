@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -39,5 +40,8 @@ ImageHeader read_image_header(std::string_view bytes, const ImageLimits& limits 
 // Effect: decodes the whole picture: 16-bit, grey, palette and alpha PNGs, CMYK JPEGs included. Thread-safe.
 // Errors: those of read_image_header; InvalidArgument for truncated or corrupt data.
 Image decode_image(std::string_view bytes, const ImageLimits& limits = {});
+
+// Effect: a PNG of 8-bit RGB. Thread-safe. Errors: Internal if the codec fails.
+std::string encode_png(const Image& image);
 
 }  // namespace sf

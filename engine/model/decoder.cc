@@ -47,6 +47,7 @@ at::Tensor Decoder::forward(const DecoderInput& input, AttentionBackend& backend
   if (position_PD_.defined()) x = x + at::embedding(position_PD_, input.positions_T);
   for (size_t i = 0; i < blocks_.size(); ++i) {
     x = blocks_[i]->forward(static_cast<int>(i), input, x, rope, backend, observer);
+    if (input.layer_outputs) input.layer_outputs->push_back(x);
   }
   return norm_->forward(x);
 }

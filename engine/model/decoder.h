@@ -16,7 +16,8 @@ struct DecoderInput {
   at::Tensor positions_T;     // int64 [T]; [T, 3] of (time, row, column) where the config says rope mrope2d
   // Tokens that are real; undefined = all. Padding never routes, counts or takes capacity.
   at::Tensor real_tokens;     // int64 indices into T, ascending
-  int64_t capacity = 0;       // per expert; 0 = dropless
+  CapacityPolicy* capacity = nullptr;  // null = dropless
+  std::vector<at::Tensor>* layer_outputs = nullptr;  // filled with the residual stream behind each block, where set
 };
 
 class DecoderBlock : public torch::nn::Module {
@@ -39,6 +40,8 @@ class Decoder : public torch::nn::Module {
   at::Tensor embed(const at::Tensor& ids) const;
   // -> final hidden states [T, D], normalised.
   at::Tensor forward(const DecoderInput& input, AttentionBackend& backend, MoeObserver* observer = nullptr) const;
+  // The final norm alone, on the residual stream behind any block.
+  at::Tensor normalise(const at::Tensor& x_TD) const { return norm_->forward(x_TD); }
   // hidden [T, D] -> logits [T, V] through the embedding where tied, else the head.
   at::Tensor logits(const at::Tensor& hidden_TD) const;
   const DecoderConfig& config() const { return config_; }

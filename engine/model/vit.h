@@ -25,12 +25,14 @@ class Vit : public torch::nn::Module {
   explicit Vit(const VisionConfig& config);
   // pixels [B, 3, rows*token_size, columns*token_size], normalised; one box per picture -> x_BNW after the final LayerNorm
   // where there is one: the class token where there is one, then rows*columns tokens, row-major.
-  at::Tensor encode(const at::Tensor& pixels, const std::vector<PictureBox>& boxes) const;
+  at::Tensor encode(const at::Tensor& pixels, const std::vector<PictureBox>& boxes, VitMaps* maps = nullptr) const;
   // What leaves the encoder as vision.features says, of encode()'s tokens.
   at::Tensor features(const at::Tensor& x_BNW) const;
   // The tokens that lie on the picture, of encode()'s.
   at::Tensor patches(const at::Tensor& x_BNW) const;
-  at::Tensor forward(const at::Tensor& pixels, const std::vector<PictureBox>& boxes) const { return features(encode(pixels, boxes)); }
+  at::Tensor forward(const at::Tensor& pixels, const std::vector<PictureBox>& boxes, VitMaps* maps = nullptr) const {
+    return features(encode(pixels, boxes, maps));
+  }
 
  private:
   // vit_stem.cc

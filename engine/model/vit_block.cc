@@ -50,17 +50,19 @@ at::Tensor VitBlock::relative_bias_HNN(int64_t rows, int64_t columns) const {
   return config_.class_token ? at::constant_pad_nd(bias, {1, 0, 1, 0}) : bias;
 }
 
-at::Tensor VitBlock::attend(const at::Tensor& x_BNW, int64_t rows, int64_t columns) const {
+at::Tensor VitBlock::attend(const at::Tensor& x_BNW, int64_t rows, int64_t columns, VitMaps* maps) const {
   const int64_t b = x_BNW.size(0), n = x_BNW.size(1), w = config_.width, heads = config_.num_heads;
   at::Tensor qkv = at::linear(x_BNW, qkv_weight_, qkv_bias_).view({b, n, 3, heads, w / heads}).permute({2, 0, 3, 1, 4});
   std::optional<at::Tensor> bias;
   if (config_.relative_bias) bias = relative_bias_HNN(rows, columns).unsqueeze(0).expand({b, heads, n, n});
   at::Tensor q = qkv.select(0, 0), k = qkv.select(0, 1), v = qkv.select(0, 2);
   at::Tensor attended;
-  if (at::GradMode::is_enabled() && config_.relative_bias) {
+  if (maps || (at::GradMode::is_enabled() && config_.relative_bias)) {
     // The fused kernel gives no gradient for its mask, and the table is learned.
-    at::Tensor scores = at::matmul(q * (1.0 / std::sqrt(double(w / heads))), k.transpose(-2, -1)) + *bias;
-    attended = at::matmul(at::softmax(scores, -1), v);
+    at::Tensor scores = at::matmul(q * (1.0 / std::sqrt(double(w / heads))), k.transpose(-2, -1));
+    at::Tensor weights = at::softmax(bias ? scores + *bias : scores, -1);
+    if (maps) maps->push_back(weights);
+    attended = at::matmul(weights, v);
   } else {
     attended = at::scaled_dot_product_attention(q, k, v, bias);
   }
@@ -73,9 +75,9 @@ at::Tensor VitBlock::activate(const at::Tensor& x) const {
   return at::gelu(x, config_.activation == "gelu_tanh" ? "tanh" : "none");
 }
 
-at::Tensor VitBlock::forward(const at::Tensor& x_BNW, int64_t rows, int64_t columns) const {
+at::Tensor VitBlock::forward(const at::Tensor& x_BNW, int64_t rows, int64_t columns, VitMaps* maps) const {
   const int64_t w = config_.width;
-  at::Tensor added = attend(at::layer_norm(x_BNW, {w}, norm1_weight_, norm1_bias_, config_.norm_eps), rows, columns);
+  at::Tensor added = attend(at::layer_norm(x_BNW, {w}, norm1_weight_, norm1_bias_, config_.norm_eps), rows, columns, maps);
   at::Tensor x = x_BNW + (config_.layer_scale ? added * scale1_ : added);
   at::Tensor h = at::layer_norm(x, {w}, norm2_weight_, norm2_bias_, config_.norm_eps);
   if (config_.residual_after_norm) x = h;

@@ -1,6 +1,8 @@
 // One pre-LayerNorm transformer block of the vision encoder, bidirectional.
 #pragma once
 
+#include <vector>
+
 #include <torch/torch.h>
 
 #include "engine/model/config.h"
@@ -8,15 +10,18 @@
 
 namespace sf {
 
+// Where set, forward() computes attention eagerly and leaves its maps here, [B, H, N, N] for each block.
+using VitMaps = std::vector<at::Tensor>;
+
 class VitBlock : public torch::nn::Module {
  public:
   explicit VitBlock(const VisionConfig& config);
   // x_BNW -> the same shape. N == rows*columns, or one more where the class token stands before them; the bias is looked up
   // by the offset of two tokens and is 0 towards the class token.
-  at::Tensor forward(const at::Tensor& x_BNW, int64_t rows, int64_t columns) const;
+  at::Tensor forward(const at::Tensor& x_BNW, int64_t rows, int64_t columns, VitMaps* maps = nullptr) const;
 
  private:
-  at::Tensor attend(const at::Tensor& x_BNW, int64_t rows, int64_t columns) const;
+  at::Tensor attend(const at::Tensor& x_BNW, int64_t rows, int64_t columns, VitMaps* maps) const;
   at::Tensor relative_bias_HNN(int64_t rows, int64_t columns) const;
   at::Tensor activate(const at::Tensor& x) const;
 

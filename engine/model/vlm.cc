@@ -13,8 +13,8 @@ Vlm::Vlm(const ModelConfig& config) : config_(config) {
   }
 }
 
-at::Tensor Vlm::encode_images(const at::Tensor& pixels, const std::vector<PictureBox>& boxes) const {
-  at::Tensor features_BNW = vit_->forward(pixels, boxes);
+at::Tensor Vlm::encode_images(const at::Tensor& pixels, const std::vector<PictureBox>& boxes, VitMaps* maps) const {
+  at::Tensor features_BNW = vit_->forward(pixels, boxes, maps);
   return project(features_BNW, pixels.size(2) / config_.vision.token_size, pixels.size(3) / config_.vision.token_size);
 }
 

@@ -20,7 +20,7 @@ class Vlm : public torch::nn::Module {
   explicit Vlm(const ModelConfig& config);
 
   // pixels [B, 3, rows*token_size, columns*token_size] of one grid -> image tokens [B, P, D], modality added.
-  at::Tensor encode_images(const at::Tensor& pixels, const std::vector<PictureBox>& boxes) const;
+  at::Tensor encode_images(const at::Tensor& pixels, const std::vector<PictureBox>& boxes, VitMaps* maps = nullptr) const;
   // The projector alone, on the encoder's features.
   at::Tensor project(const at::Tensor& features_BNW, int64_t rows, int64_t columns) const;
   // ids int64 -> [..., D], modality added.

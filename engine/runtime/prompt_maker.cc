@@ -24,6 +24,14 @@ TemplateTokens tokens_of(const Tokenizer& tokenizer, bool imported) {
   return {tokenizer.image_id(), -1, tokenizer.eos_id(), tokenizer.pad_id()};
 }
 
+// Of all that the model sees of a picture.
+Sha256Digest digest_of(const PixelValues& pixels) {
+  const std::string_view values(reinterpret_cast<const char*>(pixels.values.data()), pixels.values.size() * sizeof(float));
+  const std::string geometry = concat(pixels.grid.rows, " ", pixels.grid.columns, " ", pixels.left, " ", pixels.top, " ",
+                                      pixels.width, " ", pixels.height, " ", sha256_hex(values));
+  return sha256(geometry);
+}
+
 bool blank(const std::string& text) { return text.find_first_not_of(" \t\r\n") == std::string::npos; }
 
 }  // namespace
@@ -113,8 +121,11 @@ std::shared_ptr<EnginePrompt> PromptMaker::make(const std::vector<Message>& mess
     for (const Part& part : message.parts) {
       if (part.kind != Part::Kind::kImage) continue;
       const auto began = std::chrono::steady_clock::now();
-      prompt->pixels.push_back(preprocess(decode_image(part.data, limits_), preprocess_));
+      const Image image = decode_image(part.data, limits_);
+      prompt->picture_sizes.emplace_back(image.width, image.height);
+      prompt->pixels.push_back(preprocess(image, preprocess_));
       prompt->decode_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+      prompt->image_digests.push_back(digest_of(prompt->pixels.back()));
       const GridSize grid = image_tokens_.cells ? prompt->pixels.back().grid : GridSize{};
       builder.add_image(image_tokens_.count(grid.rows, grid.columns), grid.rows, grid.columns);
     }

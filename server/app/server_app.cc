@@ -44,6 +44,7 @@ ServiceOptions service_options(const ServerOptions& options) {
   service.model_name = options.model_name;
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
   service.decode_threads = options.decode_threads > 0 ? options.decode_threads : std::clamp(cores - 1, 1, 4);
+  service.max_explain = options.max_explain;
   service.request_timeout_s = options.request_timeout_s;
   service.stall_limit_s = options.stall_limit_s;
   return service;

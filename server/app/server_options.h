@@ -41,6 +41,7 @@ struct ServerOptions {
   int max_step_tokens = 512;  // tokens computed in one step
   int max_queue_requests = 64;
   int max_queue_tokens = 16384;
+  int max_explain = 1;        // explanations under way at once
   double request_timeout_s = 60;
   double drain_timeout_s = 30;
   double stall_limit_s = 30;

@@ -38,13 +38,12 @@ class VqaService final : public grpc::Service {
   Call begin(grpc::ServerContext& context) const;
   grpc::Status answer(grpc::ServerContext& context, const grpc::ByteBuffer& request, grpc::ByteBuffer& response);
   grpc::Status stream_answer(grpc::ServerContext& context, const grpc::ByteBuffer& request, Writer& writer);
+  grpc::Status explain(grpc::ServerContext& context, const grpc::ByteBuffer& request, grpc::ByteBuffer& response);
   // Effect: parses and submits; fills call.stream and call.model. Errors: those of both.
   void submit(Call& call, const grpc::ByteBuffer& request);
   // The answer up to its end, each delta written. Errors are in the result.
   WholeAnswer forward(Call& call, Writer& writer);
   bool is_unwanted(const Call& call) const { return call.context.IsCancelled() || stopping_; }
-  // Why a call that nobody wants any more ends.
-  Error unwanted_error(const Call& call) const;
   grpc::Status finish(const Call& call, const Summary& summary);
   grpc::Status fail(const Call& call, const Error& error);
 

@@ -1,7 +1,6 @@
 #include "server/http/answer_body.h"
 
 #include <algorithm>
-#include <cctype>
 
 #include "server/guard/base64.h"
 #include "server/guard/json_parse.h"
@@ -20,6 +19,25 @@ void refuse_unoffered(const json& body) {
     if (get_bool(body, name).value_or(false)) throw_not_offered(name);
   }
   if (!get_strings(body, "choices").empty()) throw_not_offered("choices");
+}
+
+bool set_explain_field(ExplainFields& fields, const std::string& name, std::string& value) {
+  if (name == "method") {
+    fields.method = std::move(value);
+  } else if (name == "format") {
+    fields.format = std::move(value);
+  } else if (name == "layer") {
+    fields.layer = parse_integer(value, name);
+  } else if (name == "head") {
+    fields.head = parse_integer(value, name);
+  } else if (name == "lens_top") {
+    fields.lens_top = parse_integer(value, name);
+  } else if (name == "token") {
+    fields.token = parse_integer(value, name);
+  } else {
+    return false;
+  }
+  return true;
 }
 
 // One named form field into its place. Returns false for a name that is not known.
@@ -52,17 +70,9 @@ bool set_form_field(AnswerFields& fields, const std::string& name, std::string& 
   } else if (name == "choices") {
     throw_not_offered(name);
   } else {
-    return false;
+    return set_explain_field(fields.explain, name, value);
   }
   return true;
-}
-
-bool has_media_type(const httplib::Request& request, std::string_view expected) {
-  std::string type = request.get_header_value("Content-Type");
-  type = type.substr(0, type.find(';'));
-  while (!type.empty() && std::isspace(static_cast<unsigned char>(type.back()))) type.pop_back();
-  std::transform(type.begin(), type.end(), type.begin(), [](unsigned char c) { return std::tolower(c); });
-  return type == expected;
 }
 
 }  // namespace
@@ -85,6 +95,12 @@ AnswerFields read_answer_json(std::string_view text, const RequestLimits& limits
   fields.timeout_ms = get_integer(body, "timeout_ms");
   fields.model = get_string(body, "model").value_or("");
   fields.stream = get_bool(body, "stream").value_or(false);
+  fields.explain = {.method = get_string(body, "method"),
+                    .format = get_string(body, "format"),
+                    .layer = get_integer(body, "layer"),
+                    .head = get_integer(body, "head"),
+                    .lens_top = get_integer(body, "lens_top"),
+                    .token = get_integer(body, "token")};
   return fields;
 }
 

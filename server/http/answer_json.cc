@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "engine/explain/explanation_json.h"
+
 namespace sf::server {
 namespace {
 
@@ -57,6 +59,10 @@ std::string answer_json(const AnswerHead& head, const std::string& text, const S
                      {"decode_ms", rounded_ms(timings.decode_ms)},
                      {"total_ms", rounded_ms(timings.total_ms)}};
   return dump(body);
+}
+
+std::string explain_json(const AnswerHead& head, const Explanation& explanation) {
+  return dump(explanation_json(explanation, head_json(head)));
 }
 
 std::string delta_json(const AnswerHead& head, const std::string& delta) {

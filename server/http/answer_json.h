@@ -1,4 +1,4 @@
-// The answer object of POST /v1/answer and the model objects of GET /v1/models, as JSON text.
+// The objects of POST /v1/answer and /v1/explain and the model objects of GET /v1/models, as JSON text.
 #pragma once
 
 #include <string>
@@ -16,6 +16,7 @@ struct AnswerHead {
 };
 
 std::string answer_json(const AnswerHead& head, const std::string& text, const Summary& summary);
+std::string explain_json(const AnswerHead& head, const Explanation& explanation);
 // One event of a stream: {"id", "model", "model_version", "delta"}.
 std::string delta_json(const AnswerHead& head, const std::string& delta);
 

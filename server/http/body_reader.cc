@@ -1,5 +1,8 @@
 #include "server/http/body_reader.h"
 
+#include <algorithm>
+#include <cctype>
+
 #include "engine/base/error.h"
 
 namespace sf::server {
@@ -57,6 +60,14 @@ std::vector<FormPart> BodyReader::read_form() {
       });
   if (!whole || num_bytes_ > limits_.max_bytes) throw_failure();
   return parts;
+}
+
+bool has_media_type(const httplib::Request& request, std::string_view expected) {
+  std::string type = request.get_header_value("Content-Type");
+  type = type.substr(0, type.find(';'));
+  while (!type.empty() && std::isspace(static_cast<unsigned char>(type.back()))) type.pop_back();
+  std::transform(type.begin(), type.end(), type.begin(), [](unsigned char c) { return std::tolower(c); });
+  return type == expected;
 }
 
 }  // namespace sf::server

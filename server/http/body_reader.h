@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sf::server {
@@ -18,6 +19,9 @@ struct BodyLimits {
   int timeout_s = 30;
   size_t max_parts = 64;  // of a form
 };
+
+// Whether Content-Type is `expected`, parameters and case aside.
+bool has_media_type(const httplib::Request& request, std::string_view expected);
 
 struct FormPart {
   std::string name;

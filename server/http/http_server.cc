@@ -1,8 +1,11 @@
 #include "server/http/http_server.h"
 
 #include "server/http/health_api.h"
+#include "server/http/kserve_infer_api.h"
+#include "server/http/kserve_models_api.h"
 #include "server/http/listener.h"
 #include "server/http/native_api.h"
+#include "server/http/openai_api.h"
 #include "server/http/page.h"
 
 namespace sf::server {
@@ -19,15 +22,25 @@ struct HttpServer::Impl {
                   .max_body_bytes = options.limits.max_body_bytes,
                   .record_refusals = true},
                  service),
-        native(options, service, listener) {
+        native(options, service, listener),
+        openai(options, service, listener),
+        kserve_models(options, service, listener, *options.infer_statistics),
+        kserve_infer(options, service, listener, *options.infer_statistics) {
     native.register_routes();
+    openai.register_routes();
+    kserve_models.register_routes();
+    kserve_infer.register_routes();
     register_health_routes(listener, service);
+    register_openapi(listener);
     if (options.ui) register_page(listener);
   }
 
   const HttpOptions options;
   Listener listener;
   NativeApi native;
+  OpenAiApi openai;
+  KserveModelsApi kserve_models;
+  KserveInferApi kserve_infer;
 };
 
 HttpServer::HttpServer(HttpOptions options, Service& service)
@@ -35,6 +48,7 @@ HttpServer::HttpServer(HttpOptions options, Service& service)
 HttpServer::~HttpServer() { stop(); }
 
 void HttpServer::start() { impl_->listener.start(); }
+std::vector<std::string> HttpServer::routes() const { return impl_->listener.routes(); }
 int HttpServer::port() const { return impl_->listener.port(); }
 void HttpServer::drain() { impl_->listener.drain(); }
 void HttpServer::stop() { impl_->listener.stop(); }

@@ -1,4 +1,5 @@
-// The REST front on port 8000: /v1/answer, /v1/models, health, /metrics and the page at "/".
+// The REST front on port 8000: /v1/answer, /v1/chat/completions, /v1/models, the Open Inference Protocol under /v2,
+// health, /metrics and the page at "/".
 //
 //   HttpServer http({.host = "127.0.0.1", .port = 0}, service);
 //   http.start();                       // bound and listening: http.port() tells where
@@ -10,8 +11,10 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "server/guard/limits.h"
+#include "server/kserve/infer_statistics.h"
 #include "server/service/service.h"
 
 namespace sf::server {
@@ -25,7 +28,11 @@ struct HttpOptions {
   int write_timeout_s = 5;       // between two writes: a reader slower than this is taken for gone
   int body_timeout_s = 30;       // for a whole body, however it trickles in
   int poll_interval_ms = 20;     // how often a waiting handler looks whether its client is still there
+  int ping_interval_ms = 15'000; // a comment to a stream in which nothing happens
   bool ui = true;                // the page at "/"
+  std::string program_version = "0";  // what GET /v2 says
+  // One for all fronts that speak the Open Inference Protocol.
+  std::shared_ptr<InferStatistics> infer_statistics = std::make_shared<InferStatistics>();
 };
 
 class HttpServer {
@@ -37,6 +44,8 @@ class HttpServer {
   // Effect: binds and serves on own threads; returns when connections are accepted.
   // Errors: Unavailable, naming host and port, if it cannot bind.
   void start();
+  // "GET /v1/models/:id": what openapi.json must name.
+  std::vector<std::string> routes() const;
   // The bound port; 0 before start().
   int port() const;
   // Effect: every answer from now on closes its connection. Admission is the service's business.

@@ -1,11 +1,11 @@
-// POST /v1/answer, GET /v1/models and GET /v1/models/{id}: translation only, the service decides.
+// POST /v1/answer and /v1/explain, GET /v1/models and GET /v1/models/{id}: translation only, the service decides.
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <string>
 
 #include "server/http/answer_json.h"
+#include "server/http/http_call.h"
 #include "server/http/http_server.h"
 #include "server/http/listener.h"
 #include "server/service/service.h"
@@ -21,21 +21,14 @@ class NativeApi {
   void register_routes();
 
  private:
-  struct Call {
-    std::string id;
-    std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
-  };
-
   void answer(const httplib::Request& request, httplib::Response& response, const httplib::ContentReader& reader);
-  void submit(const httplib::Request& request, httplib::Response& response, const Call& call, AnswerRequest asked,
+  void explain(const httplib::Request& request, httplib::Response& response, const httplib::ContentReader& reader);
+  void submit(const httplib::Request& request, httplib::Response& response, const HttpCall& call, AnswerRequest asked,
               bool streamed);
-  void answer_whole(const httplib::Request& request, httplib::Response& response, const Call& call,
+  void answer_whole(const httplib::Request& request, httplib::Response& response, const HttpCall& call,
                     ResponseStream& stream, const AnswerHead& head);
-  void answer_stream(const httplib::Request& request, httplib::Response& response, const Call& call,
+  void answer_stream(const httplib::Request& request, httplib::Response& response, const HttpCall& call,
                      std::shared_ptr<ResponseStream> stream, const AnswerHead& head);
-  void fail(const httplib::Request& request, httplib::Response& response, const Call& call, const Error& error,
-            int64_t model_version);
-  void record(const Call& call, int status, int64_t model_version, const Summary* summary);
   void model(const httplib::Request& request, httplib::Response& response);
 
   const HttpOptions& options_;

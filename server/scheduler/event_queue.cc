@@ -1,5 +1,7 @@
 #include "server/scheduler/event_queue.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace sf::server {
@@ -22,7 +24,9 @@ Event EventQueue::take(bool merge_pending) {
   Event event = std::move(events_.front());
   events_.pop_front();
   while (merge_pending && !event.finished && !events_.empty() && !events_.front().finished) {
-    event.text += events_.front().text;
+    Event& following = events_.front();
+    event.text += following.text;
+    std::move(following.tokens.begin(), following.tokens.end(), std::back_inserter(event.tokens));
     events_.pop_front();
   }
   return event;
@@ -53,13 +57,14 @@ std::optional<Event> EventQueue::next_for(int timeout_ms, bool merge_pending) {
   return event;
 }
 
-void EventQueue::push(std::string text) {
-  if (text.empty()) return;
+void EventQueue::push(std::string text, std::vector<TokenLogprob> tokens) {
+  if (text.empty() && tokens.empty()) return;
   {
     MutexLock lock(mutex_);
     if (ended_) return;
     Event event;
     event.text = std::move(text);
+    event.tokens = std::move(tokens);
     events_.push_back(std::move(event));
   }
   ready_.notify_one();

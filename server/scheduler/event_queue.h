@@ -27,8 +27,8 @@ class EventQueue final : public ResponseStream {
   int64_t model_version() const override { return model_version_; }
 
   bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
-  // Empty text is not an event. Ignored after the end.
-  void push(std::string text);
+  // Empty text without tokens is not an event. Ignored after the end.
+  void push(std::string text, std::vector<TokenLogprob> tokens = {});
   // False, and no effect, if the stream had already ended.
   bool finish(Summary summary);
   bool fail(Error error);

@@ -37,12 +37,15 @@ void Job::on_step(const SequenceStepResult& result) {
   usage_.cached_tokens = std::min<int>(usage_.prompt_tokens, usage_.cached_tokens + result.cached_tokens);
 }
 
-std::optional<FinishReason> Job::on_token(int token, bool stop_token, double now_s) {
+std::optional<FinishReason> Job::on_token(int token, float logprob, bool stop_token, double now_s) {
   if (usage_.completion_tokens == 0) first_token_s_ = now_s;
   last_token_s_ = now_s;
   ++usage_.completion_tokens;
   if (stop_token) return FinishReason::kStop;
-  stream_->push(stop_matcher_.push(text_->push(token)));
+  const std::string text = text_->push(token);
+  std::vector<TokenLogprob> tokens;
+  if (request_.logprobs) tokens.push_back({text, logprob});
+  stream_->push(stop_matcher_.push(text), std::move(tokens));
   if (stop_matcher_.stopped()) return FinishReason::kStop;
   if (usage_.completion_tokens >= max_new_tokens_) return FinishReason::kLength;
   return std::nullopt;

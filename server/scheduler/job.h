@@ -1,6 +1,6 @@
 // One request from submit to its terminal event: its text, its usage, its times.
 //
-//   std::optional<FinishReason> end = job.on_token(token, stop_token, now_s);
+//   std::optional<FinishReason> end = job.on_token(token, logprob, stop_token, now_s);
 //   if (end) job.finish(*end, now_s);
 //
 // Handed from the service's thread to the scheduler's; then the scheduler's thread only.
@@ -25,6 +25,7 @@ struct JobRequest {
   PreparedPromptPtr prompt;
   SamplingParams sampling;
   std::vector<std::string> stop;
+  bool logprobs = false;  // events carry their tokens
   Priority priority = Priority::kInteractive;
   double submitted_s = 0;  // when the service got it
   double deadline_s = 0;
@@ -51,7 +52,7 @@ class Job {
   // Counts of one step, with or without a token.
   void on_step(const SequenceStepResult& result);
   // Effect: sends the token's text as far as no stop string can begin in it. Returns how the answer ends, if it does.
-  std::optional<FinishReason> on_token(int token, bool stop_token, double now_s);
+  std::optional<FinishReason> on_token(int token, float logprob, bool stop_token, double now_s);
   void finish(FinishReason reason, double now_s);
   void fail(Error error) { stream_->fail(std::move(error)); }
 

@@ -36,8 +36,15 @@ struct Summary {
   Timings timings;
 };
 
+// One generated token, for those who asked for log-probabilities.
+struct TokenLogprob {
+  std::string text;   // what the token added to the answer; empty where it ends in the middle of a character
+  float logprob = 0;  // natural logarithm, of the distribution before temperature
+};
+
 struct Event {
   std::string text = {};       // whole UTF-8 characters; may be empty
+  std::vector<TokenLogprob> tokens = {};  // of the text and of what is held back; empty unless asked for
   bool finished = false;       // the terminal event: no text, and exactly one of `summary` and `error` is set
   std::optional<Summary> summary = {};
   std::optional<Error> error = {};

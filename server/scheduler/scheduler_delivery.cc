@@ -50,7 +50,8 @@ void Scheduler::deliver(const StepResult& result, double now_s, StepSample& samp
     out_of_pages = out_of_pages || sequence.out_of_pages;
     for (size_t i = 0; i < sequence.tokens.size(); ++i) {
       const bool stop_token = sequence.stop_token && i + 1 == sequence.tokens.size();
-      if (deliver_token(*running->job, sequence.tokens[i], stop_token, now_s, sample)) {
+      const float logprob = i < sequence.logprobs.size() ? sequence.logprobs[i] : 0.0f;
+      if (deliver_token(*running->job, sequence.tokens[i], logprob, stop_token, now_s, sample)) {
         remove_running(sequence.id);
         break;
       }
@@ -59,7 +60,7 @@ void Scheduler::deliver(const StepResult& result, double now_s, StepSample& samp
   if (out_of_pages) make_room();
 }
 
-bool Scheduler::deliver_token(Job& job, int token, bool stop_token, double now_s, StepSample& sample) {
+bool Scheduler::deliver_token(Job& job, int token, float logprob, bool stop_token, double now_s, StepSample& sample) {
   ++sample.generated_tokens;
   if (job.completion_tokens() == 0) {
     sample.first_token_s.push_back(now_s - job.request().submitted_s);
@@ -67,7 +68,7 @@ bool Scheduler::deliver_token(Job& job, int token, bool stop_token, double now_s
   } else {
     sample.inter_token_s.push_back(now_s - job.last_token_s());
   }
-  const std::optional<FinishReason> end = job.on_token(token, stop_token, now_s);
+  const std::optional<FinishReason> end = job.on_token(token, logprob, stop_token, now_s);
   if (!end) return false;
   sample.decode_s.push_back(now_s - job.first_token_s());
   job.finish(*end, now_s);

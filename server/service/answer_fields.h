@@ -17,6 +17,12 @@
 
 namespace sf::server {
 
+// Of an explain request only.
+struct ExplainFields {
+  std::optional<std::string> method, format;
+  std::optional<int64_t> layer, head, lens_top, token;
+};
+
 struct AnswerFields {
   std::optional<std::string> image;  // encoded bytes
   std::optional<std::string> question;
@@ -27,6 +33,7 @@ struct AnswerFields {
   std::vector<std::string> stop;
   std::string model;
   bool stream = false;
+  ExplainFields explain;
   size_t body_bytes = 0;
 };
 

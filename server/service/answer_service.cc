@@ -52,21 +52,18 @@ std::shared_ptr<ResponseStream> AnswerService::submit_to(const ServingVersionPtr
                                                          std::shared_ptr<void> in_flight) {
   check(request);
   const double now_s = deps_.clock->now_s();
-  const double asked_s = static_cast<double>(request.timeout_ms) / 1e3;
-  const double timeout_s =
-      request.timeout_ms > 0 ? std::min(asked_s, options_.request_timeout_s) : options_.request_timeout_s;
-
   const PromptCost cost = version->engine->estimate_cost(request.messages);
   std::optional<Ticket> ticket = version->scheduler().reserve(cost.image_tokens + cost.max_text_tokens);
   if (!ticket) throw Error(Code::kResourceExhausted, "the queue is full, try again later", "", Reason::kQueueFull);
 
   JobRequest job;
-  job.deadline_s = now_s + timeout_s;
+  job.deadline_s = now_s + timeout_s(request);
   job.prompt = prepare(*version, request, job.deadline_s);
   job.request_id = std::move(request.request_id);
   job.api = std::move(request.api);
   job.sampling = resolve_sampling(request.sampling, version->engine->info().default_sampling);
   job.stop = std::move(request.stop);
+  job.logprobs = request.logprobs;
   job.priority = request.priority;
   job.submitted_s = now_s;
   auto stream =
@@ -74,6 +71,11 @@ std::shared_ptr<ResponseStream> AnswerService::submit_to(const ServingVersionPtr
   version->scheduler().submit(
       std::make_unique<Job>(std::move(job), *version->engine, stream, std::move(*ticket), version));
   return stream;
+}
+
+double AnswerService::timeout_s(const AnswerRequest& request) const {
+  if (request.timeout_ms <= 0) return options_.request_timeout_s;
+  return std::min(static_cast<double>(request.timeout_ms) / 1e3, options_.request_timeout_s);
 }
 
 void AnswerService::check(const AnswerRequest& request) const {
@@ -172,6 +174,7 @@ int AnswerService::retry_after_seconds() const {
 }
 
 void AnswerService::abort() {
+  aborted_ = true;
   for (const ServingVersionPtr& version : deps_.slot->live()) version->scheduler().abort();
 }
 

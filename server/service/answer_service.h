@@ -27,6 +27,7 @@ struct ServiceOptions {
   int decode_threads = 1;         // pictures decoded at once
   double request_timeout_s = 60;  // a request's own timeout_ms is never longer
   double stall_limit_s = 30;      // work without a step for longer: not live
+  int max_explain = 1;            // explanations under way at once
   int max_stop_strings = 16;
   size_t max_stop_bytes = 256;  // of one stop string
 };
@@ -45,6 +46,7 @@ class AnswerService final : public Service {
   AnswerService(ServiceOptions options, ServiceDeps deps);
 
   std::shared_ptr<ResponseStream> submit(AnswerRequest request) override;
+  ExplainResult explain(ExplainRequest request, const std::function<bool()>& is_unwanted) override;
   std::vector<ModelDescription> models() const override;
   Health health() const override;
   std::string metrics_text() const override;
@@ -61,7 +63,10 @@ class AnswerService final : public Service {
  private:
   std::shared_ptr<ResponseStream> submit_to(const ServingVersionPtr& version, AnswerRequest request,
                                             std::shared_ptr<void> in_flight);
+  ExplainResult explain_on(ServingVersion& version, ExplainRequest& request, const std::function<bool()>& is_unwanted);
   void check(const AnswerRequest& request) const;
+  // The request's own timeout, or the server's where it is shorter.
+  double timeout_s(const AnswerRequest& request) const;
   PreparedPromptPtr prepare(const ServingVersion& version, const AnswerRequest& request, double deadline_s);
   LiveGauges live_gauges() const;
 
@@ -70,7 +75,9 @@ class AnswerService final : public Service {
   DecodeGate decode_gate_;
   std::shared_ptr<InFlight> in_flight_;  // shared with streams that outlive this
   std::atomic<int> num_preparing_{0};
+  std::atomic<int> num_explaining_{0};
   std::atomic<bool> draining_{false};
+  std::atomic<bool> aborted_{false};
 };
 
 }  // namespace sf::server

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,9 +26,24 @@ struct AnswerRequest {
   std::vector<Message> messages;
   SamplingParams sampling;           // temperature < 0 = not given: the checkpoint's default
   std::vector<std::string> stop;     // at most 16 strings of at most 256 bytes
+  bool logprobs = false;             // events carry their tokens and log-probabilities
   Priority priority = Priority::kInteractive;
   int64_t timeout_ms = 0;            // 0 = request_timeout_s; never longer than it
   size_t body_bytes = 0;             // for the log line
+};
+
+struct ExplainRequest {
+  AnswerRequest question;    // its stop strings and priority do not count
+  ExplainOptions options;
+  bool picture = false;      // the heatmap over the picture too, as a PNG
+  int picture_token = -1;    // of this answer token; -1 = the mean of all
+};
+
+struct ExplainResult {
+  std::string model;
+  int64_t model_version = 0;
+  Explanation explanation;
+  std::string png;           // empty unless asked for
 };
 
 struct ModelDescription {
@@ -47,6 +63,10 @@ class Service {
   // Errors (InvalidArgument, NotFound, ResourceExhausted, Unavailable, DeadlineExceeded) are counted in
   // requests_rejected_total here; the front reports the outcome with record_finished, as for every other answer.
   virtual std::shared_ptr<ResponseStream> submit(AnswerRequest request) = 0;
+  // Effect: answers and explains beside the scheduler, at a priority that never delays serving, few at a time. Blocks;
+  // `is_unwanted` is asked now and then, on another thread, and ends it with Cancelled.
+  // Errors: as submit(); ResourceExhausted while --max-explain others are under way; Cancelled, DeadlineExceeded.
+  virtual ExplainResult explain(ExplainRequest request, const std::function<bool()>& is_unwanted) = 0;
   // Empty while nothing is published.
   virtual std::vector<ModelDescription> models() const = 0;
   virtual Health health() const = 0;

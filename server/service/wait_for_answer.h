@@ -3,9 +3,12 @@
 //   WholeAnswer answer = wait_for_answer(*stream, 20, [&] { return context->IsCancelled(); });
 #pragma once
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "server/scheduler/response_stream.h"
 
@@ -14,6 +17,7 @@ namespace sf::server {
 // Exactly one of `summary` and `error` is set.
 struct WholeAnswer {
   std::string text;
+  std::vector<TokenLogprob> tokens;  // empty unless asked for
   std::optional<Summary> summary;
   std::optional<Error> error;
 };
@@ -27,6 +31,7 @@ WholeAnswer wait_for_answer(ResponseStream& stream, int poll_interval_ms, const 
     std::optional<Event> event = stream.next_for(poll_interval_ms, /*merge_pending=*/true);
     if (event) {
       answer.text += event->text;
+      std::move(event->tokens.begin(), event->tokens.end(), std::back_inserter(answer.tokens));
       if (event->finished) {
         answer.summary = std::move(event->summary);
         answer.error = std::move(event->error);

@@ -1,6 +1,8 @@
 #include "tests/support/fake_engine.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 namespace sf {
@@ -155,6 +157,36 @@ std::vector<int> FakeEngine::answer_of(const std::string& question) const {
     for (char byte : question) answer.push_back(ids_.at(std::string(1, byte)));
   }
   return answer;
+}
+
+Explanation FakeEngine::explain(const PreparedPrompt& prompt, const SamplingParams& sampling, const ExplainOptions& options,
+                                const ExplainCheck& check) const {
+  const std::string question = dynamic_cast<const FakePrompt&>(prompt).question();
+  ++num_explaining_;
+  struct Leave {
+    std::atomic<int>& count;
+    ~Leave() { --count; }
+  } leave{num_explaining_};
+  do {
+    check();
+    if (explains_held_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  } while (explains_held_);
+  Explanation e;
+  e.method = options.method;
+  e.rows = e.columns = 2;
+  e.num_experts = options_.num_experts;
+  e.top_k = 1;
+  token_stream();  // names the pieces
+  MutexLock lock(mutex_);
+  if (const auto error = errors_.find(question); error != errors_.end()) throw error->second;
+  for (int id : answer_of(question)) {
+    if (static_cast<int>(e.tokens.size()) == std::min(sampling.max_tokens, options.max_tokens)) break;
+    ExplainedToken token{pieces_.at(id), id, -0.5f, std::vector<float>(4)};
+    token.heatmap[e.tokens.size() % 4] = 1;
+    e.answer += token.text;
+    e.tokens.push_back(std::move(token));
+  }
+  return e;
 }
 
 bool FakeEngine::can_admit(int num_tokens) const {

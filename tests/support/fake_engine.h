@@ -43,6 +43,10 @@ class FakeEngine final : public Engine {
   void hold_steps();
   void wait_until_blocked();
   void release_steps();
+  // Explanations wait, asking their check, until released.
+  void hold_explains() { explains_held_ = true; }
+  void release_explains() { explains_held_ = false; }
+  int num_explaining() const { return num_explaining_.load(); }
   int num_sequences() const { return num_sequences_.load(); }
   int num_steps() const { return num_steps_.load(); }
   int num_prepared() const { return num_prepared_.load(); }
@@ -54,6 +58,9 @@ class FakeEngine final : public Engine {
   PromptCost estimate_cost(const std::vector<Message>& messages) const override;
   PreparedPromptPtr prepare(const std::vector<Message>& messages) const override;
   std::unique_ptr<TokenStream> token_stream() const override;
+  // The scripted answer over a grid of 2 x 2, all of a token's weight on cell (its index % 4).
+  Explanation explain(const PreparedPrompt& prompt, const SamplingParams& sampling, const ExplainOptions& options,
+                      const ExplainCheck& check) const override;
   bool can_admit(int num_tokens) const override;
   SequenceId admit(PreparedPromptPtr prompt, const SamplingParams& sampling) override;
   void release(SequenceId id) override;
@@ -84,7 +91,8 @@ class FakeEngine final : public Engine {
   SequenceId next_id_ = 1;
   int used_pages_ = 0;
   std::atomic<int> num_sequences_{0}, num_steps_{0};
-  mutable std::atomic<int> num_prepared_{0};
+  mutable std::atomic<int> num_prepared_{0}, num_explaining_{0};
+  std::atomic<bool> explains_held_{false};
   std::atomic<bool> warmed_up_{false};
 
   mutable Mutex mutex_;

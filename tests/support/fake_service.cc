@@ -1,6 +1,7 @@
 #include "tests/support/fake_service.h"
 
 #include <chrono>
+#include <thread>
 
 namespace sf::server {
 namespace {
@@ -19,8 +20,9 @@ void wait_until(const FakeService::Seen& seen, const Done& done) SF_REQUIRES(see
 
 class FakeStream final : public ResponseStream {
  public:
-  FakeStream(const FakeService& service, std::shared_ptr<FakeService::Seen> seen)
+  FakeStream(const FakeService& service, bool logprobs, std::shared_ptr<FakeService::Seen> seen)
       : deltas_(service.deltas),
+        logprobs_(logprobs),
         error_(service.stream_error),
         hang_at_(service.hang_before_text  ? 0
                  : service.hang_after_text ? deltas_.size()
@@ -38,7 +40,12 @@ class FakeStream final : public ResponseStream {
     if (at_ == hang_at_ && !cancelled_) changed_.wait_for(mutex_, std::chrono::milliseconds(timeout_ms));
     if (cancelled_) return end(Error(Code::kCancelled, "cancelled"));
     if (at_ == hang_at_) return std::nullopt;
-    if (at_ < deltas_.size()) return Event{.text = deltas_[at_++]};
+    if (at_ < deltas_.size()) {
+      const std::string& text = deltas_[at_++];
+      Event event{.text = text};
+      if (logprobs_) event.tokens = {{text, -0.5f}};
+      return event;
+    }
     return error_ ? end(*error_) : whole();
   }
 
@@ -74,6 +81,7 @@ class FakeStream final : public ResponseStream {
   }
 
   const std::vector<std::string> deltas_;
+  const bool logprobs_;
   const std::optional<Error> error_;
   const size_t hang_at_;
   const std::shared_ptr<FakeService::Seen> seen_;
@@ -86,16 +94,40 @@ class FakeStream final : public ResponseStream {
 }  // namespace
 
 std::shared_ptr<ResponseStream> FakeService::submit(AnswerRequest request) {
-  const std::string image = request.messages.at(0).parts.at(0).data;
+  const std::vector<Part>& parts = request.messages.at(0).parts;
+  const std::string image = parts.empty() ? "" : parts.front().data;
+  const bool logprobs = request.logprobs;
+  int number = 0;
   {
     MutexLock lock(seen_->mutex);
     seen_->requests.push_back(std::move(request));
+    number = static_cast<int>(seen_->requests.size());
   }
   seen_->changed.notify_all();
+  if (refuse_from > 0 && number >= refuse_from) throw Error(Code::kResourceExhausted, "full", "", Reason::kQueueFull);
   if (check_image) check_image(image);
   if (throw_unknown) throw std::runtime_error("secret internals");
   if (submit_error) throw *submit_error;
-  return std::make_shared<FakeStream>(*this, seen_);
+  return std::make_shared<FakeStream>(*this, logprobs, seen_);
+}
+
+ExplainResult FakeService::explain(ExplainRequest request, const std::function<bool()>& is_unwanted) {
+  {
+    MutexLock lock(seen_->mutex);
+    seen_->explain_requests.push_back(std::move(request));
+  }
+  seen_->changed.notify_all();
+  if (submit_error) throw *submit_error;
+  while (hang_explain) {
+    if (is_unwanted()) throw Error(Code::kCancelled, "the client closed the connection");
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return explanation;
+}
+
+std::vector<ExplainRequest> FakeService::explain_requests() const {
+  MutexLock lock(seen_->mutex);
+  return seen_->explain_requests;
 }
 
 std::vector<ModelDescription> FakeService::models() const {

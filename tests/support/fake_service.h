@@ -30,8 +30,11 @@ class FakeService final : public Service {
   std::vector<std::string> deltas = {"circle"};
   bool hang_before_text = false;      // no event until the stream is cancelled
   bool hang_after_text = false;       // all deltas, then no end until the stream is cancelled
-  std::optional<Error> submit_error;  // thrown by submit
+  std::optional<Error> submit_error;  // thrown by submit and explain
+  ExplainResult explanation{.model = "sparsefusion", .model_version = 3, .explanation = {}, .png = {}};  // what explain returns
+  bool hang_explain = false;          // until it is unwanted
   std::optional<Error> stream_error;  // the stream's end
+  int refuse_from = 0;                // the submit with this number, from 1, and all later ones find the queue full
   bool throw_unknown = false;         // submit throws what is no Error
   bool ready = true, live = true;
   bool published = true;
@@ -40,6 +43,7 @@ class FakeService final : public Service {
 
   // --- what was seen ---
   std::vector<AnswerRequest> requests() const;
+  std::vector<ExplainRequest> explain_requests() const;
   std::vector<FakeRecord> rejected() const;
   std::vector<FakeRecord> finished() const;
   // Blocks until `count` streams were cancelled, or for at most 10 s. Returns how many were.
@@ -51,6 +55,7 @@ class FakeService final : public Service {
 
   // --- Service ---
   std::shared_ptr<ResponseStream> submit(AnswerRequest request) override;
+  ExplainResult explain(ExplainRequest request, const std::function<bool()>& is_unwanted) override;
   std::vector<ModelDescription> models() const override;
   Health health() const override { return {live, ready}; }
   std::string metrics_text() const override {
@@ -67,6 +72,7 @@ class FakeService final : public Service {
     mutable Mutex mutex;
     mutable CondVar changed;
     std::vector<AnswerRequest> requests SF_GUARDED_BY(mutex);
+    std::vector<ExplainRequest> explain_requests SF_GUARDED_BY(mutex);
     std::vector<FakeRecord> rejected SF_GUARDED_BY(mutex);
     std::vector<FakeRecord> finished SF_GUARDED_BY(mutex);
     int cancelled SF_GUARDED_BY(mutex) = 0;

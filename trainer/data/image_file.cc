@@ -1,31 +1,14 @@
 #include "trainer/data/image_file.h"
 
-#include <png.h>
 #include <turbojpeg.h>
 #include <webp/encode.h>
 
-#include <cstring>
 #include <fstream>
 #include <memory>
 
 #include "engine/base/error.h"
 
 namespace sf::data {
-
-std::string encode_png(const Image& image) {
-  png_image header;
-  std::memset(&header, 0, sizeof header);
-  header.version = PNG_IMAGE_VERSION;
-  header.width = static_cast<png_uint_32>(image.width);
-  header.height = static_cast<png_uint_32>(image.height);
-  header.format = PNG_FORMAT_RGB;
-  png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(header);
-  std::string bytes(size, '\0');
-  const int written = png_image_write_to_memory(&header, bytes.data(), &size, 0, image.pixels.data(), 0, nullptr);
-  SF_CHECK(written != 0, "png: encoding failed: ", header.message);
-  bytes.resize(size);
-  return bytes;
-}
 
 std::string encode_jpeg(const Image& image, int quality) {
   const std::unique_ptr<void, int (*)(tjhandle)> encoder(tjInitCompress(), tjDestroy);

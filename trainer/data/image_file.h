@@ -14,7 +14,7 @@
 
 namespace sf::data {
 
-std::string encode_png(const Image& image);
+using sf::encode_png;
 std::string encode_jpeg(const Image& image, int quality);  // 1..100, 4:2:0
 std::string encode_webp(const Image& image, int quality);  // 1..100; 100 = lossless
 

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "engine/checkpoint/import_vision.h"
+
 namespace sf {
 
 struct OfflineCommandOptions {
@@ -12,14 +14,21 @@ struct OfflineCommandOptions {
   int threads = 0;                      // 0 = all cores
   std::string destination;              // bundle, convert
   // convert
-  std::string from = "hf";              // "hf": a Hugging Face directory; "seed": a .pth of the original SparseFusion
+  std::string from = "hf";              // "hf": a Hugging Face directory; "seed": a .pth of the original SparseFusion;
+                                        // "timm", "clip": a .safetensors of a vision encoder, for sparsefusion-train --vit-init
   std::string source;
+  VisionImportOptions vision;           // timm, clip
   std::string prompt_template;          // empty: what fits the architecture
   std::string dtype = "f32";            // of the weights written: f32 or bf16
   std::string characters;               // seed: file with the vocabulary's characters
   // answer
   std::string image, question;
   int max_tokens = 256;
+  // explain: one picture with its question, or explain_data
+  std::string method = "relevancy";
+  int layer = -1, head = -1;            // attention
+  std::string out;                      // folder for the pictures; empty = none
+  std::string explain_data;             // "sort-of-clevr": the pointing game and the experts' specialisation
   // eval
   std::string data = "sort-of-clevr";   // or a .jsonl file
   int images = 500;
@@ -29,6 +38,7 @@ struct OfflineCommandOptions {
   int requests = 200;
   std::string batches = "1,8,32";
   int rounds = 3;
+  int shared_questions = 0;             // above 0: so many questions about one picture, against as many pictures
   bool json = false;
 };
 
@@ -39,6 +49,9 @@ int convert_command(const OfflineCommandOptions& options);
 int inspect_command(const OfflineCommandOptions& options);
 int answer_command(const OfflineCommandOptions& options);
 int eval_command(const OfflineCommandOptions& options);
+int explain_command(const OfflineCommandOptions& options);
+// Its half with explain_data.
+int explain_study(const OfflineCommandOptions& options);
 int bench_command(const OfflineCommandOptions& options);
 
 }  // namespace sf

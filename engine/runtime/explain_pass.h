@@ -1,0 +1,73 @@
+// One sequence through the model outside the cache: whole, dense, and keeping what an explanation needs.
+//
+//   ExplainSequence sequence(vlm, device, prompt);
+//   at::Tensor image_BPD = sequence.encode(sequence.pixels());
+//   DenseAttention attention(DenseAttention::Keep::kMaps);
+//   at::Tensor hidden_TD = vlm.decoder().forward(sequence.input(image_BPD, ids), attention);
+#pragma once
+
+#include <vector>
+
+#include <torch/torch.h>
+
+#include "engine/model/attention.h"
+#include "engine/model/moe_layer.h"
+#include "engine/model/vlm.h"
+#include "engine/runtime/sequence.h"
+
+namespace sf {
+
+// Causal attention of one sequence, computed eagerly. One thread only.
+class DenseAttention : public AttentionBackend {
+ public:
+  enum class Keep {
+    kNothing,
+    kRows,      // [H, T - first_row, T]
+    kHeadMean,  // [T, T]
+    kMaps,      // [H, T, T], part of the graph of what follows
+  };
+  explicit DenseAttention(Keep keep, int64_t first_row = 0) : keep_(keep), first_row_(first_row) {}
+  at::Tensor attend(int layer, const at::Tensor& q_THC, const at::Tensor& k_TGC, const at::Tensor& v_TGC) override;
+  // By layer.
+  const std::vector<at::Tensor>& kept() const { return kept_; }
+
+ private:
+  Keep keep_;
+  int64_t first_row_;
+  std::vector<at::Tensor> kept_;
+};
+
+// Which experts every token was given, by layer.
+class RoutingTrace : public MoeObserver {
+ public:
+  void on_routed(int layer, const Routing& routing, const Dispatch& d) override;
+  std::vector<at::Tensor> ids_TK;    // int64, on the CPU
+  std::vector<at::Tensor> gates_TK;  // f32
+};
+
+// REQUIRES: model and prompt outlive it; the prompt has one picture.
+class ExplainSequence {
+ public:
+  ExplainSequence(const Vlm& vlm, at::Device device, const EnginePrompt& prompt);
+  // The picture as the model sees it, [1, 3, rows*cell, columns*cell].
+  const at::Tensor& pixels() const { return pixels_; }
+  // Pictures laid out as pixels() is -> [B, P, D].
+  at::Tensor encode(const at::Tensor& pixels_B3HW, VitMaps* maps = nullptr) const;
+  // The sequence `ids` (prompt, answer) once for each picture, flat: B * ids.size() tokens.
+  DecoderInput input(const at::Tensor& image_BPD, const std::vector<int>& ids) const;
+  // A pass of one picture that keeps nothing: the logits of the token after `ids`, [1, V].
+  at::Tensor next_logits(const at::Tensor& image_BPD, const std::vector<int>& ids) const;
+
+  const Vlm& vlm() const { return vlm_; }
+  const PixelValues& picture() const { return prompt_.pixels[0]; }
+  ImageSpan image_span() const { return prompt_.tokens.images[0]; }
+  int prompt_tokens() const { return prompt_.num_tokens(); }
+
+ private:
+  const Vlm& vlm_;
+  at::Device device_;
+  const EnginePrompt& prompt_;
+  at::Tensor pixels_;
+};
+
+}  // namespace sf

@@ -1,0 +1,162 @@
+#include "server/http/chat_request.h"
+
+#include "engine/base/utf8.h"
+#include "server/guard/base64.h"
+#include "server/guard/json_parse.h"
+#include "server/guard/parameters.h"
+#include "server/guard/request_id.h"
+
+namespace sf::server {
+namespace {
+
+using nlohmann::json;
+
+[[noreturn]] void throw_unsupported(const std::string& field, const std::string& what) {
+  throw invalid_argument(field, field, ": ", what, " is not supported by this server");
+}
+
+const json* find(const json& object, const char* name) {
+  const auto it = object.find(name);
+  return it == object.end() || it->is_null() ? nullptr : &*it;
+}
+
+std::string checked_text(std::string text, const std::string& field) {
+  if (!is_valid_utf8(text)) throw invalid_argument(field, field, ": not valid UTF-8");
+  return text;
+}
+
+// {"url": "data:..."}; a bare string is taken too.
+Part read_image(const json& value, const RequestLimits& limits, const std::string& field) {
+  std::optional<std::string> url;
+  if (value.is_string()) url = value.get<std::string>();
+  if (value.is_object()) url = get_string(value, "url");
+  if (!url) throw invalid_argument(field, field, ": must be {\"url\": \"data:image/...;base64,...\"}");
+  if (!url->starts_with("data:")) throw invalid_argument(field, field, ".url: must be a data URI; no picture is fetched");
+  return {Part::Kind::kImage, decode_image_text(*url, limits.max_image_bytes, field)};
+}
+
+Part read_part(const json& value, const RequestLimits& limits, const std::string& field) {
+  if (!value.is_object()) throw invalid_argument(field, field, ": must be an object");
+  const std::string type = get_string(value, "type").value_or("");
+  if (type == "text") {
+    const std::optional<std::string> text = get_string(value, "text");
+    if (!text) throw invalid_argument(field + ".text", field, ".text: missing");
+    return {Part::Kind::kText, checked_text(*text, field + ".text")};
+  }
+  if (type != "image_url") {
+    throw invalid_argument(field + ".type", field, ".type: must be \"text\" or \"image_url\"");
+  }
+  const json* image = find(value, "image_url");
+  if (image == nullptr) throw invalid_argument(field + ".image_url", field, ".image_url: missing");
+  return read_image(*image, limits, field + ".image_url");
+}
+
+Message read_message(const json& value, const RequestLimits& limits, const std::string& field) {
+  if (!value.is_object()) throw invalid_argument(field, field, ": must be an object");
+  Message message;
+  message.role = get_string(value, "role").value_or("");
+  if (message.role == "developer") message.role = "system";
+  if (message.role != "system" && message.role != "user" && message.role != "assistant") {
+    throw invalid_argument(field + ".role", field, ".role: must be \"system\", \"developer\", \"user\" or \"assistant\"");
+  }
+  if (const json* calls = find(value, "tool_calls"); calls != nullptr && !calls->empty()) {
+    throw_unsupported(field + ".tool_calls", "calling tools");
+  }
+  const json* content = find(value, "content");
+  if (content == nullptr) {
+    if (message.role == "assistant") return message;
+    throw invalid_argument(field + ".content", field, ".content: missing");
+  }
+  if (content->is_string()) {
+    message.parts.push_back({Part::Kind::kText, checked_text(content->get<std::string>(), field + ".content")});
+    return message;
+  }
+  if (!content->is_array()) {
+    throw invalid_argument(field + ".content", field, ".content: must be a string or an array of parts");
+  }
+  if (content->size() > kMaxParts) {
+    throw invalid_argument(field + ".content", field, ".content: at most ", kMaxParts, " parts, got ", content->size());
+  }
+  for (size_t i = 0; i < content->size(); ++i) {
+    message.parts.push_back(read_part((*content)[i], limits, concat(field, ".content[", i, "]")));
+  }
+  return message;
+}
+
+std::vector<Message> read_messages(const json& body, const RequestLimits& limits) {
+  const json* messages = find(body, "messages");
+  if (messages == nullptr) throw invalid_argument("messages", "messages: missing");
+  if (!messages->is_array() || messages->empty() || messages->size() > kMaxMessages) {
+    throw invalid_argument("messages", "messages: must be an array of 1 to ", kMaxMessages, " messages");
+  }
+  std::vector<Message> out;
+  for (size_t i = 0; i < messages->size(); ++i) {
+    out.push_back(read_message((*messages)[i], limits, concat("messages[", i, "]")));
+  }
+  return out;
+}
+
+void refuse_unsupported(const json& body) {
+  for (const char* name : {"tools", "functions", "logit_bias", "audio", "web_search_options", "prediction"}) {
+    if (const json* value = find(body, name); value != nullptr && !value->empty()) throw_unsupported(name, "it");
+  }
+  for (const char* name : {"presence_penalty", "frequency_penalty"}) {
+    if (get_number(body, name).value_or(0) != 0) throw_unsupported(name, "a penalty other than 0");
+  }
+  if (const json* format = find(body, "response_format")) {
+    if (!format->is_object()) throw invalid_argument("response_format", "response_format: must be an object");
+    const std::string type = get_string(*format, "type").value_or("");
+    if (type != "text") throw_unsupported("response_format", "a type other than \"text\"");
+  }
+  if (const json* modalities = find(body, "modalities"); modalities != nullptr && *modalities != json({"text"})) {
+    throw_unsupported("modalities", "anything but [\"text\"]");
+  }
+  if (get_integer(body, "top_logprobs").value_or(0) != 0) throw_unsupported("top_logprobs", "a value other than 0");
+}
+
+SamplingParams read_sampling(const json& body) {
+  SamplingParams sampling;
+  std::optional<int64_t> max_tokens = get_integer(body, "max_completion_tokens");
+  if (!max_tokens) max_tokens = get_integer(body, "max_tokens");
+  if (max_tokens) sampling.max_tokens = check_max_tokens(*max_tokens);
+  const std::optional<double> temperature = get_number(body, "temperature");
+  sampling.temperature = temperature ? check_temperature(*temperature) : -1.0f;
+  if (const auto top_p = get_number(body, "top_p")) sampling.top_p = check_top_p(*top_p);
+  if (const auto top_k = get_integer(body, "top_k")) sampling.top_k = check_top_k(*top_k);
+  // OpenAI's seed is signed.
+  const std::optional<int64_t> seed = get_integer(body, "seed");
+  sampling.seed = seed ? static_cast<uint64_t>(*seed) : random_seed();
+  return sampling;
+}
+
+}  // namespace
+
+ChatRequest read_chat_request(std::string_view text, const RequestLimits& limits) {
+  const json body = parse_json_object(text, limits.max_json_depth);
+  refuse_unsupported(body);
+  ChatRequest chat;
+  AnswerRequest& request = chat.request;
+  request.api = "openai";
+  request.model = get_string(body, "model").value_or("");
+  request.messages = read_messages(body, limits);
+  request.sampling = read_sampling(body);
+  request.stop = check_stop(get_strings(body, "stop"));
+  request.logprobs = get_bool(body, "logprobs").value_or(false);
+  if (const auto priority = get_string(body, "priority"); priority && check_batch_priority(*priority)) {
+    request.priority = Priority::kBatch;
+  }
+  if (const auto timeout = get_integer(body, "timeout_ms")) request.timeout_ms = check_timeout_ms(*timeout);
+  request.body_bytes = text.size();
+  const int64_t n = get_integer(body, "n").value_or(1);
+  if (n < 1 || n > kMaxChoices) throw invalid_argument("n", "n: must be between 1 and ", kMaxChoices, ", got ", n);
+  chat.n = static_cast<int>(n);
+  chat.stream = get_bool(body, "stream").value_or(false);
+  if (const json* options = find(body, "stream_options")) {
+    if (!options->is_object()) throw invalid_argument("stream_options", "stream_options: must be an object");
+    if (!chat.stream) throw invalid_argument("stream_options", "stream_options: only with \"stream\": true");
+    chat.include_usage = get_bool(*options, "include_usage").value_or(false);
+  }
+  return chat;
+}
+
+}  // namespace sf::server

@@ -1,0 +1,30 @@
+// The body of POST /v1/chat/completions (OpenAI's schema) -> the service's request.
+//
+//   ChatRequest chat = read_chat_request(text, limits);      // throws Error naming the field
+//
+// What the schema knows and this server cannot do (tools, audio, JSON mode, penalties ...) is refused by name where it
+// would change the answer, and ignored where it would not. Thread-safe.
+#pragma once
+
+#include <string_view>
+
+#include "server/guard/limits.h"
+#include "server/service/service.h"
+
+namespace sf::server {
+
+inline constexpr int kMaxChoices = 8;    // n
+inline constexpr int kMaxMessages = 64;
+inline constexpr int kMaxParts = 64;     // of one message
+
+struct ChatRequest {
+  AnswerRequest request;        // of the first choice; choice i samples with seed + i
+  int n = 1;
+  bool stream = false;
+  bool include_usage = false;   // a last chunk with the usage
+};
+
+// Errors: InvalidArgument naming the field ("messages[0].content[1].image_url.url") and the limit.
+ChatRequest read_chat_request(std::string_view body, const RequestLimits& limits);
+
+}  // namespace sf::server

@@ -1,0 +1,67 @@
+// A chat completion as server-sent events, an event a write: for each choice its role, its deltas and its end, then the
+// usage if it was asked for, then "data: [DONE]". Where nothing happens for a while a comment keeps proxies awake.
+//
+//   auto chat = std::make_shared<ChatStream>(streams, options, on_end);
+//   response.set_chunked_content_provider(
+//       "text/event-stream", [chat](size_t, httplib::DataSink& sink) { return chat->write_next(sink); },
+//       [chat](bool whole) { chat->close(whole); });
+#pragma once
+
+#include <httplib.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/http/chat_json.h"
+
+namespace sf::server {
+
+struct ChatStreamOptions {
+  ChatHead head;
+  bool logprobs = false;
+  bool include_usage = false;
+  int poll_interval_ms = 20;
+  int ping_interval_ms = 15'000;
+  std::function<bool()> is_stopping;
+};
+
+// Used by the one thread that serves the connection.
+class ChatStream {
+ public:
+  using OnEnd = std::function<void(int code, const Summary* summary)>;  // once, in close()
+  // `first` is an event that was already taken off the first stream.
+  ChatStream(std::vector<std::shared_ptr<ResponseStream>> streams, std::optional<Event> first,
+             ChatStreamOptions options, OnEnd on_end);
+
+  // Effect: writes one event if there is one within poll_interval_ms. False once nothing more can be written.
+  bool write_next(httplib::DataSink& sink);
+  void close(bool whole);
+
+ private:
+  struct Choice {
+    std::shared_ptr<ResponseStream> stream;
+    bool role_written = false;
+    std::optional<Summary> summary;
+  };
+
+  bool write(httplib::DataSink& sink, const std::string& data);
+  bool write_event(httplib::DataSink& sink, int index, const Event& event);
+  bool write_end(httplib::DataSink& sink);
+  bool ping(httplib::DataSink& sink);
+  std::optional<Event> next_event(int& index);
+
+  std::vector<Choice> choices_;
+  std::optional<Event> first_;
+  const ChatStreamOptions options_;
+  const OnEnd on_end_;
+  size_t turn_ = 0;  // the choice that is looked at next
+  std::chrono::steady_clock::time_point last_write_ = std::chrono::steady_clock::now();
+  int code_ = 499;  // until the end was written the client counts as gone
+  std::optional<Summary> total_;
+};
+
+}  // namespace sf::server

@@ -1,0 +1,43 @@
+// One request in a front's hands: its id, its API's name in the metrics, when it came; and its end, told to the service.
+//
+//   const HttpCall call = begin_call("openai", request, response);   // sets X-Request-Id
+//   ... catch (...) { fail_call(service, call, request, response, thrown_error(), version); }
+//
+// Thread-safe: free functions.
+#pragma once
+
+#include <httplib.h>
+
+#include <chrono>
+#include <string>
+
+#include "server/service/service.h"
+
+namespace sf::server {
+
+struct HttpCall {
+  std::string api;
+  std::string id;
+  std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+};
+
+HttpCall begin_call(const std::string& api, const httplib::Request& request, httplib::Response& response);
+
+// Effect: the answer went out with this status; `summary` may be null.
+void record_call(Service& service, const HttpCall& call, int status, int64_t model_version, const Summary* summary);
+
+// Effect: writes `error` as the response of a request that the service had seen, and records it.
+void fail_call(Service& service, const HttpCall& call, const httplib::Request& request, httplib::Response& response,
+               const Error& error, int64_t model_version);
+
+// Effect: the same for a request that was refused before the service saw it.
+void refuse_call(Service& service, const HttpCall& call, const httplib::Request& request, httplib::Response& response,
+                 const Error& error);
+
+// The name that answers: the one asked for, or the only one there is.
+std::string served_model(const Service& service, const std::string& asked);
+
+Error client_gone();
+Error shutting_down();
+
+}  // namespace sf::server

@@ -1,0 +1,142 @@
+#include "server/http/openai_api.h"
+
+#include "server/guard/thrown_error.h"
+#include "server/http/body_reader.h"
+
+namespace sf::server {
+namespace {
+
+int64_t unix_now() {
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::seconds>(since).count();
+}
+
+template <typename Streams>
+void cancel_all(const Streams& streams) {
+  for (const auto& stream : streams) stream->cancel();
+}
+
+}  // namespace
+
+OpenAiApi::OpenAiApi(const HttpOptions& options, Service& service, Listener& listener)
+    : options_(options), service_(service), listener_(listener) {}
+
+void OpenAiApi::register_routes() {
+  listener_.post("/v1/chat/completions", [this](const auto& request, auto& response, const auto& reader) {
+    complete(request, response, reader);
+  });
+}
+
+ChatRequest OpenAiApi::read(const httplib::Request& request, const httplib::ContentReader& reader,
+                            const HttpCall& call) const {
+  if (!has_media_type(request, "application/json")) {
+    throw Error(Code::kInvalidArgument, "Content-Type: must be application/json", "Content-Type",
+                Reason::kUnsupportedType);
+  }
+  BodyReader body({.max_bytes = options_.limits.max_body_bytes, .timeout_s = options_.body_timeout_s}, request, reader);
+  ChatRequest chat = read_chat_request(body.read_whole(), options_.limits);
+  chat.request.request_id = call.id;
+  return chat;
+}
+
+void OpenAiApi::complete(const httplib::Request& request, httplib::Response& response,
+                         const httplib::ContentReader& reader) {
+  const HttpCall call = begin_call("openai", request, response);
+  ChatRequest chat;
+  try {
+    chat = read(request, reader, call);
+  } catch (...) {
+    refuse_call(service_, call, request, response, thrown_error());
+    return;
+  }
+  Streams streams;
+  try {
+    streams = submit(chat);
+    const int64_t version = streams.front()->model_version();
+    const ChatHead head{{call.id, served_model(service_, chat.request.model), version}, unix_now()};
+    response.set_header("X-Model-Version", std::to_string(version));
+    if (chat.stream) {
+      answer_stream(request, response, call, chat, streams, head);
+    } else {
+      answer_whole(request, response, call, chat, streams, head);
+    }
+  } catch (...) {
+    cancel_all(streams);
+    fail_call(service_, call, request, response, thrown_error(), 0);
+  }
+}
+
+// All choices or none: one that is refused takes the others with it.
+OpenAiApi::Streams OpenAiApi::submit(const ChatRequest& chat) {
+  Streams streams;
+  try {
+    for (int i = 0; i < chat.n; ++i) {
+      AnswerRequest request = chat.request;
+      request.sampling.seed += static_cast<uint64_t>(i);
+      streams.push_back(service_.submit(std::move(request)));
+    }
+  } catch (...) {
+    cancel_all(streams);
+    throw;
+  }
+  return streams;
+}
+
+void OpenAiApi::answer_whole(const httplib::Request& request, httplib::Response& response, const HttpCall& call,
+                             const ChatRequest& chat, const Streams& streams, const ChatHead& head) {
+  const auto is_unwanted = [&] { return request.is_connection_closed() || listener_.stopping(); };
+  const int64_t version = head.answer.model_version;
+  std::vector<WholeAnswer> answers;
+  for (const auto& stream : streams) {
+    answers.push_back(wait_for_answer(*stream, options_.poll_interval_ms, is_unwanted));
+    if (!answers.back().error) continue;
+    const Error& error = *answers.back().error;
+    cancel_all(streams);
+    const bool stopped = error.code() == Code::kCancelled && listener_.stopping();
+    fail_call(service_, call, request, response, stopped ? shutting_down() : error, version);
+    return;
+  }
+  response.set_content(chat_json(head, answers, chat.request.logprobs), "application/json");
+  Summary total = *answers.front().summary;
+  std::vector<const Summary*> summaries;
+  for (const WholeAnswer& answer : answers) summaries.push_back(&*answer.summary);
+  total.usage = total_usage(summaries);
+  record_call(service_, call, 200, version, &total);
+}
+
+void OpenAiApi::answer_stream(const httplib::Request& request, httplib::Response& response, const HttpCall& call,
+                              const ChatRequest& chat, const Streams& streams, const ChatHead& head) {
+  // The status line waits for the first event, so that what fails before it is a plain HTTP error; but not for longer
+  // than a proxy waits.
+  const int64_t version = head.answer.model_version;
+  std::optional<Event> first;
+  for (int waited_ms = 0; waited_ms < options_.ping_interval_ms; waited_ms += options_.poll_interval_ms) {
+    first = streams.front()->next_for(options_.poll_interval_ms);
+    if (first) break;
+    if (!request.is_connection_closed() && !listener_.stopping()) continue;
+    cancel_all(streams);
+    fail_call(service_, call, request, response, listener_.stopping() ? shutting_down() : client_gone(), version);
+    return;
+  }
+  if (first && first->error) {
+    cancel_all(streams);
+    fail_call(service_, call, request, response, *first->error, version);
+    return;
+  }
+  ChatStreamOptions options{.head = head,
+                            .logprobs = chat.request.logprobs,
+                            .include_usage = chat.include_usage,
+                            .poll_interval_ms = options_.poll_interval_ms,
+                            .ping_interval_ms = options_.ping_interval_ms,
+                            .is_stopping = [this] { return listener_.stopping(); }};
+  auto stream = std::make_shared<ChatStream>(
+      streams, std::move(first), std::move(options),
+      [this, call, version](int code, const Summary* summary) { record_call(service_, call, code, version, summary); });
+  response.set_header("Cache-Control", "no-store");
+  response.set_header("X-Accel-Buffering", "no");
+  response.set_chunked_content_provider(
+      "text/event-stream", [stream](size_t, httplib::DataSink& sink) { return stream->write_next(sink); },
+      [stream](bool whole) { stream->close(whole); });
+}
+
+}  // namespace sf::server

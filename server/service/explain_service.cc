@@ -1,0 +1,85 @@
+// AnswerService::explain: like an answer up to the prepared prompt, then beside the scheduler instead of through it.
+#include <algorithm>
+#include <utility>
+
+#include "engine/explain/overlay.h"
+#include "server/guard/reject_reason.h"
+#include "server/service/answer_service.h"
+#include "server/service/low_priority.h"
+
+namespace sf::server {
+namespace {
+
+// One of the explanations that may be under way at once.
+class ExplainSlot {
+ public:
+  ExplainSlot(std::atomic<int>& taken, int slots) : taken_(taken) {
+    if (++taken_ <= slots) return;
+    --taken_;
+    throw Error(Code::kResourceExhausted,
+                concat("at most ", slots, slots == 1 ? " explanation runs" : " explanations run",
+                       " at a time, try again later"),
+                "", Reason::kQueueFull);
+  }
+  ~ExplainSlot() { --taken_; }
+  ExplainSlot(const ExplainSlot&) = delete;
+  ExplainSlot& operator=(const ExplainSlot&) = delete;
+
+ private:
+  std::atomic<int>& taken_;
+};
+
+const std::string& picture_of(const AnswerRequest& request) {
+  for (const Message& message : request.messages) {
+    for (const Part& part : message.parts) {
+      if (part.kind == Part::Kind::kImage) return part.data;
+    }
+  }
+  throw invalid_argument("image", "image: a picture is needed");
+}
+
+}  // namespace
+
+ExplainResult AnswerService::explain(ExplainRequest request, const std::function<bool()>& is_unwanted) {
+  in_flight_->add();
+  const std::shared_ptr<void> in_flight(nullptr, [counter = in_flight_](void*) { counter->remove(); });
+  const std::string request_id = request.question.request_id;
+  try {
+    if (draining_) throw Error(Code::kUnavailable, "the server is shutting down", "", Reason::kDraining);
+    const ServingVersionPtr version = deps_.slot->current();
+    if (!version) throw Error(Code::kUnavailable, "no model is loaded yet", "", Reason::kDraining);
+    return explain_on(*version, request, is_unwanted);
+  } catch (const Error& error) {
+    deps_.metrics->count_rejection(reject_reason(error));
+    throw;
+  } catch (const std::exception& error) {
+    deps_.metrics->count_rejection("internal");
+    deps_.log(failure_log_line(request_id, concat("explain: ", error.what())));
+    throw Error(Code::kInternal, "the server failed this request");
+  }
+}
+
+ExplainResult AnswerService::explain_on(ServingVersion& version, ExplainRequest& request,
+                                        const std::function<bool()>& is_unwanted) {
+  check(request.question);
+  const double deadline_s = deps_.clock->now_s() + timeout_s(request.question);
+  version.engine->estimate_cost(request.question.messages);  // refuses a bad picture from its header
+  ExplainSlot slot(num_explaining_, options_.max_explain);
+  const PreparedPromptPtr prompt = prepare(version, request.question, deadline_s);
+  const auto check_on = [&] {
+    if (aborted_) throw Error(Code::kUnavailable, "the server is shutting down", "", Reason::kDraining);
+    if (deps_.clock->now_s() > deadline_s) throw Error(Code::kDeadlineExceeded, "the request's deadline has passed");
+    if (is_unwanted()) throw Error(Code::kCancelled, "the client closed the connection");
+  };
+  SamplingParams sampling = request.question.sampling;
+  sampling.temperature = std::max(sampling.temperature, 0.0f);
+  ExplainResult result{.model = options_.model_name, .model_version = version.version, .explanation = {}, .png = {}};
+  run_at_low_priority([&] {
+    result.explanation = version.engine->explain(*prompt, sampling, request.options, check_on);
+    if (request.picture)
+      result.png = explanation_png(picture_of(request.question), result.explanation, request.picture_token);
+  });
+  return result;
+}
+
+}  // namespace sf::server

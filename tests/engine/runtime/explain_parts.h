@@ -1,0 +1,23 @@
+// The pieces that an explanation is made of, to compute it a second time in a test.
+#pragma once
+
+#include "engine/input/sentencepiece_tokenizer.h"
+#include "engine/runtime/explain_pass.h"
+#include "engine/runtime/prompt_maker.h"
+#include "tests/support/tiny_model.h"
+
+namespace sf::test {
+
+struct ExplainParts {
+  ExplainParts(const Vlm& vlm, const std::vector<Message>& messages)
+      : tokenizer(load_sentencepiece(test::tiny_tokenizer_model())),
+        maker(tokenizer, vlm.config().image, vlm.config().decoder.max_context, {}),
+        prompt(maker.make(messages)),
+        sequence(vlm, at::kCPU, *prompt) {}
+  std::shared_ptr<const Tokenizer> tokenizer;
+  PromptMaker maker;
+  std::shared_ptr<EnginePrompt> prompt;
+  ExplainSequence sequence;
+};
+
+}  // namespace sf::test
