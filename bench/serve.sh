@@ -5,7 +5,7 @@
 #
 # Every round measures four things one after the other: the engine alone at batch 1 and batch 32 (sparsefusion-model
 # bench), and the server at concurrency 1 and 32 (sparsefusion bench). Engine and server run with --threads 1 on the first
-# core, the load generator on the second; decoding and preprocessing are included on both sides; nothing is cached, and the
+# core, the load generator on the second; decoding and preprocessing are included on both sides; caches are off, and the
 # pairs are distinct. Printed is the median over the rounds. Exit 1 if a request failed. See bench/README.md.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -73,7 +73,7 @@ start_server() {
   rm -f "$scratch/ports.json"
   local began now
   began=$(date +%s%N)
-  "${on_engine[@]}" "$binaries/sparsefusion-server" --model "$model" --threads 1 --http-port 0 --grpc-port 0 --admin-port 0 \
+  "${on_engine[@]}" "$binaries/sparsefusion-server" --model "$model" --threads 1 --no-prefix-cache --http-port 0 --grpc-port 0 --admin-port 0 \
     --port-file "$scratch/ports.json" >"$scratch/server.out" 2>"$scratch/server.log" &
   server=$!
   until [ -s "$scratch/ports.json" ]; do  # written once the first version answers

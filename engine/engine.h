@@ -47,12 +47,26 @@ class PreparedPrompt {
 };
 using PreparedPromptPtr = std::shared_ptr<const PreparedPrompt>;
 
+// Which experts every token of a prompt and its answer went to, flat [tokens, layers, top_k]. The last token of an answer
+// is never computed, so it has no row.
+struct RoutingRecord {
+  int num_layers = 0, top_k = 0;
+  std::vector<uint16_t> ids;
+  std::vector<float> gates;  // beside ids; empty where only the choice matters
+  int num_tokens() const { return num_layers * top_k > 0 ? static_cast<int>(ids.size()) / (num_layers * top_k) : 0; }
+};
+
 struct SamplingParams {
   int max_tokens = 256;      // generated tokens at most; the engine cuts it to the context
   float temperature = 0.0f;  // 0 = greedy
   float top_p = 1.0f;
   int top_k = 0;             // 0 = all
   uint64_t seed = 0;         // draws are keyed by (seed, position), never by a shared stream
+  // Experts of the first tokens, recorded before; the gates are the model's own (R3, arXiv 2510.11370). Tokens beyond the
+  // record are routed as always. Such a request shares no prefix with another.
+  std::shared_ptr<const RoutingRecord> replay_routing = {};
+  bool record_routing = false;  // routing_record() will be asked for; the engine always knows
+  std::string cache_salt = {};  // who may share computed prefixes: equal salts only (a tenant's API key)
 };
 
 // One version's text stream for one answer. Never emits half a UTF-8 character. One thread only.
@@ -71,11 +85,32 @@ struct ModelInfo {
   int max_image_tokens = 0;       // tokens one picture can take at most
   int image_size = 0;             // side in pixels of a square picture after resizing
   int num_layers = 0, num_experts = 0, top_k = 0;
-  double capacity_factor = 0;     // of serving (account mode)
+  double capacity_factor = 0;     // of serving
   int64_t num_parameters = 0, num_active_parameters = 0;
   std::vector<int64_t> expert_histogram;  // [layers, experts] of the evaluation set; empty where the manifest has none
   std::string device;             // "cpu", "cuda:0"
+  SamplingParams default_sampling;  // temperature, top_p and top_k of a request that names none
 };
+
+// Errors: InvalidArgument (field "routing") unless the record fits the model and every token has different experts.
+inline void check_routing(const RoutingRecord& record, const ModelInfo& info) {
+  const size_t k = static_cast<size_t>(record.top_k);
+  if (record.num_layers != info.num_layers || record.top_k != info.top_k || k == 0) {
+    throw invalid_argument("routing", "routing: the model has ", info.num_layers, " layers and top ", info.top_k,
+                           " experts, the record ", record.num_layers, " and ", record.top_k);
+  }
+  if (record.ids.size() % (k * static_cast<size_t>(record.num_layers)) != 0) {
+    throw invalid_argument("routing", "routing: not whole tokens");
+  }
+  for (size_t i = 0; i < record.ids.size(); ++i) {
+    if (record.ids[i] >= info.num_experts) {
+      throw invalid_argument("routing", "routing: the model has ", info.num_experts, " experts, got id ", record.ids[i]);
+    }
+    for (size_t j = i - i % k; j < i; ++j) {
+      if (record.ids[j] == record.ids[i]) throw invalid_argument("routing", "routing: a token has an expert twice");
+    }
+  }
+}
 
 struct StepPlan {
   struct Item {
@@ -102,28 +137,32 @@ struct MoeStepStats {
 
 struct SequenceStepResult {
   SequenceId id = 0;
-  std::vector<int> tokens;           // 0 or 1 token; none while the prompt is being computed
+  std::vector<int> tokens;           // 0 or 1 token; none while the prompt is being computed, or while this sequence
+                                     // waits a step for a picture that another one computes in it
   std::vector<float> logprobs;       // beside tokens
   bool stop_token = false;           // the token ends the answer and carries no text
   bool out_of_pages = false;         // nothing was computed: preempt somebody and plan it again
   std::optional<Error> error;        // only this sequence failed; release it
-  uint32_t assigned_tokens = 0;      // expert assignments of this sequence in this step
+  uint32_t assigned_tokens = 0;      // expert assignments of this sequence, each token once whatever is computed again
   uint32_t overflow_tokens = 0;      // of them above the capacity of scope `request`
-  uint32_t cached_tokens = 0;        // prompt tokens taken from a cache in this step
+  uint32_t cached_tokens = 0;        // prompt tokens taken from the prefix cache; their assignments count above too
 };
 
 struct StepResult {
   std::vector<SequenceStepResult> sequences;  // in the plan's order
   double image_encode_seconds = 0;            // 0 where the step encoded no image
   int images_encoded = 0;
+  int prefix_cache_queries = 0, prefix_cache_hits = 0;  // prompt tokens looked for and found, once a request
+  int image_cache_queries = 0, image_cache_hits = 0;    // pictures of the same requests, and those found whole
   int nonfinite_logits = 0;
   MoeStepStats moe;
 };
 
 struct CacheUsage {
   int total_pages = 0;
-  int used_pages = 0;
+  int used_pages = 0;  // by sequences; pages kept for their content alone count as free
   int page_size = 16;  // tokens
+  int idle_pages = 0;  // of the free ones: hold a prefix that may be used again
 };
 
 class Engine {
@@ -147,13 +186,16 @@ class Engine {
   }
 
   // --- the scheduler's thread only ---
-  // Whether pages for `num_tokens` more are free now.
+  // Whether pages for `num_tokens` more are free or can be made free now.
   virtual bool can_admit(int num_tokens) const = 0;
-  // Effect: registers a sequence; computes nothing. REQUIRES: `prompt` was made by this engine.
+  // Effect: registers a sequence; computes nothing. Errors: check_routing. REQUIRES: `prompt` was made by this engine.
   virtual SequenceId admit(PreparedPromptPtr prompt, const SamplingParams& sampling) = 0;
+  // The routing of every token computed so far; empty where the engine keeps none.
+  virtual RoutingRecord routing_record(SequenceId) const { return {}; }
   // Effect: frees the sequence's pages and forgets it. Unknown ids are ignored.
   virtual void release(SequenceId id) = 0;
-  // Effect: frees the pages but keeps the tokens: prompt and answer so far are computed again when planned.
+  // Effect: frees the pages but keeps the tokens: prompt and answer so far are computed again when planned, as far as the
+  // prefix cache has forgotten them.
   virtual void preempt(SequenceId id) = 0;
   // Tokens that must be computed before the next one can be sampled (prompt, or recomputation); 1 while decoding.
   virtual int tokens_to_compute(SequenceId id) const = 0;

@@ -15,19 +15,6 @@ namespace {
 constexpr float kGoldenMargin = 0.1f;
 constexpr size_t kGoldenQuestions = 3;  // of one picture
 
-std::string preprocessor_config(const ImageConfig& image) {
-  nlohmann::ordered_json json = {{"do_resize", true},
-                                 {"resample", "bicubic"},
-                                 {"antialias", true},
-                                 {"keep_aspect_ratio", true},
-                                 {"cell_size", image.cell_size},
-                                 {"max_cells", image.max_cells},
-                                 {"max_side_cells", image.max_side_cells},
-                                 {"image_mean", {image.mean, image.mean, image.mean}},
-                                 {"image_std", {image.std, image.std, image.std}}};
-  return json.dump(2) + "\n";
-}
-
 // The model's pixels as an 8-bit picture of the grid's size: preprocessing it gives the same picture again.
 Image picture_of(const PixelValues& values, const ImageConfig& config) {
   const int width = values.grid.columns * config.cell_size, height = values.grid.rows * config.cell_size;
@@ -35,7 +22,7 @@ Image picture_of(const PixelValues& values, const ImageConfig& config) {
   const size_t plane = size_t(width) * height;
   for (size_t i = 0; i < plane; ++i) {
     for (size_t c = 0; c < 3; ++c) {
-      const double value = values.values[c * plane + i] * config.std + config.mean;
+      const double value = values.values[c * plane + i] * config.std[c] + config.mean[c];
       image.pixels[3 * i + c] = static_cast<uint8_t>(std::clamp(std::lround(value * 255.0), 0l, 255l));
     }
   }
@@ -49,7 +36,7 @@ Manifest write_checkpoint(const std::filesystem::path& directory, const Checkpoi
   write_file(directory / "config.json", to_json(config));
   write_file(directory / "model.safetensors", serialize_tensors(content.vlm->named_parameters()));
   write_file(directory / "tokenizer.model", content.tokenizer_model);
-  write_file(directory / "preprocessor_config.json", preprocessor_config(config.image));
+  write_file(directory / "preprocessor_config.json", preprocessor_json(config.image));
   write_file(directory / "generation_config.json", "{\n  \"do_sample\": false,\n  \"max_new_tokens\": 256\n}\n");
   write_file(directory / "golden.json", content.golden_json);
   if (!content.training_state.empty()) std::filesystem::create_directories(directory / kTrainingStateFolder);
@@ -61,6 +48,7 @@ Manifest write_checkpoint(const std::filesystem::path& directory, const Checkpoi
                               std::chrono::system_clock::now().time_since_epoch()).count();
   manifest.scores = content.scores;
   manifest.expert_histogram = content.expert_histogram;
+  manifest.image_expert_histogram = content.image_expert_histogram;
   return write_checkpoint_manifest(directory, manifest);
 }
 

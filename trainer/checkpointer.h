@@ -19,7 +19,7 @@ struct CheckpointContent {
   int64_t step = 0;
   std::string parent;                             // digest
   std::map<std::string, double> scores;
-  std::vector<std::vector<int64_t>> expert_histogram;
+  std::vector<std::vector<int64_t>> expert_histogram, image_expert_histogram;
 };
 
 // Effect: writes every file into `directory` (which exists), the manifest last; returns it.

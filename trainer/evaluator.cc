@@ -83,6 +83,7 @@ class Run {
     refusals_ = {tokenizer.encode("there is no").front(), tokenizer.encode(data::kRefusal).front()};
     const DecoderConfig& decoder = vlm.config().decoder;
     report.expert_histogram.assign(decoder.num_layers, std::vector<int64_t>(decoder.moe.num_experts));
+    report.image_expert_histogram = report.expert_histogram;
   }
 
   void add(const std::vector<Held>& pictures) {
@@ -92,8 +93,7 @@ class Run {
       samples.push_back(held.sample);
       questions.push_back(held.questions);
     }
-    PackedBatchOptions options{.cell_size = vlm_.config().image.cell_size};
-    const PackedBatch batch = packed_batch(samples, questions, tokenizer_, options);
+    const PackedBatch batch = packed_batch(samples, questions, tokenizer_, packed_batch_options(vlm_.config()));
     const Losses losses = forward_losses(vlm_, batch, words_, heads_, {});
     const std::vector<bool> right = answered(batch, losses.answer_logits);
     score(batch, losses, right);
@@ -125,7 +125,10 @@ class Run {
     }
     for (size_t layer = 0; layer < losses.report.layers.size(); ++layer) {
       const auto& tokens = losses.report.layers[layer].expert_tokens;
-      for (size_t e = 0; e < tokens.size() / 2; ++e) report.expert_histogram[layer][e] += tokens[2 * e] + tokens[2 * e + 1];
+      for (size_t e = 0; e < tokens.size() / 2; ++e) {
+        report.expert_histogram[layer][e] += tokens[2 * e] + tokens[2 * e + 1];
+        report.image_expert_histogram[layer][e] += tokens[2 * e];
+      }
     }
   }
 
@@ -189,11 +192,15 @@ void merge(EvaluationReport& into, const EvaluationReport& other) {
   add(into.all, other.all);
   into.answerable += other.answerable;
   into.answerable_refused += other.answerable_refused;
-  if (into.expert_histogram.empty()) into.expert_histogram.resize(other.expert_histogram.size());
-  for (size_t l = 0; l < other.expert_histogram.size(); ++l) {
-    into.expert_histogram[l].resize(other.expert_histogram[l].size());
-    for (size_t e = 0; e < other.expert_histogram[l].size(); ++e) into.expert_histogram[l][e] += other.expert_histogram[l][e];
-  }
+  auto add_counts = [](auto& a, const auto& b) {
+    a.resize(b.size());
+    for (size_t l = 0; l < b.size(); ++l) {
+      a[l].resize(b[l].size());
+      for (size_t e = 0; e < b[l].size(); ++e) a[l][e] += b[l][e];
+    }
+  };
+  add_counts(into.expert_histogram, other.expert_histogram);
+  add_counts(into.image_expert_histogram, other.image_expert_histogram);
 }
 
 }  // namespace sf

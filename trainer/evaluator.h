@@ -40,7 +40,8 @@ struct EvaluationReport {
   std::array<KindScore, data::kNumKinds> kinds;
   KindScore non_relational, relational, all;
   int64_t answerable = 0, answerable_refused = 0;  // answered with a refusal though the picture has the answer
-  std::vector<std::vector<int64_t>> expert_histogram;  // [layers][experts]
+  std::vector<std::vector<int64_t>> expert_histogram;        // [layers][experts]
+  std::vector<std::vector<int64_t>> image_expert_histogram;  // of those, image tokens
 };
 
 // A held-out picture with its questions and whether each was answered: for golden.json and for looking at mistakes.

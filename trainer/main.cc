@@ -47,6 +47,11 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--capacity-factor", t.losses.capacity_factor, "Expert capacity C = ceil(k T / E x factor); 0 = no limit")->capture_default_str();
   app.add_option("--balance-weight", t.losses.balance, "Weight of the load-balancing loss")->capture_default_str();
   app.add_option("--z-weight", t.losses.router_z, "Weight of the router's z-loss")->capture_default_str();
+  app.add_option("--importance-weight", t.losses.importance, "Weight of Shazeer's importance loss")->capture_default_str();
+  app.add_option("--load-weight", t.losses.load, "Weight of Shazeer's load loss; needs router noise")->capture_default_str();
+  app.add_option("--modality-balance-weight", t.losses.modality, "Weight of the loss that balances each modality's tokens")->capture_default_str();
+  app.add_option("--modality-loss", t.losses.modality_loss, "balance: the balance loss within each modality; entropy: LIMoE's two")->capture_default_str();
+  app.add_option("--bias-update-rate", t.losses.bias_update_rate, "Step of the balance bias (--bias-balancing)")->capture_default_str();
   app.add_option("--alignment-weight", t.losses.alignment, "Weight of the word alignment of image tokens")->capture_default_str();
   app.add_option("--dense-weight", t.losses.dense, "Weight of the dense labels of the vision encoder's tokens in phase 2")->capture_default_str();
   app.add_option("--vocab-size", t.vocab_size, "Pieces of the tokenizer trained for a new model")->capture_default_str();
@@ -61,6 +66,23 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--metrics-host", o.metrics_host, "Address of the metrics port")->capture_default_str();
   app.add_option("--export-data", o.export_folder, "Write generated pictures and questions to this folder, and stop");
   app.add_option("--export-pictures", o.export_pictures, "Pictures to export")->capture_default_str();
+}
+
+// Recorded in the config.json of what is published. With --init or --resume only those that need no other weights.
+void add_moe_options(CLI::App& app, sf::MoeOverrides& m) {
+  app.add_option("--experts", m.num_experts, "Experts of a layer");
+  app.add_option("--top-k", m.top_k, "Experts that a token is given to; 1 needs --router-softmax before");
+  app.add_option("--expert-hidden", m.hidden, "Width of one expert");
+  app.add_option("--shared-hidden", m.shared_hidden, "Width of the expert that every token passes; 0 = none");
+  app.add_option("--expert-activation", m.activation, "swiglu, gelu or relu");
+  app.add_option("--router-softmax", m.router_softmax, "after: over the k chosen (Mixtral); before: over all (Switch)");
+  app.add_option("--renormalise", m.renormalise, "With --router-softmax before: gates divided by their sum");
+  app.add_option("--router-noise", m.noisy, "Whether the router has learned noise (training only)");
+  app.add_option("--noise-scale", m.noise_scale, "Factor of the router's noise");
+  app.add_option("--bias-balancing", m.bias_balancing, "Balance by a bias on the choice instead of a loss (DeepSeek)");
+  app.add_option("--drop-order", m.drop_order, "Who keeps a place in a full expert: position, choice, probability, batch_priority");
+  app.add_option("--expert-dropout", m.dropout, "What --expert-dropout-rate drops: output, hidden or expert");
+  app.add_option("--expert-dropout-rate", m.dropout_rate, "Share that is dropped in training; 0 = none");
 }
 
 std::string describe(const sf::EvaluationReport& report, double score) {
@@ -114,5 +136,9 @@ int main(int argc, char** argv) {
   Options options;
   return sf::run_program(
       {"sparsefusion-train", "Trains a mixture-of-experts visual language model and publishes its checkpoints", SF_VERSION}, argc, argv,
-      [&](CLI::App& app) { add_options(app, options); }, [&](const CLI::App& app) { return run(options, app); });
+      [&](CLI::App& app) {
+        add_options(app, options);
+        add_moe_options(app, options.train.moe);
+      },
+      [&](const CLI::App& app) { return run(options, app); });
 }

@@ -40,16 +40,35 @@ void fill_mask(const std::vector<int>& owner, float* mask) {
   }
 }
 
-void mark_words(const data::Sample& sample, int cell_size, at::Tensor words_PK) {
+void mark_words(const data::Sample& sample, const PackedBatchOptions& options, at::Tensor words_PK) {
   auto words = words_PK.accessor<float, 2>();
   const GridSize grid = sample.pixels.grid;
+  auto mark = [&](int64_t token, const data::Object& object) {
+    words[token][object.colour] = 1;
+    words[token][data::kNumColours + object.shape] = 1;
+  };
   for (size_t i = 0; i < sample.scene.objects.size(); ++i) {
-    const int row = std::clamp(static_cast<int>(sample.centres[i].y) / cell_size, 0, grid.rows - 1);
-    const int column = std::clamp(static_cast<int>(sample.centres[i].x) / cell_size, 0, grid.columns - 1);
-    const int64_t cell = int64_t{row} * grid.columns + column;
-    words[cell][sample.scene.objects[i].colour] = 1;
-    words[cell][data::kNumColours + sample.scene.objects[i].shape] = 1;
+    if (!sample.visible(i, options.cell_size)) continue;
+    for (int64_t token = 0; token < options.image_tokens.whole; ++token) mark(token, sample.scene.objects[i]);
+    if (!options.image_tokens.cells) continue;
+    const int row = std::clamp(static_cast<int>(sample.centres[i].y) / options.cell_size, 0, grid.rows - 1);
+    const int column = std::clamp(static_cast<int>(sample.centres[i].x) / options.cell_size, 0, grid.columns - 1);
+    mark(options.image_tokens.whole + int64_t{row} * grid.columns + column, sample.scene.objects[i]);
   }
+}
+
+// Places in a row of one picture -> (time, row, column): [B, L] -> [B, L, 3].
+at::Tensor mrope_positions(const at::Tensor& places_BL, const ImageSpan& picture) {
+  at::Tensor out = at::empty({places_BL.size(0), places_BL.size(1), 3}, at::kLong);
+  const auto places = places_BL.accessor<int64_t, 2>();
+  auto positions = out.accessor<int64_t, 3>();
+  for (int64_t b = 0; b < places.size(0); ++b) {
+    for (int64_t i = 0; i < places.size(1); ++i) {
+      const auto position = mrope_position({picture}, static_cast<int>(places[b][i]));
+      for (int64_t c = 0; c < 3; ++c) positions[b][i][c] = position[static_cast<size_t>(c)];
+    }
+  }
+  return out;
 }
 
 }  // namespace
@@ -66,6 +85,10 @@ std::vector<int> alignment_words(const Tokenizer& tokenizer) {
   return ids;
 }
 
+PackedBatchOptions packed_batch_options(const ModelConfig& config) {
+  return {.image_tokens = image_token_rule(config), .cell_size = config.image.cell_size, .rope_2d = config.decoder.rope == "mrope2d"};
+}
+
 PackedBatch packed_batch(const std::vector<data::Sample>& samples, const std::vector<std::vector<data::Question>>& questions,
                          const Tokenizer& tokenizer, const PackedBatchOptions& options) {
   SF_CHECK(samples.size() == questions.size(), "packed_batch: one list of questions per picture");
@@ -73,7 +96,7 @@ PackedBatch packed_batch(const std::vector<data::Sample>& samples, const std::ve
   PackedBatch batch;
   batch.pictures = picture_batch(samples);
   const GridSize grid = samples.front().pixels.grid;
-  const int64_t rows = static_cast<int64_t>(samples.size()), image_tokens = int64_t{grid.rows} * grid.columns;
+  const int64_t rows = static_cast<int64_t>(samples.size()), image_tokens = options.image_tokens.count(grid.rows, grid.columns);
   batch.image_tokens = image_tokens;
 
   std::vector<std::vector<Segment>> segments(samples.size());
@@ -121,7 +144,11 @@ PackedBatch packed_batch(const std::vector<data::Sample>& samples, const std::ve
     }
     for (int64_t i = 0; i < at; ++i) real.push_back(b * length + i);
     fill_mask(owner, batch.mask_BLL[b].data_ptr<float>());
-    mark_words(samples[b], options.cell_size, batch.words[b]);
+    mark_words(samples[b], options, batch.words[b]);
+  }
+  if (options.rope_2d) {
+    const GridSize cells = options.image_tokens.cells ? grid : GridSize{};
+    batch.positions_BL = mrope_positions(batch.positions_BL, {0, static_cast<int>(image_tokens), cells.rows, cells.columns});
   }
   batch.real_tokens = torch::tensor(real, at::kLong);
   batch.loss_index = torch::tensor(loss_index, at::kLong);

@@ -72,7 +72,7 @@ void pretrain_vit(Vit& vit, const VisionConfig& config, const data::SampleOption
     DenseBatch batch = batches.next();
     const bool last = step + 1 == options.steps;
     const bool reporting = (step + 1) % options.report_every == 0 || last;
-    DenseLoss loss = dense_loss(heads.forward(vit.forward(batch.pictures.pixels, batch.pictures.boxes)), batch.targets, reporting);
+    DenseLoss loss = dense_loss(heads.forward(vit.patches(vit.encode(batch.pictures.pixels, batch.pictures.boxes))), batch.targets, reporting);
     loss.loss.backward();
     optimizer.step(step);
     ++since;

@@ -1,6 +1,9 @@
 #include "trainer/train_step.h"
 
-#include "engine/model/dispatch.h"
+#include "engine/base/error.h"
+#include "engine/engine.h"
+#include "engine/model/capacity.h"
+#include "engine/model/routing_losses.h"
 
 namespace sf {
 namespace {
@@ -8,11 +11,41 @@ namespace {
 // Sums the router's losses and counts loads while the forward pass runs.
 class RoutingLosses : public MoeObserver {
  public:
-  explicit RoutingLosses(at::Tensor is_image) : is_image_(std::move(is_image)) {}
+  RoutingLosses(at::Tensor is_image, const LossOptions& options) : is_image_(std::move(is_image)), options_(options) {}
 
   void on_routed(int, const Routing& routing, const Dispatch& d) override {
     balance_.push_back(balance_loss(routing));
     z_.push_back(router_z_loss(routing));
+    if (options_.importance > 0) importance_.push_back(importance_loss(routing));
+    if (options_.load > 0 && routing.noisy_TE.defined()) load_.push_back(load_loss(routing));
+    if (options_.modality > 0) modality_.push_back(modality_loss(routing));
+    layers.push_back(count(routing, d));
+  }
+
+  // Adds what each loss is worth to `total` and notes the losses in `report`.
+  void add_to(at::Tensor& total, StepReport& report) const {
+    auto add = [&](const std::vector<at::Tensor>& losses, double weight, double& noted) {
+      if (losses.empty()) return;
+      at::Tensor loss = at::stack(losses).mean();
+      total = total + weight * loss;
+      noted = loss.item<double>();
+    };
+    add(balance_, options_.balance, report.balance);
+    add(z_, options_.router_z, report.router_z);
+    add(importance_, options_.importance, report.importance);
+    add(load_, options_.load, report.load);
+    add(modality_, options_.modality, report.modality);
+  }
+
+  std::vector<LayerRouting> layers;
+
+ private:
+  at::Tensor modality_loss(const Routing& routing) const {
+    if (options_.modality_loss == "balance") return modality_balance_loss(routing, is_image_);
+    return modality_entropy_loss(routing, is_image_, std::max(2.0, double(routing.probs_TE.size(1)) / 2));
+  }
+
+  LayerRouting count(const Routing& routing, const Dispatch& d) const {
     LayerRouting layer;
     const int64_t experts = routing.probs_TE.size(1), k = routing.ids_TK.size(1);
     at::Tensor key = routing.ids_TK * 2 + (1 - is_image_).unsqueeze(1);
@@ -20,17 +53,12 @@ class RoutingLosses : public MoeObserver {
     layer.expert_tokens.assign(counts.const_data_ptr<int64_t>(), counts.const_data_ptr<int64_t>() + experts * 2);
     layer.assignments = routing.ids_TK.size(0) * k;
     layer.dropped = layer.assignments - d.kept_TK.sum().item<int64_t>();
-    layers.push_back(std::move(layer));
+    return layer;
   }
 
-  at::Tensor balance() const { return at::stack(balance_).mean(); }
-  at::Tensor z() const { return at::stack(z_).mean(); }
-
-  std::vector<LayerRouting> layers;
-
- private:
   at::Tensor is_image_;
-  std::vector<at::Tensor> balance_, z_;
+  const LossOptions& options_;
+  std::vector<at::Tensor> balance_, z_, importance_, load_, modality_;
 };
 
 at::Tensor alignment_loss(const Vlm& vlm, const at::Tensor& image_BPD, const PackedBatch& batch,
@@ -50,19 +78,17 @@ Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vecto
   const int64_t length = batch.ids_BL.size(1), p = batch.image_tokens;
   const int token_size = vlm.config().vision.token_size;
   const at::Tensor& pixels = batch.pictures.pixels;
-  at::Tensor vision_BNW = vlm.vit().forward(pixels, batch.pictures.boxes);
-  at::Tensor image_BPD = vlm.project(vision_BNW, pixels.size(2) / token_size, pixels.size(3) / token_size);
+  at::Tensor vision_BNW = vlm.vit().encode(pixels, batch.pictures.boxes);
+  at::Tensor image_BPD = vlm.project(vlm.vit().features(vision_BNW), pixels.size(2) / token_size, pixels.size(3) / token_size);
   at::Tensor text = vlm.embed_text(batch.ids_BL.narrow(1, p, length - p));
   DecoderInput input;
   input.x_TD = at::cat({image_BPD, text}, 1).flatten(0, 1);
-  input.positions_T = batch.positions_BL.flatten();
+  input.positions_T = batch.positions_BL.flatten(0, 1);
   input.real_tokens = batch.real_tokens;
-  const MoeConfig& moe = vlm.config().decoder.moe;
-  input.capacity = vlm.is_training()
-                       ? expert_capacity(batch.real_tokens.size(0), moe.num_experts, moe.top_k, options.capacity_factor)
-                       : 0;
+  BatchCapacity capacity(vlm.config().decoder.moe, batch.real_tokens.size(0), options.capacity_factor);
+  if (vlm.is_training()) input.capacity = &capacity;
   at::Tensor is_image = batch.real_tokens.remainder(length).lt(p).to(at::kLong);
-  RoutingLosses routing(is_image);
+  RoutingLosses routing(is_image, options);
   PackedAttention attention(batch.mask_BLL);
   at::Tensor hidden = vlm.decoder().forward(input, attention, &routing);
 
@@ -71,17 +97,35 @@ Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vecto
   at::Tensor token_loss = at::cross_entropy_loss(out.answer_logits, batch.loss_target, {}, at::Reduction::None);
   at::Tensor answer = (token_loss * batch.loss_weight).sum() / batch.loss_weight.sum();
   at::Tensor alignment = alignment_loss(vlm, image_BPD, batch, words, heads.alignment_bias);
-  at::Tensor balance = routing.balance(), z = routing.z();
-  out.total = answer + options.balance * balance + options.router_z * z + options.alignment * alignment;
-  double dense = 0;
+  out.total = answer;
+  routing.add_to(out.total, out.report);
+  out.total = out.total + options.alignment * alignment;
   if (batch.dense && options.dense > 0) {
-    at::Tensor loss = dense_loss(heads.dense.forward(vision_BNW), *batch.dense, false).loss;
+    at::Tensor loss = dense_loss(heads.dense.forward(vlm.vit().patches(vision_BNW)), *batch.dense, false).loss;
     out.total = out.total + options.dense * loss;
-    dense = loss.item<double>();
+    out.report.dense = loss.item<double>();
   }
-  out.report = {out.total.item<double>(), answer.item<double>(), balance.item<double>(), z.item<double>(),
-                alignment.item<double>(), dense, 0, batch.real_tokens.size(0), std::move(routing.layers)};
+  out.report.loss = out.total.item<double>();
+  out.report.answer = answer.item<double>();
+  out.report.alignment = alignment.item<double>();
+  out.report.tokens = batch.real_tokens.size(0);
+  out.report.layers = std::move(routing.layers);
   return out;
+}
+
+std::vector<at::Tensor> balance_biases(const Vlm& vlm) {
+  std::vector<at::Tensor> biases;
+  for (int layer = 0; layer < vlm.config().decoder.num_layers && vlm.config().decoder.moe.bias_balancing; ++layer) {
+    biases.push_back(vlm.named_parameters()[concat("decoder.block", layer, ".moe.router.balance_bias")]);
+  }
+  return biases;
+}
+
+void step_balance_biases(const std::vector<at::Tensor>& biases, const std::vector<LayerRouting>& layers, double rate) {
+  for (size_t layer = 0; layer < biases.size(); ++layer) {
+    at::Tensor by_modality = torch::tensor(layers[layer].expert_tokens, at::kLong).view({-1, kNumModalities});
+    update_balance_bias(biases[layer], by_modality.sum(1), rate);
+  }
 }
 
 std::vector<bool> answered(const PackedBatch& batch, const at::Tensor& answer_logits) {

@@ -1,7 +1,7 @@
 // Phase 2: one step of the whole model on packed questions. The forward pass is the class that serves.
 #pragma once
 
-#include <array>
+#include <string>
 #include <vector>
 
 #include <torch/torch.h>
@@ -13,8 +13,14 @@
 namespace sf {
 
 struct LossOptions {
-  double balance = 0.01;     // Switch's auxiliary loss, mean over layers
+  // Of the router, means over layers (engine/model/routing_losses.h). Only the first two are computed at weight 0.
+  double balance = 0.01;     // Switch's auxiliary loss
   double router_z = 0.001;
+  double importance = 0;     // Shazeer's
+  double load = 0;           // Shazeer's, in V-MoE's form; needs a model with noise
+  double modality = 0;       // `modality_loss` over the tokens of each modality
+  std::string modality_loss = "balance";  // or "entropy": LIMoE's local and global entropy
+  double bias_update_rate = 1e-3;         // a step of balance_bias, where the model has one
   double alignment = 3.0;    // image tokens through the tied word embeddings name the objects centred in them
   double dense = 0.3;        // what the encoder's tokens say of the scene (dense_heads.h), where the batch has targets
   double capacity_factor = 2.0;
@@ -29,6 +35,7 @@ struct LayerRouting {
 
 struct StepReport {
   double loss = 0, answer = 0, balance = 0, router_z = 0, alignment = 0, dense = 0;
+  double importance = 0, load = 0, modality = 0;
   double grad_norm = 0;
   int64_t tokens = 0;
   std::vector<LayerRouting> layers;
@@ -51,6 +58,11 @@ struct AuxiliaryHeads {
 // Forward and losses; the model's mode (train or eval) decides on router noise.
 Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vector<int>& words, const AuxiliaryHeads& heads,
                       const LossOptions& options);
+
+// The balance biases of a model with `bias_balancing`, one a layer; none otherwise.
+std::vector<at::Tensor> balance_biases(const Vlm& vlm);
+// Effect: one step of each layer's bias, after an optimiser step, from the loads of that step.
+void step_balance_biases(const std::vector<at::Tensor>& biases, const std::vector<LayerRouting>& layers, double rate);
 
 // Which questions were answered token for token. With teacher forcing and an argmax that matches everywhere, greedy
 // decoding gives the same answer, so this is exact.

@@ -90,6 +90,10 @@ void Run::start() {
   } else {
     start_from_scratch();
   }
+  const MoeConfig& moe = vlm_->config().decoder.moe;
+  if (options_.losses.load > 0 && (!moe.noisy || moe.noise_scale == 0)) {
+    throw invalid_argument("load-weight", "load-weight: the load loss needs a model with router noise");
+  }
   if (!optimizer_) make_optimizer();
   if (!parent_.empty() && options_.publish == "better") parent_score_ = score_model(*vlm_, *tokenizer_, options_.evaluation_pictures).values.at("score");
 }
@@ -98,7 +102,7 @@ void Run::start_from(const VerifiedCheckpoint& checkpoint) {
   CheckpointModel model = load_checkpoint_model(checkpoint);
   tokenizer_model_ = std::string(checkpoint.file("tokenizer.model"));
   tokenizer_ = model.tokenizer;
-  vlm_ = model.vlm;
+  vlm_ = with_overrides(model.vlm, options_.moe);
   parent_ = checkpoint.digest();
   warm_ = true;
 }
@@ -109,7 +113,7 @@ void Run::start_from_scratch() {
   ModelConfig config = model_preset(options_.model);
   config.decoder.vocab_size = tokenizer_->vocab_size();
   if (options_.capacity_given) config.decoder.moe.capacity_factor = options_.losses.capacity_factor;
-  vlm_ = std::make_shared<Vlm>(config);
+  vlm_ = std::make_shared<Vlm>(options_.moe.applied_to(config));
   if (!options_.vit_init.empty() || options_.vit_steps > 0) phase1();
 }
 
@@ -169,15 +173,16 @@ PackedBatch Run::make_packed(int64_t step) const {
   const data::Batch batch =
       user_data_ ? data::make_user_batch(*user_data_, base.samples.pre, options_.batch_size, options_.questions, options_.seed, step)
                  : data::make_batch(curriculum(base, double(step) / double(total_steps_), warm_), options_.seed + 1'000'003, step);
-  return packed_batch(batch.samples, batch.questions, *tokenizer_,
-                      {.cell_size = vlm_->config().image.cell_size,
-                       .dense_token_size = user_data_ ? 0 : vlm_->config().vision.token_size});
+  PackedBatchOptions packing = packed_batch_options(vlm_->config());
+  if (!user_data_ && options_.losses.dense > 0) packing.dense_token_size = vlm_->config().vision.token_size;
+  return packed_batch(batch.samples, batch.questions, *tokenizer_, packing);
 }
 
 void Run::phase2(const std::function<bool()>& stop) {
   const std::vector<int> words = alignment_words(*tokenizer_);
   Prefetcher<PackedBatch> batches([this](int64_t step) { return make_packed(step); }, first_step_,
                                   {.threads = options_.data_threads, .depth = 4});
+  const std::vector<at::Tensor> biases = balance_biases(*vlm_);
   int64_t step = first_step_;
   for (bool stopped = false; step < total_steps_ && !stopped;) {
     // Noise is keyed by the step, so that a resumed run draws what the uninterrupted one would have drawn.
@@ -186,6 +191,7 @@ void Run::phase2(const std::function<bool()>& stop) {
     Losses losses = forward_losses(*vlm_, batches.next(), words, *heads_, options_.losses);
     losses.total.backward();
     losses.report.grad_norm = optimizer_->step(step);
+    step_balance_biases(biases, losses.report.layers, options_.losses.bias_update_rate);
     ++step;
     sink_.step(step, total_steps_, losses.report);
     stopped = stop();
@@ -213,6 +219,7 @@ void Run::evaluate_and_publish(int64_t step) {
   content.parent = parent_;
   content.scores = scores.values;
   content.expert_histogram = scores.report.expert_histogram;
+  content.image_expert_histogram = scores.report.image_expert_histogram;
   const std::filesystem::path directory = begin_version(options_.out, version);
   write_checkpoint(directory, content);
   const StoreVersion published = publish_version(options_.out, version);
@@ -234,6 +241,13 @@ void check(const TrainOptions& options) {
   require(options.evaluation_pictures >= 1, "evaluation-pictures", "must be at least 1");
   require(!options.resume || !options.out.empty(), "resume", "needs --out");
   require(options.keep >= 1, "keep", "must be at least 1");
+  const LossOptions& losses = options.losses;
+  require(losses.importance >= 0, "importance-weight", "must not be negative");
+  require(losses.load >= 0, "load-weight", "must not be negative");
+  require(losses.modality >= 0, "modality-balance-weight", "must not be negative");
+  require(losses.bias_update_rate >= 0, "bias-update-rate", "must not be negative");
+  require(losses.modality_loss == "balance" || losses.modality_loss == "entropy", "modality-loss",
+          "must be balance or entropy, got " + losses.modality_loss);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "trainer/evaluator.h"
+#include "trainer/moe_overrides.h"
 #include "trainer/train_step.h"
 
 namespace sf {
@@ -32,6 +33,7 @@ struct TrainOptions {
   double vit_rate_factor = 0.2;        // phase 2
   double non_scene_fraction = 0.06;
   LossOptions losses;
+  MoeOverrides moe;
   bool capacity_given = false;
   uint64_t seed = 1;
   int threads = 0;                     // 0 = all cores

@@ -1,12 +1,11 @@
 #include "trainer/training_metrics.h"
 
-#include <algorithm>
-#include <numeric>
-
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
+
+#include "engine/base/expert_load.h"
 
 namespace sf {
 
@@ -40,7 +39,7 @@ struct TrainingMetrics::Families {
 // Every family is there from the first scrape; of layers and experts only the first are known before the first step.
 TrainingMetrics::TrainingMetrics() : families_(std::make_unique<Families>()) {
   Families& f = *families_;
-  for (const char* part : {"total", "answer", "balance", "router_z", "alignment", "dense"}) f.loss.Add({{"part", part}});
+  for (const char* part : {"total", "answer", "balance", "router_z", "alignment", "dense", "importance", "load", "modality"}) f.loss.Add({{"part", part}});
   for (int k = 0; k < data::kNumKinds; ++k) f.accuracy.Add({{"kind", std::string(data::kind_name(static_cast<data::Kind>(k)))}});
   for (const char* group : {"non_relational", "relational"}) f.accuracy.Add({{"kind", group}});
   for (const char* modality : {"image", "text"}) f.expert_tokens.Add({{"layer", "0"}, {"expert", "0"}, {"modality", modality}});
@@ -57,24 +56,26 @@ void TrainingMetrics::on_step(int64_t, const StepReport& report) {
   f.loss.Add({{"part", "router_z"}}).Set(report.router_z);
   f.loss.Add({{"part", "alignment"}}).Set(report.alignment);
   f.loss.Add({{"part", "dense"}}).Set(report.dense);
+  f.loss.Add({{"part", "importance"}}).Set(report.importance);
+  f.loss.Add({{"part", "load"}}).Set(report.load);
+  f.loss.Add({{"part", "modality"}}).Set(report.modality);
   f.all_tokens.Increment(static_cast<double>(report.tokens));
   f.all_steps.Increment();
   for (size_t l = 0; l < report.layers.size(); ++l) {
     const LayerRouting& layer = report.layers[l];
     const std::string name = std::to_string(l);
     const size_t experts = layer.expert_tokens.size() / 2;
-    int64_t largest = 0, dead = 0;
+    std::vector<int64_t> tokens;
     for (size_t e = 0; e < experts; ++e) {
       const int64_t image = layer.expert_tokens[2 * e], text = layer.expert_tokens[2 * e + 1];
       f.expert_tokens.Add({{"layer", name}, {"expert", std::to_string(e)}, {"modality", "image"}}).Increment(double(image));
       f.expert_tokens.Add({{"layer", name}, {"expert", std::to_string(e)}, {"modality", "text"}}).Increment(double(text));
-      largest = std::max(largest, image + text);
-      dead += image + text == 0;
+      tokens.push_back(image + text);
     }
-    const double mean = double(layer.assignments) / double(std::max<size_t>(experts, 1));
+    const ExpertLoad load = expert_load(tokens);
     f.dropped.Add({{"layer", name}}).Set(layer.assignments ? double(layer.dropped) / double(layer.assignments) : 0);
-    f.violation.Add({{"layer", name}}).Set(mean > 0 ? double(largest) / mean - 1 : 0);
-    f.dead.Add({{"layer", name}}).Set(double(dead));
+    f.violation.Add({{"layer", name}}).Set(load.max_violation);
+    f.dead.Add({{"layer", name}}).Set(load.dead_experts);
   }
 }
 

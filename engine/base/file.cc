@@ -36,6 +36,46 @@ FileDescriptor open_or_fail(const fs::path& path, int flags, Code code, const st
   fail(code, path, what, errno);
 }
 
+struct OpenFile {
+  FileDescriptor file;
+  int64_t size = 0;
+};
+
+OpenFile open_to_read(const fs::path& path) {
+  // O_NONBLOCK: a FIFO must not block the open; it is refused below.
+  FileDescriptor file = open_or_fail(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, Code::kDataLoss, "cannot open");
+  struct stat status;
+  if (::fstat(file.get(), &status) != 0) fail(Code::kDataLoss, path, "cannot stat", errno);
+  if (!S_ISREG(status.st_mode))
+    throw Error(Code::kInvalidArgument, concat("file: is no regular file, '", path.string(), "'"),
+                path.filename().string());
+  return {std::move(file), status.st_size};
+}
+
+void check_size(const fs::path& path, int64_t size, int64_t max_bytes) {
+  if (size <= max_bytes) return;
+  throw Error(Code::kDataLoss, concat("file: '", path.string(), "' has ", size, " bytes, at most ", max_bytes, " are allowed"),
+              path.filename().string());
+}
+
+[[noreturn]] void fail_changed(const fs::path& path) {
+  throw Error(Code::kDataLoss, concat("file: '", path.string(), "' changed its size while it was read"),
+              path.filename().string());
+}
+
+// How many bytes came, fewer than `size` only at the file's end.
+size_t read_up_to(int fd, const fs::path& path, char* out, size_t size) {
+  size_t done = 0;
+  while (done < size) {
+    const ssize_t count = ::read(fd, out + done, std::min(size - done, kMaxTransfer));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail(Code::kDataLoss, path, "cannot read", errno);
+    if (count == 0) break;
+    done += static_cast<size_t>(count);
+  }
+  return done;
+}
+
 void sync_fd(int fd, const fs::path& path) {
   // Some file systems cannot sync a directory and say so with EINVAL; they order renames by themselves.
   if (::fsync(fd) != 0 && errno != EINVAL) fail(Code::kUnavailable, path, "cannot sync", errno);
@@ -55,47 +95,63 @@ FileDescriptor::~FileDescriptor() {
 }
 
 std::string read_file(const fs::path& path, int64_t max_bytes) {
-  // O_NONBLOCK: a FIFO must not block the open; it is refused below.
-  const FileDescriptor file = open_or_fail(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, Code::kDataLoss, "cannot open");
-  struct stat status;
-  if (::fstat(file.get(), &status) != 0) fail(Code::kDataLoss, path, "cannot stat", errno);
-  if (!S_ISREG(status.st_mode))
-    throw Error(Code::kInvalidArgument, concat("file: is no regular file, '", path.string(), "'"),
-                path.filename().string());
-  if (status.st_size > max_bytes) {
-    throw Error(
-        Code::kDataLoss,
-        concat("file: '", path.string(), "' has ", status.st_size, " bytes, at most ", max_bytes, " are allowed"),
-        path.filename().string());
-  }
-
-  std::string bytes(static_cast<size_t>(status.st_size) + 1, '\0');  // one more, to see that the file ends there
-  size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t count = ::read(file.get(), bytes.data() + done, std::min(bytes.size() - done, kMaxTransfer));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail(Code::kDataLoss, path, "cannot read", errno);
-    if (count == 0) break;
-    done += static_cast<size_t>(count);
-  }
-  if (done != static_cast<size_t>(status.st_size)) {
-    throw Error(Code::kDataLoss, concat("file: '", path.string(), "' changed its size while it was read"),
-                path.filename().string());
-  }
+  const OpenFile open = open_to_read(path);
+  check_size(path, open.size, max_bytes);
+  std::string bytes(static_cast<size_t>(open.size) + 1, '\0');  // one more, to see that the file ends there
+  const size_t done = read_up_to(open.file.get(), path, bytes.data(), bytes.size());
+  if (done != static_cast<size_t>(open.size)) fail_changed(path);
   bytes.pop_back();
   return bytes;
 }
 
-void write_file(const fs::path& path, std::string_view bytes) {
-  const FileDescriptor file =
-      open_or_fail(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, Code::kUnavailable, "cannot create");
-  while (!bytes.empty()) {
-    const ssize_t count = ::write(file.get(), bytes.data(), std::min(bytes.size(), kMaxTransfer));
+int64_t read_pieces(const fs::path& path, int64_t max_bytes, const std::function<void(std::string_view)>& use) {
+  const OpenFile open = open_to_read(path);
+  check_size(path, open.size, max_bytes);
+  std::string piece(1 << 20, '\0');
+  int64_t total = 0;
+  while (const size_t count = read_up_to(open.file.get(), path, piece.data(), piece.size())) {
+    total += static_cast<int64_t>(count);
+    if (total > open.size) break;
+    use({piece.data(), count});
+  }
+  if (total != open.size) fail_changed(path);
+  return total;
+}
+
+RandomAccessFile::RandomAccessFile(const fs::path& path) : path_(path) {
+  OpenFile open = open_to_read(path);
+  file_ = std::move(open.file);
+  size_ = open.size;
+}
+
+void RandomAccessFile::read(int64_t begin, int64_t size, char* out) const {
+  while (size > 0) {
+    const ssize_t count = ::pread(file_.get(), out, std::min(static_cast<size_t>(size), kMaxTransfer), begin);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail(Code::kUnavailable, path, "cannot write", errno);
+    if (count < 0) fail(Code::kDataLoss, path_, "cannot read", errno);
+    if (count == 0) {
+      throw Error(Code::kDataLoss, concat("file: '", path_.string(), "' ends before byte ", begin + size),
+                  path_.filename().string());
+    }
+    out += count;
+    begin += count;
+    size -= count;
+  }
+}
+
+OutputFile::OutputFile(const fs::path& path)
+    : path_(path), file_(open_or_fail(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, Code::kUnavailable, "cannot create")) {}
+
+void OutputFile::append(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::write(file_.get(), bytes.data(), std::min(bytes.size(), kMaxTransfer));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail(Code::kUnavailable, path_, "cannot write", errno);
     bytes.remove_prefix(static_cast<size_t>(count));
   }
 }
+
+void write_file(const fs::path& path, std::string_view bytes) { OutputFile(path).append(bytes); }
 
 void sync_directory(const fs::path& directory) {
   const FileDescriptor fd = open_or_fail(directory, O_RDONLY | O_DIRECTORY, Code::kUnavailable, "cannot open");

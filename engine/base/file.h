@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -30,6 +31,38 @@ class FileDescriptor {
 // Errors: NotFound; InvalidArgument for what is no regular file; DataLoss where the file is over `max_bytes`, changes
 // its size while it is read, or cannot be read.
 std::string read_file(const std::filesystem::path& path, int64_t max_bytes);
+
+// Effect: the same, a MiB at a time, so that a large file takes no memory; returns its size. Errors: as read_file.
+int64_t read_pieces(const std::filesystem::path& path, int64_t max_bytes,
+                    const std::function<void(std::string_view)>& use);
+
+// A file whose parts are read where they lie, for what is larger than memory. Thread-safe. Movable.
+class RandomAccessFile {
+ public:
+  // Errors: as read_file.
+  explicit RandomAccessFile(const std::filesystem::path& path);
+  int64_t size() const { return size_; }
+  int descriptor() const { return file_.get(); }
+  // Effect: fills `out` with bytes [begin, begin + size). Errors: DataLoss where the file has not so many.
+  void read(int64_t begin, int64_t size, char* out) const;
+
+ private:
+  std::filesystem::path path_;
+  FileDescriptor file_;
+  int64_t size_ = 0;
+};
+
+// A new file that grows. One thread only.
+class OutputFile {
+ public:
+  // Effect: creates or replaces the file. Errors: Unavailable with the reason, here and in append().
+  explicit OutputFile(const std::filesystem::path& path);
+  void append(std::string_view bytes);
+
+ private:
+  std::filesystem::path path_;
+  FileDescriptor file_;
+};
 
 // Effect: creates or replaces a file; not atomic, not synced. Errors: Unavailable with the reason.
 void write_file(const std::filesystem::path& path, std::string_view bytes);

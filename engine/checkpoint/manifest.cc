@@ -54,19 +54,29 @@ std::map<std::string, ManifestFile> files_from_json(const nlohmann::json& object
   return files;
 }
 
-std::vector<std::vector<int64_t>> histogram_from_json(const nlohmann::json& layers) {
-  if (!layers.is_array()) fail("'expert_histogram' must be a list");
+std::vector<std::vector<int64_t>> histogram_from_json(const nlohmann::json& layers, const std::string& name) {
+  auto require = [&](bool condition, const char* what) {
+    if (!condition) fail("'" + name + "' must " + what);
+  };
+  require(layers.is_array(), "be a list");
   std::vector<std::vector<int64_t>> histogram;
   for (const auto& layer : layers) {
-    if (!layer.is_array()) fail("'expert_histogram' must hold lists");
+    require(layer.is_array(), "hold lists");
     histogram.emplace_back();
     for (const auto& count : layer) {
-      if (!count.is_number_integer() || count < 0 || count > kMaxInt) fail("'expert_histogram' must hold counts");
+      require(count.is_number_integer() && count >= 0 && count <= kMaxInt, "hold counts");
       histogram.back().push_back(count.get<int64_t>());
     }
-    if (histogram.back().size() != histogram.front().size()) fail("'expert_histogram' must be a rectangle");
+    require(histogram.back().size() == histogram.front().size(), "be a rectangle");
   }
   return histogram;
+}
+
+// Whether `part` counts some of what `whole` counts.
+bool is_part_of(const std::vector<std::vector<int64_t>>& part, const std::vector<std::vector<int64_t>>& whole) {
+  return std::equal(part.begin(), part.end(), whole.begin(), whole.end(), [](const auto& a, const auto& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](int64_t x, int64_t y) { return x >= 0 && x <= y; });
+  });
 }
 
 void check_format_version(const nlohmann::json& object) {
@@ -99,27 +109,31 @@ Manifest manifest_from_json(const nlohmann::json& object) {
   const nlohmann::json& scores = json_member(object, "scores", kName);
   if (!scores.is_object()) fail("'scores' must be an object");
   for (const auto& item : scores.items()) manifest.scores[item.key()] = json_number(scores, item.key(), kName);
-  manifest.expert_histogram = histogram_from_json(json_member(object, "expert_histogram", kName));
+  manifest.expert_histogram = histogram_from_json(json_member(object, "expert_histogram", kName), "expert_histogram");
+  const bool by_modality = object.contains("image_expert_histogram");
+  if (by_modality) {
+    manifest.image_expert_histogram = histogram_from_json(object["image_expert_histogram"], "image_expert_histogram");
+    if (!is_part_of(manifest.image_expert_histogram, manifest.expert_histogram)) {
+      fail("'image_expert_histogram' must be a part of 'expert_histogram'");
+    }
+  }
   manifest.files = files_from_json(json_member(object, "files", kName), "files");
   manifest.training_state = files_from_json(json_member(object, "training_state", kName), "training_state");
   json_string(object, "manifest_sha256", kName);
-  if (object.size() != 9) fail("has unknown fields");
+  if (object.size() != (by_modality ? 10 : 9)) fail("has unknown fields");
   return manifest;
 }
 
-ManifestFile describe(const fs::path& path) {
-  const std::string bytes = read_file(path, kMaxFileBytes);
-  return {sha256_hex(bytes), static_cast<int64_t>(bytes.size())};
-}
-
-std::map<std::string, ManifestFile> describe_folder(const fs::path& folder, bool allow_training_state) {
+std::map<std::string, ManifestFile> describe_folder(const fs::path& folder, bool allow_training_state,
+                                                    const std::map<std::string, ManifestFile>& known) {
   std::map<std::string, ManifestFile> files;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
     if (name.starts_with('.') || name == kManifestName) continue;
     if (allow_training_state && name == kTrainingStateFolder && entry.is_directory() && !entry.is_symlink()) continue;
     SF_REQUIRE(is_plain_file_name(name), "manifest: a checkpoint cannot hold a file named '", name, "'");
-    files[name] = describe(entry.path());
+    const auto found = known.find(name);
+    files[name] = found == known.end() ? describe_file(entry.path()) : found->second;
   }
   return files;
 }
@@ -148,15 +162,18 @@ std::string manifest_to_json(const Manifest& manifest) {
                "manifest: expert_histogram must be a rectangle");
     for (const int64_t count : layer) SF_REQUIRE(count >= 0, "manifest: expert_histogram must hold counts");
   }
+  SF_REQUIRE(manifest.image_expert_histogram.empty() || is_part_of(manifest.image_expert_histogram, manifest.expert_histogram),
+             "manifest: image_expert_histogram must be a part of expert_histogram");
   Json object = {{"format_version", kManifestFormatVersion},
                  {"step", manifest.step},
                  {"parent", manifest.parent},
                  {"created_unix", manifest.created_unix},
                  {"scores", scores},
-                 {"expert_histogram", manifest.expert_histogram},
-                 {"files", files_to_json(manifest.files)},
-                 {"training_state", files_to_json(manifest.training_state)},
-                 {"manifest_sha256", kNoChecksum}};
+                 {"expert_histogram", manifest.expert_histogram}};
+  if (!manifest.image_expert_histogram.empty()) object["image_expert_histogram"] = manifest.image_expert_histogram;
+  object["files"] = files_to_json(manifest.files);
+  object["training_state"] = files_to_json(manifest.training_state);
+  object["manifest_sha256"] = kNoChecksum;  // last: the file ends in it
   std::string text = object.dump(2) + "\n";
   const std::string checksum = sha256_hex(text);
   return text.replace(text.size() - kTailAfter.size() - kNoChecksum.size(), kNoChecksum.size(), checksum);
@@ -174,12 +191,21 @@ Manifest parse_manifest(std::string_view bytes) {
   }
 }
 
-Manifest write_checkpoint_manifest(const fs::path& directory, Manifest manifest) {
-  manifest.files = describe_folder(directory, /*allow_training_state=*/true);
+ManifestFile describe_file(const fs::path& path) {
+  Sha256 digest;
+  ManifestFile file;
+  file.size = read_pieces(path, kMaxFileBytes, [&](std::string_view piece) { digest.update(piece); });
+  file.sha256 = digest.hex();
+  return file;
+}
+
+Manifest write_checkpoint_manifest(const fs::path& directory, Manifest manifest,
+                                   const std::map<std::string, ManifestFile>& known) {
+  manifest.files = describe_folder(directory, /*allow_training_state=*/true, known);
   const fs::path state = directory / kTrainingStateFolder;
   manifest.training_state.clear();
   if (fs::is_directory(fs::symlink_status(state)))
-    manifest.training_state = describe_folder(state, /*allow_training_state=*/false);
+    manifest.training_state = describe_folder(state, /*allow_training_state=*/false, {});
   write_file(directory / kManifestName, manifest_to_json(manifest));
   return manifest;
 }

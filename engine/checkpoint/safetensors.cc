@@ -236,27 +236,32 @@ const TensorView& Safetensors::at(const std::string& name) const {
   return *tensor;
 }
 
-std::string write_safetensors(const std::map<std::string, TensorView>& tensors,
-                              const std::map<std::string, std::string>& metadata) {
-  std::vector<const std::pair<const std::string, TensorView>*> order;
-  for (const auto& item : tensors) order.push_back(&item);
-  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
-    return dtype_size(a->second.dtype) > dtype_size(b->second.dtype);
+uint64_t num_bytes(const TensorLayout& tensor) {
+  const bool negative = std::any_of(tensor.shape.begin(), tensor.shape.end(), [](int64_t side) { return side < 0; });
+  const auto bytes = bytes_of_shape({tensor.shape.begin(), tensor.shape.end()}, tensor.dtype);
+  SF_REQUIRE(!negative && bytes, "safetensors: the shape of a tensor is negative or too large");
+  return *bytes;
+}
+
+SafetensorsHead safetensors_head(const std::map<std::string, TensorLayout>& tensors,
+                                 const std::map<std::string, std::string>& metadata) {
+  SafetensorsHead head;
+  for (const auto& [name, tensor] : tensors) {
+    SF_REQUIRE(name != kMetadataKey && !name.empty(), "safetensors: name is reserved, '", name, "'");
+    head.order.push_back(name);
+  }
+  std::stable_sort(head.order.begin(), head.order.end(), [&](const std::string& a, const std::string& b) {
+    return dtype_size(tensors.at(a).dtype) > dtype_size(tensors.at(b).dtype);
   });
 
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!metadata.empty()) header[std::string(kMetadataKey)] = metadata;
   uint64_t offset = 0;
-  for (const auto* item : order) {
-    const auto& [name, tensor] = *item;
-    SF_REQUIRE(name != kMetadataKey && !name.empty(), "safetensors: name is reserved, '", name, "'");
-    const bool negative = std::any_of(tensor.shape.begin(), tensor.shape.end(), [](int64_t side) { return side < 0; });
-    const auto expected = bytes_of_shape({tensor.shape.begin(), tensor.shape.end()}, tensor.dtype);
-    SF_REQUIRE(!negative && expected == tensor.bytes.size(), "safetensors: bytes do not match the shape of tensor '",
-               name, "'");
-    header[name] = {
-        {"dtype", dtype_name(tensor.dtype)}, {"shape", tensor.shape}, {"data_offsets", {offset, offset + *expected}}};
-    offset += *expected;
+  for (const std::string& name : head.order) {
+    const TensorLayout& tensor = tensors.at(name);
+    const uint64_t end = offset + num_bytes(tensor);
+    header[name] = {{"dtype", dtype_name(tensor.dtype)}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}};
+    offset = end;
   }
 
   std::string text;
@@ -267,11 +272,27 @@ std::string write_safetensors(const std::map<std::string, TensorView>& tensors,
   }
   text.resize((text.size() + 7) / 8 * 8, ' ');
   SF_REQUIRE(text.size() <= kMaxHeaderBytes, "safetensors: header is over the format's limit");
-  std::string bytes;
-  bytes.reserve(kLengthBytes + text.size() + offset);
-  for (size_t i = 0; i < kLengthBytes; ++i) bytes += static_cast<char>(text.size() >> (8 * i));
-  bytes += text;
-  for (const auto* item : order) bytes += item->second.bytes;
+  for (size_t i = 0; i < kLengthBytes; ++i) head.bytes += static_cast<char>(text.size() >> (8 * i));
+  head.bytes += text;
+  return head;
+}
+
+std::string write_safetensors(const std::map<std::string, TensorView>& tensors,
+                              const std::map<std::string, std::string>& metadata) {
+  std::map<std::string, TensorLayout> layouts;
+  size_t size = 0;
+  for (const auto& [name, tensor] : tensors) {
+    layouts[name] = {tensor.dtype, tensor.shape};
+    const bool negative = std::any_of(tensor.shape.begin(), tensor.shape.end(), [](int64_t side) { return side < 0; });
+    const auto expected = bytes_of_shape({tensor.shape.begin(), tensor.shape.end()}, tensor.dtype);
+    SF_REQUIRE(!negative && expected == tensor.bytes.size(), "safetensors: bytes do not match the shape of tensor '",
+               name, "'");
+    size += tensor.bytes.size();
+  }
+  SafetensorsHead head = safetensors_head(layouts, metadata);
+  std::string bytes = std::move(head.bytes);
+  bytes.reserve(bytes.size() + size);
+  for (const std::string& name : head.order) bytes += tensors.at(name).bytes;
   return bytes;
 }
 

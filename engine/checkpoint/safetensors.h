@@ -45,6 +45,24 @@ class Safetensors {
   std::map<std::string, std::string> metadata_;
 };
 
+struct TensorLayout {
+  Dtype dtype = Dtype::kF32;
+  std::vector<int64_t> shape;
+};
+
+// All of a file but its elements, and the order in which the tensors' elements follow.
+struct SafetensorsHead {
+  std::string bytes;
+  std::vector<std::string> order;
+};
+
+// Errors: InvalidArgument where a shape is no shape, or a name is reserved or not UTF-8.
+SafetensorsHead safetensors_head(const std::map<std::string, TensorLayout>& tensors,
+                                 const std::map<std::string, std::string>& metadata = {});
+
+// Bytes of a tensor's elements. Errors: InvalidArgument where they do not fit 63 bits or a side is negative.
+uint64_t num_bytes(const TensorLayout& tensor);
+
 // Effect: the bytes of a file; the same input gives the same bytes. Tensors lie by element size, largest first, then by
 // name, behind a header padded to 8 bytes, so every tensor is aligned to its elements.
 // Errors: InvalidArgument where a tensor's bytes do not match its shape, or a name is reserved or not UTF-8.

@@ -3,24 +3,57 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
-#include <array>
 
 #include "engine/base/error.h"
 
 namespace sf {
+namespace {
 
-std::string sha256_hex(std::string_view bytes) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
-  unsigned int size = 0;
-  SF_CHECK(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1,
-           "sha256: digest failed");
+std::string to_hex(const unsigned char* bytes, size_t count) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   std::string hex;
-  for (unsigned int i = 0; i < size; ++i) {
-    hex += kDigits[digest[i] >> 4];
-    hex += kDigits[digest[i] & 15];
+  for (size_t i = 0; i < count; ++i) {
+    hex += kDigits[bytes[i] >> 4];
+    hex += kDigits[bytes[i] & 15];
   }
   return hex;
+}
+
+}  // namespace
+
+struct Sha256::State {
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context{EVP_MD_CTX_new(), &EVP_MD_CTX_free};
+};
+
+Sha256::Sha256() : state_(std::make_unique<State>()) {
+  SF_CHECK(state_->context && EVP_DigestInit_ex(state_->context.get(), EVP_sha256(), nullptr) == 1, "sha256: digest failed");
+}
+
+Sha256::~Sha256() = default;
+Sha256::Sha256(Sha256&&) noexcept = default;
+
+void Sha256::update(std::string_view bytes) {
+  SF_CHECK(EVP_DigestUpdate(state_->context.get(), bytes.data(), bytes.size()) == 1, "sha256: digest failed");
+}
+
+std::string Sha256::hex() {
+  Sha256Digest digest;
+  unsigned int size = 0;
+  SF_CHECK(EVP_DigestFinal_ex(state_->context.get(), digest.data(), &size) == 1 && size == digest.size(), "sha256: digest failed");
+  return to_hex(digest.data(), digest.size());
+}
+
+Sha256Digest sha256(std::string_view bytes) {
+  Sha256Digest digest;
+  unsigned int size = 0;
+  SF_CHECK(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1 && size == digest.size(),
+           "sha256: digest failed");
+  return digest;
+}
+
+std::string sha256_hex(std::string_view bytes) {
+  const Sha256Digest digest = sha256(bytes);
+  return to_hex(digest.data(), digest.size());
 }
 
 bool is_sha256_hex(std::string_view text) {

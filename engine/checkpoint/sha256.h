@@ -1,12 +1,34 @@
-// SHA-256 (FIPS 180-4) as 64 lower-case hex digits.
+// SHA-256 (FIPS 180-4): 32 bytes, or the same as 64 lower-case hex digits.
 #pragma once
 
+#include <memory>
+#include <array>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace sf {
 
+using Sha256Digest = std::array<uint8_t, 32>;
+
+Sha256Digest sha256(std::string_view bytes);
+
 std::string sha256_hex(std::string_view bytes);
+
+// The same over bytes that come piece by piece. One thread only.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(Sha256&&) noexcept;
+  void update(std::string_view bytes);
+  // REQUIRES: called once, last.
+  std::string hex();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 // Whether `text` looks like what sha256_hex returns.
 bool is_sha256_hex(std::string_view text);

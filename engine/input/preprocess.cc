@@ -13,7 +13,11 @@ namespace {
 void check(const PreprocessOptions& options) {
   SF_REQUIRE(options.cell_size > 0 && options.max_cells > 0 && options.max_side_cells > 0,
              "preprocess: cell_size, max_cells and max_side_cells must be positive");
-  SF_REQUIRE(options.std > 0.0f, "preprocess: std must be positive, got ", options.std);
+  for (float std : options.std) SF_REQUIRE(std > 0.0f, "preprocess: std must be positive, got ", std);
+  if (options.crop || options.stretch) {
+    SF_REQUIRE(options.crop_side > 0 && (options.stretch || options.crop_side <= options.resize_side) && options.crop_side % options.cell_size == 0,
+               "preprocess: crop_side must be a multiple of cell_size and at most resize_side, got ", options.crop_side);
+  }
 }
 
 // round(a * b / c), at least 1 and at most `limit`.
@@ -36,28 +40,56 @@ void place(const Image& image, const PreprocessOptions& options, PixelValues& pi
   pixels.top = (grid_height - pixels.height) / 2;
 }
 
+// `image`: what of the picture lies inside the grid, at the grid's scale.
 void write_normalised(const Image& image, const PreprocessOptions& options, PixelValues& pixels) {
-  std::array<float, 256> table;
-  for (size_t i = 0; i < table.size(); ++i) table[i] = (static_cast<float>(i) / 255.0f - options.mean) / options.std;
-
+  std::array<std::array<float, 256>, 3> table;
+  for (size_t c = 0; c < 3; ++c) {
+    for (size_t i = 0; i < 256; ++i) table[c][i] = (static_cast<float>(i) / 255.0f - options.mean[c]) / options.std[c];
+  }
   const size_t stride = static_cast<size_t>(pixels.grid.columns * options.cell_size);
   const size_t plane = stride * static_cast<size_t>(pixels.grid.rows * options.cell_size);
-  const float pad = (options.pad_value - options.mean) / options.std;
   pixels.values.resize(plane * 3);
   if (static_cast<size_t>(image.width) * static_cast<size_t>(image.height) != plane) {
-    std::fill(pixels.values.begin(), pixels.values.end(), pad);
+    for (size_t c = 0; c < 3; ++c) {
+      const auto begin = pixels.values.begin() + static_cast<ptrdiff_t>(c * plane);
+      std::fill(begin, begin + static_cast<ptrdiff_t>(plane), (options.pad_value - options.mean[c]) / options.std[c]);
+    }
   }
+  const size_t left = static_cast<size_t>(std::max(pixels.left, 0)), top = static_cast<size_t>(std::max(pixels.top, 0));
   const uint8_t* in = image.pixels.data();
   for (int y = 0; y < image.height; ++y) {
-    float* red = pixels.values.data() + static_cast<size_t>(pixels.top + y) * stride + static_cast<size_t>(pixels.left);
+    float* red = pixels.values.data() + (top + static_cast<size_t>(y)) * stride + left;
     float* green = red + plane;
     float* blue = green + plane;
     for (int x = 0; x < image.width; ++x, in += 3) {
-      red[x] = table[in[0]];
-      green[x] = table[in[1]];
-      blue[x] = table[in[2]];
+      red[x] = table[0][in[0]];
+      green[x] = table[1][in[1]];
+      blue[x] = table[2][in[2]];
     }
   }
+}
+
+int64_t crop_offset(int64_t rest, CropOffset kind) {
+  const int64_t half = rest / 2;
+  return kind == CropOffset::kEven && rest % 2 == 1 && half % 2 == 1 ? half + 1 : half;
+}
+
+PixelValues preprocess_crop(const Image& image, const PreprocessOptions& options) {
+  PixelValues pixels;
+  pixels.grid = choose_grid(image.width, image.height, options);
+  const int64_t side = options.resize_side, shorter = std::min(image.width, image.height);
+  const int64_t width = image.width == shorter ? side : side * image.width / shorter;
+  const int64_t height = image.height == shorter ? side : side * image.height / shorter;
+  const Window window{crop_offset(width - options.crop_side, options.crop_offset),
+                      crop_offset(height - options.crop_side, options.crop_offset), options.crop_side, options.crop_side};
+  // A line of a pixel's height can become longer than an int holds; its place is then as good as infinite.
+  constexpr int64_t kFar = 1 << 30;
+  pixels.width = static_cast<int>(std::min(width, kFar));
+  pixels.height = static_cast<int>(std::min(height, kFar));
+  pixels.left = -static_cast<int>(std::min(window.left, kFar / 2));
+  pixels.top = -static_cast<int>(std::min(window.top, kFar / 2));
+  write_normalised(resize_bicubic(image, width, height, window), options, pixels);
+  return pixels;
 }
 
 }  // namespace
@@ -65,6 +97,7 @@ void write_normalised(const Image& image, const PreprocessOptions& options, Pixe
 GridSize choose_grid(int width, int height, const PreprocessOptions& options) {
   check(options);
   SF_REQUIRE(width > 0 && height > 0, "preprocess: picture is empty, ", width, "x", height);
+  if (options.crop || options.stretch) return {options.crop_side / options.cell_size, options.crop_side / options.cell_size};
   GridSize best;
   int64_t best_scale = 0;
   for (int rows = 1; rows <= std::min(options.max_side_cells, options.max_cells); ++rows) {
@@ -83,9 +116,11 @@ GridSize choose_grid(int width, int height, const PreprocessOptions& options) {
 }
 
 PixelValues preprocess(const Image& image, const PreprocessOptions& options) {
+  if (options.crop) return preprocess_crop(image, options);
   PixelValues pixels;
   pixels.grid = choose_grid(image.width, image.height, options);
-  place(image, options, pixels);
+  if (options.stretch) pixels.width = pixels.height = options.crop_side;
+  else place(image, options, pixels);
   if (image.width == pixels.width && image.height == pixels.height) {
     write_normalised(image, options, pixels);
   } else {

@@ -20,10 +20,10 @@ double cubic(double x) {
 
 }  // namespace
 
-void compute_taps(int index, int input_size, int output_size, ResampleTaps& taps) {
-  const double scale = static_cast<double>(input_size) / output_size;
+void compute_taps(int64_t index, int input_size, int64_t output_size, ResampleTaps& taps) {
+  const double scale = static_cast<double>(input_size) / static_cast<double>(output_size);
   const double stretch = std::max(scale, 1.0);
-  const double center = (index + 0.5) * scale;
+  const double center = (static_cast<double>(index) + 0.5) * scale;
   const double reach = kSupport * stretch;
   const int first = std::max(0, static_cast<int>(center - reach + 0.5));
   const int last = std::min(input_size, static_cast<int>(center + reach + 0.5));

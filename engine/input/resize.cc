@@ -46,9 +46,16 @@ void apply_block(const ResampleTaps& taps, const float* block, std::array<uint8_
   for (size_t i = 0; i < kLanes; ++i) bytes[i] = to_byte(sum[i]);
 }
 
-Image resize_columns_in_blocks(const Image& image, int width) {
+// Columns [left, left + width) of the picture resized to full_width columns.
+struct Columns {
+  int64_t full_width, left;
+  int width;
+};
+
+Image resize_columns_in_blocks(const Image& image, const Columns& columns) {
+  const int width = columns.width;
   std::vector<ResampleTaps> taps(static_cast<size_t>(width));
-  for (int x = 0; x < width; ++x) compute_taps(x, image.width, width, taps[static_cast<size_t>(x)]);
+  for (int x = 0; x < width; ++x) compute_taps(columns.left + x, image.width, columns.full_width, taps[static_cast<size_t>(x)]);
 
   Image out{width, image.height,
             std::vector<uint8_t>(static_cast<size_t>(width) * static_cast<size_t>(image.height) * kChannels)};
@@ -69,12 +76,13 @@ Image resize_columns_in_blocks(const Image& image, int width) {
 }
 
 // For very wide pictures: the taps of one output column at a time, no working memory beyond them.
-Image resize_columns_directly(const Image& image, int width) {
+Image resize_columns_directly(const Image& image, const Columns& columns) {
+  const int width = columns.width;
   Image out{width, image.height,
             std::vector<uint8_t>(static_cast<size_t>(width) * static_cast<size_t>(image.height) * kChannels)};
   ResampleTaps taps;
   for (int x = 0; x < width; ++x) {
-    compute_taps(x, image.width, width, taps);
+    compute_taps(columns.left + x, image.width, columns.full_width, taps);
     for (int y = 0; y < image.height; ++y) {
       const size_t row = static_cast<size_t>(y);
       const uint8_t* in =
@@ -91,13 +99,14 @@ Image resize_columns_directly(const Image& image, int width) {
   return out;
 }
 
-Image resize_rows(const Image& image, int height) {
+// Rows [top, top + height) of the picture resized to full_height rows.
+Image resize_rows(const Image& image, int64_t full_height, int64_t top, int height) {
   const size_t stride = static_cast<size_t>(image.width) * kChannels;
   Image out{image.width, height, std::vector<uint8_t>(stride * static_cast<size_t>(height))};
   ResampleTaps taps;
   std::vector<float> sum(stride);
   for (int y = 0; y < height; ++y) {
-    compute_taps(y, image.height, height, taps);
+    compute_taps(top + y, image.height, full_height, taps);
     std::fill(sum.begin(), sum.end(), 0.0f);
     const uint8_t* in = image.pixels.data() + static_cast<size_t>(taps.first) * stride;
     for (const float weight : taps.weights) {
@@ -113,18 +122,25 @@ Image resize_rows(const Image& image, int height) {
 }  // namespace
 
 Image resize_bicubic(const Image& image, int width, int height) {
-  SF_REQUIRE(width > 0 && height > 0, "resize: size must be positive, got ", width, "x", height);
+  return resize_bicubic(image, width, height, Window{0, 0, width, height});
+}
+
+Image resize_bicubic(const Image& image, int64_t width, int64_t height, const Window& window) {
+  SF_REQUIRE(window.width > 0 && window.height > 0, "resize: size must be positive, got ", window.width, "x", window.height);
   SF_REQUIRE(image.width > 0 && image.height > 0, "resize: picture is empty");
+  SF_REQUIRE(window.left >= 0 && window.top >= 0 && window.left + window.width <= width && window.top + window.height <= height,
+             "resize: the window lies outside of ", width, "x", height);
   SF_CHECK(image.pixels.size() == static_cast<size_t>(image.width) * static_cast<size_t>(image.height) * kChannels,
            "resize: pixels do not match the size");
-  Image columns;
+  Image resized;
   const Image* source = &image;
-  if (width != image.width) {
-    columns =
-        image.width <= kMaxBlockWidth ? resize_columns_in_blocks(image, width) : resize_columns_directly(image, width);
-    source = &columns;
+  if (width != image.width || window.width != image.width) {
+    const Columns columns{width, window.left, window.width};
+    resized = image.width <= kMaxBlockWidth ? resize_columns_in_blocks(image, columns) : resize_columns_directly(image, columns);
+    source = &resized;
   }
-  return height == image.height ? *source : resize_rows(*source, height);
+  if (height == image.height && window.height == image.height) return *source;
+  return resize_rows(*source, height, window.top, window.height);
 }
 
 }  // namespace sf

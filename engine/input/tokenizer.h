@@ -1,4 +1,5 @@
-// Text <-> token ids. Implementations: SentencePiece BPE (sentencepiece_tokenizer.h).
+// Text <-> token ids. Implementations: SentencePiece BPE (sentencepiece_tokenizer.h), that with what an imported model adds
+// (tokenizer_config.h), single characters (character_tokenizer.h).
 //
 //   auto tokenizer = load_sentencepiece(bytes_of_tokenizer_model);
 //   std::vector<int> ids = tokenizer->encode("what shape is the red object?");
@@ -20,6 +21,14 @@ class Tokenizer {
   virtual int bos_id() const = 0;   // -1 where the model has none
   virtual int eos_id() const = 0;
   virtual int pad_id() const = 0;   // -1 where the model has none
+  // Whether the token ends an answer; some models have several such.
+  virtual bool is_end(int id) const { return id == eos_id(); }
+  // The token that stands in a picture's places; -1 where the model has none.
+  virtual int image_id() const { return piece_id("<image>"); }
+  // Whether the vocabulary is another project's: then it has not this one's control pieces.
+  virtual bool imported() const { return false; }
+  // Whether a prompt begins with bos_id().
+  virtual bool add_bos() const { return false; }
   // Effect: ids of `text`, no BOS or EOS added. Errors: InvalidArgument (field "question") for invalid UTF-8.
   virtual std::vector<int> encode(std::string_view text) const = 0;
   // The id of a whole piece such as "<image>"; -1 where the vocabulary lacks it.

@@ -28,15 +28,30 @@ Attention::Attention(const DecoderConfig& config) : config_(config) {
   v_weight_ = register_parameter("v_proj", torch::randn({kv_width, width}) / std::sqrt(double(width)));
   o_weight_ = register_parameter(
       "o_proj", torch::randn({width, q_width}) / std::sqrt(double(q_width)) / std::sqrt(2.0 * config.num_layers));
+  if (config.attention_bias) {
+    q_bias_ = register_parameter("q_bias", torch::zeros({q_width}));
+    k_bias_ = register_parameter("k_bias", torch::zeros({kv_width}));
+    v_bias_ = register_parameter("v_bias", torch::zeros({kv_width}));
+  }
+  if (config.attention_out_bias) o_bias_ = register_parameter("o_bias", torch::zeros({width}));
+  if (config.qk_norm) {
+    q_norm_ = register_module("q_norm", std::make_shared<Norm>("rms", config.head_dim, config.norm_eps));
+    k_norm_ = register_module("k_norm", std::make_shared<Norm>("rms", config.head_dim, config.norm_eps));
+  }
 }
 
 at::Tensor Attention::forward(int layer, const at::Tensor& x_TD, const RopeTable& rope, AttentionBackend& backend) const {
   const int64_t tokens = x_TD.size(0);
-  at::Tensor q_THC = at::linear(x_TD, q_weight_).view({tokens, config_.num_heads, config_.head_dim});
-  at::Tensor k_TGC = at::linear(x_TD, k_weight_).view({tokens, config_.num_kv_heads, config_.head_dim});
-  at::Tensor v_TGC = at::linear(x_TD, v_weight_).view({tokens, config_.num_kv_heads, config_.head_dim});
+  at::Tensor q_THC = at::linear(x_TD, q_weight_, q_bias_).view({tokens, config_.num_heads, config_.head_dim});
+  at::Tensor k_TGC = at::linear(x_TD, k_weight_, k_bias_).view({tokens, config_.num_kv_heads, config_.head_dim});
+  at::Tensor v_TGC = at::linear(x_TD, v_weight_, v_bias_).view({tokens, config_.num_kv_heads, config_.head_dim});
+  if (q_norm_) {
+    q_THC = q_norm_->forward(q_THC);
+    k_TGC = k_norm_->forward(k_TGC);
+  }
+  if (config_.attention_scale > 0) q_THC = q_THC * (config_.attention_scale * std::sqrt(double(config_.head_dim)));
   at::Tensor out_THC = backend.attend(layer, apply_rope(q_THC, rope), apply_rope(k_TGC, rope), v_TGC);
-  return at::linear(out_THC.reshape({tokens, -1}), o_weight_);
+  return at::linear(out_THC.reshape({tokens, -1}), o_weight_, o_bias_);
 }
 
 }  // namespace sf

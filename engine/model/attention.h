@@ -5,6 +5,7 @@
 #include <torch/torch.h>
 
 #include "engine/model/config.h"
+#include "engine/model/norm.h"
 #include "engine/model/rope.h"
 #include "engine/model/shapes.h"
 
@@ -15,6 +16,7 @@ class AttentionBackend {
  public:
   virtual ~AttentionBackend() = default;
   // q_THC, k_TGC (rotated), v_TGC of the step's tokens -> attended values [T, H, C].
+  // Scores are q k / sqrt(C); another scale is in q already.
   virtual at::Tensor attend(int layer, const at::Tensor& q_THC, const at::Tensor& k_TGC, const at::Tensor& v_TGC) = 0;
 };
 
@@ -38,6 +40,8 @@ class Attention : public torch::nn::Module {
  private:
   DecoderConfig config_;
   at::Tensor q_weight_, k_weight_, v_weight_, o_weight_;
+  at::Tensor q_bias_, k_bias_, v_bias_, o_bias_;  // undefined without attention_bias, attention_out_bias
+  std::shared_ptr<Norm> q_norm_, k_norm_;         // null without qk_norm
 };
 
 }  // namespace sf

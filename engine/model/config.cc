@@ -1,6 +1,8 @@
 #include "engine/model/config.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -11,19 +13,27 @@
 
 namespace sf {
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VisionConfig, token_size, stem, stem_channels, stem_strides, coordinates, width,
-                                                num_layers, num_heads, mlp_width, relative_bias, max_side, norm_eps)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MoeConfig, num_experts, top_k, hidden, router_softmax, noise_scale, noise_epsilon, noisy,
-                                   capacity_factor)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VisionConfig, token_size, stem, stem_bias, stem_channels, stem_strides,
+                                                coordinates, class_token, position_embedding, position_rows, position_columns,
+                                                width, num_layers, num_heads, mlp_width, activation, layer_scale, pre_norm,
+                                                final_norm, residual_after_norm, relative_bias, max_side, norm_eps, features)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MoeConfig, num_experts, top_k, hidden, activation, expert_bias, shared_hidden, router_softmax,
+                                   router_bias, renormalise, bias_balancing, noise_scale, noise_epsilon, noisy, capacity_factor,
+                                   drop_order, dropout, dropout_rate)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DecoderConfig, vocab_size, width, num_layers, num_heads, num_kv_heads, head_dim,
-                                   rope_theta, rope_fraction, norm_eps, max_context, moe)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ImageConfig, cell_size, max_cells, max_side_cells, mean, std)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModelConfig, model_type, preset, image, vision, projector, modality_embedding,
+                                   positions, rope, rope_theta, rope_fraction, rope_interleaved, norm, norm_eps,
+                                   residual_after_norm, qk_norm, attention_bias, attention_out_bias, attention_scale,
+                                   scale_embedding, tied_head, head_bias, max_context, moe)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ImageConfig, cell_size, resize, max_cells, max_side_cells, resize_side,
+                                                crop_side, crop_offset, mean, std, max_images)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModelConfig, model_type, preset, image, vision, projector, projector_norm,
+                                   projector_hidden, modality_embedding,
                                    decoder, prompt_template)
 
 namespace {
 
 constexpr int kMaxSize = 1 << 20;
+constexpr const char* kVisionModelType = "sparsefusion-vision";
 
 void require(bool condition, const std::string& what) {
   if (!condition) throw Error(Code::kInvalidArgument, "config.json: " + what, "config.json");
@@ -63,6 +73,15 @@ void require_size(int value, const std::string& name, int limit = kMaxSize) {
   require(value > 0 && value <= limit, concat(name, " must be 1..", limit, ", got ", value));
 }
 
+void require_one_of(const std::string& value, std::initializer_list<const char*> known, const std::string& name) {
+  std::string list;
+  for (const char* word : known) {
+    if (value == word) return;
+    list += concat(list.empty() ? "" : ", ", word);
+  }
+  require(false, name + " must be one of " + list + "; got " + value);
+}
+
 void check_vision(const VisionConfig& v) {
   require_size(v.token_size, "vision.token_size", 256);
   require_size(v.width, "vision.width", 1 << 14);
@@ -73,7 +92,13 @@ void check_vision(const VisionConfig& v) {
   require(v.width % v.num_heads == 0, "vision.width must be a multiple of vision.num_heads");
   require(v.width % kStemGroups == 0, concat("vision.width must be a multiple of ", kStemGroups));
   require(v.norm_eps >= 0, "vision.norm_eps must not be negative");
-  require(v.stem == "conv" || v.stem == "patch", "vision.stem must be conv or patch, got " + v.stem);
+  require_one_of(v.stem, {"conv", "patch", "linear"}, "vision.stem");
+  require_one_of(v.position_embedding, {"axes", "table"}, "vision.position_embedding");
+  require_one_of(v.activation, {"gelu", "quick_gelu", "gelu_tanh", "relu"}, "vision.activation");
+  require_one_of(v.features, {"patches", "all", "class"}, "vision.features");
+  require_size(v.position_rows, "vision.position_rows", 256);
+  require_size(v.position_columns, "vision.position_columns", 256);
+  require(v.features == "patches" || v.class_token, "vision.features " + v.features + " needs vision.class_token");
   if (v.stem == "conv") {
     require(v.stem_strides.size() <= 8 && v.stem_strides.size() == v.stem_channels.size() + 1,
             "vision.stem_strides needs one entry more than vision.stem_channels");
@@ -85,6 +110,33 @@ void check_vision(const VisionConfig& v) {
     const int64_t product = std::accumulate(v.stem_strides.begin(), v.stem_strides.end(), int64_t{1}, std::multiplies<>());
     require(product == v.token_size, "the product of vision.stem_strides must be vision.token_size");
   }
+}
+
+bool one_of(const std::string& value, std::initializer_list<const char*> names) {
+  return std::any_of(names.begin(), names.end(), [&](const char* name) { return value == name; });
+}
+
+void check_moe(const MoeConfig& moe) {
+  require_size(moe.num_experts, "decoder.moe.num_experts", 1024);
+  require_size(moe.top_k, "decoder.moe.top_k", moe.num_experts);
+  require_size(moe.hidden, "decoder.moe.hidden");
+  require(one_of(moe.activation, {"swiglu", "gelu", "relu"}),
+          "decoder.moe.activation must be swiglu, gelu or relu, got " + moe.activation);
+  require(moe.shared_hidden >= 0 && moe.shared_hidden <= kMaxSize,
+          concat("decoder.moe.shared_hidden must be 0..", kMaxSize, ", got ", moe.shared_hidden));
+  require(one_of(moe.router_softmax, {"after", "before"}),
+          "decoder.moe.router_softmax must be before or after, got " + moe.router_softmax);
+  const bool constant_gate = moe.router_softmax == "after" || moe.renormalise;
+  require(moe.top_k > 1 || moe.num_experts == 1 || !constant_gate,
+          "decoder.moe: top_k 1 needs router_softmax before and no renormalise: otherwise the one gate is the constant 1");
+  require(moe.noise_scale >= 0, "decoder.moe.noise_scale must not be negative");
+  require(moe.noise_epsilon >= 0, "decoder.moe.noise_epsilon must not be negative");
+  require(moe.capacity_factor >= 0 && moe.capacity_factor <= 1000, "decoder.moe.capacity_factor must be 0..1000");
+  require(one_of(moe.drop_order, {"position", "choice", "probability", "batch_priority"}),
+          "decoder.moe.drop_order must be position, choice, probability or batch_priority, got " + moe.drop_order);
+  require(one_of(moe.dropout, {"output", "hidden", "expert"}),
+          "decoder.moe.dropout must be output, hidden or expert, got " + moe.dropout);
+  require(moe.dropout_rate >= 0 && moe.dropout_rate < 1, "decoder.moe.dropout_rate must be 0 or more and below 1");
 }
 
 void check_decoder(const DecoderConfig& d) {
@@ -99,91 +151,49 @@ void check_decoder(const DecoderConfig& d) {
   require(d.rope_fraction >= 0 && d.rope_fraction <= 1, "decoder.rope_fraction must be 0..1");
   require(d.rope_theta > 1, "decoder.rope_theta must be above 1");
   require(d.norm_eps >= 0, "decoder.norm_eps must not be negative");
-  const MoeConfig& moe = d.moe;
-  require_size(moe.num_experts, "decoder.moe.num_experts", 1024);
-  require_size(moe.top_k, "decoder.moe.top_k", moe.num_experts);
-  require_size(moe.hidden, "decoder.moe.hidden");
-  require(moe.router_softmax == "after" || moe.router_softmax == "before",
-          "decoder.moe.router_softmax must be before or after, got " + moe.router_softmax);
-  require(moe.top_k > 1 || moe.num_experts == 1 || moe.router_softmax == "before",
-          "decoder.moe: top_k 1 needs router_softmax before: a softmax over one logit is the constant 1");
-  require(moe.noise_scale >= 0, "decoder.moe.noise_scale must not be negative");
-  require(moe.noise_epsilon >= 0, "decoder.moe.noise_epsilon must not be negative");
-  require(moe.capacity_factor >= 0 && moe.capacity_factor <= 1000, "decoder.moe.capacity_factor must be 0..1000");
+  require(d.norm == "rms" || d.norm == "layer", "decoder.norm must be rms or layer, got " + d.norm);
+  require(d.positions == "rope" || d.positions == "learned", "decoder.positions must be rope or learned, got " + d.positions);
+  require(d.rope == "1d" || d.rope == "mrope2d", "decoder.rope must be 1d or mrope2d, got " + d.rope);
+  require(d.rope == "1d" || d.positions == "rope", "decoder.rope mrope2d needs decoder.positions rope");
+  require(d.rope == "1d" || rotated_channels(d) >= 8, "decoder.rope mrope2d needs 8 rotated channels of a head or more");
+  require(d.attention_scale >= 0 && d.attention_scale <= 1e4, "decoder.attention_scale must be 0..10000");
+  check_moe(d.moe);
 }
 
-void check(const ModelConfig& config) {
-  require(config.model_type == "sparsefusion",
-          "model_type " + config.model_type + " is unknown; supported: sparsefusion");
-  require(config.projector == "shuffle2" || config.projector == "mlp",
-          "projector must be shuffle2 or mlp, got " + config.projector);
-  require(config.prompt_template == "plain", "prompt_template must be plain, got " + config.prompt_template);
-  check_vision(config.vision);
-  check_decoder(config.decoder);
-  const ImageConfig& image = config.image;
-  const int shuffle = config.projector == "shuffle2" ? 2 : 1;
-  require(image.cell_size == config.vision.token_size * shuffle,
+void check_image(const ImageConfig& image, const VisionConfig& vision, int shuffle) {
+  require(image.cell_size == vision.token_size * shuffle,
           "image.cell_size must be vision.token_size times the projector's shuffle");
+  require_one_of(image.resize, {"fit", "crop", "stretch"}, "image.resize");
+  require_one_of(image.crop_offset, {"even", "floor"}, "image.crop_offset");
   require_size(image.max_cells, "image.max_cells", 1 << 16);
   require_size(image.max_side_cells, "image.max_side_cells", 256);
-  require(image.max_side_cells * shuffle <= config.vision.max_side, "image.max_side_cells exceeds vision.max_side");
-  require(image.max_cells < config.decoder.max_context, "image.max_cells must leave room in decoder.max_context");
-  require(image.std > 0, "image.std must be positive");
+  require_size(image.resize_side, "image.resize_side", 1 << 12);
+  require_size(image.crop_side, "image.crop_side", 1 << 12);
+  require_size(image.max_images, "image.max_images", 1024);
+  for (double std : image.std) require(std > 0, "image.std must be positive");
+  if (image.resize == "fit") {
+    require(image.max_side_cells * shuffle <= vision.max_side, "image.max_side_cells exceeds vision.max_side");
+    return;
+  }
+  require(image.resize == "stretch" || image.crop_side <= image.resize_side, "image.crop_side must not be above image.resize_side");
+  require(image.crop_side % image.cell_size == 0, concat("image.crop_side ", image.crop_side, " must be a multiple of image.cell_size ",
+                                                         image.cell_size, ": of the token's size and the projector's shuffle"));
+  require(image.crop_side / vision.token_size <= vision.max_side, "image.crop_side exceeds vision.max_side");
 }
 
-}  // namespace
-
-ModelConfig model_preset(const std::string& name) {
-  ModelConfig config;
-  config.preset = name;
-  // A small network binds sooner when its tokens stay with their experts: ties at the start are still broken at random.
-  config.decoder.moe.noise_scale = 0.2;
-  if (name == "tiny") return config;
-  if (name == "toy") {
-    config.vision.width = 24;
-    config.vision.stem_channels = {8, 16};
-    config.vision.num_heads = 2;
-    config.vision.mlp_width = 48;
-    config.vision.num_layers = 1;
-    config.decoder.width = 32;
-    config.decoder.num_layers = 2;
-    config.decoder.num_heads = 2;
-    config.decoder.num_kv_heads = 2;
-    config.decoder.head_dim = 16;
-    config.decoder.moe.num_experts = 4;
-    config.decoder.moe.hidden = 32;
-    return config;
+// A single number stands for all three channels.
+void spread_channels(nlohmann::json& json) {
+  const auto image = json.find("image");
+  if (image == json.end() || !image->is_object()) return;
+  for (const char* key : {"mean", "std"}) {
+    const auto found = image->find(key);
+    if (found == image->end()) continue;
+    if (found->is_number()) *found = nlohmann::json::array({*found, *found, *found});
+    require(!found->is_array() || found->size() == 3, concat("image.", key, " must have three channels"));
   }
-  if (name == "small") {
-    config.vision.width = 192;
-    config.vision.stem_channels = {48, 96};
-    config.vision.mlp_width = 768;
-    config.vision.num_layers = 4;
-    config.decoder.width = 256;
-    config.decoder.num_layers = 4;
-    config.decoder.num_heads = 8;
-    config.decoder.num_kv_heads = 8;
-    config.decoder.head_dim = 32;
-    config.decoder.moe.hidden = 256;
-    return config;
-  }
-  if (name == "base") {
-    config.vision.width = 384;
-    config.vision.stem_channels = {96, 192};
-    config.vision.mlp_width = 1536;
-    config.vision.num_layers = 6;
-    config.decoder.width = 512;
-    config.decoder.num_layers = 8;
-    config.decoder.num_heads = 8;
-    config.decoder.num_kv_heads = 8;
-    config.decoder.head_dim = 64;
-    config.decoder.moe.hidden = 512;
-    return config;
-  }
-  throw invalid_argument("model", "unknown model preset ", name, "; known: toy, tiny, small, base");
 }
 
-ModelConfig parse_model_config(std::string_view json_text) {
+nlohmann::json parse_object(std::string_view json_text) {
   nlohmann::json json;
   try {
     json = nlohmann::json::parse(json_text);
@@ -191,37 +201,110 @@ ModelConfig parse_model_config(std::string_view json_text) {
     require(false, error.what());
   }
   require(json.is_object(), "not a JSON object");
-  check_keys(json, nlohmann::json(ModelConfig{}), "");
+  spread_channels(json);
+  return json;
+}
+
+void check(const ModelConfig& config) {
+  require(config.model_type == "sparsefusion",
+          "model_type " + config.model_type + " is unknown; supported: sparsefusion");
+  require_one_of(config.projector, {"shuffle2", "mlp", "cls", "none"}, "projector");
+  require(config.projector_hidden >= 0 && config.projector_hidden <= kMaxSize, concat("projector_hidden must be 0..", kMaxSize));
+  require_one_of(config.prompt_template, {"plain", "llava-1.5", "mistral"}, "prompt_template");
+  check_decoder(config.decoder);
+  if (!config.has_vision()) return;
+  check_vision(config.vision);
+  require((config.projector == "cls") == (config.vision.features == "class"),
+          "projector cls and vision.features class belong together");
+  require(config.projector != "shuffle2" || config.vision.features == "patches", "projector shuffle2 needs vision.features patches");
+  check_image(config.image, config.vision, projector_shuffle(config.projector));
+  require(max_image_tokens(config) < config.decoder.max_context,
+          concat("a picture of ", max_image_tokens(config), " image tokens leaves no room in decoder.max_context ",
+                 config.decoder.max_context, ": image.max_cells, image.crop_side"));
+}
+
+}  // namespace
+
+int rotated_channels(const DecoderConfig& config) {
+  if (config.positions != "rope") return 0;
+  return static_cast<int>(config.head_dim * config.rope_fraction) / 2 * 2;
+}
+
+ModelConfig parse_model_config(std::string_view json_text) {
+  const nlohmann::json json = parse_object(json_text);
+  if (const auto type = json.find("model_type"); type != json.end() && *type == kVisionModelType) {
+    require(false, concat("model_type ", kVisionModelType, " is a vision encoder alone: give it to sparsefusion-train --vit-init"));
+  }
+  const ModelConfig defaults;
+  check_keys(json, nlohmann::json(defaults), "");
   const ModelConfig config = json.get<ModelConfig>();
   check(config);
   return config;
 }
 
-std::string to_json(const ModelConfig& config) { return nlohmann::ordered_json(nlohmann::json(config)).dump(2) + "\n"; }
-
-double num_weights(const ModelConfig& config) {
-  const VisionConfig& v = config.vision;
-  const DecoderConfig& d = config.decoder;
-  const double w = v.width, m = v.mlp_width, width = d.width, experts = d.moe.num_experts;
-  const bool patch = v.stem == "patch";
-  double total = 0, inputs = v.coordinates ? 5 : 3;
-  for (size_t i = 0; i < (patch ? 1 : v.stem_strides.size()); ++i) {
-    const double outputs = !patch && i < v.stem_channels.size() ? v.stem_channels[i] : w;
-    const double kernel = patch ? v.token_size : v.stem_strides[i] + 1 + v.stem_strides[i] % 2;
-    total += outputs * (inputs * kernel * kernel + 3);
-    inputs = outputs;
+VisionModelConfig parse_vision_config(std::string_view json_text) {
+  const nlohmann::json json = parse_object(json_text);
+  VisionModelConfig config;
+  if (const auto type = json.find("model_type"); type == json.end() || *type != kVisionModelType) {
+    ModelConfig whole = parse_model_config(json_text);
+    set_projector(whole, "mlp");  // whose cells are the encoder's tokens
+    return {whole.image, whole.vision};
   }
-  const double offsets = 2.0 * v.max_side - 1;
-  const double bias_table = v.relative_bias ? v.num_heads * offsets * offsets : 0;
-  total += w * w + w + 2.0 * v.max_side * w + 2 * w;
-  total += v.num_layers * (4 * w * w + 9 * w + 2 * w * m + m + bias_table);
-  const double joined = w * (config.projector == "shuffle2" ? 4 : 1);
-  total += 2 * joined + 2 * width * joined + 2 * width * width + 3 * width;
-  total += config.modality_embedding ? 2 * width : 0;
-  const double heads = 2.0 * d.num_heads + 2.0 * d.num_kv_heads;
-  const double routers = d.moe.noisy ? 2 : 1;
-  total += d.vocab_size * width + width;
-  return total + d.num_layers * width * (2 + heads * d.head_dim + experts * (routers + 3.0 * d.moe.hidden));
+  check_keys(json, {{"model_type", kVisionModelType}, {"image", ImageConfig{}}, {"vision", VisionConfig{}}}, "");
+  config = {json.at("image").get<ImageConfig>(), json.at("vision").get<VisionConfig>()};
+  check_vision(config.vision);
+  check_image(config.image, config.vision, 1);
+  return config;
 }
+
+std::string to_json(const VisionModelConfig& config) {
+  return nlohmann::json({{"model_type", kVisionModelType}, {"image", config.image}, {"vision", config.vision}}).dump(2) + "\n";
+}
+
+std::string preprocessor_json(const ImageConfig& image) {
+  nlohmann::ordered_json json = {{"do_resize", true}, {"resample", "bicubic"}, {"antialias", true}};
+  if (image.resize == "crop") {
+    json.update({{"keep_aspect_ratio", true}, {"size", {{"shortest_edge", image.resize_side}}}, {"do_center_crop", true},
+                 {"crop_size", {{"height", image.crop_side}, {"width", image.crop_side}}}, {"crop_offset", image.crop_offset}});
+  } else if (image.resize == "stretch") {
+    json.update({{"keep_aspect_ratio", false}, {"size", {{"height", image.crop_side}, {"width", image.crop_side}}}});
+  } else {
+    json.update({{"keep_aspect_ratio", true}, {"cell_size", image.cell_size}, {"max_cells", image.max_cells},
+                 {"max_side_cells", image.max_side_cells}});
+  }
+  json["image_mean"] = image.mean;
+  json["image_std"] = image.std;
+  return json.dump(2) + "\n";
+}
+
+int projector_shuffle(const std::string& projector) { return projector == "shuffle2" ? 2 : 1; }
+
+ImageTokenRule image_token_rule(const ModelConfig& config) {
+  return {config.vision.features == "patches" ? 0 : 1, config.vision.features != "class"};
+}
+
+int max_image_tokens(const ModelConfig& config) {
+  if (!config.has_vision()) return 0;
+  const ImageConfig& image = config.image;
+  const int side = image.crop_side / image.cell_size;
+  return image.resize != "fit" ? image_token_rule(config).count(side, side) : image_token_rule(config).count(1, image.max_cells);
+}
+
+void set_projector(ModelConfig& config, const std::string& projector) {
+  require_one_of(projector, {"shuffle2", "mlp", "cls"}, "projector");
+  const int before = config.image.cell_size, after = config.vision.token_size * projector_shuffle(projector);
+  config.projector = projector;
+  config.image.cell_size = after;
+  config.image.max_side_cells = config.image.max_side_cells * before / after;
+  config.image.max_cells = static_cast<int>(int64_t{config.image.max_cells} * before * before / after / after);
+  if (projector == "cls") {
+    config.vision.class_token = true;
+    config.vision.features = "class";
+  } else if (config.vision.features == "class") {
+    config.vision.features = "patches";
+  }
+}
+
+std::string to_json(const ModelConfig& config) { return nlohmann::ordered_json(nlohmann::json(config)).dump(2) + "\n"; }
 
 }  // namespace sf

@@ -1,5 +1,6 @@
-// The decoder: embedding, pre-norm blocks of causal attention and MoE feed-forward, tied head. One class for training,
-// prefill and decode; only the AttentionBackend differs.
+// The decoder: embedding, pre-norm blocks of causal attention and MoE feed-forward, head. One class for training, prefill
+// and decode; only the AttentionBackend differs. Its switches (DecoderConfig) span the bundled model, Llama, Mixtral and
+// the original SparseFusion.
 #pragma once
 
 #include <torch/torch.h>
@@ -12,10 +13,10 @@ namespace sf {
 
 struct DecoderInput {
   at::Tensor x_TD;            // embedded tokens, modality added
-  at::Tensor positions_T;     // int64
+  at::Tensor positions_T;     // int64 [T]; [T, 3] of (time, row, column) where the config says rope mrope2d
   // Tokens that are real; undefined = all. Padding never routes, counts or takes capacity.
   at::Tensor real_tokens;     // int64 indices into T, ascending
-  int64_t capacity = 0;       // per expert; 0 = dropless
+  CapacityPolicy* capacity = nullptr;  // null = dropless
   std::vector<at::Tensor>* layer_outputs = nullptr;  // filled with the residual stream behind each block, where set
 };
 
@@ -26,7 +27,8 @@ class DecoderBlock : public torch::nn::Module {
                      AttentionBackend& backend, MoeObserver* observer) const;
 
  private:
-  std::shared_ptr<RmsNorm> attention_norm_, moe_norm_;
+  bool residual_after_norm_;
+  std::shared_ptr<Norm> attention_norm_, moe_norm_;
   std::shared_ptr<Attention> attention_;
   std::shared_ptr<MoeLayer> moe_;
 };
@@ -40,15 +42,18 @@ class Decoder : public torch::nn::Module {
   at::Tensor forward(const DecoderInput& input, AttentionBackend& backend, MoeObserver* observer = nullptr) const;
   // The final norm alone, on the residual stream behind any block.
   at::Tensor normalise(const at::Tensor& x_TD) const { return norm_->forward(x_TD); }
-  // hidden [T, D] -> logits [T, V] through the tied embedding.
+  // hidden [T, D] -> logits [T, V] through the embedding where tied, else the head.
   at::Tensor logits(const at::Tensor& hidden_TD) const;
   const DecoderConfig& config() const { return config_; }
 
  private:
   DecoderConfig config_;
   at::Tensor embedding_VD_;
+  at::Tensor position_PD_;  // [max_context, D]; undefined with rotary positions
+  at::Tensor head_VD_;      // undefined with a tied head
+  at::Tensor head_bias_V_;  // undefined without head_bias
   std::vector<std::shared_ptr<DecoderBlock>> blocks_;
-  std::shared_ptr<RmsNorm> norm_;
+  std::shared_ptr<Norm> norm_;
 };
 
 }  // namespace sf

@@ -1,7 +1,5 @@
 #include "engine/model/dispatch.h"
 
-#include <cmath>
-
 namespace sf {
 namespace {
 
@@ -39,13 +37,7 @@ class PermuteRows : public torch::autograd::Function<PermuteRows> {
 
 }  // namespace
 
-int64_t expert_capacity(int64_t tokens, int64_t num_experts, int64_t top_k, double factor) {
-  if (factor <= 0) return 0;
-  const double even = static_cast<double>(top_k) * tokens / num_experts;
-  return std::max<int64_t>(4, static_cast<int64_t>(std::ceil(even * factor)));
-}
-
-Dispatch dispatch(const Routing& routing, int64_t num_experts, int64_t capacity) {
+Dispatch dispatch(const Routing& routing, int64_t num_experts, const at::Tensor& kept_TK) {
   Dispatch d;
   const at::Tensor expert_of_slot = routing.ids_TK.flatten();
   auto sorted = at::sort(expert_of_slot, /*stable=*/true, /*dim=*/0, /*descending=*/false);
@@ -53,17 +45,19 @@ Dispatch dispatch(const Routing& routing, int64_t num_experts, int64_t capacity)
   at::Tensor row_of_slot = at::empty_like(d.slot_of_row_R);
   row_of_slot.scatter_(0, d.slot_of_row_R, at::arange(row_of_slot.size(0), row_of_slot.options()));
   d.row_of_slot_TK = row_of_slot.view(routing.ids_TK.sizes());
-  at::Tensor counts = at::one_hot(expert_of_slot, num_experts).sum(0);
-  d.ends_E = counts.cumsum(0);
-  if (capacity > 0) {
-    at::Tensor rank = row_of_slot - (d.ends_E - counts).index_select(0, expert_of_slot);
-    d.kept_TK = (rank < capacity).view(routing.ids_TK.sizes());
-    d.gates_TK = routing.gates_TK * d.kept_TK.to(routing.gates_TK.dtype());
+  d.ends_E = at::one_hot(expert_of_slot, num_experts).sum(0).cumsum(0);
+  if (kept_TK.defined()) {
+    d.kept_TK = kept_TK;
+    d.gates_TK = routing.gates_TK * kept_TK.to(routing.gates_TK.dtype());
   } else {
     d.kept_TK = at::ones_like(routing.ids_TK, at::kBool);
     d.gates_TK = routing.gates_TK;
   }
   return d;
+}
+
+Dispatch dispatch(const Routing& routing, int64_t num_experts, int64_t capacity) {
+  return dispatch(routing, num_experts, capacity > 0 ? kept_within(routing, num_experts, capacity) : at::Tensor());
 }
 
 at::Tensor gather_rows(const Dispatch& d, const at::Tensor& x_TD) {

@@ -4,6 +4,7 @@
 
 #include <torch/torch.h>
 
+#include "engine/model/capacity.h"
 #include "engine/model/experts.h"
 #include "engine/model/router.h"
 
@@ -14,6 +15,8 @@ class MoeObserver {
  public:
   virtual ~MoeObserver() = default;
   enum class Stage { kRoute, kExperts, kCombine };
+  // Before the tokens are dispatched: a replay puts the experts that it forces, and their gates, into `routing`.
+  virtual void on_chosen(int, Routing&) {}
   // `routing` and `d` cover the tokens given to the layer.
   virtual void on_routed(int layer, const Routing& routing, const Dispatch& d) = 0;
   virtual void on_stage_begin(int, Stage) {}
@@ -23,13 +26,15 @@ class MoeObserver {
 class MoeLayer : public torch::nn::Module {
  public:
   explicit MoeLayer(const DecoderConfig& config);
-  // x_TD -> [T, D]. `capacity` per expert, 0 = dropless. `observer` may be null.
-  at::Tensor forward(int layer, const at::Tensor& x_TD, int64_t capacity, MoeObserver* observer) const;
+  // x_TD -> [T, D]. `capacity` null = dropless. `observer` may be null.
+  at::Tensor forward(int layer, const at::Tensor& x_TD, CapacityPolicy* capacity, MoeObserver* observer) const;
 
  private:
   int64_t num_experts_;
+  double output_dropout_;            // in training
   std::shared_ptr<Router> router_;
   std::shared_ptr<Experts> experts_;
+  std::shared_ptr<Experts> shared_;  // null without one
 };
 
 }  // namespace sf

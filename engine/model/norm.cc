@@ -2,11 +2,13 @@
 
 namespace sf {
 
-RmsNorm::RmsNorm(int64_t width, double eps) : eps_(eps) {
+Norm::Norm(const std::string& kind, int64_t width, double eps) : eps_(eps) {
   weight_ = register_parameter("weight", torch::ones({width}));
+  if (kind == "layer") bias_ = register_parameter("bias", torch::zeros({width}));
 }
 
-at::Tensor RmsNorm::forward(const at::Tensor& x) const {
+at::Tensor Norm::forward(const at::Tensor& x) const {
+  if (bias_.defined()) return at::layer_norm(x, weight_.sizes(), weight_, bias_, eps_);
   return at::rms_norm(x, weight_.sizes(), weight_, eps_);
 }
 

@@ -1,18 +1,22 @@
-// RMSNorm with a learned scale (Zhang and Sennrich 2019). Statistics in f32.
+// The decoder's norms, statistics in f32: RMSNorm with a learned scale (Zhang and Sennrich 2019, arXiv 1910.07467), or
+// LayerNorm with scale and bias (Ba 2016, arXiv 1607.06450).
 #pragma once
+
+#include <string>
 
 #include <torch/torch.h>
 
 namespace sf {
 
-class RmsNorm : public torch::nn::Module {
+class Norm : public torch::nn::Module {
  public:
-  RmsNorm(int64_t width, double eps);
+  // `kind`: "rms" or "layer", as DecoderConfig::norm.
+  Norm(const std::string& kind, int64_t width, double eps);
   // x [..., width] -> the same shape.
   at::Tensor forward(const at::Tensor& x) const;
 
  private:
-  at::Tensor weight_;
+  at::Tensor weight_, bias_;  // bias_ undefined for "rms"
   double eps_;
 };
 

@@ -1,4 +1,5 @@
-// Vision tokens -> image tokens of the decoder: 2x2 neighbours side by side (pixel shuffle), LayerNorm, two-layer GELU MLP.
+// Vision tokens -> image tokens of the decoder: a two-layer GELU MLP, behind a LayerNorm where projector_norm says so, on
+// 2x2 neighbours side by side (pixel shuffle), on every token, or on the class token.
 #pragma once
 
 #include <torch/torch.h>
@@ -11,10 +12,9 @@ namespace sf {
 class Projector : public torch::nn::Module {
  public:
   explicit Projector(const ModelConfig& config);
-  // x_BNW of a rows x columns grid -> [B, P, D], P = rows*columns / shuffle^2, row-major.
-  // REQUIRES: rows and columns are multiples of shuffle().
+  // The encoder's features x_BNW of a rows x columns grid -> [B, P, D]. Without a shuffle P = N; with it they are the
+  // grid's tokens, P = rows*columns / shuffle^2, row-major. REQUIRES: rows and columns are multiples of the shuffle.
   at::Tensor forward(const at::Tensor& x_BNW, int64_t rows, int64_t columns) const;
-  int64_t shuffle() const { return shuffle_; }
 
  private:
   int64_t shuffle_;

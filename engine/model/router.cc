@@ -1,41 +1,85 @@
 #include "engine/model/router.h"
 
+#include <limits>
+
 namespace sf {
 
 Router::Router(const DecoderConfig& config) : config_(config.moe) {
   weight_ = register_parameter("weight", torch::zeros({config.moe.num_experts, config.width}));
+  if (config.moe.router_bias) bias_ = register_parameter("bias", torch::zeros({config.moe.num_experts}));
   if (config.moe.noisy) {
     noise_weight_ = register_parameter("noise_weight", torch::zeros({config.moe.num_experts, config.width}));
+    if (config.moe.router_bias) noise_bias_ = register_parameter("noise_bias", torch::zeros({config.moe.num_experts}));
+  }
+  if (config.moe.bias_balancing) {
+    balance_bias_ = register_parameter("balance_bias", torch::zeros({config.moe.num_experts}), /*requires_grad=*/false);
   }
 }
+
+namespace {
+
+constexpr float kClosed = -std::numeric_limits<float>::infinity();  // score of an expert that takes no token
+
+at::Tensor linear_f32(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  return at::linear(x, weight.to(at::kFloat), bias.defined() ? bias.to(at::kFloat) : bias);
+}
+
+}  // namespace
 
 Routing Router::forward(const at::Tensor& x_TD) const {
   Routing routing;
   at::Tensor x = x_TD.to(at::kFloat);
-  routing.logits_TE = at::linear(x, weight_.to(at::kFloat));
+  routing.logits_TE = linear_f32(x, weight_, bias_);
   routing.probs_TE = at::softmax(routing.logits_TE, -1);
   at::Tensor scores = routing.logits_TE;
   if (is_training() && config_.noisy) {
-    at::Tensor std = at::softplus(at::linear(x, noise_weight_.to(at::kFloat))) + config_.noise_epsilon;
-    scores = scores + at::randn_like(scores) * (std * config_.noise_scale);
+    at::Tensor std = at::softplus(linear_f32(x, noise_weight_, noise_bias_)) + config_.noise_epsilon;
+    routing.noise_std_TE = std * config_.noise_scale;
+    routing.noisy_TE = scores = scores + at::randn_like(scores) * routing.noise_std_TE;
   }
-  // A stable sort, because topk leaves the order of ties open.
-  auto [sorted, order] = at::sort(scores, /*stable=*/true, /*dim=*/-1, /*descending=*/true);
-  routing.ids_TK = order.narrow(-1, 0, config_.top_k);
-  if (config_.router_softmax == "after") {
-    routing.gates_TK = at::softmax(sorted.narrow(-1, 0, config_.top_k), -1);
-  } else {
-    routing.gates_TK = at::softmax(scores, -1).gather(-1, routing.ids_TK);
+  if (is_training() && config_.dropout == "expert" && config_.dropout_rate > 0) {
+    scores = scores.masked_fill(closed_experts(), kClosed);
   }
+  choose(scores, routing);
   return routing;
 }
 
-at::Tensor balance_loss(const Routing& routing) {
-  const int64_t experts = routing.probs_TE.size(1);
-  at::Tensor counts = at::one_hot(routing.ids_TK.flatten(), experts).to(at::kFloat).mean(0);
-  return (counts * routing.probs_TE.mean(0)).sum() * static_cast<double>(experts);
+at::Tensor Router::closed_experts() const {
+  at::Tensor draws = at::rand({config_.num_experts}, weight_.options().dtype(at::kFloat));
+  at::Tensor largest = std::get<0>(draws.topk(config_.top_k));
+  return (draws < config_.dropout_rate).logical_and(draws < largest[-1]);
 }
 
-at::Tensor router_z_loss(const Routing& routing) { return at::logsumexp(routing.logits_TE, {-1}).square().mean(); }
+void Router::choose(const at::Tensor& scores_TE, Routing& routing) const {
+  // Stable sorts, because topk leaves the order of ties open.
+  auto descending = [](const at::Tensor& values) { return at::sort(values, /*stable=*/true, /*dim=*/-1, /*descending=*/true); };
+  auto first = [this](const at::Tensor& sorted) { return sorted.narrow(-1, 0, config_.top_k); };
+  at::Tensor chosen;  // [T, K] scores
+  if (balance_bias_.defined()) {
+    // The bias moves by steps that suit scores of 0..1. Gates, and the order of slots, are those of the scores alone.
+    at::Tensor biased = at::softmax(scores_TE.detach(), -1) + balance_bias_.to(at::kFloat);
+    biased = biased.masked_fill(scores_TE.detach().eq(kClosed), kClosed);
+    at::Tensor ids = first(std::get<1>(descending(biased)));
+    auto [sorted, order] = descending(scores_TE.gather(-1, ids));
+    routing.ids_TK = ids.gather(-1, order);
+    chosen = sorted;
+  } else {
+    auto [sorted, order] = descending(scores_TE);
+    routing.ids_TK = first(order);
+    chosen = first(sorted);
+  }
+  if (config_.router_softmax == "after") {
+    routing.gates_TK = at::softmax(chosen, -1);
+  } else {
+    routing.gates_TK = at::softmax(scores_TE, -1).gather(-1, routing.ids_TK);
+    if (config_.renormalise) routing.gates_TK = routing.gates_TK / routing.gates_TK.sum(-1, true);
+  }
+}
+
+void update_balance_bias(const at::Tensor& balance_bias_E, const at::Tensor& counts_E, double rate) {
+  torch::NoGradGuard no_grad;
+  at::Tensor counts = counts_E.to(balance_bias_E.options());
+  balance_bias_E.add_(at::sign(counts.mean() - counts), rate);
+}
 
 }  // namespace sf

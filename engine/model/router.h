@@ -13,22 +13,28 @@ struct Routing {
   at::Tensor probs_TE;   // softmax of the logits
   at::Tensor ids_TK;     // int64, by descending (noisy) logit
   at::Tensor gates_TK;   // f32
+  at::Tensor noisy_TE, noise_std_TE;  // logits with their noise and its standard deviation; undefined without noise
 };
 
 class Router : public torch::nn::Module {
  public:
   explicit Router(const DecoderConfig& config);
-  // x_TD -> Routing. Noise N(0,1) * (softplus(x W_noise) + noise_epsilon) * noise_scale is added only while is_training().
+  // x_TD -> Routing. Noise N(0,1) * (softplus(x W_noise) + noise_epsilon) * noise_scale is added only while is_training(),
+  // and only then does whole-expert dropout close experts (never so many that fewer than top_k are open).
   Routing forward(const at::Tensor& x_TD) const;
 
  private:
+  at::Tensor closed_experts() const;  // bool [E]
+  void choose(const at::Tensor& scores_TE, Routing& routing) const;
+
   MoeConfig config_;
   at::Tensor weight_, noise_weight_;  // [E, D]; both start at zero: balanced, with noise of std ln 2
+  at::Tensor bias_, noise_bias_;      // [E]
+  at::Tensor balance_bias_;           // [E]; not trained, see update_balance_bias()
 };
 
-// Switch's balance loss (arXiv 2101.03961): E * sum_e f_e P_e with f the share of assignments; 1 when balanced.
-at::Tensor balance_loss(const Routing& routing);
-// ST-MoE's z-loss (arXiv 2202.08906): mean of logsumexp(logits)^2.
-at::Tensor router_z_loss(const Routing& routing);
+// DeepSeek's balancing without a loss (arXiv 2408.15664): an expert with fewer assignments than the mean gains `rate`, one
+// with more loses it. Effect: changes balance_bias_E in place. counts_E: assignments of one optimiser step.
+void update_balance_bias(const at::Tensor& balance_bias_E, const at::Tensor& counts_E, double rate);
 
 }  // namespace sf

@@ -1,54 +1,55 @@
-// The vision encoder: a convolutional stem with coordinate channels (Xiao 2021, arXiv 2106.14881), then pre-LayerNorm
-// transformer blocks with a learned relative position bias per head (Swin's table, over the whole picture).
+// The vision encoder: a stem that turns pixels into tokens, positions, pre-LayerNorm transformer blocks. By default a
+// convolutional stem with coordinate channels (Xiao 2021, arXiv 2106.14881) and a learned relative position bias per head
+// (Swin's table, over the whole picture); with other switches the encoders of timm (ViT) and CLIP (docs/model.md).
+//
+//   at::Tensor x_BNW = vit.encode(pixels, boxes);   // every token
+//   at::Tensor features = vit.features(x_BNW);      // those that the projector is given
 #pragma once
 
 #include <torch/torch.h>
 
 #include "engine/model/config.h"
 #include "engine/model/shapes.h"
+#include "engine/model/vit_block.h"
 
 namespace sf {
 
-// Where the picture lies inside its padded pixel grid, in pixels; coordinates run -1..1 over it.
+// Where the picture lies in its pixel grid, in pixels; coordinates run -1..1 over it. A cropped picture is larger than the
+// grid and begins before it.
 struct PictureBox {
   int left = 0, top = 0, width = 0, height = 0;
-};
-
-// Where set, forward() computes attention eagerly and leaves its maps here, [B, H, N, N] for each block.
-using VitMaps = std::vector<at::Tensor>;
-
-class VitBlock : public torch::nn::Module {
- public:
-  explicit VitBlock(const VisionConfig& config);
-  // x_BNW -> the same shape. rows*columns == N; the bias is looked up by the offset of two tokens.
-  at::Tensor forward(const at::Tensor& x_BNW, int64_t rows, int64_t columns, VitMaps* maps = nullptr) const;
-
- private:
-  at::Tensor relative_bias_HNN(int64_t rows, int64_t columns) const;
-
-  VisionConfig config_;
-  at::Tensor norm1_weight_, norm1_bias_, norm2_weight_, norm2_bias_;
-  at::Tensor qkv_weight_, qkv_bias_, out_weight_, out_bias_;
-  at::Tensor fc1_weight_, fc1_bias_, fc2_weight_, fc2_bias_;
-  at::Tensor bias_table_;  // [H, 2*max_side-1, 2*max_side-1]
 };
 
 class Vit : public torch::nn::Module {
  public:
   explicit Vit(const VisionConfig& config);
-  // pixels [B, 3, rows*token_size, columns*token_size], normalised; one box per picture -> x_BNW, N = rows*columns,
-  // row-major, after the final LayerNorm.
-  at::Tensor forward(const at::Tensor& pixels, const std::vector<PictureBox>& boxes, VitMaps* maps = nullptr) const;
+  // pixels [B, 3, rows*token_size, columns*token_size], normalised; one box per picture -> x_BNW after the final LayerNorm
+  // where there is one: the class token where there is one, then rows*columns tokens, row-major.
+  at::Tensor encode(const at::Tensor& pixels, const std::vector<PictureBox>& boxes, VitMaps* maps = nullptr) const;
+  // What leaves the encoder as vision.features says, of encode()'s tokens.
+  at::Tensor features(const at::Tensor& x_BNW) const;
+  // The tokens that lie on the picture, of encode()'s.
+  at::Tensor patches(const at::Tensor& x_BNW) const;
+  at::Tensor forward(const at::Tensor& pixels, const std::vector<PictureBox>& boxes, VitMaps* maps = nullptr) const {
+    return features(encode(pixels, boxes, maps));
+  }
 
  private:
-  at::Tensor stem(const at::Tensor& pixels, const std::vector<PictureBox>& boxes) const;
+  // vit_stem.cc
+  void make_stem();
+  at::Tensor stem(const at::Tensor& pixels, const std::vector<PictureBox>& boxes) const;  // x_BNW of the patches
+  // vit_positions.cc
+  void make_positions();
+  at::Tensor patch_positions(int64_t rows, int64_t columns) const;  // [rows*columns, W]
 
   VisionConfig config_;
   std::vector<at::Tensor> conv_weights_, conv_biases_, group_weights_, group_biases_;
-  at::Tensor embed_weight_, embed_bias_;  // the closing 1x1 projection
-  at::Tensor row_embedding_, column_embedding_;  // [max_side, W]
+  at::Tensor embed_weight_, embed_bias_;         // the closing 1x1 projection
+  at::Tensor class_token_;                       // [W]
+  at::Tensor row_embedding_, column_embedding_;  // "axes": [max_side, W]
+  at::Tensor position_embedding_;                // "table": [(1 +) position_rows*position_columns, W]
   std::vector<std::shared_ptr<VitBlock>> blocks_;
-  at::Tensor norm_weight_, norm_bias_;
+  at::Tensor pre_norm_weight_, pre_norm_bias_, norm_weight_, norm_bias_;
 };
 
 }  // namespace sf

@@ -3,8 +3,10 @@
 namespace sf {
 
 Vlm::Vlm(const ModelConfig& config) : config_(config) {
-  vit_ = register_module("vision", std::make_shared<Vit>(config.vision));
-  projector_ = register_module("projector", std::make_shared<Projector>(config));
+  if (config.has_vision()) {
+    vit_ = register_module("vision", std::make_shared<Vit>(config.vision));
+    projector_ = register_module("projector", std::make_shared<Projector>(config));
+  }
   decoder_ = register_module("decoder", std::make_shared<Decoder>(config.decoder));
   if (config.modality_embedding) {
     modality_embedding_ = register_parameter("modality_embedding", torch::randn({2, config.decoder.width}) * 0.02);
@@ -12,12 +14,12 @@ Vlm::Vlm(const ModelConfig& config) : config_(config) {
 }
 
 at::Tensor Vlm::encode_images(const at::Tensor& pixels, const std::vector<PictureBox>& boxes, VitMaps* maps) const {
-  at::Tensor vision_BNW = vit_->forward(pixels, boxes, maps);
-  return project(vision_BNW, pixels.size(2) / config_.vision.token_size, pixels.size(3) / config_.vision.token_size);
+  at::Tensor features_BNW = vit_->forward(pixels, boxes, maps);
+  return project(features_BNW, pixels.size(2) / config_.vision.token_size, pixels.size(3) / config_.vision.token_size);
 }
 
-at::Tensor Vlm::project(const at::Tensor& vision_BNW, int64_t rows, int64_t columns) const {
-  at::Tensor image_BPD = projector_->forward(vision_BNW, rows, columns);
+at::Tensor Vlm::project(const at::Tensor& features_BNW, int64_t rows, int64_t columns) const {
+  at::Tensor image_BPD = projector_->forward(features_BNW, rows, columns);
   return modality_embedding_.defined() ? image_BPD + modality_embedding_.select(0, 0) : image_BPD;
 }
 

@@ -16,12 +16,13 @@ namespace sf {
 
 class Vlm : public torch::nn::Module {
  public:
+  // Without vision (projector "none") there is the decoder alone; encode_images(), project() and vit() must not be called.
   explicit Vlm(const ModelConfig& config);
 
   // pixels [B, 3, rows*token_size, columns*token_size] of one grid -> image tokens [B, P, D], modality added.
   at::Tensor encode_images(const at::Tensor& pixels, const std::vector<PictureBox>& boxes, VitMaps* maps = nullptr) const;
-  // The projector alone, on the encoder's output.
-  at::Tensor project(const at::Tensor& vision_BNW, int64_t rows, int64_t columns) const;
+  // The projector alone, on the encoder's features.
+  at::Tensor project(const at::Tensor& features_BNW, int64_t rows, int64_t columns) const;
   // ids int64 -> [..., D], modality added.
   at::Tensor embed_text(const at::Tensor& ids) const;
 

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "engine/checkpoint/checkpoint_reader.h"
+#include "engine/engine.h"
 #include "engine/input/tokenizer.h"
 #include "engine/model/vlm.h"
 
@@ -13,7 +14,11 @@ struct CheckpointModel {
   ModelConfig config;
   std::shared_ptr<const Tokenizer> tokenizer;
   std::shared_ptr<Vlm> vlm;  // on the CPU, in evaluation mode
+  SamplingParams sampling;   // of a request that says nothing: generation_config.json's, greedy where that says nothing
 };
+
+// Errors: InvalidArgument (field "generation_config.json").
+SamplingParams parse_generation_config(std::string_view json_text);
 
 // Errors: InvalidArgument or DataLoss naming the file or tensor at fault.
 CheckpointModel load_checkpoint_model(const VerifiedCheckpoint& checkpoint);

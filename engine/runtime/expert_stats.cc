@@ -2,12 +2,17 @@
 
 #include <cmath>
 
-#include "engine/model/dispatch.h"
+#include "engine/model/capacity.h"
+#include "engine/runtime/routing_replay.h"
 
 namespace sf {
 
 ExpertStats::ExpertStats(const DecoderConfig& config, double capacity_factor)
     : config_(config), capacity_factor_(capacity_factor), seconds_(config.num_layers) {}
+
+void ExpertStats::on_chosen(int layer, Routing& routing) {
+  if (forced_LTK_.defined()) force_experts(forced_LTK_[layer], config_.moe, routing);
+}
 
 void ExpertStats::on_routed(int, const Routing& routing, const Dispatch&) {
   at::Tensor log_probs = at::log_softmax(routing.logits_TE, -1);
@@ -37,17 +42,18 @@ void ExpertStats::count_layer(int layer, const float* row, const Batch& batch, H
       if ((part.begin + i) % kCapacityWindow == 0) std::fill(window, window + experts, uint16_t{0});
       // A sequence with broken numbers is an error of its own; it must not spoil sums that everybody shares.
       const bool finite = std::isfinite(row[2 * k]);
+      const bool reported = part.begin + i < part.sequence->counted;
       if (finite) moe.entropy_sum_nats[layer] += row[2 * k];
       for (int j = 0; j < k; ++j) {
         const int expert = static_cast<int>(row[j]);
         const int64_t cell = (int64_t{layer} * experts + expert) * kNumModalities + batch.modality[token];
         ++moe.tokens[cell];
         if (finite) moe.gate_mass[cell] += row[k + j];
-        ++out.assigned[p];
+        if (!reported) ++out.assigned[p];
         if (step_capacity > 0 && ++load[expert] > step_capacity) ++moe.overflow_step[cell];
         if (window_capacity > 0 && ++window[expert] > window_capacity) {
           ++moe.overflow_request[cell];
-          ++out.overflow[p];
+          if (!reported) ++out.overflow[p];
         }
       }
     }
@@ -70,6 +76,7 @@ ExpertStats::HostStep ExpertStats::finish(const Batch& batch, const Sampled* sam
   const at::Tensor host = at::cat(pieces).cpu().contiguous();
   const float* values = host.const_data_ptr<float>();
 
+  out.routing_LTW = host.narrow(0, 0, layers * tokens * width).view({layers, tokens, width});
   const int64_t cells = int64_t{layers} * experts * kNumModalities;
   out.moe.num_layers = layers;
   out.moe.num_experts = experts;

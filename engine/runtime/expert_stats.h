@@ -10,17 +10,19 @@
 #include "engine/model/moe_layer.h"
 #include "engine/runtime/batch.h"
 #include "engine/runtime/sampler.h"
+#include "engine/runtime/strict_capacity.h"
 
 namespace sf {
-
-// Tokens of one causal capacity window of a request; pages are aligned to it.
-inline constexpr int kCapacityWindow = 32;
 
 // One thread only; one object a step.
 class ExpertStats : public MoeObserver {
  public:
   ExpertStats(const DecoderConfig& config, double capacity_factor);
 
+  // Experts to force in this step, [L, T, K] (routing_replay.h); undefined = none.
+  void set_forced(at::Tensor forced_LTK) { forced_LTK_ = std::move(forced_LTK); }
+
+  void on_chosen(int layer, Routing& routing) override;
   void on_routed(int layer, const Routing& routing, const Dispatch& d) override;
   void on_stage_begin(int layer, Stage stage) override;
   void on_stage_end(int layer, Stage stage) override;
@@ -30,7 +32,9 @@ class ExpertStats : public MoeObserver {
     std::vector<float> logprobs;
     std::vector<bool> finite;
     MoeStepStats moe;
-    std::vector<uint32_t> assigned, overflow;  // per part; scope `request`
+    // Per part, of the tokens from Sequence::counted on: the others were reported before. Overflow of scope `request`.
+    std::vector<uint32_t> assigned, overflow;
+    at::Tensor routing_LTW;         // f32 on the host, W = 2K+1: ids, gates and entropy of every token
   };
   // Effect: the one device-to-host copy; advances each sequence's capacity windows. `sampled` may be null.
   HostStep finish(const Batch& batch, const Sampled* sampled);
@@ -40,6 +44,7 @@ class ExpertStats : public MoeObserver {
 
   DecoderConfig config_;
   double capacity_factor_;
+  at::Tensor forced_LTK_;
   std::vector<at::Tensor> routed_;  // per layer [T, 2K+1]: ids, gates, entropy
   std::vector<std::array<double, 3>> seconds_;
   std::chrono::steady_clock::time_point stage_began_;

@@ -6,7 +6,8 @@
 
 namespace sf {
 
-KvCache::KvCache(const KvCacheOptions& options, const DecoderConfig& config, at::Device device) : options_(options) {
+KvCache::KvCache(const KvCacheOptions& options, const DecoderConfig& config, at::Device device)
+    : options_(options), holders_(options.num_pages) {
   const std::vector<int64_t> shape = {int64_t{options.num_pages} * options.page_size, config.num_kv_heads, config.head_dim};
   for (int layer = 0; layer < config.num_layers; ++layer) {
     keys_.push_back(at::zeros(shape, at::TensorOptions(device).dtype(at::kFloat)));
@@ -26,15 +27,56 @@ KvCacheOptions KvCache::options_for(int64_t mebibytes, const DecoderConfig& conf
 
 std::optional<std::vector<int>> KvCache::allocate(int count) {
   if (count > free_pages()) return std::nullopt;
+  while (static_cast<int>(free_.size()) < count) {
+    const int page = idle_.front();
+    if (on_evict_) on_evict_(page);
+    if (idle(page)) drop(page);
+  }
   std::vector<int> pages(free_.end() - count, free_.end());
   free_.resize(free_.size() - count);
   std::reverse(pages.begin(), pages.end());
+  for (int page : pages) holders_[page].users = 1;
   return pages;
 }
 
+void KvCache::share(int page) {
+  SF_CHECK(holders_[page].users > 0 || holders_[page].kept, "kv_cache: a free page cannot be shared");
+  if (idle(page)) idle_.erase(holders_[page].idle_at);
+  ++holders_[page].users;
+}
+
 void KvCache::release(const std::vector<int>& pages) {
-  free_.insert(free_.end(), pages.rbegin(), pages.rend());
-  SF_CHECK(free_pages() <= num_pages(), "kv_cache: a page was released twice");
+  for (auto page = pages.rbegin(); page != pages.rend(); ++page) {
+    Holders& holders = holders_[*page];
+    SF_CHECK(holders.users > 0, "kv_cache: a page was released twice");
+    if (--holders.users > 0) continue;
+    if (holders.kept) {
+      holders.idle_at = idle_.insert(idle_.end(), *page);
+    } else {
+      free_.push_back(*page);
+    }
+  }
+}
+
+void KvCache::keep(int page) {
+  SF_CHECK(holders_[page].users > 0, "kv_cache: only a page in use can be kept");
+  holders_[page].kept = true;
+}
+
+void KvCache::drop(int page) {
+  if (idle(page)) {
+    idle_.erase(holders_[page].idle_at);
+    free_.push_back(page);
+  }
+  holders_[page].kept = false;
+}
+
+void KvCache::copy_tokens(int from_page, int to_page, int count) {
+  for (size_t layer = 0; layer < keys_.size(); ++layer) {
+    for (const at::Tensor& store : {keys_[layer], values_[layer]}) {
+      store.narrow(0, int64_t{to_page} * page_size(), count).copy_(store.narrow(0, int64_t{from_page} * page_size(), count));
+    }
+  }
 }
 
 }  // namespace sf

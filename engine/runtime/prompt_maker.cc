@@ -8,8 +8,6 @@
 namespace sf {
 namespace {
 
-constexpr int kMaxImages = 1;  // pictures that one prompt of this model was trained with
-
 std::string joined_text(const Message& message) {
   std::string text;
   for (const Part& part : message.parts) {
@@ -20,24 +18,49 @@ std::string joined_text(const Message& message) {
   return text;
 }
 
+// An imported model's template names no tokens of this project's own.
+TemplateTokens tokens_of(const Tokenizer& tokenizer, bool imported) {
+  if (!imported) return template_tokens(tokenizer);
+  return {tokenizer.image_id(), -1, tokenizer.eos_id(), tokenizer.pad_id()};
+}
+
+// Of all that the model sees of a picture.
+Sha256Digest digest_of(const PixelValues& pixels) {
+  const std::string_view values(reinterpret_cast<const char*>(pixels.values.data()), pixels.values.size() * sizeof(float));
+  const std::string geometry = concat(pixels.grid.rows, " ", pixels.grid.columns, " ", pixels.left, " ", pixels.top, " ",
+                                      pixels.width, " ", pixels.height, " ", sha256_hex(values));
+  return sha256(geometry);
+}
+
 bool blank(const std::string& text) { return text.find_first_not_of(" \t\r\n") == std::string::npos; }
 
 }  // namespace
 
 PreprocessOptions preprocess_options(const ImageConfig& config) {
-  return {.cell_size = config.cell_size,
-          .max_cells = config.max_cells,
-          .max_side_cells = config.max_side_cells,
-          .mean = static_cast<float>(config.mean),
-          .std = static_cast<float>(config.std)};
+  PreprocessOptions options;
+  options.cell_size = config.cell_size;
+  options.max_cells = config.max_cells;
+  options.max_side_cells = config.max_side_cells;
+  options.crop = config.resize == "crop";
+  options.stretch = config.resize == "stretch";
+  options.resize_side = config.resize_side;
+  options.crop_side = config.crop_side;
+  options.crop_offset = config.crop_offset == "floor" ? CropOffset::kFloor : CropOffset::kEven;
+  for (size_t c = 0; c < 3; ++c) {
+    options.mean[c] = static_cast<float>(config.mean[c]);
+    options.std[c] = static_cast<float>(config.std[c]);
+  }
+  return options;
 }
 
-PromptMaker::PromptMaker(std::shared_ptr<const Tokenizer> tokenizer, const ImageConfig& image, int max_context,
-                         ImageLimits limits)
+PromptMaker::PromptMaker(std::shared_ptr<const Tokenizer> tokenizer, const ModelConfig& config, ImageLimits limits)
     : tokenizer_(std::move(tokenizer)),
-      tokens_(template_tokens(*tokenizer_)),
-      preprocess_(preprocess_options(image)),
-      max_context_(max_context),
+      tokens_(tokens_of(*tokenizer_, tokenizer_->imported())),
+      form_(&prompt_template(config.prompt_template)),
+      preprocess_(preprocess_options(config.image)),
+      image_tokens_(image_token_rule(config)),
+      max_images_(config.has_vision() ? config.image.max_images : 0),
+      max_context_(config.decoder.max_context),
       limits_(limits) {
   for (int id = 0; id < tokenizer_->vocab_size(); ++id) {
     longest_piece_ = std::max(longest_piece_, tokenizer_->piece_bytes(id).size());
@@ -55,9 +78,11 @@ void PromptMaker::check(const std::vector<Message>& messages) const {
       else text_bytes += part.data.size();
     }
   }
-  if (images == 0) throw invalid_argument("image", "image: a picture is needed");
-  if (images > kMaxImages) {
-    throw invalid_argument("image", "image: this model takes ", kMaxImages, " picture a prompt, got ", images);
+  if (images == 0 && max_images_ > 0 && form_->needs_image) throw invalid_argument("image", "image: a picture is needed");
+  if (images > 0 && max_images_ == 0) throw invalid_argument("image", "image: this model reads no pictures");
+  if (images > max_images_) {
+    throw invalid_argument("image", "image: this model takes ", max_images_, max_images_ == 1 ? " picture" : " pictures",
+                           " a prompt, got ", images);
   }
   if (messages.back().role != "user" || blank(joined_text(messages.back()))) {
     throw invalid_argument("question", "question: the last message must be the user's and must not be empty");
@@ -73,11 +98,12 @@ PromptCost PromptMaker::estimate_cost(const std::vector<Message>& messages) cons
   check(messages);
   PromptCost cost;
   for (const Message& message : messages) {
+    cost.max_text_tokens += static_cast<int>(form_->overhead(message.parts.size()));
     for (const Part& part : message.parts) {
       if (part.kind == Part::Kind::kImage) {
         const ImageHeader header = read_image_header(part.data, limits_);
         const GridSize grid = choose_grid(header.width, header.height, preprocess_);
-        cost.image_tokens += grid.rows * grid.columns;
+        cost.image_tokens += image_tokens_.count(grid.rows, grid.columns);
       } else {
         cost.max_text_tokens += static_cast<int>(std::min<size_t>(part.data.size() + 2, max_context_));
       }
@@ -90,7 +116,7 @@ PromptCost PromptMaker::estimate_cost(const std::vector<Message>& messages) cons
 std::shared_ptr<EnginePrompt> PromptMaker::make(const std::vector<Message>& messages) const {
   check(messages);
   auto prompt = std::make_shared<EnginePrompt>();
-  PromptBuilder builder(*tokenizer_, tokens_);
+  PromptBuilder builder(*tokenizer_, tokens_, *form_);
   for (const Message& message : messages) {
     for (const Part& part : message.parts) {
       if (part.kind != Part::Kind::kImage) continue;
@@ -99,11 +125,14 @@ std::shared_ptr<EnginePrompt> PromptMaker::make(const std::vector<Message>& mess
       prompt->picture_sizes.emplace_back(image.width, image.height);
       prompt->pixels.push_back(preprocess(image, preprocess_));
       prompt->decode_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-      builder.add_image(prompt->pixels.back().grid.rows * prompt->pixels.back().grid.columns);
+      prompt->image_digests.push_back(digest_of(prompt->pixels.back()));
+      const GridSize grid = image_tokens_.cells ? prompt->pixels.back().grid : GridSize{};
+      builder.add_image(image_tokens_.count(grid.rows, grid.columns), grid.rows, grid.columns);
     }
     const std::string text = joined_text(message);
     if (text.empty()) continue;
     if (message.role == "assistant") builder.add_answer(text);
+    else if (message.role == "system") builder.add_system(text);
     else builder.add_question(text);
   }
   prompt->tokens = std::move(builder).finish();

@@ -18,8 +18,8 @@ PreprocessOptions preprocess_options(const ImageConfig& config);
 
 class PromptMaker {
  public:
-  // `max_context` counts prompt and answer.
-  PromptMaker(std::shared_ptr<const Tokenizer> tokenizer, const ImageConfig& image, int max_context, ImageLimits limits);
+  // config.decoder.max_context counts prompt and answer.
+  PromptMaker(std::shared_ptr<const Tokenizer> tokenizer, const ModelConfig& config, ImageLimits limits);
 
   // Errors: those of Engine::estimate_cost.
   PromptCost estimate_cost(const std::vector<Message>& messages) const;
@@ -31,8 +31,10 @@ class PromptMaker {
 
   std::shared_ptr<const Tokenizer> tokenizer_;
   TemplateTokens tokens_;
+  const PromptTemplate* form_;
   PreprocessOptions preprocess_;
-  int max_context_;
+  ImageTokenRule image_tokens_;
+  int max_images_, max_context_;
   ImageLimits limits_;
   size_t longest_piece_ = 1;  // bytes of text that one token can stand for
 };

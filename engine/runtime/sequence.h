@@ -7,6 +7,7 @@
 
 #include <torch/torch.h>
 
+#include "engine/checkpoint/sha256.h"
 #include "engine/engine.h"
 #include "engine/input/preprocess.h"
 #include "engine/input/prompt.h"
@@ -27,6 +28,7 @@ class EnginePrompt : public PreparedPrompt {
   PromptTokens tokens;
   std::vector<PixelValues> pixels;  // one per image span
   std::vector<std::pair<int, int>> picture_sizes;  // width and height as sent, upright; beside pixels
+  std::vector<Sha256Digest> image_digests;  // of `pixels`; empty = the prompt shares nothing through the prefix cache
   double decode_seconds = 0;
   const void* owner = nullptr;      // the engine that made it
 };
@@ -45,6 +47,10 @@ struct Sequence {
   std::vector<int> pages;
   std::vector<at::Tensor> image_PD;  // encoded pictures, until their span is computed
   CapacityWindow window;
+  int counted = 0;                   // tokens whose assignments were reported; recomputing them adds nothing
+  bool shares_prefixes = false;      // its pages may be another's, and another's its own
+  bool looked_up = false;            // its prompt was looked for in the prefix cache, and that was reported
+  std::vector<Sha256Digest> page_keys;  // the prefix cache's key of everything before page i, as far as known
 };
 
 }  // namespace sf

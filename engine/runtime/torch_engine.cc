@@ -8,6 +8,8 @@
 #include "engine/runtime/expert_stats.h"
 #include "engine/runtime/explain.h"
 #include "engine/runtime/prompt_maker.h"
+#include "engine/runtime/routing_replay.h"
+#include "engine/runtime/sequence_pages.h"
 
 namespace sf {
 namespace {
@@ -24,6 +26,28 @@ at::Device choose_device(const std::string& name) {
     }
   }
   throw invalid_argument("device", "device: must be auto, cpu, cuda or cuda:N of a GPU that exists, got ", name);
+}
+
+// [T, 3]: (time, row, column) of every token, for M-RoPE.
+at::Tensor mrope_positions(const Batch& batch) {
+  std::vector<int64_t> values;
+  for (const BatchPart& part : batch.parts) {
+    for (int i = part.begin; i < part.begin + part.count; ++i) {
+      const auto position = mrope_position(part.sequence->prompt->tokens.images, i);
+      values.insert(values.end(), position.begin(), position.end());
+    }
+  }
+  return torch::tensor(values, at::kLong).view({-1, 3}).to(batch.positions_T.device());
+}
+
+void check_capacity_mode(const std::string& mode, const MoeConfig& moe) {
+  if (mode != "account" && mode != "strict") {
+    throw invalid_argument("capacity-mode", "capacity-mode: must be account or strict, got ", mode);
+  }
+  if (mode == "strict" && parse_drop_order(moe.drop_order) != DropOrder::kPosition) {
+    throw invalid_argument("capacity-mode", "capacity-mode: strict drops in position order, but the model was trained with "
+                           "drop_order ", moe.drop_order, ", where a later token can take an earlier one's place; use account");
+  }
 }
 
 class EngineTokenStream : public TokenStream {
@@ -43,10 +67,13 @@ class TorchEngine : public Engine {
     if (options.max_context > 0) {
       model_.config.decoder.max_context = std::min(options.max_context, model_.config.decoder.max_context);
     }
+    check_capacity_mode(options.capacity_mode, model_.config.decoder.moe);
     model_.vlm->to(device_);
     const DecoderConfig& decoder = model_.config.decoder;
-    cache_ = std::make_unique<KvCache>(KvCache::options_for(options.kv_cache_mib, decoder), decoder, device_);
-    prompts_ = std::make_unique<PromptMaker>(model_.tokenizer, model_.config.image, decoder.max_context, options.image_limits);
+    pages_ = std::make_unique<SequencePages>(
+        SequencePagesOptions{KvCache::options_for(options.kv_cache_mib, decoder), options.prefix_cache, checkpoint.digest()},
+        decoder, device_);
+    prompts_ = std::make_unique<PromptMaker>(model_.tokenizer, model_.config, options.image_limits);
     fill_info(checkpoint);
   }
 
@@ -62,34 +89,39 @@ class TorchEngine : public Engine {
                       const ExplainCheck& check) const override {
     const auto* mine = dynamic_cast<const EnginePrompt*>(&prompt);
     SF_CHECK(mine && mine->owner == this, "engine: the prompt was made by another engine");
-    return explain_answer({*model_.vlm, model_.tokenizer, device_, info_.max_context}, *mine, sampling, options, check);
+    const double strict_factor = options_.capacity_mode == "strict" ? info_.capacity_factor : 0;
+    const ExplainedModel model{*model_.vlm, model_.tokenizer, device_, info_.max_context, strict_factor};
+    return explain_answer(model, *mine, sampling, options, check);
   }
 
   bool can_admit(int num_tokens) const override {
-    return cache_->pages_for(std::min(num_tokens, info_.max_context)) <= cache_->free_pages();
+    return cache().pages_for(std::min(num_tokens, info_.max_context)) <= cache().free_pages();
   }
   SequenceId admit(PreparedPromptPtr prompt, const SamplingParams& sampling) override;
+  RoutingRecord routing_record(SequenceId id) const override;
   void release(SequenceId id) override;
   void preempt(SequenceId id) override;
   int tokens_to_compute(SequenceId id) const override;
   StepResult step(const StepPlan& plan) override;
   CacheUsage cache_usage() const override {
-    return {cache_->num_pages(), cache_->num_pages() - cache_->free_pages(), cache_->page_size()};
+    return {cache().num_pages(), cache().num_pages() - cache().free_pages(), cache().page_size(), cache().idle_pages()};
   }
   void warm_up() override;
 
  private:
   void fill_info(const VerifiedCheckpoint& checkpoint);
+  const KvCache& cache() const { return pages_->cache(); }
   std::vector<BatchPart> plan_parts(const StepPlan& plan, StepResult& result);
+  bool begin_sequence(Sequence& sequence, const std::vector<BatchPart>& parts, SequenceStepResult& out, StepResult& result);
   void encode_images(const std::vector<BatchPart>& parts, StepResult& result);
   at::Tensor embed(const Batch& batch);
   void deliver(const Batch& batch, ExpertStats::HostStep host, StepResult& result);
-  void run_to_end(int image_cells, int text_tokens);
+  void run_to_end(int text_tokens);
 
   TorchEngineOptions options_;
   at::Device device_;
   CheckpointModel model_;
-  std::unique_ptr<KvCache> cache_;
+  std::unique_ptr<SequencePages> pages_;
   std::unique_ptr<PromptMaker> prompts_;
   ModelInfo info_;
   std::unordered_map<SequenceId, std::unique_ptr<Sequence>> sequences_;
@@ -104,9 +136,10 @@ void TorchEngine::fill_info(const VerifiedCheckpoint& checkpoint) {
   info_.step = manifest.step;
   info_.created_unix = manifest.created_unix;
   info_.max_context = config.decoder.max_context;
-  info_.max_image_tokens = config.image.max_cells;
-  const GridSize square = choose_grid(1, 1, preprocess_options(config.image));
-  info_.image_size = square.rows * config.image.cell_size;
+  info_.max_image_tokens = max_image_tokens(config);
+  if (config.has_vision()) {
+    info_.image_size = choose_grid(1, 1, preprocess_options(config.image)).rows * config.image.cell_size;
+  }
   info_.num_layers = config.decoder.num_layers;
   info_.num_experts = config.decoder.moe.num_experts;
   info_.top_k = config.decoder.moe.top_k;
@@ -114,6 +147,7 @@ void TorchEngine::fill_info(const VerifiedCheckpoint& checkpoint) {
   info_.num_parameters = model_.vlm->num_parameters();
   info_.num_active_parameters = model_.vlm->num_active_parameters();
   info_.device = device_.str();
+  info_.default_sampling = model_.sampling;
   for (const auto& layer : manifest.expert_histogram) {
     info_.expert_histogram.insert(info_.expert_histogram.end(), layer.begin(), layer.end());
   }
@@ -127,6 +161,7 @@ void TorchEngine::fill_info(const VerifiedCheckpoint& checkpoint) {
 SequenceId TorchEngine::admit(PreparedPromptPtr prompt, const SamplingParams& sampling) {
   auto mine = std::dynamic_pointer_cast<const EnginePrompt>(prompt);
   SF_CHECK(mine && mine->owner == this, "engine: the prompt was made by another engine");
+  if (sampling.replay_routing) check_routing(*sampling.replay_routing, info_);
   auto sequence = std::make_unique<Sequence>();
   sequence->id = next_id_++;
   sequence->ids = mine->tokens.ids;
@@ -134,24 +169,38 @@ SequenceId TorchEngine::admit(PreparedPromptPtr prompt, const SamplingParams& sa
   sequence->sampling = sampling;
   sequence->window.counts.resize(static_cast<size_t>(info_.num_layers) * info_.num_experts);
   sequence->image_PD.resize(sequence->prompt->pixels.size());
+  // Forced experts leave other keys and values than the content says.
+  sequence->shares_prefixes =
+      !sampling.replay_routing && sequence->prompt->image_digests.size() == sequence->prompt->pixels.size();
   const SequenceId id = sequence->id;
   sequences_.emplace(id, std::move(sequence));
   return id;
 }
 
+RoutingRecord TorchEngine::routing_record(SequenceId id) const {
+  auto found = sequences_.find(id);
+  SF_CHECK(found != sequences_.end(), "engine: unknown sequence ", id);
+  RoutingRecord record{info_.num_layers, info_.top_k, {}, {}};
+  for (int i = 0; i < found->second->computed; ++i) {
+    const auto ids = pages_->routing().ids(*found->second, i);
+    const auto gates = pages_->routing().gates(*found->second, i);
+    record.ids.insert(record.ids.end(), ids.begin(), ids.end());
+    record.gates.insert(record.gates.end(), gates.begin(), gates.end());
+  }
+  return record;
+}
+
 void TorchEngine::release(SequenceId id) {
   auto found = sequences_.find(id);
   if (found == sequences_.end()) return;
-  cache_->release(found->second->pages);
+  pages_->release(*found->second);
   sequences_.erase(found);
 }
 
 void TorchEngine::preempt(SequenceId id) {
   auto found = sequences_.find(id);
   if (found == sequences_.end()) return;
-  cache_->release(found->second->pages);
-  found->second->pages.clear();
-  found->second->computed = 0;
+  pages_->release(*found->second);
 }
 
 int TorchEngine::tokens_to_compute(SequenceId id) const {
@@ -173,24 +222,45 @@ std::vector<BatchPart> TorchEngine::plan_parts(const StepPlan& plan, StepResult&
       continue;
     }
     Sequence& sequence = *found->second;
+    if (sequence.computed == 0 && !begin_sequence(sequence, parts, out, result)) continue;
     const int left = static_cast<int>(sequence.ids.size()) - sequence.computed;
     const int count = std::min(item.num_tokens, left);
     if (count <= 0 || sequence.computed + count > info_.max_context) {
       out.error = Error(Code::kInternal, "engine: nothing to compute, or beyond the context");
       continue;
     }
-    const int needed = cache_->pages_for(sequence.computed + count) - static_cast<int>(sequence.pages.size());
-    if (needed > 0) {
-      auto pages = cache_->allocate(needed);
-      if (!pages) {
-        out.out_of_pages = true;
-        continue;
-      }
-      sequence.pages.insert(sequence.pages.end(), pages->begin(), pages->end());
+    if (!pages_->extend(sequence, sequence.computed + count)) {
+      out.out_of_pages = true;
+      continue;
     }
     parts.push_back({&sequence, sequence.computed, count});
   }
   return parts;
+}
+
+// Effect: takes from the prefix cache what it has of a sequence that is computed from its beginning. False if the sequence
+// had better wait a step, because one of `parts` computes the picture that it needs next.
+bool TorchEngine::begin_sequence(Sequence& sequence, const std::vector<BatchPart>& parts, SequenceStepResult& out,
+                                 StepResult& result) {
+  const PrefixHit hit = pages_->reuse(sequence);
+  for (const BatchPart& part : parts) {
+    if (!pages_->worth_waiting(sequence, *part.sequence, part.begin)) continue;
+    pages_->release(sequence);
+    return false;
+  }
+  const int64_t window = expert_capacity(kCapacityWindow, info_.num_experts, info_.top_k, info_.capacity_factor);
+  const RequestCounts counts = pages_->routing().recount(sequence, hit.tokens, window);
+  sequence.counted = std::max(sequence.counted, hit.tokens);
+  out.assigned_tokens += counts.assigned;
+  out.overflow_tokens += counts.overflow;
+  if (sequence.looked_up || !sequence.shares_prefixes || !options_.prefix_cache) return true;
+  sequence.looked_up = true;  // what comes back after a preemption is no new request
+  out.cached_tokens = static_cast<uint32_t>(hit.tokens);
+  result.prefix_cache_queries += sequence.prompt->num_tokens();
+  result.prefix_cache_hits += hit.tokens;
+  result.image_cache_queries += static_cast<int>(sequence.prompt->tokens.images.size());
+  result.image_cache_hits += hit.images;
+  return true;
 }
 
 // Pictures whose tokens this step needs and that are not encoded yet, one batch per grid.
@@ -253,12 +323,17 @@ StepResult TorchEngine::step(const StepPlan& plan) {
   const std::vector<BatchPart> parts = plan_parts(plan, result);
   if (parts.empty()) return result;
   encode_images(parts, result);
-  const Batch batch = make_batch(parts, *cache_, device_);
+  const Batch batch = make_batch(parts, cache(), device_);
   ExpertStats stats(model_.config.decoder, info_.capacity_factor);
-  PagedAttention attention(batch, *cache_);
+  stats.set_forced(forced_experts(batch, model_.config.decoder, device_));
+  PagedAttention attention(batch, cache());
   DecoderInput input;
   input.x_TD = embed(batch);
-  input.positions_T = batch.positions_T;
+  input.positions_T = model_.config.decoder.rope == "mrope2d" ? mrope_positions(batch) : batch.positions_T;
+  std::optional<StrictCapacity> strict;
+  if (options_.capacity_mode == "strict") {
+    input.capacity = &strict.emplace(batch, model_.config.decoder, info_.capacity_factor, device_);
+  }
   at::Tensor hidden_TD = model_.vlm->decoder().forward(input, attention, &stats);
   std::optional<Sampled> sampled;
   if (!batch.sampling_parts.empty()) {
@@ -273,51 +348,64 @@ StepResult TorchEngine::step(const StepPlan& plan) {
 }
 
 void TorchEngine::deliver(const Batch& batch, ExpertStats::HostStep host, StepResult& result) {
+  pages_->routing().record(batch, host.routing_LTW.const_data_ptr<float>());
   for (size_t p = 0; p < batch.parts.size(); ++p) {
     const BatchPart& part = batch.parts[p];
     part.sequence->computed = part.begin + part.count;
+    part.sequence->counted = std::max(part.sequence->counted, part.sequence->computed);
     SequenceStepResult& out = result.sequences[result_of_.at(part.sequence->id)];
-    out.assigned_tokens = host.assigned[p];
-    out.overflow_tokens = host.overflow[p];
+    out.assigned_tokens += host.assigned[p];
+    out.overflow_tokens += host.overflow[p];
   }
-  const int eos = model_.tokenizer->eos_id();
   for (size_t i = 0; i < batch.sampling_parts.size(); ++i) {
     Sequence& sequence = *batch.parts[batch.sampling_parts[i]].sequence;
     SequenceStepResult& out = result.sequences[result_of_.at(sequence.id)];
     if (!host.finite[i]) {
       ++result.nonfinite_logits;
+      pages_->withdraw(sequence);
       out.error = Error(Code::kInternal, "engine: the model's logits are not finite");
       continue;
     }
     out.tokens.push_back(host.tokens[i]);
     out.logprobs.push_back(host.logprobs[i]);
-    out.stop_token = host.tokens[i] == eos;
+    out.stop_token = model_.tokenizer->is_end(host.tokens[i]);
     sequence.ids.push_back(host.tokens[i]);
+  }
+  for (const BatchPart& part : batch.parts) {
+    // A page that a decoding sequence fills token by token is worth finding once it is full.
+    const bool whole = part.sequence->computed % cache().page_size() == 0;
+    if (part.count > 1 || whole) pages_->publish(*part.sequence, part.begin);
   }
   result.moe = std::move(host.moe);
 }
 
-// One made-up prompt of a square picture, computed and decoded for two tokens.
-void TorchEngine::run_to_end(int image_cells, int text_tokens) {
+// One made-up prompt, of a square picture where the model reads any, computed and decoded for two tokens.
+void TorchEngine::run_to_end(int text_tokens) {
   auto prompt = std::make_shared<EnginePrompt>();
-  const int side = std::max(1, static_cast<int>(std::sqrt(double(image_cells))));
-  const int pixels = side * model_.config.image.cell_size;
-  PixelValues values;
-  values.grid = {side, side};
-  values.width = values.height = pixels;
-  values.values.resize(size_t{3} * pixels * pixels);
-  prompt->pixels.push_back(std::move(values));
-  prompt->tokens.images.push_back({0, side * side});
-  prompt->tokens.ids.assign(side * side + text_tokens, model_.tokenizer->eos_id());
   prompt->owner = this;
+  int image_tokens = 0;
+  if (model_.config.has_vision()) {
+    const GridSize square = choose_grid(1, 1, preprocess_options(model_.config.image));
+    const int pixels = square.rows * model_.config.image.cell_size;
+    const ImageTokenRule rule = image_token_rule(model_.config);
+    const GridSize grid = rule.cells ? square : GridSize{};
+    image_tokens = rule.count(grid.rows, grid.columns);
+    PixelValues values;
+    values.grid = square;
+    values.width = values.height = pixels;
+    values.values.resize(size_t{3} * pixels * pixels);
+    prompt->pixels.push_back(std::move(values));
+    prompt->tokens.images.push_back({0, image_tokens, grid.rows, grid.columns});
+  }
+  prompt->tokens.ids.assign(std::min(image_tokens + text_tokens, info_.max_context - 3), model_.tokenizer->eos_id());
   const SequenceId id = admit(prompt, {});
   for (int i = 0; i < 3; ++i) step({{{id, tokens_to_compute(id)}}});
   release(id);
 }
 
 void TorchEngine::warm_up() {
-  run_to_end(info_.max_image_tokens, 8);
-  run_to_end(info_.max_image_tokens, 24);
+  run_to_end(8);
+  run_to_end(24);
 }
 
 }  // namespace

@@ -17,6 +17,10 @@ struct TorchEngineOptions {
   int threads = 0;                // intra-op threads of step(); 0 = all cores
   int max_context = 0;            // 0 = the checkpoint's
   int64_t kv_cache_mib = 64;
+  // "account": nothing is dropped, overflow is counted. "strict": dropped causally per request (strict_capacity.h), for
+  // models trained with a causal drop order.
+  std::string capacity_mode = "account";
+  bool prefix_cache = true;       // keep computed prefixes in free pages of the KV cache
   double capacity_factor = 0;     // of overflow accounting; 0 = the checkpoint's
   ImageLimits image_limits = {};
 };

@@ -1,6 +1,7 @@
 #include "engine/runtime/weights.h"
 
 #include <cstring>
+#include <optional>
 
 #include "engine/base/error.h"
 
@@ -13,6 +14,15 @@ Dtype dtype_of(const at::Tensor& tensor) {
     case at::kLong: return Dtype::kI64;
     default: throw Error(Code::kInternal, "weights: only f32 and i64 tensors are written");
   }
+}
+
+// The dtype of the file's elements where they can become the parameter's: its own, or a half for a float.
+std::optional<at::ScalarType> readable_as(Dtype stored, const at::Tensor& target) {
+  if (stored == dtype_of(target)) return target.scalar_type();
+  if (target.scalar_type() != at::kFloat) return std::nullopt;
+  if (stored == Dtype::kF16) return at::kHalf;
+  if (stored == Dtype::kBF16) return at::kBFloat16;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -40,9 +50,10 @@ void load_tensors(std::string_view file_bytes, const std::string& file_name,
     const TensorView* view = file.find(item.key());
     if (!view) fail(item.key(), "is missing");
     at::Tensor target = item.value();
-    if (view->dtype != dtype_of(target)) fail(item.key(), "has another dtype than the model");
+    const std::optional<at::ScalarType> stored = readable_as(view->dtype, target);
+    if (!stored) fail(item.key(), "has another dtype than the model");
     if (at::IntArrayRef(view->shape) != target.sizes()) fail(item.key(), "has another shape than config.json says");
-    at::Tensor copy = at::empty(target.sizes(), target.options().device(at::kCPU));
+    at::Tensor copy = at::empty(target.sizes(), target.options().device(at::kCPU).dtype(*stored));
     std::memcpy(copy.data_ptr(), view->bytes.data(), view->bytes.size());
     target.copy_(copy);
   }

@@ -27,8 +27,8 @@ void add_model_flags(CLI::App& app, ServerOptions& options) {
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
       ->capture_default_str();
   app.add_option("--capacity-mode", options.capacity_mode,
-                 "How expert capacity is handled: account counts what is above it")
-      ->check(CLI::IsMember({"account"}))
+                 "What happens above an expert's capacity: account counts it, strict drops it, causally and per request")
+      ->check(CLI::IsMember({"account", "strict"}))
       ->capture_default_str();
   app.add_option("--capacity-factor", options.capacity_factor, "Expert capacity factor; 0 = the checkpoint's")
       ->check(CLI::Range(0.0, 1000.0))

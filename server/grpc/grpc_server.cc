@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "server/grpc/health_mirror.h"
+#include "server/grpc/kserve_service.h"
 #include "server/grpc/vqa_service.h"
 
 namespace sf::server {
@@ -57,11 +58,13 @@ void set_limits(grpc::ServerBuilder& builder, const GrpcOptions& options) {
 }  // namespace
 
 struct GrpcServer::Impl {
-  Impl(GrpcOptions given, Service& served) : options(std::move(given)), service(served), vqa(options, served) {}
+  Impl(GrpcOptions given, Service& served)
+      : options(std::move(given)), service(served), vqa(options, served), kserve(options, served) {}
 
   const GrpcOptions options;
   Service& service;
   VqaService vqa;
+  KserveService kserve;
   int port = 0;
   std::unique_ptr<grpc::Server> server;
   std::unique_ptr<HealthMirror> health;
@@ -78,6 +81,7 @@ void GrpcServer::start() {
   const std::string address = authority(impl_->options.host, impl_->options.port);
   builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &impl_->port);
   builder.RegisterService(&impl_->vqa);
+  builder.RegisterService(&impl_->kserve);
   impl_->server = builder.BuildAndStart();
   if (impl_->server == nullptr || impl_->port == 0) {
     throw Error(Code::kUnavailable,
@@ -85,7 +89,8 @@ void GrpcServer::start() {
   }
   impl_->health =
       std::make_unique<HealthMirror>(*impl_->server->GetHealthCheckService(), impl_->service,
-                                     std::vector<std::string>{VqaService::kName}, impl_->options.health_interval_ms);
+                                     std::vector<std::string>{VqaService::kName, KserveService::kName},
+                                     impl_->options.health_interval_ms);
 }
 
 int GrpcServer::port() const { return impl_->port; }
@@ -98,6 +103,7 @@ void GrpcServer::stop() {
   if (!impl_->server) return;
   impl_->health.reset();
   impl_->vqa.stop();
+  impl_->kserve.stop();
   impl_->server->Shutdown(std::chrono::system_clock::now() + kStopGrace);
   impl_->server->Wait();
   impl_->server.reset();

@@ -1,4 +1,5 @@
-// The gRPC front on port 8001: sparsefusion.v1.VisualQuestionAnswering, grpc.health.v1 (Check and Watch), reflection.
+// The gRPC front on port 8001: sparsefusion.v1.VisualQuestionAnswering, inference.GRPCInferenceService (KServe v2),
+// grpc.health.v1 (Check and Watch), reflection.
 // No gRPC or protobuf header is seen through this file.
 //
 //   GrpcServer grpc({.host = "127.0.0.1", .port = 0}, service);
@@ -11,6 +12,7 @@
 #include <string>
 
 #include "server/guard/limits.h"
+#include "server/kserve/infer_statistics.h"
 #include "server/service/service.h"
 
 namespace sf::server {
@@ -24,6 +26,11 @@ struct GrpcOptions {
   size_t max_memory_bytes = 512u << 20;  // of gRPC's own buffers
   int poll_interval_ms = 20;             // how often a waiting call looks whether its client is still there
   int health_interval_ms = 100;          // how stale the health service may be
+  int max_infer_streams = 64;            // ModelStreamInfer calls at once: each holds a thread even when it is idle
+  int max_stream_requests = 64;          // in flight on one of them; more are not read before one ends
+  std::string program_version = "0";     // what ServerMetadata says
+  // One for all fronts that speak the Open Inference Protocol.
+  std::shared_ptr<InferStatistics> infer_statistics = std::make_shared<InferStatistics>();
 };
 
 class GrpcServer {

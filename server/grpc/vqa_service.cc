@@ -2,10 +2,9 @@
 
 #include <grpcpp/support/method_handler.h>
 
-#include <algorithm>
-
 #include "server/grpc/answer_messages.h"
 #include "server/grpc/explain_messages.h"
+#include "server/grpc/grpc_call.h"
 #include "server/grpc/grpc_errors.h"
 #include "server/grpc/message_buffer.h"
 #include "server/guard/reject_reason.h"
@@ -23,27 +22,6 @@ using grpc::internal::RpcServiceMethod;
 constexpr const char* kAnswerMethod = "/sparsefusion.v1.VisualQuestionAnswering/Answer";
 constexpr const char* kExplainMethod = "/sparsefusion.v1.VisualQuestionAnswering/Explain";
 constexpr const char* kStreamAnswerMethod = "/sparsefusion.v1.VisualQuestionAnswering/StreamAnswer";
-
-std::string offered_request_id(const grpc::ServerContext& context) {
-  const auto it = context.client_metadata().find("x-request-id");
-  return it == context.client_metadata().end() ? "" : std::string(it->second.data(), it->second.size());
-}
-
-// A deadline on the call is as good as timeout_ms: the shorter of the two counts. Nothing if there is none.
-std::optional<int64_t> milliseconds_left(const grpc::ServerContext& context) {
-  const auto deadline = context.deadline();
-  if (deadline == std::chrono::system_clock::time_point::max()) return std::nullopt;
-  const auto left = deadline - std::chrono::system_clock::now();
-  return std::chrono::duration_cast<std::chrono::milliseconds>(left).count();
-}
-
-int64_t shorter_timeout(int64_t timeout_ms, const grpc::ServerContext& context) {
-  const std::optional<int64_t> left = milliseconds_left(context);
-  // A deadline further away than any timeout of ours says nothing (and "none" arrives as one centuries away).
-  if (!left || *left > 24 * 3600 * 1000) return timeout_ms;
-  if (*left <= 0) throw Error(Code::kDeadlineExceeded, "the call's deadline has passed");
-  return timeout_ms == 0 ? *left : std::min(timeout_ms, *left);
-}
 
 }  // namespace
 
@@ -104,7 +82,7 @@ grpc::Status VqaService::answer(grpc::ServerContext& context, const ByteBuffer& 
   }
   const WholeAnswer answer =
       wait_for_answer(*call.stream, options_.poll_interval_ms, [&] { return is_unwanted(call); });
-  if (answer.error) return fail(call, is_unwanted(call) ? unwanted_error(call) : *answer.error);
+  if (answer.error) return fail(call, is_unwanted(call) ? unwanted_error(call.context, stopping_) : *answer.error);
   response = serialize_message(
       answer_message(call.id, call.model, call.stream->model_version(), answer.text, *answer.summary));
   return finish(call, *answer.summary);
@@ -118,11 +96,11 @@ grpc::Status VqaService::stream_answer(grpc::ServerContext& context, const ByteB
     return grpc_status(thrown_error(), call.id, service_.retry_after_seconds());
   }
   const WholeAnswer answer = forward(call, writer);
-  if (answer.error) return fail(call, is_unwanted(call) ? unwanted_error(call) : *answer.error);
+  if (answer.error) return fail(call, is_unwanted(call) ? unwanted_error(call.context, stopping_) : *answer.error);
   sparsefusion::v1::StreamAnswerResponse last;
   *last.mutable_answer() =
       answer_message(call.id, call.model, call.stream->model_version(), answer.text, *answer.summary);
-  if (!writer.Write(serialize_message(last))) return fail(call, unwanted_error(call));
+  if (!writer.Write(serialize_message(last))) return fail(call, unwanted_error(call.context, stopping_));
   return finish(call, *answer.summary);
 }
 
@@ -149,7 +127,7 @@ grpc::Status VqaService::explain(grpc::ServerContext& context, const ByteBuffer&
     service_.record_finished("grpc", "OK", call.id, result.model_version, nullptr, elapsed.count());
     return grpc::Status::OK;
   } catch (...) {
-    return fail(call, is_unwanted(call) ? unwanted_error(call) : thrown_error());
+    return fail(call, is_unwanted(call) ? unwanted_error(call.context, stopping_) : thrown_error());
   }
 }
 
@@ -177,13 +155,6 @@ WholeAnswer VqaService::forward(Call& call, Writer& writer) {
       return answer;
     }
   }
-}
-
-Error VqaService::unwanted_error(const Call& call) const {
-  if (stopping_) return Error(Code::kUnavailable, "the server is shutting down", "", Reason::kDraining);
-  const std::optional<int64_t> left = milliseconds_left(call.context);
-  if (left && *left <= 0) return Error(Code::kDeadlineExceeded, "the call's deadline has passed");
-  return Error(Code::kCancelled, "the client cancelled the call");
 }
 
 grpc::Status VqaService::finish(const Call& call, const Summary& summary) {

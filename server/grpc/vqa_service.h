@@ -44,8 +44,6 @@ class VqaService final : public grpc::Service {
   // The answer up to its end, each delta written. Errors are in the result.
   WholeAnswer forward(Call& call, Writer& writer);
   bool is_unwanted(const Call& call) const { return call.context.IsCancelled() || stopping_; }
-  // Why a call that nobody wants any more ends.
-  Error unwanted_error(const Call& call) const;
   grpc::Status finish(const Call& call, const Summary& summary);
   grpc::Status fail(const Call& call, const Error& error);
 

@@ -1,6 +1,8 @@
 #include "server/http/http_server.h"
 
 #include "server/http/health_api.h"
+#include "server/http/kserve_infer_api.h"
+#include "server/http/kserve_models_api.h"
 #include "server/http/listener.h"
 #include "server/http/native_api.h"
 #include "server/http/openai_api.h"
@@ -21,9 +23,13 @@ struct HttpServer::Impl {
                   .record_refusals = true},
                  service),
         native(options, service, listener),
-        openai(options, service, listener) {
+        openai(options, service, listener),
+        kserve_models(options, service, listener, *options.infer_statistics),
+        kserve_infer(options, service, listener, *options.infer_statistics) {
     native.register_routes();
     openai.register_routes();
+    kserve_models.register_routes();
+    kserve_infer.register_routes();
     register_health_routes(listener, service);
     register_openapi(listener);
     if (options.ui) register_page(listener);
@@ -33,6 +39,8 @@ struct HttpServer::Impl {
   Listener listener;
   NativeApi native;
   OpenAiApi openai;
+  KserveModelsApi kserve_models;
+  KserveInferApi kserve_infer;
 };
 
 HttpServer::HttpServer(HttpOptions options, Service& service)

@@ -1,4 +1,5 @@
-// The REST front on port 8000: /v1/answer, /v1/chat/completions, /v1/models, health, /metrics and the page at "/".
+// The REST front on port 8000: /v1/answer, /v1/chat/completions, /v1/models, the Open Inference Protocol under /v2,
+// health, /metrics and the page at "/".
 //
 //   HttpServer http({.host = "127.0.0.1", .port = 0}, service);
 //   http.start();                       // bound and listening: http.port() tells where
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "server/guard/limits.h"
+#include "server/kserve/infer_statistics.h"
 #include "server/service/service.h"
 
 namespace sf::server {
@@ -28,6 +30,9 @@ struct HttpOptions {
   int poll_interval_ms = 20;     // how often a waiting handler looks whether its client is still there
   int ping_interval_ms = 15'000; // a comment to a stream in which nothing happens
   bool ui = true;                // the page at "/"
+  std::string program_version = "0";  // what GET /v2 says
+  // One for all fronts that speak the Open Inference Protocol.
+  std::shared_ptr<InferStatistics> infer_statistics = std::make_shared<InferStatistics>();
 };
 
 class HttpServer {

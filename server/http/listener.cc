@@ -46,6 +46,27 @@ bool is_unknown_method(const httplib::Request& request) {
          std::all_of(request.method.begin(), request.method.end(), is_token) && !kKnown.contains(request.method);
 }
 
+// "/v1/models/" -> {"v1", "models", ""}: a slash too many is a segment of its own, which no route has. "/" -> {""}.
+std::vector<std::string> split_path(std::string_view path) {
+  std::vector<std::string> segments;
+  size_t begin = path.starts_with('/') ? 1 : 0;
+  while (true) {
+    const size_t slash = path.find('/', begin);
+    segments.emplace_back(path.substr(begin, slash - begin));
+    if (slash == std::string_view::npos) return segments;
+    begin = slash + 1;
+  }
+}
+
+bool meets(const std::vector<std::string>& path, const std::vector<std::string>& route) {
+  return std::equal(path.begin(), path.end(), route.begin(), route.end(), [](const auto& segment, const auto& pattern) {
+    return pattern.starts_with(':') ? !segment.empty() : segment == pattern;
+  });
+}
+
+// The label `api` of requests that no handler saw.
+const char* api_of(const std::string& path) { return path.starts_with("/v2/") ? "kserve_rest" : "rest"; }
+
 }  // namespace
 
 std::string join_methods(const std::set<std::string>& methods) {
@@ -85,15 +106,19 @@ Listener::Listener(ListenerOptions options, Service& service) : options_(std::mo
 Listener::~Listener() { stop(); }
 
 void Listener::get(const std::string& path, Handler handler) {
-  methods_[path.substr(0, path.find(':'))].insert({"GET", "HEAD"});
-  routes_.push_back("GET " + path);
+  add_methods(path, {"GET", "HEAD"});
+  declared_.push_back("GET " + path);
   server_.Get(path, std::move(handler));
 }
 
 void Listener::post(const std::string& path, PostHandler handler) {
-  methods_[path.substr(0, path.find(':'))].insert("POST");
-  routes_.push_back("POST " + path);
+  add_methods(path, {"POST"});
+  declared_.push_back("POST " + path);
   server_.Post(path, std::move(handler));
+}
+
+void Listener::add_methods(const std::string& path, const std::set<std::string>& methods) {
+  routes_.push_back({split_path(path), methods});
 }
 
 void Listener::start() {
@@ -114,13 +139,13 @@ void Listener::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-const std::set<std::string>* Listener::methods_of(const std::string& path) const {
-  if (const auto it = methods_.find(path); it != methods_.end() && !path.ends_with('/')) return &it->second;
-  if (path == "/") return methods_.contains("/") ? &methods_.at("/") : nullptr;
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos || slash == 0 || slash + 1 == path.size()) return nullptr;
-  const auto it = methods_.find(path.substr(0, slash + 1));
-  return it == methods_.end() ? nullptr : &it->second;
+std::set<std::string> Listener::methods_of(std::string_view path) const {
+  std::set<std::string> methods;
+  const std::vector<std::string> segments = split_path(path);
+  for (const Route& route : routes_) {
+    if (meets(segments, route.segments)) methods.insert(route.methods.begin(), route.methods.end());
+  }
+  return methods;
 }
 
 void Listener::refuse_early(const httplib::Request& request) const {
@@ -141,22 +166,22 @@ void Listener::write_refusal(const httplib::Request& request, httplib::Response&
   response.set_header("X-Request-Id", id);
   write_error(response, request, error, id, service_.retry_after_seconds());
   if (!options_.record_refusals) return;
-  service_.record_rejected("rest", std::to_string(response.status), reject_reason(error), id);
+  service_.record_rejected(api_of(request.path), std::to_string(response.status), reject_reason(error), id);
 }
 
 HandlerResponse Listener::before_routing(const httplib::Request& request, httplib::Response& response) {
   if (draining_) response.set_header("Connection", "close");
   try {
     refuse_early(request);
-    const std::set<std::string>* methods = methods_of(request.path);
-    if (methods == nullptr) throw Error(Code::kNotFound, "no such route");
-    if (methods->contains(request.method)) return HandlerResponse::Unhandled;
-    response.set_header("Allow", join_methods(*methods));
+    const std::set<std::string> methods = methods_of(request.path);
+    if (methods.empty()) throw Error(Code::kNotFound, "no such route");
+    if (methods.contains(request.method)) return HandlerResponse::Unhandled;
+    response.set_header("Allow", join_methods(methods));
     if (request.method == "OPTIONS") {
       response.status = 204;
       return HandlerResponse::Handled;
     }
-    throw Error(Code::kUnimplemented, "method not allowed: use " + join_methods(*methods));
+    throw Error(Code::kUnimplemented, "method not allowed: use " + join_methods(methods));
   } catch (...) {
     write_refusal(request, response, thrown_error());
   }

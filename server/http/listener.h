@@ -9,10 +9,11 @@
 
 #include <atomic>
 #include <functional>
-#include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <vector>
 
 #include "server/service/service.h"
 
@@ -40,7 +41,8 @@ class Listener {
   Listener(ListenerOptions options, Service& service);
   ~Listener();
 
-  // `path` is exact, or ends in a parameter: "/v1/models/:id". REQUIRES: before start().
+  // `path` may hold parameters, each a whole segment: "/v2/models/:model/infer". One that is met by several routes goes
+  // to the first that was added. REQUIRES: before start().
   void get(const std::string& path, Handler handler);  // HEAD too
   void post(const std::string& path, PostHandler handler);
   void set_gate(Gate gate) { gate_ = std::move(gate); }
@@ -53,21 +55,27 @@ class Listener {
   void drain() { draining_ = true; }
   bool stopping() const { return stopping_; }
   // "GET /v1/models/:id", in the order added.
-  const std::vector<std::string>& routes() const { return routes_; }
+  const std::vector<std::string>& routes() const { return declared_; }
 
  private:
   void refuse_early(const httplib::Request& request) const;
   void write_refusal(const httplib::Request& request, httplib::Response& response, const Error& error) const;
   httplib::Server::HandlerResponse before_routing(const httplib::Request& request, httplib::Response& response);
   httplib::Server::HandlerResponse fill_error(const httplib::Request& request, httplib::Response& response);
-  // Methods of the route that `path` names; empty if none does.
-  const std::set<std::string>* methods_of(const std::string& path) const;
+  void add_methods(const std::string& path, const std::set<std::string>& methods);
+  // Methods of all routes that `path` meets; empty if it meets none.
+  std::set<std::string> methods_of(std::string_view path) const;
+
+  struct Route {
+    std::vector<std::string> segments;  // a parameter begins with ':'
+    std::set<std::string> methods;
+  };
 
   const ListenerOptions options_;
   Service& service_;
   Gate gate_;
-  std::map<std::string, std::set<std::string>> methods_;  // by path; a parameter's by the prefix up to its ':'
-  std::vector<std::string> routes_;
+  std::vector<Route> routes_;
+  std::vector<std::string> declared_;  // routes()
   httplib::Server server_;
   std::thread thread_;
   std::atomic<int> port_{0};

@@ -39,16 +39,17 @@ struct AnswerFields {
 
 // Thread-safe. Errors: InvalidArgument naming the field that is missing or out of range.
 inline AnswerRequest make_answer_request(AnswerFields fields, std::string request_id, std::string api) {
-  if (!fields.image || fields.image->empty()) throw invalid_argument("image", "image: missing or empty");
+  if (fields.image && fields.image->empty()) throw invalid_argument("image", "image: missing or empty");
   if (!fields.question) throw invalid_argument("question", "question: missing");
 
   AnswerRequest request;
   request.request_id = std::move(request_id);
   request.api = std::move(api);
   request.model = std::move(fields.model);
-  request.messages = {{"user",
-                       {{Part::Kind::kImage, std::move(*fields.image)},
-                        {Part::Kind::kText, check_question(std::move(*fields.question))}}}};
+  request.messages = {{"user", {{Part::Kind::kText, check_question(std::move(*fields.question))}}}};
+  // Whether a picture is needed is the model's to say: some read text alone.
+  auto& parts = request.messages.front().parts;
+  if (fields.image) parts.insert(parts.begin(), {Part::Kind::kImage, std::move(*fields.image)});
   SamplingParams& sampling = request.sampling;
   if (fields.max_tokens) sampling.max_tokens = check_max_tokens(*fields.max_tokens);
   sampling.temperature = fields.temperature ? check_temperature(*fields.temperature) : -1.0f;

@@ -6,6 +6,7 @@
 #include "engine/base/file.h"
 #include "engine/checkpoint/checkpoint_reader.h"
 #include "engine/checkpoint/store.h"
+#include "engine/runtime/checkpoint_model.h"
 #include "tests/support/tiny_model.h"
 #include "trainer/training_metrics.h"
 
@@ -42,6 +43,17 @@ std::vector<double> losses_of(const TrainOptions& options, int64_t stop_at, std:
   return losses;
 }
 
+// Recorded once; a refactoring leaves it as it is. 1e-4 is room for another machine's order of f32 sums.
+TEST(TrainerTest, TheLossAtAFixedSeedIsTheRecordedOne) {
+  constexpr double kRecorded[] = {10.3739166, 11.6845398, 11.2359943, 11.5360775}, kTolerance = 1e-4;
+  TrainOptions options = toy_options("");
+  const std::vector<double> losses = losses_of(options, 4);
+  ASSERT_EQ(losses.size(), std::size(kRecorded));
+  for (size_t i = 0; i < losses.size(); ++i) {
+    EXPECT_NEAR(losses[i], kRecorded[i], kTolerance * kRecorded[i]) << "step " << i;
+  }
+}
+
 // The early phases ask other kinds of questions: a run that stops in one must go on in it.
 TEST(TrainerTest, ARunResumedInTheFirstPhaseStaysInIt) {
   test::TempFolder folder;
@@ -65,6 +77,67 @@ TEST(TrainerTest, AResumedRunHasTheSameLossCurve) {
   ASSERT_EQ(parts.size(), 8u);
   for (size_t i = 0; i < 8; ++i) EXPECT_DOUBLE_EQ(parts[i], whole[i]) << "step " << i;
   EXPECT_EQ(list_versions(options.out).size(), 2u);
+}
+
+// Everything that has a state or draws numbers: balance biases, noise, dropout of whole experts, and the optional losses.
+TEST(TrainerTest, AResumedRunWithBiasBalancingHasTheSameLossCurve) {
+  test::TempFolder folder;
+  auto options_of = [&](const char* name) {
+    TrainOptions options = toy_options(folder.path() / name);
+    options.moe.bias_balancing = true;
+    options.moe.drop_order = "batch_priority";
+    options.moe.dropout = "expert";
+    options.moe.dropout_rate = 0.2;
+    options.moe.shared_hidden = 8;
+    options.losses.importance = options.losses.load = options.losses.modality = 0.01;
+    options.losses.bias_update_rate = 0.01;
+    return options;
+  };
+  const std::vector<double> whole = losses_of(options_of("whole"), 8);
+  TrainOptions options = options_of("parts");
+  std::vector<double> parts = losses_of(options, 3);
+  options.resume = true;
+  options.moe = {};  // config.json remembers
+  for (double loss : losses_of(options, 100)) parts.push_back(loss);
+  ASSERT_EQ(parts.size(), 8u);
+  for (size_t i = 0; i < 8; ++i) EXPECT_DOUBLE_EQ(parts[i], whole[i]) << "step " << i;
+
+  const VerifiedCheckpoint checkpoint = open_checkpoint(list_versions(options.out).back().path);
+  const CheckpointModel model = load_checkpoint_model(checkpoint);
+  EXPECT_EQ(model.config.decoder.moe.drop_order, "batch_priority");
+  for (const char* layer : {"0", "1"}) {
+    // Eight steps of 0.01 each, and neither gradient nor decay: a whole number of them.
+    const at::Tensor bias = model.vlm->named_parameters()[std::string("decoder.block") + layer + ".moe.router.balance_bias"];
+    EXPECT_GT(bias.abs().max().item<double>(), 0.005);
+    EXPECT_LT(bias.abs().max().item<double>(), 0.085);
+    EXPECT_LT((bias * 100 - (bias * 100).round()).abs().max().item<double>(), 1e-4);
+  }
+  const Manifest& manifest = checkpoint.manifest();
+  ASSERT_EQ(manifest.image_expert_histogram.size(), manifest.expert_histogram.size());
+}
+
+TEST(TrainerTest, OptionsOfTheExpertsThatNeedOtherWeightsAreRefusedWithAModelToStartFrom) {
+  test::TempFolder folder;
+  TrainOptions options = toy_options(folder.path() / "store");
+  losses_of(options, 1);
+  options.init = (folder.path() / "store/1").string();
+  options.out = (folder.path() / "second").string();
+  options.moe.activation = "relu";
+  EXPECT_THROW(losses_of(options, 1), Error);
+  options.moe = {};
+  options.moe.bias_balancing = true;  // starts at zero
+  options.moe.drop_order = "probability";
+  losses_of(options, 1);
+  const CheckpointModel model = load_checkpoint_model(open_checkpoint(list_versions(options.out).back().path));
+  EXPECT_TRUE(model.config.decoder.moe.bias_balancing);
+  EXPECT_EQ(model.config.decoder.moe.drop_order, "probability");
+}
+
+TEST(TrainerTest, RefusesALoadLossWithoutNoise) {
+  TrainOptions options = toy_options("");
+  options.losses.load = 0.1;
+  options.moe.noisy = false;
+  EXPECT_THROW(losses_of(options, 1), Error);
 }
 
 TEST(TrainerTest, PublishBetterNeverPublishesAWorseScore) {

@@ -26,6 +26,7 @@ DenseLabels dense_labels(const Sample& sample, int cell_px) {
   }
   const Scene& scene = sample.scene;
   for (int i = 0; i < static_cast<int>(scene.objects.size()); ++i) {
+    if (!sample.visible(static_cast<size_t>(i), grid_cell)) continue;
     const int row = std::clamp(static_cast<int>(sample.centres[i].y) / cell_px, 0, labels.rows - 1);
     const int column = std::clamp(static_cast<int>(sample.centres[i].x) / cell_px, 0, labels.columns - 1);
     const size_t token = static_cast<size_t>(row) * labels.columns + column;

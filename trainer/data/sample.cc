@@ -17,6 +17,7 @@ float log_uniform(Rng& rng, float low, float high) { return low * std::exp(rng.u
 // Effect: an aspect ratio (width / height) whose pictures choose_grid lays out in `grid`.
 float draw_aspect(Rng& rng, GridSize grid, const PreprocessOptions& pre) {
   const float own = static_cast<float>(grid.columns) / static_cast<float>(grid.rows);
+  if (pre.crop) return own;  // any other loses a part of the scene
   if (rng.chance(0.4f)) return own;
   for (int attempt = 0; attempt < kAspectTries; ++attempt) {
     const float aspect = own * log_uniform(rng, 0.7f, 1.43f);
@@ -64,7 +65,14 @@ void map_centres(Sample& sample) {
 
 }  // namespace
 
+bool Sample::visible(size_t i, int cell_px) const {
+  const Point centre = centres[i];
+  return centre.x >= 0 && centre.y >= 0 && centre.x <= static_cast<float>(pixels.grid.columns * cell_px) &&
+         centre.y <= static_cast<float>(pixels.grid.rows * cell_px);
+}
+
 GridSize draw_grid(Rng& rng, const SampleOptions& options) {
+  if (options.pre.crop) return choose_grid(1, 1, options.pre);
   if (options.fixed_rows > 0 && options.fixed_columns > 0) return {options.fixed_rows, options.fixed_columns};
   const float aspect = rng.chance(options.square_fraction) ? 1.f : log_uniform(rng, 0.5f, 2);
   return choose_grid(static_cast<int>(std::lround(aspect * 1000)), 1000, options.pre);

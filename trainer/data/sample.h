@@ -28,6 +28,9 @@ struct Sample {
   bool is_scene = true;
   PixelValues pixels;
   std::vector<Point> centres;  // of scene.objects, in grid pixels (pixels' rows and columns, padding included)
+
+  // Whether object i is centred in the grid: a crop can cut it off. `cell_px`: grid pixels along one cell's side.
+  bool visible(size_t i, int cell_px) const;
 };
 
 // Effect: a grid that some picture of aspect ratio 1:2 .. 2:1 is laid out in. Thread-safe.

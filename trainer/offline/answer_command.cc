@@ -16,7 +16,9 @@ int answer_command(const OfflineCommandOptions& options) {
   engine_options.device = options.device;
   engine_options.threads = options.threads;
   auto engine = make_torch_engine(open_checkpoint(options.model), engine_options);
-  OfflineRequest request{read_file(options.image, engine_options.image_limits.max_bytes), options.question, {}};
+  const bool text_alone = options.image == "none";
+  OfflineRequest request{text_alone ? "" : read_file(options.image, engine_options.image_limits.max_bytes), options.question,
+                         engine->info().default_sampling};
   request.sampling.max_tokens = options.max_tokens;
   const OfflineAnswer answer = run_offline(*engine, {request}, {.batch = 1}).front();
   if (!answer.error.empty()) throw Error(Code::kInvalidArgument, answer.error);

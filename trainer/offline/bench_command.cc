@@ -14,6 +14,7 @@
 #include "trainer/data/user_data.h"
 #include "trainer/offline/commands.h"
 #include "trainer/offline/offline_runner.h"
+#include "trainer/offline/shared_picture_bench.h"
 
 namespace sf {
 namespace {
@@ -80,16 +81,43 @@ nlohmann::ordered_json measure(Engine& engine, const std::vector<OfflineRequest>
           {"tokens_per_second", quantile(tokens, 0.5)}, {"p50_ms", quantile(latencies, 0.5)}, {"p99_ms", quantile(latencies, 0.99)}};
 }
 
+void print_shared_picture(Engine& engine, const OfflineCommandOptions& options, int batch) {
+  const SharedPictureTimes times = measure_shared_picture(
+      engine, {.questions = options.shared_questions, .batch = batch, .rounds = options.rounds, .seed = options.seed});
+  std::vector<double> ratios;
+  for (size_t i = 0; i < times.one_ms.size(); ++i) ratios.push_back(times.many_ms[i] / times.one_ms[i]);
+  const double one = quantile(times.one_ms, 0.5), many = quantile(times.many_ms, 0.5);
+  const auto [low, high] = std::minmax_element(ratios.begin(), ratios.end());
+  if (options.json) {
+    std::cout << nlohmann::ordered_json{{"batch", batch}, {"questions", options.shared_questions}, {"rounds", options.rounds},
+                                        {"one_picture_ms", one}, {"many_pictures_ms", many}, {"ratio", many / one},
+                                        {"one_picture_images", times.one_images}, {"many_pictures_images", times.many_images}}
+                     .dump()
+              << std::endl;
+    return;
+  }
+  std::printf("batch %d: %d questions about one picture %.1f ms (%d encoded), about %d pictures %.1f ms (%d encoded): %.2f times "
+              "(%.2f-%.2f in %d rounds)\n",
+              batch, options.shared_questions, one, times.one_images, options.shared_questions, many, times.many_images,
+              many / one, *low, *high, options.rounds);
+}
+
 }  // namespace
 
 int bench_command(const OfflineCommandOptions& options) {
   const std::vector<int> batches = parse_batches(options.batches);
-  const std::vector<OfflineRequest> requests = load_requests(options);
+  const bool shared = options.shared_questions > 0;
   TorchEngineOptions engine_options;
   engine_options.device = options.device;
   engine_options.threads = options.threads;
+  engine_options.prefix_cache = shared;  // otherwise every round computes everything
   auto engine = make_torch_engine(open_checkpoint(options.model), engine_options);
   engine->warm_up();
+  if (shared) {
+    for (int batch : batches) print_shared_picture(*engine, options, batch);
+    return 0;
+  }
+  const std::vector<OfflineRequest> requests = load_requests(options);
   if (!options.json) std::printf("%6s %10s %10s %10s %10s\n", "batch", "answers/s", "tokens/s", "p50 ms", "p99 ms");
   for (int batch : batches) {
     const nlohmann::ordered_json row = measure(*engine, requests, batch, options.rounds);

@@ -10,7 +10,13 @@ struct OfflineCommandOptions {
   std::string model;                    // checkpoint directory
   std::string device = "auto";
   int threads = 0;                      // 0 = all cores
-  std::string destination;              // bundle
+  std::string destination;              // bundle, convert
+  // convert
+  std::string from = "hf";              // "hf": a Hugging Face directory; "seed": a .pth of the original SparseFusion
+  std::string source;
+  std::string prompt_template;          // empty: what fits the architecture
+  std::string dtype = "f32";            // of the weights written: f32 or bf16
+  std::string characters;               // seed: file with the vocabulary's characters
   // answer
   std::string image, question;
   int max_tokens = 256;
@@ -28,11 +34,14 @@ struct OfflineCommandOptions {
   int requests = 200;
   std::string batches = "1,8,32";
   int rounds = 3;
+  int shared_questions = 0;             // above 0: so many questions about one picture, against as many pictures
   bool json = false;
 };
 
 // Effect: copies the checkpoint into `destination` (new) without its training state: what is bundled or shipped.
 int bundle_command(const OfflineCommandOptions& options);
+// Effect: writes a foreign model as a checkpoint directory (new), in bounded memory, and prints the peak of it.
+int convert_command(const OfflineCommandOptions& options);
 int inspect_command(const OfflineCommandOptions& options);
 int answer_command(const OfflineCommandOptions& options);
 int eval_command(const OfflineCommandOptions& options);

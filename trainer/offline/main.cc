@@ -33,9 +33,17 @@ void add_commands(CLI::App& app, sf::OfflineCommandOptions& o) {
   CLI::App* bundle = app.add_subcommand("bundle", "Copy a checkpoint without its training state");
   bundle->add_option("model", o.model, "Checkpoint directory")->required();
   bundle->add_option("destination", o.destination, "Folder to make")->required();
+  CLI::App* convert = app.add_subcommand("convert", "Make a checkpoint of another project's model");
+  convert->add_option("--from", o.from, "hf: a Hugging Face directory (LLaVA, Llama, Mistral, Mixtral); seed: a .pth of the original SparseFusion")
+      ->required();
+  convert->add_option("source", o.source, "The directory or file")->required();
+  convert->add_option("--out", o.destination, "Checkpoint directory to make")->required();
+  convert->add_option("--prompt-template", o.prompt_template, "plain, llava-1.5 or mistral; default: what fits the architecture");
+  convert->add_option("--dtype", o.dtype, "Of the weights written: f32 or bf16")->capture_default_str();
+  convert->add_option("--characters", o.characters, "seed: UTF-8 file with the vocabulary's characters in order; default: the original's 65");
   CLI::App* answer = app.add_subcommand("answer", "Answer one question about one picture");
   answer->add_option("--model", o.model, "Checkpoint directory")->required();
-  answer->add_option("image", o.image, "PNG, JPEG or WebP file")->required();
+  answer->add_option("image", o.image, "PNG, JPEG or WebP file; none for a model that reads text alone")->required();
   answer->add_option("question", o.question, "The question")->required();
   answer->add_option("--max-tokens", o.max_tokens, "Tokens of the answer at most")->capture_default_str();
   answer->add_flag("--json", o.json, "Print JSON");
@@ -50,6 +58,10 @@ void add_commands(CLI::App& app, sf::OfflineCommandOptions& o) {
   bench->add_option("--pairs", o.pairs, ".jsonl of pictures and questions; default: generated ones");
   bench->add_option("--requests", o.requests, "Pairs at most")->capture_default_str();
   bench->add_option("--batches", o.batches, "Batch sizes")->capture_default_str();
+  bench->add_option("--shared-picture", o.shared_questions,
+                    "Compare so many questions about one picture with as many pictures, by the prefix cache; 0 = off")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
   bench->add_option("--rounds", o.rounds, "Rounds; medians are printed")->capture_default_str();
   bench->add_option("--seed", o.seed, "Of the generated pictures")->capture_default_str();
   bench->add_flag("--json", o.json, "One JSON object a line");
@@ -58,6 +70,7 @@ void add_commands(CLI::App& app, sf::OfflineCommandOptions& o) {
 int run(const CLI::App& app, const sf::OfflineCommandOptions& o) {
   if (app.got_subcommand("inspect")) return sf::inspect_command(o);
   if (app.got_subcommand("bundle")) return sf::bundle_command(o);
+  if (app.got_subcommand("convert")) return sf::convert_command(o);
   if (app.got_subcommand("answer")) return sf::answer_command(o);
   if (app.got_subcommand("explain")) return sf::explain_command(o);
   if (app.got_subcommand("eval")) return sf::eval_command(o);

@@ -35,7 +35,8 @@ class Runner {
     const double began = now();
     const OfflineRequest& request = requests_[index];
     try {
-      Message message{"user", {{Part::Kind::kImage, request.image}, {Part::Kind::kText, request.question}}};
+      Message message{"user", {{Part::Kind::kText, request.question}}};
+      if (!request.image.empty()) message.parts.insert(message.parts.begin(), {Part::Kind::kImage, request.image});
       PreparedPromptPtr prompt = engine_.prepare({message});
       const int room = engine_.info().max_context - prompt->num_tokens();
       answers_[index].prompt_tokens = prompt->num_tokens();

@@ -12,7 +12,7 @@
 namespace sf {
 
 struct OfflineRequest {
-  std::string image;     // encoded bytes
+  std::string image;     // encoded bytes; empty = none
   std::string question;
   SamplingParams sampling;
 };

@@ -98,6 +98,20 @@ TEST(ManifestTest, FieldsAreCheckedBehindAValidChecksum) {
   EXPECT_THAT(error_of(with("      6\n", "      -6\n")).what(), HasSubstr("counts"));
 }
 
+TEST(ManifestTest, TheHistogramOfImageTokensIsOptionalAndAPartOfTheWhole) {
+  EXPECT_EQ(manifest_to_json(example()).find("image_expert_histogram"), std::string::npos);
+  Manifest manifest = example();
+  manifest.image_expert_histogram = {{0, 7}, {5, 0}};
+  EXPECT_EQ(parse_manifest(manifest_to_json(manifest)), manifest);
+  for (const auto& wrong : std::vector<std::vector<std::vector<int64_t>>>{{{1, 7}, {5, 0}}, {{0, 7}}, {{0}, {5}}, {{0, -1}, {5, 0}}}) {
+    manifest.image_expert_histogram = wrong;
+    EXPECT_THROW(manifest_to_json(manifest), Error);
+  }
+  const std::string field = "\"expert_histogram\": [";
+  EXPECT_THAT(error_of(with(field, "\"image_expert_histogram\": [[1, 0], [0, 0]], " + field)).what(), HasSubstr("part of"));
+  EXPECT_THAT(error_of(with(field, "\"image_expert_histogram\": 3, " + field)).what(), HasSubstr("image_expert_histogram"));
+}
+
 TEST(ManifestTest, NamesThatLeadElsewhereAreRefused) {
   for (const char* name :
        {"../x", "a/b", "..", ".", "", ".hidden", "/etc/passwd", "a\\\\b", "manifest.json", "a b", "\\u0000"}) {

@@ -192,12 +192,90 @@ TEST(PreprocessTest, KeepsTheGeometryAndPadsTheRest) {
 
 TEST(PreprocessTest, WithoutResizingTheValuesAreTheNormalisedPixels) {
   const Image image = busy(192, 192);
-  const PixelValues pixels = preprocess(image, {.mean = 0.25f, .std = 0.5f});
+  const PixelValues pixels = preprocess(image, {.mean = {0.25f, 0.25f, 0.25f}, .std = {0.5f, 0.5f, 0.5f}});
   for (const auto& [x, y, c] : std::vector<std::array<int, 3>>{{0, 0, 0}, {191, 0, 1}, {17, 100, 2}, {191, 191, 0}}) {
     const float expected =
         (static_cast<float>(image.pixels[static_cast<size_t>((y * 192 + x) * 3 + c)]) / 255.0f - 0.25f) / 0.5f;
     EXPECT_FLOAT_EQ(pixels.values[static_cast<size_t>((c * 192 + y) * 192 + x)], expected);
   }
+}
+
+// A crop of 8 px after a resize to 9; the model's values are grey levels 0..1.
+PreprocessOptions small_crop(CropOffset offset) {
+  PreprocessOptions options;
+  options.crop = true;
+  options.cell_size = 4;
+  options.resize_side = 9;
+  options.crop_side = 8;
+  options.crop_offset = offset;
+  options.mean = {0, 0, 0};
+  options.std = {1, 1, 1};
+  return options;
+}
+
+TEST(CropTest, IsTheCentreOfThePictureResizedByItsShorterSide) {
+  for (const auto& [width, height] : std::vector<std::pair<int, int>>{{9, 9}, {14, 9}, {9, 14}, {31, 20}, {20, 31}, {5, 7}}) {
+    const Image image = busy(width, height);
+    for (const CropOffset kind : {CropOffset::kEven, CropOffset::kFloor}) {
+      const PixelValues pixels = preprocess(image, small_crop(kind));
+      EXPECT_EQ(pixels.grid, (GridSize{2, 2}));
+      const int wide = width <= height ? 9 : 9 * width / height, high = height <= width ? 9 : 9 * height / width;
+      EXPECT_EQ(std::pair(pixels.width, pixels.height), std::pair(wide, high));
+      const Image whole = resize_bicubic(image, wide, high);
+      for (int y = 0; y < 8; ++y) {
+        for (int x = 0; x < 8; ++x) {
+          const size_t from = static_cast<size_t>(((y - pixels.top) * wide + x - pixels.left) * 3);
+          for (size_t c = 0; c < 3; ++c) {
+            ASSERT_FLOAT_EQ(pixels.values[c * 64 + static_cast<size_t>(y * 8 + x)], static_cast<float>(whole.pixels[from + c]) / 255.0f)
+                << width << "x" << height << " at " << x << "," << y;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(CropTest, AnOddRestIsHalvedToTheEvenNumberOrDown) {
+  struct Case {
+    int width, even, floor;  // the rest is width - 8 pixels
+  };
+  for (const Case& c : {Case{9, 0, 0}, {10, 1, 1}, {11, 2, 1}, {12, 2, 2}, {13, 2, 2}, {15, 4, 3}, {17, 4, 4}}) {
+    const Image image = busy(c.width, 9);  // of the resize's height: its width stays
+    EXPECT_EQ(preprocess(image, small_crop(CropOffset::kEven)).left, -c.even) << c.width;
+    EXPECT_EQ(preprocess(image, small_crop(CropOffset::kFloor)).left, -c.floor) << c.width;
+  }
+}
+
+TEST(CropTest, EveryPictureHasTheSameGridAndThinOnesCostNoMemory) {
+  for (const auto& [width, height] : std::vector<std::pair<int, int>>{{1, 1}, {16'000'000, 1}, {1, 16'000'000}, {3, 4000}}) {
+    EXPECT_EQ(choose_grid(width, height, small_crop(CropOffset::kEven)), (GridSize{2, 2}));
+  }
+  const Image line = fixtures::make_image(1'000'000, 1, [](int x, int, int) { return static_cast<uint8_t>(x < 500'000 ? 20 : 220); });
+  PreprocessOptions options = small_crop(CropOffset::kFloor);
+  options.resize_side = 4000;  // the whole line would be 4e9 pixels long
+  const PixelValues pixels = preprocess(line, options);
+  EXPECT_FLOAT_EQ(pixels.values[0], 20.0f / 255.0f);
+  EXPECT_FLOAT_EQ(pixels.values[7], 220.0f / 255.0f);
+  EXPECT_EQ(pixels.values.size(), 3u * 64);
+}
+
+TEST(CropTest, ChannelsHaveTheirOwnMeanAndStd) {
+  PreprocessOptions options = small_crop(CropOffset::kEven);
+  options.mean = {0.1f, 0.2f, 0.3f};
+  options.std = {0.5f, 0.25f, 0.125f};
+  const PixelValues pixels = preprocess(fixtures::make_image(9, 9, [](int, int, int c) { return static_cast<uint8_t>(51 * (c + 1)); }), options);
+  for (size_t c = 0; c < 3; ++c) {
+    EXPECT_FLOAT_EQ(pixels.values[c * 64], (0.2f * static_cast<float>(c + 1) - options.mean[c]) / options.std[c]);
+  }
+}
+
+TEST(CropTest, RefusesACropThatIsNoWholeNumberOfCellsOrTooLarge) {
+  PreprocessOptions options = small_crop(CropOffset::kEven);
+  options.cell_size = 3;
+  EXPECT_THROW(preprocess(busy(9, 9), options), Error);
+  options = small_crop(CropOffset::kEven);
+  options.resize_side = 7;
+  EXPECT_THROW(choose_grid(9, 9, options), Error);
 }
 
 TEST(PreprocessTest, OnePixelAndThinPictures) {

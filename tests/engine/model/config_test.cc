@@ -58,7 +58,7 @@ std::vector<std::string> leaves(const Json& json, const std::string& prefix = ""
 }
 
 TEST(ModelConfigTest, RoundTrips) {
-  for (const char* preset : {"toy", "tiny", "small", "base"}) {
+  for (const char* preset : {"toy", "tiny", "seed", "small", "base"}) {
     const std::string text = to_json(model_preset(preset));
     EXPECT_EQ(to_json(parse_model_config(text)), text);
   }
@@ -76,8 +76,17 @@ TEST(ModelConfigTest, NamesTheKeyAtFault) {
                         {"/decoder/rope_fraction", 1.5, "decoder.rope_fraction"},
                         {"/decoder/rope_theta", 0, "decoder.rope_theta"},
                         {"/decoder/norm_eps", -1, "decoder.norm_eps"},
+                        {"/decoder/norm", "batch", "decoder.norm"},
+                        {"/decoder/positions", "alibi", "decoder.positions"},
+                        {"/decoder/rope", "3d", "decoder.rope"},
+                        {"/decoder/attention_scale", -1, "decoder.attention_scale"},
                         {"/decoder/moe/top_k", 9, "decoder.moe.top_k"},
                         {"/decoder/moe/top_k", 1, "top_k 1"},  // with a softmax over the one logit that is left
+                        {"/decoder/moe/activation", "tanh", "activation"},
+                        {"/decoder/moe/shared_hidden", -1, "shared_hidden"},
+                        {"/decoder/moe/drop_order", "random", "drop_order"},
+                        {"/decoder/moe/dropout", "input", "decoder.moe.dropout"},
+                        {"/decoder/moe/dropout_rate", 1, "dropout_rate"},
                         {"/decoder/moe/router_softmax", "never", "router_softmax"},
                         {"/decoder/moe/capacity_factor", -1, "capacity_factor"},
                         {"/decoder/moe/noise_scale", -1, "noise_scale"},
@@ -92,14 +101,37 @@ TEST(ModelConfigTest, NamesTheKeyAtFault) {
                         {"/image/max_cells", 512, "image.max_cells"},
                         {"/image/max_side_cells", 10, "image.max_side_cells"},
                         {"/image/std", 0, "image.std"},
+                        {"/image/std", {0.2, 0.2, 0}, "image.std"},
+                        {"/image/mean", {0.5, 0.5}, "image.mean"},
+                        {"/image/mean", {0.5, 0.5, 0.5, 0.5}, "image.mean"},
+                        {"/image/resize", "stretch", "image.resize"},
+                        {"/image/crop_offset", "ceil", "image.crop_offset"},
+                        {"/vision/position_embedding", "rope", "vision.position_embedding"},
+                        {"/vision/activation", "relu", "vision.activation"},
+                        {"/vision/features", "class", "vision.class_token"},
+                        {"/projector", "cls", "vision.features class"},
+                        {"/projector_hidden", -1, "projector_hidden"},
                         {"/projector", "magic", "projector"},
                         {"/prompt_template", "llava", "prompt_template"},
                         {"/model_type", "llava", "model_type llava"}};
   for (const Case& c : cases) expect_names(c.pointer, c.value, c.named);
 }
 
+TEST(ModelConfigTest, RefusesTopOneWhoseGateIsConstant) {
+  Json json = tiny_json();
+  Json& moe = json["decoder"]["moe"];
+  moe["top_k"] = 1;
+  moe["router_softmax"] = "before";
+  EXPECT_EQ(refusal(json.dump()), "accepted");
+  moe["renormalise"] = true;
+  EXPECT_NE(refusal(json.dump()).find("top_k 1"), std::string::npos);
+  moe["num_experts"] = 1;  // a dense feed-forward
+  EXPECT_EQ(refusal(json.dump()), "accepted");
+}
+
 TEST(ModelConfigTest, AKeyThatIsMissingHasItsDefault) {
-  const Json defaults = Json::parse(to_json(ModelConfig{}));
+  const ModelConfig plain;
+  const Json defaults = Json::parse(to_json(plain));
   for (const std::string& leaf : leaves(tiny_json())) {
     if (leaf == "/model_type") continue;
     const Json::json_pointer at(leaf);
@@ -135,12 +167,76 @@ TEST(ModelConfigTest, RefusesEverySizeThatIsNoPositiveIntegerWithinReason) {
   for (const std::string& leaf : leaves(tiny)) {
     if (!tiny[Json::json_pointer(leaf)].is_number_integer()) continue;
     ++sizes;
+    if (leaf == "/decoder/moe/shared_hidden") continue;  // 0 = none
     // 2^32 + 1 would be 1, and 2^64 - 1 would be -1, if they were cut to 32 bits.
-    for (const Json& value : {Json(-1), Json(0), Json(1.5), Json(4294967297), Json(18446744073709551615ull), Json(1e300)}) {
+    if (leaf != "/projector_hidden") expect_names(leaf, 0, dotted(leaf));  // where 0 says: twice the decoder's width
+    for (const Json& value : {Json(-1), Json(1.5), Json(4294967297), Json(18446744073709551615ull), Json(1e300)}) {
       expect_names(leaf, value, dotted(leaf));
     }
   }
-  EXPECT_EQ(sizes, 19);
+  EXPECT_EQ(sizes, 26);
+}
+
+TEST(ModelConfigTest, OneNumberStandsForAllThreeChannels) {
+  const ModelConfig config = parse_model_config(changed("/image/mean", 0.25));
+  EXPECT_EQ(config.image.mean, (std::array<double, 3>{0.25, 0.25, 0.25}));
+  const ModelConfig three = parse_model_config(changed("/image/std", {0.1, 0.2, 0.3}));
+  EXPECT_EQ(three.image.std, (std::array<double, 3>{0.1, 0.2, 0.3}));
+  EXPECT_EQ(parse_model_config(to_json(three)).image.std, three.image.std);
+}
+
+// A crop of 64 px in the toy's cells of 32 px.
+Json crop_json() {
+  Json json = tiny_json();
+  json["image"].update({{"resize", "crop"}, {"resize_side", 71}, {"crop_side", 64}});
+  return json;
+}
+
+TEST(ModelConfigTest, ACropIsAWholeNumberOfCellsAndFitsTheContext) {
+  EXPECT_EQ(max_image_tokens(parse_model_config(crop_json().dump())), 4);
+  for (const auto& [key, value, named] : {std::tuple{"crop_side", 72, "crop_side"}, {"crop_side", 48, "multiple"},
+                                          {"resize_side", 63, "resize_side"}}) {
+    Json json = crop_json();
+    json["image"][key] = value;
+    EXPECT_NE(refusal(json.dump()).find(named), std::string::npos) << refusal(json.dump());
+  }
+  Json json = crop_json();
+  json["image"].update({{"resize_side", 640}, {"crop_side", 640}});
+  EXPECT_NE(refusal(json.dump()).find("vision.max_side"), std::string::npos);
+  json["vision"]["max_side"] = 64;
+  json["decoder"]["max_context"] = 400;
+  EXPECT_NE(refusal(json.dump()).find("400 image tokens"), std::string::npos) << refusal(json.dump());
+}
+
+TEST(ModelConfigTest, ChangingTheProjectorKeepsThePicturesPixels) {
+  ModelConfig config = model_preset("tiny");
+  set_projector(config, "mlp");
+  EXPECT_EQ(config.image.cell_size, 16);
+  EXPECT_EQ(config.image.max_cells, 144);
+  EXPECT_EQ(config.image.max_side_cells, 18);
+  EXPECT_EQ(max_image_tokens(parse_model_config(to_json(config))), 144);
+  set_projector(config, "cls");
+  EXPECT_EQ(max_image_tokens(parse_model_config(to_json(config))), 1);
+  config.vision.features = "all";
+  config.projector = "mlp";
+  EXPECT_EQ(image_token_rule(config).count(3, 5), 16);
+  set_projector(config, "shuffle2");
+  EXPECT_NE(refusal(to_json(config)).find("shuffle2 needs"), std::string::npos);
+  config.vision.features = "patches";
+  EXPECT_EQ(max_image_tokens(parse_model_config(to_json(config))), 36);
+  EXPECT_THROW(set_projector(config, "resampler"), Error);
+}
+
+TEST(ModelConfigTest, AnEncoderAloneIsNoModelButItsPartCanBeTaken) {
+  VisionModelConfig encoder;
+  encoder.vision.class_token = true;
+  encoder.image.cell_size = 16;
+  const std::string text = to_json(encoder);
+  EXPECT_NE(refusal(text).find("--vit-init"), std::string::npos);
+  EXPECT_TRUE(parse_vision_config(text).vision.class_token);
+  EXPECT_EQ(to_json(parse_vision_config(text)), text);
+  EXPECT_EQ(parse_vision_config(to_json(model_preset("tiny"))).image.cell_size, 16);  // an encoder's cells are its tokens
+  EXPECT_THROW(parse_vision_config("{\"model_type\": \"sparsefusion-vision\", \"image\": {}}"), Error);
 }
 
 TEST(ModelConfigTest, RefusesWhatIsNoObject) {
@@ -159,6 +255,30 @@ TEST(ModelConfigTest, CountsTheWeightsWithoutAllocatingThem) {
   other.modality_embedding = other.decoder.moe.noisy = false;
   other.decoder.num_kv_heads = 1;
   configs.push_back(other);
+  configs.push_back(model_preset("seed"));
+  other.projector = "none";
+  other.decoder.positions = "learned";
+  other.decoder.norm = "layer";
+  other.decoder.tied_head = false;
+  other.decoder.head_bias = other.decoder.attention_bias = other.decoder.attention_out_bias = other.decoder.qk_norm = true;
+  other.decoder.moe.activation = "relu";
+  other.decoder.moe.expert_bias = other.decoder.moe.router_bias = other.decoder.moe.bias_balancing = true;
+  configs.push_back(other);
+  other.decoder.moe.noisy = true;
+  other.decoder.moe.activation = "swiglu";
+  other.decoder.moe.shared_hidden = 24;
+  configs.push_back(other);
+  ModelConfig imported = model_preset("toy");
+  imported.vision.stem = "linear";
+  imported.vision.position_embedding = "table";
+  imported.vision.class_token = imported.vision.pre_norm = imported.vision.layer_scale = true;
+  imported.vision.coordinates = imported.vision.relative_bias = imported.projector_norm = false;
+  imported.projector_hidden = 20;
+  set_projector(imported, "cls");
+  configs.push_back(imported);
+  imported.vision.stem_bias = imported.vision.final_norm = false;
+  imported.vision.coordinates = true;
+  configs.push_back(imported);
   for (const ModelConfig& config : configs) {
     EXPECT_EQ(num_weights(config), static_cast<double>(Vlm(config).num_parameters())) << config.preset;
   }

@@ -95,5 +95,155 @@ TEST(VitTest, CoordinatesRunOverThePicturesBox) {
   }
 }
 
+// As timm's and CLIP's encoders are built.
+VisionConfig table_config() {
+  VisionConfig config = vit_config();
+  config.stem = "linear";
+  config.token_size = 4;
+  config.position_embedding = "table";
+  config.position_rows = 3;
+  config.position_columns = 5;
+  config.class_token = true;
+  config.coordinates = config.relative_bias = false;
+  return config;
+}
+
+at::Tensor encode(const Vit& vit, const at::Tensor& pixels) {
+  return vit.encode(pixels, std::vector<PictureBox>(pixels.size(0), {0, 0, int(pixels.size(3)), int(pixels.size(2))}));
+}
+
+TEST(VitTest, FeaturesAreThePatchesTheClassTokenOrAll) {
+  torch::NoGradGuard no_grad;
+  torch::manual_seed(6);
+  VisionConfig config = table_config();
+  config.features = "all";
+  Vit vit(config);
+  at::Tensor x = encode(vit, torch::randn({2, 3, 12, 20}));
+  EXPECT_EQ(x.sizes(), at::IntArrayRef({2, 16, 24}));
+  EXPECT_TRUE(vit.features(x).equal(x));
+  EXPECT_TRUE(vit.patches(x).equal(x.narrow(1, 1, 15)));
+  config.features = "class";
+  EXPECT_TRUE(Vit(config).features(x).equal(x.narrow(1, 0, 1)));
+  config.features = "patches";
+  EXPECT_TRUE(Vit(config).features(x).equal(x.narrow(1, 1, 15)));
+}
+
+// Without blocks' mixing the table's row of a token is all that tells two tokens of a constant picture apart.
+TEST(VitTest, ATableIsResampledToOtherGridsAndKeepsAConstant) {
+  torch::NoGradGuard no_grad;
+  torch::manual_seed(7);
+  VisionConfig config = table_config();
+  config.final_norm = false;
+  Vit vit(config);
+  at::Tensor table = vit.named_parameters()["position_embedding"];
+  table.slice(0, 1).copy_(torch::randn({1, 24}).expand({15, 24}));
+  at::Tensor own = encode(vit, torch::zeros({1, 3, 12, 20}));
+  for (auto [rows, columns] : {std::pair{1, 1}, {3, 4}, {9, 2}, {18, 18}}) {
+    at::Tensor other = encode(vit, torch::zeros({1, 3, rows * 4, columns * 4}));
+    EXPECT_EQ(other.size(1), 1 + rows * columns);
+    at::Tensor spread = other.slice(1, 1) - other.narrow(1, 1, 1);
+    EXPECT_LT(spread.abs().max().item<double>(), 1e-4) << rows << "x" << columns;  // f32, weights that sum to 1
+  }
+  table.slice(0, 1).copy_(torch::randn({15, 24}));
+  at::Tensor now = encode(vit, torch::zeros({1, 3, 12, 20}));
+  EXPECT_FALSE(at::allclose(now, own, 1e-3, 1e-3));
+}
+
+TEST(VitTest, GradientsReachTheTableAlsoWhereItIsResampled) {
+  torch::manual_seed(8);
+  VisionConfig config = table_config();
+  config.layer_scale = config.pre_norm = true;
+  config.activation = "quick_gelu";
+  Vit vit(config);
+  for (auto [rows, columns] : {std::pair{3, 5}, {6, 6}, {2, 2}}) {
+    vit.zero_grad();
+    encode(vit, torch::randn({2, 3, rows * 4, columns * 4})).square().sum().backward();
+    for (const auto& item : vit.named_parameters()) {
+      ASSERT_TRUE(item.value().grad().defined()) << item.key();
+      if (item.key() != "position_embedding") continue;
+      EXPECT_TRUE(item.value().grad().abs().sum(1).gt(0).all().item<bool>()) << rows << "x" << columns;
+    }
+  }
+}
+
+// One step of the table moves the output as its gradient says.
+TEST(VitTest, TheTablesGradientIsThatOfFiniteDifferences) {
+  torch::manual_seed(9);
+  Vit vit(table_config());
+  vit.to(at::kDouble);
+  at::Tensor pixels = torch::randn({1, 3, 24, 16}, at::kDouble), weight = torch::randn({1, 25, 24}, at::kDouble);
+  auto loss = [&] { return (encode(vit, pixels) * weight).sum(); };
+  loss().backward();
+  at::Tensor table = vit.named_parameters()["position_embedding"];
+  torch::NoGradGuard no_grad;
+  const double step = 1e-5;
+  for (auto [row, column] : {std::pair{0, 3}, {1, 0}, {8, 11}, {15, 23}}) {
+    table[row][column] += step;
+    const double above = loss().item<double>();
+    table[row][column] -= 2 * step;
+    const double below = loss().item<double>();
+    table[row][column] += step;
+    EXPECT_NEAR((above - below) / (2 * step), table.grad()[row][column].item<double>(), 1e-6);
+  }
+}
+
+TEST(VitTest, TheClassTokenHasNoBiasAndTrainsAsItServes) {
+  torch::manual_seed(10);
+  VisionConfig config = vit_config();
+  config.class_token = true;
+  config.num_layers = 1;
+  Vit vit(config);
+  for (auto& item : vit.named_parameters()) {
+    if (item.key().find("relative_bias") != std::string::npos) torch::nn::init::normal_(item.value(), 0, 0.5);
+  }
+  at::Tensor pixels = torch::randn({1, 3, 48, 32});
+  at::Tensor training = encode(vit, pixels).detach();
+  EXPECT_EQ(training.size(1), 7);
+  torch::NoGradGuard no_grad;
+  EXPECT_TRUE(at::allclose(encode(vit, pixels), training, 1e-4, 1e-5));
+  for (auto& item : vit.named_parameters()) {
+    if (item.key().find("relative_bias") != std::string::npos) item.value().zero_();
+  }
+  at::Tensor without = encode(vit, pixels);
+  EXPECT_TRUE(at::allclose(without.select(1, 0), training.select(1, 0), 1e-4, 1e-5));  // in one layer it sees no bias
+  EXPECT_FALSE(at::allclose(without.slice(1, 1), training.slice(1, 1), 1e-3, 1e-3));
+}
+
+TEST(VitTest, ActivationsFollowTheirFormulas) {
+  torch::NoGradGuard no_grad;
+  torch::manual_seed(11);
+  VisionConfig config = table_config();
+  config.num_layers = 1;
+  config.final_norm = false;
+  config.layer_scale = true;
+  at::Tensor pixels = torch::randn({1, 3, 12, 20});
+  Vit reference(config);
+  for (auto& item : reference.named_parameters()) {
+    if (item.key().find("scale1") != std::string::npos) item.value().zero_();  // attention adds nothing
+    if (item.key().find("scale2") != std::string::npos) item.value().fill_(0.5);
+  }
+  auto outputs = [&](const std::string& activation) {
+    config.activation = activation;
+    Vit vit(config);
+    const auto from = reference.named_parameters(), to = vit.named_parameters();
+    for (const auto& item : from) to[item.key()].copy_(item.value());
+    return encode(vit, pixels);
+  };
+  config.num_layers = 0;
+  Vit tokens(config);
+  for (auto& item : tokens.named_parameters()) item.value().copy_(reference.named_parameters()[item.key()]);
+  config.num_layers = 1;
+  const auto p = reference.named_parameters();
+  at::Tensor x = encode(tokens, pixels);
+  at::Tensor h = at::linear(at::layer_norm(x, {24}, p["block0.norm2_weight"], p["block0.norm2_bias"], config.norm_eps),
+                            p["block0.fc1_weight"], p["block0.fc1_bias"]);
+  auto expected = [&](const at::Tensor& active) {
+    return x + 0.5 * at::linear(active, p["block0.fc2_weight"], p["block0.fc2_bias"]);
+  };
+  EXPECT_TRUE(at::allclose(outputs("gelu"), expected(h * 0.5 * (1 + at::erf(h / std::sqrt(2.0)))), 1e-4, 1e-5));
+  EXPECT_TRUE(at::allclose(outputs("quick_gelu"), expected(h / (1 + at::exp(-1.702 * h))), 1e-4, 1e-5));
+  EXPECT_TRUE(at::allclose(outputs("gelu_tanh"), expected(h * 0.5 * (1 + at::tanh(std::sqrt(2 / M_PI) * (h + 0.044715 * h.pow(3))))), 1e-4, 1e-5));
+}
+
 }  // namespace
 }  // namespace sf

@@ -19,16 +19,57 @@ TEST(RopeTest, KeepsNormsAndDependsOnTheDistanceOnly) {
   torch::manual_seed(1);
   at::Tensor q = torch::randn({1, 1, 16}), k = torch::randn({1, 1, 16});
   auto turned = [](const at::Tensor& x, int64_t position) {
-    return apply_rope(x, make_rope_table(at::full({1}, position, at::kLong), 8, 10000.0));
+    return apply_rope(x, make_rope_table(at::full({1}, position, at::kLong), {.rotated = 8}));
   };
   EXPECT_NEAR(turned(q, 37).norm().item<double>(), q.norm().item<double>(), 1e-5);
   EXPECT_NEAR((turned(q, 7) * turned(k, 3)).sum().item<double>(), (turned(q, 104) * turned(k, 100)).sum().item<double>(), 1e-4);
   EXPECT_TRUE(turned(q, 37).narrow(-1, 8, 8).equal(q.narrow(-1, 8, 8)));  // channels beyond the rotated ones
 }
 
-TEST(RmsNormTest, FollowsTheFormula) {
+// Pairs (2i, 2i+1) are pairs (i, i + half) of the same head with its channels dealt out anew.
+TEST(RopeTest, InterleavedIsHalfSplitWithOtherNames) {
+  torch::manual_seed(2);
+  at::Tensor x = torch::randn({3, 2, 8}), positions = torch::tensor({0, 5, 90});
+  at::Tensor order = torch::tensor({0, 2, 4, 6, 1, 3, 5, 7});
+  at::Tensor split = apply_rope(x.index_select(-1, order), make_rope_table(positions, {.rotated = 8}));
+  at::Tensor interleaved = apply_rope(x, make_rope_table(positions, {.rotated = 8, .interleaved = true}));
+  EXPECT_TRUE(at::allclose(interleaved.index_select(-1, order), split, 1e-6, 1e-6));
+  EXPECT_FALSE(at::allclose(interleaved, apply_rope(x, make_rope_table(positions, {.rotated = 8})), 1e-3, 1e-3));
+}
+
+// Qwen2-VL's sections of 2:3:3 pairs, each turned by its own component; equal components are 1-D RoPE.
+TEST(RopeTest, Mrope2dTurnsItsSectionsByTimeRowAndColumn) {
+  torch::manual_seed(3);
+  at::Tensor x = torch::randn({1, 1, 16});
+  auto turned = [&](int64_t t, int64_t row, int64_t column) {
+    return apply_rope(x, make_rope_table(torch::tensor({t, row, column}).view({1, 3}), {.rotated = 16}));
+  };
+  EXPECT_TRUE(turned(7, 7, 7).equal(apply_rope(x, make_rope_table(torch::tensor({7}), {.rotated = 16}))));
+  const std::vector<std::pair<int64_t, int64_t>> sections = {{0, 2}, {2, 3}, {5, 3}};
+  for (size_t component = 0; component < 3; ++component) {
+    at::Tensor moved = turned(component == 0 ? 9 : 7, component == 1 ? 9 : 7, component == 2 ? 9 : 7);
+    at::Tensor changed = (moved - turned(7, 7, 7)).abs().gt(1e-6).view({2, 8});
+    at::Tensor expected = at::zeros({2, 8}, at::kBool);
+    expected.narrow(1, sections[component].first, sections[component].second).fill_(true);
+    EXPECT_TRUE(changed.equal(expected)) << component << changed;
+  }
+}
+
+TEST(NormTest, LayerNormFollowsTheFormula) {
+  torch::NoGradGuard no_grad;
+  torch::manual_seed(4);
+  at::Tensor x = torch::randn({3, 10}), scale = torch::randn({10}), bias = torch::randn({10});
+  Norm norm("layer", 10, 1e-5);
+  norm.named_parameters()["weight"].copy_(scale);
+  norm.named_parameters()["bias"].copy_(bias);
+  at::Tensor centred = x - x.mean(-1, true);
+  at::Tensor expected = centred * (centred.square().mean(-1, true) + 1e-5).rsqrt() * scale + bias;
+  EXPECT_TRUE(at::allclose(norm.forward(x), expected, 1e-5, 1e-5));
+}
+
+TEST(NormTest, RmsNormFollowsTheFormula) {
   at::Tensor x = torch::randn({3, 10});
-  RmsNorm norm(10, 1e-6);
+  Norm norm("rms", 10, 1e-6);
   at::Tensor expected = x * (x.square().mean(-1, true) + 1e-6).rsqrt();
   EXPECT_TRUE(at::allclose(norm.forward(x), expected, 1e-5, 1e-6));
   torch::NoGradGuard no_grad;
@@ -76,6 +117,64 @@ TEST(DecoderTest, PaddingNeitherRoutesNorChangesAnything) {
   EXPECT_EQ(padded.tokens, 5);
   EXPECT_TRUE(at::allclose(a.narrow(0, 0, 5), alone, 1e-4, 1e-5));
   EXPECT_TRUE(at::allclose(b.narrow(0, 0, 5), alone, 1e-4, 1e-5));
+}
+
+at::Tensor hidden_of(Vlm& vlm, const at::Tensor& ids, const at::Tensor& positions) {
+  at::Tensor mask = at::full({1, ids.size(0), ids.size(0)}, -std::numeric_limits<float>::infinity()).triu(1);
+  PackedAttention attention(mask);
+  vlm.eval();
+  DecoderInput input;
+  input.x_TD = vlm.embed_text(ids);
+  input.positions_T = positions;
+  return vlm.decoder().forward(input, attention);
+}
+
+TEST(DecoderTest, LearnedPositionsAreRowsOfTheTable) {
+  torch::NoGradGuard no_grad;
+  torch::manual_seed(5);
+  ModelConfig config = small_config();
+  config.decoder.positions = "learned";
+  Vlm vlm(config);
+  at::Tensor ids = torch::tensor({3, 4, 5});
+  at::Tensor near = hidden_of(vlm, ids, at::arange(3)), far = hidden_of(vlm, ids, at::arange(3) + 40);
+  EXPECT_FALSE(at::allclose(near, far, 1e-3, 1e-3));
+  at::Tensor table = vlm.named_parameters()["decoder.positions"];
+  table.narrow(0, 40, 3).copy_(table.narrow(0, 0, 3));
+  EXPECT_TRUE(hidden_of(vlm, ids, at::arange(3) + 40).equal(near));
+}
+
+TEST(DecoderTest, AttentionScaleReplacesTheRootOfTheHead) {
+  torch::NoGradGuard no_grad;
+  at::Tensor ids = torch::tensor({3, 4, 5, 6});
+  auto run = [&](double scale, double query_factor) {
+    torch::manual_seed(6);
+    ModelConfig config = small_config();
+    config.decoder.attention_scale = scale;
+    Vlm vlm(config);
+    for (auto& item : vlm.named_parameters()) {
+      if (item.key().ends_with("q_proj")) item.value().mul_(query_factor);
+    }
+    return hidden_of(vlm, ids, at::arange(4));
+  };
+  EXPECT_TRUE(at::allclose(run(0.25, 1), run(0, 1), 1e-5, 1e-6));  // 1/sqrt(16)
+  EXPECT_TRUE(at::allclose(run(0.5, 1), run(0, 2), 1e-5, 1e-6));
+  EXPECT_FALSE(at::allclose(run(0.5, 1), run(0, 1), 1e-4, 1e-4));
+}
+
+TEST(DecoderTest, TheHeadAndTheEmbeddingFollowTheirSwitches) {
+  torch::NoGradGuard no_grad;
+  torch::manual_seed(7);
+  ModelConfig config = small_config();
+  config.modality_embedding = false;
+  config.decoder.scale_embedding = config.decoder.tied_head = false;
+  config.decoder.head_bias = true;
+  Vlm vlm(config);
+  auto parameters = vlm.named_parameters();
+  at::Tensor ids = torch::tensor({1, 2}), hidden = torch::randn({2, 32});
+  EXPECT_TRUE(vlm.embed_text(ids).equal(parameters["decoder.embedding"].index_select(0, ids)));
+  parameters["decoder.head_bias"].copy_(torch::randn({64}));
+  at::Tensor expected = at::matmul(hidden, parameters["decoder.head"].t()) + parameters["decoder.head_bias"];
+  EXPECT_TRUE(at::allclose(vlm.decoder().logits(hidden), expected, 1e-5, 1e-5));
 }
 
 TEST(VlmTest, CountsParameters) {

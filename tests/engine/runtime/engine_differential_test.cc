@@ -144,7 +144,7 @@ TEST_F(EngineDifferentialTest, ThePackedForwardPassOfTrainingAgrees) {
   torch::NoGradGuard no_grad;
   const auto vlm = test::tiny_vlm(11);
   const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
-  const PromptMaker maker(tokenizer, vlm->config().image, vlm->config().decoder.max_context, {});
+  const PromptMaker maker(tokenizer, vlm->config(), {});
   for (uint64_t seed : {1, 2}) {
     const Answer answer = alone(seed, 1000);
     const auto prompt = maker.make(messages(seed));
@@ -175,7 +175,7 @@ TEST_F(EngineDifferentialTest, CountsAreThoseOfTheModelsRouting) {
   };
   const auto vlm = test::tiny_vlm(11);
   const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
-  const PromptMaker maker(tokenizer, vlm->config().image, vlm->config().decoder.max_context, {});
+  const PromptMaker maker(tokenizer, vlm->config(), {});
   const auto prompt = maker.make(messages(1));
   const SequenceId id = admit(1);
   const StepResult result = engine_->step({{{id, 1000}}});

@@ -63,6 +63,67 @@ TEST(KvCacheTest, TakesPagesBackOnce) {
   EXPECT_THROW(cache.release(*second), Error);
 }
 
+TEST(KvCacheTest, AKeptPageStaysUntilItIsNeeded) {
+  KvCache cache({.num_pages = 4}, cache_config(), at::kCPU);
+  std::vector<int> evicted;
+  cache.set_on_evict([&](int page) { evicted.push_back(page); });
+  const std::vector<int> first = *cache.allocate(2), second = *cache.allocate(1);
+  for (int page : {first[0], first[1], second[0]}) cache.keep(page);
+  cache.release(first);
+  cache.release(second);
+  EXPECT_EQ(cache.free_pages(), 4);
+  EXPECT_EQ(cache.idle_pages(), 3);
+  EXPECT_TRUE(evicted.empty());
+  cache.share(first[1]);  // in use again
+  EXPECT_EQ(cache.free_pages(), 3);
+  const auto two = cache.allocate(2);
+  ASSERT_TRUE(two);
+  EXPECT_EQ(evicted, (std::vector<int>{first[0]}));  // the longest idle; the free one went first
+  EXPECT_FALSE(cache.allocate(2));
+  cache.drop(second[0]);
+  EXPECT_EQ(cache.idle_pages(), 0);
+  EXPECT_EQ(cache.free_pages(), 1);
+  cache.release(*two);
+  cache.release({first[1]});
+  EXPECT_EQ(cache.idle_pages(), 1);
+  EXPECT_EQ(cache.free_pages(), 4);
+}
+
+TEST(KvCacheTest, APageIsFreeWhenItsLastUserGoes) {
+  KvCache cache({.num_pages = 2}, cache_config(), at::kCPU);
+  const std::vector<int> page = *cache.allocate(1);
+  cache.share(page[0]);
+  cache.release(page);
+  EXPECT_EQ(cache.free_pages(), 1);
+  cache.release(page);
+  EXPECT_EQ(cache.free_pages(), 2);
+  EXPECT_THROW(cache.release(page), Error);
+  EXPECT_THROW(cache.share(page[0]), Error);
+}
+
+TEST(KvCacheTest, EvictsTheEndOfAReleasedChainFirst) {
+  KvCache cache({.num_pages = 3}, cache_config(), at::kCPU);
+  const std::vector<int> chain = *cache.allocate(3);
+  for (int page : chain) cache.keep(page);
+  cache.release(chain);
+  EXPECT_EQ(cache.allocate(1)->front(), chain[2]);
+  EXPECT_EQ(cache.allocate(1)->front(), chain[1]);
+}
+
+TEST(KvCacheTest, CopiesTheFirstTokensOfAPage) {
+  KvCache cache({.num_pages = 2, .page_size = 4}, cache_config(), at::kCPU);
+  for (int layer : {0, 1}) {
+    cache.keys(layer).slice(0, 0, 4).fill_(1 + layer);
+    cache.values(layer).slice(0, 0, 4).fill_(10 + layer);
+  }
+  cache.copy_tokens(0, 1, 3);
+  for (int layer : {0, 1}) {
+    EXPECT_EQ(cache.keys(layer).slice(0, 4, 7).min().item<float>(), 1.0f + layer);
+    EXPECT_EQ(cache.values(layer).slice(0, 4, 7).min().item<float>(), 10.0f + layer);
+    EXPECT_EQ(cache.keys(layer)[7].abs().max().item<float>(), 0.0f);
+  }
+}
+
 TEST(KvCacheTest, AlwaysHasRoomForOneWholeContext) {
   const DecoderConfig config = cache_config();
   EXPECT_EQ(KvCache::options_for(0, config).num_pages, 7);  // ceil(100 / 16)

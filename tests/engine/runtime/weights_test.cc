@@ -52,10 +52,19 @@ TEST(WeightsTest, NamesTheTensorAtFault) {
   EXPECT_THROW(serialize_tensors(tensors_of({{"half", two.to(at::kHalf)}})), Error);
 }
 
-TEST(WeightsTest, RefusesHalfPrecisionFilesByName) {
-  const std::string raw(4, '\0');
-  const std::string bytes = write_safetensors({{"a", {Dtype::kF16, {2}, raw}}});
-  EXPECT_EQ(named_by(bytes, tensors_of({{"a", torch::ones({2})}}), "another dtype"), "a");
+TEST(WeightsTest, HalfPrecisionBecomesFloatAndNothingElseDoes) {
+  const at::Tensor values = torch::tensor({1.5f, -0.25f});
+  for (const auto& [dtype, type] : {std::pair(Dtype::kF16, at::kHalf), std::pair(Dtype::kBF16, at::kBFloat16)}) {
+    const at::Tensor half = values.to(type);
+    const std::string raw(static_cast<const char*>(half.const_data_ptr()), half.nbytes());
+    const std::string bytes = write_safetensors({{"a", {dtype, {2}, raw}}});
+    const Tensors model = tensors_of({{"a", torch::ones({2})}});
+    load_tensors(bytes, "weights.file", model);
+    EXPECT_TRUE(model["a"].equal(values));
+    EXPECT_EQ(named_by(bytes, tensors_of({{"a", torch::ones({2}, at::kLong)}}), "another dtype"), "a");
+  }
+  const std::string raw(16, '\0');
+  EXPECT_EQ(named_by(write_safetensors({{"a", {Dtype::kF64, {2}, raw}}}), tensors_of({{"a", torch::ones({2})}}), "another dtype"), "a");
 }
 
 TEST(WeightsTest, RefusesAFileThatIsCut) {

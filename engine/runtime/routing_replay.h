@@ -1,0 +1,20 @@
+// Forces the experts of tokens whose routing was recorded before (R3, arXiv 2510.11370): the ids are the record's, the
+// gates are computed again from the model's own logits, so that only the choice is replayed.
+//
+//   stats.set_forced(forced_experts(batch, config, device));      // before the forward pass
+//
+// One thread only.
+#pragma once
+
+#include "engine/model/router.h"
+#include "engine/runtime/batch.h"
+
+namespace sf {
+
+// [L, T, K] int64: the experts to take, -1 where the router chooses. Undefined if nothing in the batch is replayed.
+at::Tensor forced_experts(const Batch& batch, const DecoderConfig& config, at::Device device);
+
+// Effect: puts the forced experts (one layer's [T, K]) and their gates into `routing`.
+void force_experts(const at::Tensor& forced_TK, const MoeConfig& config, Routing& routing);
+
+}  // namespace sf

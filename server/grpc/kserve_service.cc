@@ -1,0 +1,238 @@
+#include "server/grpc/kserve_service.h"
+
+#include <grpcpp/support/method_handler.h>
+
+#include <chrono>
+
+#include "server/grpc/grpc_call.h"
+#include "server/grpc/grpc_errors.h"
+#include "server/grpc/message_buffer.h"
+#include "server/guard/reject_reason.h"
+#include "server/guard/request_id.h"
+#include "server/guard/thrown_error.h"
+#include "server/service/wait_for_answer.h"
+
+namespace sf::server {
+namespace {
+
+using grpc::ByteBuffer;
+using grpc::internal::RpcMethod;
+using grpc::internal::RpcServiceMethod;
+
+constexpr const char* kApi = "kserve_grpc";
+
+// Adds one to a count for as long as it lives.
+class Counted {
+ public:
+  explicit Counted(std::atomic<int>& count) : count_(count), value_(++count) {}
+  ~Counted() { --count_; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+  int value() const { return value_; }
+
+ private:
+  std::atomic<int>& count_;
+  const int value_;
+};
+
+grpc::StatusCode code_of(const Error& error) { return static_cast<grpc::StatusCode>(error.code()); }
+
+}  // namespace
+
+KserveService::KserveService(const GrpcOptions& options, server::Service& service)
+    : options_(options), service_(service) {
+  add_query("/inference.GRPCInferenceService/ServerLive", &KserveService::server_live);
+  add_query("/inference.GRPCInferenceService/ServerReady", &KserveService::server_ready);
+  add_query("/inference.GRPCInferenceService/ModelReady", &KserveService::model_ready);
+  add_query("/inference.GRPCInferenceService/ServerMetadata", &KserveService::server_metadata);
+  add_query("/inference.GRPCInferenceService/ModelMetadata", &KserveService::model_metadata);
+  add_query("/inference.GRPCInferenceService/ModelConfig", &KserveService::model_config);
+  add_query("/inference.GRPCInferenceService/ModelStatistics", &KserveService::statistics);
+  add_query("/inference.GRPCInferenceService/RepositoryIndex", &KserveService::index);
+  add_query("/inference.GRPCInferenceService/RepositoryModelLoad", &KserveService::load);
+  add_query("/inference.GRPCInferenceService/RepositoryModelUnload", &KserveService::unload);
+  add_infer();
+}
+
+// RpcServiceMethod keeps the pointer: the names live as long as the program.
+template <typename Request, typename Response>
+void KserveService::add_query(const char* method, Response (KserveService::*query)(const Request&) const) {
+  using Handler = grpc::internal::RpcMethodHandler<KserveService, ByteBuffer, ByteBuffer>;
+  const auto handler = [query](KserveService* self, grpc::ServerContext* context, const ByteBuffer* bytes,
+                               ByteBuffer* response) {
+    const std::string id = choose_request_id(offered_request_id(*context));
+    context->AddInitialMetadata("x-request-id", id);
+    try {
+      Request request;
+      parse_message(*bytes, request);
+      *response = serialize_message((self->*query)(request));
+      return grpc::Status::OK;
+    } catch (...) {
+      return self->refuse(thrown_error(), id);
+    }
+  };
+  AddMethod(new RpcServiceMethod(method, RpcMethod::NORMAL_RPC, new Handler(handler, this)));
+}
+
+void KserveService::add_infer() {
+  using Unary = grpc::internal::RpcMethodHandler<KserveService, ByteBuffer, ByteBuffer>;
+  using Bidi = grpc::internal::BidiStreamingHandler<KserveService, ByteBuffer, ByteBuffer>;
+  const auto unary = [](KserveService* self, grpc::ServerContext* context, const ByteBuffer* request,
+                        ByteBuffer* response) { return self->infer(*context, *request, *response); };
+  const auto bidi = [](KserveService* self, grpc::ServerContext* context, InferStream::Stream* stream) {
+    return self->stream_infer(*context, *stream);
+  };
+  AddMethod(new RpcServiceMethod("/inference.GRPCInferenceService/ModelInfer", RpcMethod::NORMAL_RPC,
+                                 new Unary(unary, this)));
+  AddMethod(new RpcServiceMethod("/inference.GRPCInferenceService/ModelStreamInfer", RpcMethod::BIDI_STREAMING,
+                                 new Bidi(bidi, this)));
+}
+
+grpc::Status KserveService::refuse(const Error& error, const std::string& call_id) const {
+  service_.record_rejected(kApi, grpc_code_name(code_of(error)), reject_reason(error), call_id);
+  return grpc_status(error, call_id, service_.retry_after_seconds());
+}
+
+inference::ServerLiveResponse KserveService::server_live(const inference::ServerLiveRequest&) const {
+  inference::ServerLiveResponse response;
+  response.set_live(service_.health().live);
+  return response;
+}
+
+inference::ServerReadyResponse KserveService::server_ready(const inference::ServerReadyRequest&) const {
+  inference::ServerReadyResponse response;
+  response.set_ready(service_.health().ready);
+  return response;
+}
+
+inference::ModelReadyResponse KserveService::model_ready(const inference::ModelReadyRequest& request) const {
+  find_served_model(service_, request.name(), request.version());
+  inference::ModelReadyResponse response;
+  response.set_ready(service_.health().ready);
+  return response;
+}
+
+inference::ServerMetadataResponse KserveService::server_metadata(const inference::ServerMetadataRequest&) const {
+  inference::ServerMetadataResponse response;
+  response.set_name(kInferServerName);
+  response.set_version(options_.program_version);
+  for (const char* extension : kInferExtensions) response.add_extensions(extension);
+  return response;
+}
+
+inference::ModelMetadataResponse KserveService::model_metadata(const inference::ModelMetadataRequest& request) const {
+  return metadata_message(find_served_model(service_, request.name(), request.version()));
+}
+
+inference::ModelConfigResponse KserveService::model_config(const inference::ModelConfigRequest& request) const {
+  inference::ModelConfigResponse response;
+  *response.mutable_config() = config_message(find_served_model(service_, request.name(), request.version()));
+  return response;
+}
+
+inference::ModelStatisticsResponse KserveService::statistics(const inference::ModelStatisticsRequest& request) const {
+  std::vector<ServedModel> models;
+  if (request.name().empty()) {
+    models = served_models(service_);
+  } else {
+    models.push_back(find_served_model(service_, request.name(), request.version()));
+  }
+  inference::ModelStatisticsResponse response;
+  for (const ServedModel& model : models) {
+    *response.add_model_stats() = statistics_message(model, options_.infer_statistics->of(model.name));
+  }
+  return response;
+}
+
+inference::RepositoryIndexResponse KserveService::index(const inference::RepositoryIndexRequest&) const {
+  inference::RepositoryIndexResponse response;
+  for (const ServedModel& model : served_models(service_)) {
+    auto* entry = response.add_models();
+    entry->set_name(model.name);
+    entry->set_version(model.version());
+    entry->set_state("READY");
+  }
+  return response;
+}
+
+inference::RepositoryModelLoadResponse KserveService::load(const inference::RepositoryModelLoadRequest&) const {
+  throw repository_is_admin();
+}
+
+inference::RepositoryModelUnloadResponse KserveService::unload(const inference::RepositoryModelUnloadRequest&) const {
+  throw repository_is_admin();
+}
+
+grpc::Status KserveService::infer(grpc::ServerContext& context, const ByteBuffer& bytes, ByteBuffer& response) {
+  const auto start = std::chrono::steady_clock::now();
+  const std::string id = choose_request_id(offered_request_id(context));
+  context.AddInitialMetadata("x-request-id", id);
+  InferHead head;
+  std::string asked_version;
+  AnswerRequest asked;
+  try {
+    inference::ModelInferRequest message;
+    const size_t num_bytes = parse_message(bytes, message);
+    InferRequest infer = infer_request_from(message);
+    infer.body_bytes = num_bytes;
+    asked_version = infer.model_version;
+    const ServedModel model = find_served_model(service_, infer.model_name, asked_version);
+    if (model.decoupled) {
+      throw invalid_argument("model_name", "model_name: ", model.name, " is decoupled: ask ", model.model.id,
+                             ", or use ModelStreamInfer");
+    }
+    head = {model.name, 0, infer.id};
+    asked = make_infer_answer(std::move(infer), model, id, kApi);
+    asked.timeout_ms = shorter_timeout(asked.timeout_ms, context);
+  } catch (...) {
+    return refuse(thrown_error(), id);
+  }
+  const auto finish = [&](const grpc::Status& status, const Summary* summary) {
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    service_.record_finished(kApi, grpc_code_name(status.error_code()), id, head.model_version, summary,
+                             elapsed.count());
+    if (summary != nullptr) {
+      options_.infer_statistics->record_success(head.model_name, *summary, elapsed.count());
+    } else {
+      options_.infer_statistics->record_failure(head.model_name, elapsed.count());
+    }
+    return status;
+  };
+  const auto fail = [&](const Error& error) {
+    return finish(grpc_status(error, id, service_.retry_after_seconds()), nullptr);
+  };
+  std::shared_ptr<ResponseStream> stream;
+  try {
+    stream = submit_infer(service_, std::move(asked), asked_version);
+  } catch (...) {
+    return fail(thrown_error());
+  }
+  head.model_version = stream->model_version();
+  context.AddInitialMetadata("x-model-version", std::to_string(head.model_version));
+  const auto is_unwanted = [&] { return context.IsCancelled() || stopping_; };
+  const WholeAnswer answer = wait_for_answer(*stream, options_.poll_interval_ms, is_unwanted);
+  if (answer.error) return fail(is_unwanted() ? unwanted_error(context, stopping_) : *answer.error);
+  inference::ModelInferResponse message = infer_message(head);
+  add_answer(message, answer.text);
+  add_summary(message, *answer.summary);
+  response = serialize_message(message);
+  return finish(grpc::Status::OK, &*answer.summary);
+}
+
+grpc::Status KserveService::stream_infer(grpc::ServerContext& context, InferStream::Stream& stream) {
+  const std::string id = choose_request_id(offered_request_id(context));
+  context.AddInitialMetadata("x-request-id", id);
+  const Counted streams(num_streams_);
+  if (streams.value() > options_.max_infer_streams) {
+    return refuse(Error(Code::kResourceExhausted, concat("more than ", options_.max_infer_streams, " streams are open"),
+                        "", Reason::kQueueFull),
+                  id);
+  }
+  try {
+    return InferStream({options_, service_, *options_.infer_statistics, stopping_}, context, stream).run();
+  } catch (...) {
+    return refuse(thrown_error(), id);
+  }
+}
+
+}  // namespace sf::server

@@ -1,0 +1,177 @@
+#include "server/http/kserve_infer_api.h"
+
+#include <algorithm>
+
+#include "server/guard/parameters.h"
+#include "server/guard/thrown_error.h"
+#include "server/http/body_reader.h"
+#include "server/http/kserve_stream.h"
+#include "server/service/wait_for_answer.h"
+
+namespace sf::server {
+namespace {
+
+constexpr const char* kJsonBytesHeader = "Inference-Header-Content-Length";
+
+// tritonclient sends no Content-Type at all, and curl -d, as Triton's pages show it, a form's.
+void check_media_type(const httplib::Request& request) {
+  if (!request.has_header("Content-Type")) return;
+  for (const char* type : {"application/json", "application/octet-stream", "application/x-www-form-urlencoded"}) {
+    if (has_media_type(request, type)) return;
+  }
+  throw Error(Code::kInvalidArgument, "Content-Type: must be application/json or application/octet-stream",
+              "Content-Type", Reason::kUnsupportedType);
+}
+
+std::optional<size_t> json_bytes(const httplib::Request& request) {
+  if (!request.has_header(kJsonBytesHeader)) return std::nullopt;
+  return parse_unsigned(request.get_header_value(kJsonBytesHeader), kJsonBytesHeader);
+}
+
+std::string asked_version(const httplib::Request& request) {
+  const auto version = request.path_params.find("version");
+  return version == request.path_params.end() ? "" : version->second;
+}
+
+}  // namespace
+
+KserveInferApi::KserveInferApi(const HttpOptions& options, Service& service, Listener& listener,
+                               InferStatistics& statistics)
+    : options_(options), service_(service), listener_(listener), statistics_(statistics) {}
+
+void KserveInferApi::register_routes() {
+  const std::pair<const char*, Kind> routes[] = {
+      {"/infer", Kind::kInfer}, {"/generate", Kind::kGenerate}, {"/generate_stream", Kind::kGenerateStream}};
+  for (const char* path : {"/v2/models/:model", "/v2/models/:model/versions/:version"}) {
+    for (const auto& [suffix, kind] : routes) {
+      listener_.post(std::string(path) + suffix,
+                     [this, kind = kind](const auto& request, auto& response, const auto& reader) {
+                       handle(kind, request, response, reader);
+                     });
+    }
+  }
+}
+
+KserveInferApi::Asked KserveInferApi::read(Kind kind, const httplib::Request& request,
+                                           const httplib::ContentReader& reader, const HttpCall& call) const {
+  check_media_type(request);
+  BodyReader body({.max_bytes = options_.limits.max_body_bytes, .timeout_s = options_.body_timeout_s}, request, reader);
+  const std::string text = body.read_whole();
+  Asked asked;
+  asked.version = asked_version(request);
+  asked.model = find_served_model(service_, request.path_params.at("model"), asked.version);
+  if (kind == Kind::kInfer && asked.model.decoupled) {
+    throw invalid_argument("model", "model: ", asked.model.name, " is decoupled: ask ", asked.model.model.id,
+                           ", or use generate_stream or ModelStreamInfer");
+  }
+  HttpInfer infer;
+  if (kind == Kind::kInfer) {
+    infer = read_infer_body(text, json_bytes(request), options_.limits);
+  } else {
+    infer.request = read_generate_body(text, options_.limits);
+  }
+  asked.binary_output = infer.binary_output;
+  asked.id = infer.request.id;
+  asked.answer = make_infer_answer(std::move(infer.request), asked.model, call.id, call.api);
+  return asked;
+}
+
+void KserveInferApi::handle(Kind kind, const httplib::Request& request, httplib::Response& response,
+                            const httplib::ContentReader& reader) {
+  const HttpCall call = begin_call("kserve_rest", request, response);
+  Asked asked;
+  try {
+    asked = read(kind, request, reader, call);
+  } catch (...) {
+    refuse_call(service_, call, request, response, thrown_error());
+    return;
+  }
+  std::shared_ptr<ResponseStream> stream;
+  try {
+    stream = submit_infer(service_, std::move(asked.answer), asked.version);
+    response.set_header("X-Model-Version", std::to_string(stream->model_version()));
+    if (kind == Kind::kGenerateStream) {
+      answer_stream(request, response, call, asked, stream);
+    } else {
+      answer_whole(kind, request, response, call, asked, *stream);
+    }
+  } catch (...) {
+    if (stream) stream->cancel();
+    fail(request, response, call, asked, thrown_error(), 0);
+  }
+}
+
+void KserveInferApi::answer_whole(Kind kind, const httplib::Request& request, httplib::Response& response,
+                                  const HttpCall& call, const Asked& asked, ResponseStream& stream) {
+  const auto is_unwanted = [&] { return request.is_connection_closed() || listener_.stopping(); };
+  const int64_t version = stream.model_version();
+  const WholeAnswer answer = wait_for_answer(stream, options_.poll_interval_ms, is_unwanted);
+  if (answer.error) {
+    const bool stopped = answer.error->code() == Code::kCancelled && listener_.stopping();
+    fail(request, response, call, asked, stopped ? shutting_down() : *answer.error, version);
+    return;
+  }
+  const InferHead head{asked.model.name, version, asked.id};
+  if (kind == Kind::kGenerate) {
+    response.set_content(generate_end_json(head, answer.text, *answer.summary, /*streamed=*/false), "application/json");
+  } else {
+    InferBody body = infer_answer_body(head, answer.text, *answer.summary, asked.binary_output);
+    if (asked.binary_output) response.set_header(kJsonBytesHeader, std::to_string(body.json_bytes));
+    response.set_content(std::move(body.text), asked.binary_output ? "application/octet-stream" : "application/json");
+  }
+  record_call(service_, call, 200, version, &*answer.summary);
+  count(call, asked.model.name, &*answer.summary);
+}
+
+void KserveInferApi::answer_stream(const httplib::Request& request, httplib::Response& response, const HttpCall& call,
+                                   const Asked& asked, std::shared_ptr<ResponseStream> stream) {
+  // The status line waits for the first event, so that what fails before it is a plain HTTP error; but not for longer
+  // than a proxy waits.
+  const int64_t version = stream->model_version();
+  std::optional<Event> first;
+  for (int waited_ms = 0; waited_ms < options_.ping_interval_ms; waited_ms += options_.poll_interval_ms) {
+    first = stream->next_for(options_.poll_interval_ms);
+    if (first) break;
+    if (!request.is_connection_closed() && !listener_.stopping()) continue;
+    stream->cancel();
+    fail(request, response, call, asked, listener_.stopping() ? shutting_down() : client_gone(), version);
+    return;
+  }
+  if (first && first->error) {
+    fail(request, response, call, asked, *first->error, version);
+    return;
+  }
+  GenerateStreamOptions options{.head = {asked.model.name, version, asked.id},
+                                .call_id = call.id,
+                                .poll_interval_ms = options_.poll_interval_ms,
+                                .ping_interval_ms = options_.ping_interval_ms,
+                                .is_stopping = [this] { return listener_.stopping(); }};
+  auto generate = std::make_shared<GenerateStream>(
+      std::move(stream), std::move(first), std::move(options),
+      [this, call, version, name = asked.model.name](int code, const Summary* summary) {
+        record_call(service_, call, code, version, summary);
+        count(call, name, summary);
+      });
+  response.set_header("Cache-Control", "no-store");
+  response.set_header("X-Accel-Buffering", "no");
+  response.set_chunked_content_provider(
+      "text/event-stream", [generate](size_t, httplib::DataSink& sink) { return generate->write_next(sink); },
+      [generate](bool whole) { generate->close(whole); });
+}
+
+void KserveInferApi::fail(const httplib::Request& request, httplib::Response& response, const HttpCall& call,
+                          const Asked& asked, const Error& error, int64_t version) {
+  fail_call(service_, call, request, response, error, version);
+  count(call, asked.model.name, nullptr);
+}
+
+void KserveInferApi::count(const HttpCall& call, const std::string& model, const Summary* summary) {
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - call.start;
+  if (summary != nullptr) {
+    statistics_.record_success(model, *summary, elapsed.count());
+  } else {
+    statistics_.record_failure(model, elapsed.count());
+  }
+}
+
+}  // namespace sf::server

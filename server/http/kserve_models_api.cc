@@ -1,0 +1,100 @@
+#include "server/http/kserve_models_api.h"
+
+#include "server/guard/json_parse.h"
+#include "server/guard/thrown_error.h"
+#include "server/http/body_reader.h"
+#include "server/http/http_call.h"
+#include "server/http/kserve_json.h"
+
+namespace sf::server {
+namespace {
+
+constexpr const char* kApi = "kserve_rest";
+constexpr const char* kJson = "application/json";
+constexpr size_t kMaxRepositoryBytes = 64 << 10;
+
+std::string read_small_body(const httplib::Request& request, const httplib::ContentReader& reader, int timeout_s) {
+  return BodyReader({.max_bytes = kMaxRepositoryBytes, .timeout_s = timeout_s}, request, reader).read_whole();
+}
+
+}  // namespace
+
+KserveModelsApi::KserveModelsApi(const HttpOptions& options, Service& service, Listener& listener,
+                                 const InferStatistics& statistics)
+    : options_(options), service_(service), listener_(listener), statistics_(statistics) {}
+
+void KserveModelsApi::register_routes() {
+  listener_.get("/v2", [this](const httplib::Request&, httplib::Response& response) {
+    response.set_content(infer_server_json(options_.program_version), kJson);
+  });
+  // Before the model's own route, which it meets as well.
+  listener_.get("/v2/models/stats", [this](const httplib::Request&, httplib::Response& response) {
+    response.set_content(infer_statistics_json(served_models(service_), statistics_), kJson);
+  });
+  get_model("", &KserveModelsApi::metadata);
+  get_model("/config", &KserveModelsApi::config);
+  get_model("/stats", &KserveModelsApi::statistics);
+  get_model("/ready", &KserveModelsApi::readiness);
+  listener_.post("/v2/repository/index", [this](const auto& request, auto& response, const auto& reader) {
+    index(request, response, reader);
+  });
+  for (const char* change : {"load", "unload"}) {
+    listener_.post(std::string("/v2/repository/models/:model/") + change,
+                   [this](const auto& request, auto& response, const auto& reader) {
+                     refuse_change(request, response, reader);
+                   });
+  }
+}
+
+void KserveModelsApi::get_model(const std::string& suffix,
+                                std::string (KserveModelsApi::*describe)(const ServedModel&) const) {
+  for (const char* path : {"/v2/models/:model", "/v2/models/:model/versions/:version"}) {
+    listener_.get(path + suffix, [this, describe](const httplib::Request& request, httplib::Response& response) {
+      response.set_content((this->*describe)(served(request)), kJson);
+    });
+  }
+}
+
+ServedModel KserveModelsApi::served(const httplib::Request& request) const {
+  const auto version = request.path_params.find("version");
+  return find_served_model(service_, request.path_params.at("model"),
+                           version == request.path_params.end() ? "" : version->second);
+}
+
+std::string KserveModelsApi::metadata(const ServedModel& model) const { return infer_model_json(model); }
+std::string KserveModelsApi::config(const ServedModel& model) const { return infer_config_json(model); }
+std::string KserveModelsApi::statistics(const ServedModel& model) const {
+  return infer_statistics_json({model}, statistics_);
+}
+
+// Clients look at the status only.
+std::string KserveModelsApi::readiness(const ServedModel&) const {
+  if (!service_.health().ready) throw Error(Code::kUnavailable, "the server is shutting down", "", Reason::kDraining);
+  return R"({"ready": true})";
+}
+
+void KserveModelsApi::index(const httplib::Request& request, httplib::Response& response,
+                            const httplib::ContentReader& reader) {
+  const HttpCall call = begin_call(kApi, request, response);
+  try {
+    const std::string body = read_small_body(request, reader, options_.body_timeout_s);
+    // {"ready": true} asks for ready models only: there are no others.
+    if (!body.empty()) get_bool(parse_json_object(body, options_.limits.max_json_depth), "ready");
+    response.set_content(infer_index_json(served_models(service_)), kJson);
+  } catch (...) {
+    refuse_call(service_, call, request, response, thrown_error());
+  }
+}
+
+void KserveModelsApi::refuse_change(const httplib::Request& request, httplib::Response& response,
+                                    const httplib::ContentReader& reader) {
+  const HttpCall call = begin_call(kApi, request, response);
+  try {
+    read_small_body(request, reader, options_.body_timeout_s);  // so that the client gets to read the refusal
+    throw repository_is_admin();
+  } catch (...) {
+    refuse_call(service_, call, request, response, thrown_error());
+  }
+}
+
+}  // namespace sf::server

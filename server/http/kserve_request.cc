@@ -1,0 +1,183 @@
+#include "server/http/kserve_request.h"
+
+#include "server/guard/base64.h"
+#include "server/guard/json_parse.h"
+#include "server/kserve/bytes_tensor.h"
+
+namespace sf::server {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kMaxTensors = 16;
+
+// The bytes after the JSON, handed out in order.
+class BinaryPart {
+ public:
+  explicit BinaryPart(std::string_view bytes) : bytes_(bytes) {}
+
+  std::string_view take(const std::string& name, uint64_t size) {
+    if (size > bytes_.size()) {
+      throw invalid_argument(name, name, ": binary_data_size is ", size, ", ", bytes_.size(), " bytes are left");
+    }
+    const std::string_view taken = bytes_.substr(0, size);
+    bytes_.remove_prefix(size);
+    return taken;
+  }
+  void check_all_taken() const {
+    if (!bytes_.empty()) throw invalid_argument("", "body: ", bytes_.size(), " bytes after the last tensor");
+  }
+
+ private:
+  std::string_view bytes_;
+};
+
+const json* find(const json& object, const char* name) {
+  const auto it = object.find(name);
+  return it == object.end() || it->is_null() ? nullptr : &*it;
+}
+
+InferValue read_value(const std::string& name, const json& value) {
+  if (value.is_boolean()) return value.get<bool>();
+  if (value.is_number_unsigned()) return value.get<uint64_t>();
+  if (value.is_number_integer()) return value.get<int64_t>();
+  if (value.is_number_float()) return value.get<double>();
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_array()) return get_strings(json{{name, value}}, name);
+  throw invalid_argument(excerpt(name), excerpt(name), ": must be a number, a string, true or false");
+}
+
+void add_parameter(InferParameterMap& map, const std::string& name, const json& value) {
+  if (value.is_null()) return;
+  if (!map.emplace(name, read_value(name, value)).second) {
+    throw invalid_argument(excerpt(name), excerpt(name), ": given twice");
+  }
+}
+
+InferParameterMap read_parameters(const json& body) {
+  InferParameterMap map;
+  const json* parameters = find(body, "parameters");
+  if (parameters == nullptr) return map;
+  if (!parameters->is_object()) throw invalid_argument("parameters", "parameters: must be an object");
+  for (const auto& [name, value] : parameters->items()) add_parameter(map, name, value);
+  return map;
+}
+
+// Parameters of one tensor: only those in `known` mean anything here (shared memory and classes do not).
+json tensor_parameters(const json& tensor, const std::string& name, const char* known) {
+  const json* parameters = find(tensor, "parameters");
+  if (parameters == nullptr) return json::object();
+  if (!parameters->is_object()) throw invalid_argument(name, name, ".parameters: must be an object");
+  for (const auto& [key, value] : parameters->items()) {
+    if (key != known) throw invalid_argument(name, name, ".parameters: ", excerpt(key), " is not supported");
+  }
+  return *parameters;
+}
+
+std::vector<json> read_tensors(const json& body, const char* name) {
+  const json* list = find(body, name);
+  if (list == nullptr) return {};
+  if (!list->is_array() || list->size() > kMaxTensors) {
+    throw invalid_argument(name, name, ": must be an array of at most ", kMaxTensors, " tensors");
+  }
+  for (const json& tensor : *list) {
+    if (!tensor.is_object()) throw invalid_argument(name, name, ": each must be an object");
+  }
+  return *list;
+}
+
+std::string tensor_name(const json& tensor, const char* list) {
+  const std::optional<std::string> name = get_string(tensor, "name");
+  if (!name) throw invalid_argument(list, list, ": a tensor has no name");
+  return *name;
+}
+
+InferTensorHead read_head(const json& tensor) {
+  InferTensorHead head{tensor_name(tensor, "inputs"), get_string(tensor, "datatype").value_or(""), {}};
+  const json* shape = find(tensor, "shape");
+  if (shape == nullptr || !shape->is_array()) {
+    throw invalid_argument(excerpt(head.name), excerpt(head.name), ": shape must be an array of integers");
+  }
+  for (const json& dim : *shape) head.shape.push_back(get_integer(json{{"shape", dim}}, "shape").value_or(-1));
+  return head;
+}
+
+// The one text of "data", which may be nested as the shape is or flat.
+std::string read_text(const json& tensor, const std::string& name) {
+  const json* data = find(tensor, "data");
+  if (data == nullptr) throw invalid_argument(name, name, ": has neither data nor binary_data_size");
+  while (data->is_array() && data->size() == 1) data = &data->front();
+  if (!data->is_string() || data == find(tensor, "data")) {
+    throw invalid_argument(name, name, ": data must be an array of one string");
+  }
+  return data->get<std::string>();
+}
+
+void read_input(InferRequest& request, const json& tensor, BinaryPart& binary, const RequestLimits& limits) {
+  const InferTensorHead head = read_head(tensor);
+  check_input(head);
+  const std::optional<uint64_t> size =
+      get_unsigned(tensor_parameters(tensor, head.name, "binary_data_size"), "binary_data_size");
+  if (size) {
+    if (find(tensor, "data")) throw invalid_argument(head.name, head.name, ": has data and binary_data_size");
+    set_input(request, head, std::move(split_bytes_tensor(binary.take(head.name, *size), 1, head.name).front()));
+    return;
+  }
+  std::string text = read_text(tensor, head.name);
+  if (head.name == kImageTensor) text = decode_image_text(text, limits.max_image_bytes, head.name);
+  set_input(request, head, std::move(text));
+}
+
+// Whether ANSWER is wanted as binary: its own word, else the request's.
+bool read_outputs(const json& body, bool by_default) {
+  std::vector<std::string> names;
+  bool binary = by_default;
+  for (const json& output : read_tensors(body, "outputs")) {
+    names.push_back(tensor_name(output, "outputs"));
+    const json parameters = tensor_parameters(output, excerpt(names.back()), "binary_data");
+    binary = get_bool(parameters, "binary_data").value_or(by_default);
+  }
+  check_outputs(names);
+  return binary;
+}
+
+}  // namespace
+
+HttpInfer read_infer_body(std::string_view body, std::optional<size_t> json_bytes, const RequestLimits& limits) {
+  if (json_bytes && *json_bytes > body.size()) {
+    throw invalid_argument("Inference-Header-Content-Length", "Inference-Header-Content-Length: is ", *json_bytes,
+                           ", the body has ", body.size(), " bytes");
+  }
+  const std::string_view text = body.substr(0, json_bytes.value_or(body.size()));
+  BinaryPart binary(body.substr(text.size()));
+  const json object = parse_json_object(text, limits.max_json_depth);
+  HttpInfer infer;
+  InferRequest& request = infer.request;
+  request.id = get_string(object, "id").value_or("");
+  request.parameters = read_infer_parameters(read_parameters(object));
+  for (const json& tensor : read_tensors(object, "inputs")) read_input(request, tensor, binary, limits);
+  binary.check_all_taken();
+  infer.binary_output = read_outputs(object, request.parameters.binary_output);
+  request.body_bytes = body.size();
+  return infer;
+}
+
+InferRequest read_generate_body(std::string_view body, const RequestLimits& limits) {
+  const json object = parse_json_object(body, limits.max_json_depth);
+  InferRequest request;
+  request.id = get_string(object, "id").value_or("");
+  if (const auto image = get_string(object, kImageTensor)) {
+    request.image = decode_image_text(*image, limits.max_image_bytes, kImageTensor);
+  }
+  request.question = get_string(object, kQuestionTensor);
+  InferParameterMap map = read_parameters(object);
+  for (const auto& [name, value] : object.items()) {
+    if (name == "id" || name == "parameters" || name == kImageTensor || name == kQuestionTensor) continue;
+    add_parameter(map, name, value);
+  }
+  request.parameters = read_infer_parameters(map);
+  request.body_bytes = body.size();
+  return request;
+}
+
+}  // namespace sf::server

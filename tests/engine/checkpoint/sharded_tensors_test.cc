@@ -1,0 +1,170 @@
+#include "engine/checkpoint/sharded_tensors.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+
+#include "engine/base/error.h"
+#include "engine/checkpoint/convert_elements.h"
+#include "engine/checkpoint/import_plan.h"
+#include "engine/checkpoint/safetensors_writer.h"
+#include "engine/checkpoint/sha256.h"
+
+namespace sf {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+class ShardedTensorsTest : public testing::Test {
+ protected:
+  ShardedTensorsTest() {
+    std::string pattern = (fs::temp_directory_path() / "sparsefusion-shards-XXXXXX").string();
+    folder_ = ::mkdtemp(pattern.data());
+  }
+  ~ShardedTensorsTest() override { fs::remove_all(folder_); }
+
+  void write_shard(const std::string& file, const std::map<std::string, std::vector<float>>& tensors) {
+    std::map<std::string, TensorView> views;
+    for (const auto& [name, values] : tensors) {
+      views[name] = {Dtype::kF32, {static_cast<int64_t>(values.size())}, {reinterpret_cast<const char*>(values.data()), 4 * values.size()}};
+    }
+    write_file(folder_ / file, write_safetensors(views));
+  }
+  void write_index(const std::string& weight_map) { write_file(folder_ / "model.safetensors.index.json", R"({"weight_map":)" + weight_map + "}"); }
+
+  std::string refusal() {
+    try {
+      ShardedTensors{folder_};
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "accepted";
+  }
+
+  std::vector<float> values_of(const TensorSource& source, const std::string& name) {
+    const TensorLayout& layout = source.tensors().at(name);
+    std::string bytes(num_bytes(layout), '\0');
+    source.read(name, 0, static_cast<int64_t>(bytes.size()), bytes.data());
+    return to_floats(bytes, layout.dtype);
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(ShardedTensorsTest, ReadsOneFileAndMany) {
+  EXPECT_THAT(refusal(), HasSubstr("neither"));
+  write_shard("model.safetensors", {{"a", {1, 2, 3}}});
+  EXPECT_EQ(values_of(ShardedTensors(folder_), "a"), (std::vector<float>{1, 2, 3}));
+  write_shard("s1.safetensors", {{"a", {4}}, {"b", {5, 6}}});
+  write_shard("s2.safetensors", {{"c", {7}}});
+  write_index(R"({"a":"s1.safetensors","b":"s1.safetensors","c":"s2.safetensors"})");
+  const ShardedTensors source(folder_);
+  EXPECT_EQ(source.num_files(), 2);
+  EXPECT_EQ(values_of(source, "b"), (std::vector<float>{5, 6}));
+  EXPECT_EQ(values_of(source, "c"), (std::vector<float>{7}));
+  float second = 0;
+  source.read("b", 4, 4, reinterpret_cast<char*>(&second));
+  EXPECT_EQ(second, 6);
+  EXPECT_THROW(source.read("b", 4, 8, reinterpret_cast<char*>(&second)), Error);
+}
+
+TEST_F(ShardedTensorsTest, RefusesAnIndexThatLies) {
+  write_shard("s1.safetensors", {{"a", {4}}, {"b", {5, 6}}});
+  write_shard("s2.safetensors", {{"a", {7}}});
+  for (const char* outside : {"../s1.safetensors", "/etc/passwd", "sub/s1.safetensors", "", ".hidden"}) {
+    write_index(R"({"a":")" + std::string(outside) + "\"}");
+    EXPECT_THAT(refusal(), HasSubstr("plain name in the same directory")) << outside;
+  }
+  write_index(R"({"a":"s1.safetensors","b":"s1.safetensors","c":"s3.safetensors"})");
+  EXPECT_THAT(refusal(), HasSubstr("shard s3.safetensors is missing"));
+  write_index(R"({"a":"s1.safetensors","b":"s1.safetensors","c":"s2.safetensors"})");
+  EXPECT_THAT(refusal(), HasSubstr("'a' is in another shard too"));
+  write_index(R"({"a":"s1.safetensors"})");
+  EXPECT_THAT(refusal(), HasSubstr("'b' is not listed"));
+  write_index(R"({"a":"s1.safetensors","b":"s1.safetensors","z":"s1.safetensors"})");
+  EXPECT_THAT(refusal(), HasSubstr("'z' of model.safetensors.index.json is missing"));
+  for (const char* map : {"{}", "[]", "7", R"({"a":7})"}) {
+    write_index(map);
+    EXPECT_THAT(refusal(), HasSubstr("model.safetensors.index.json")) << map;
+  }
+  fs::create_symlink(folder_ / "s2.safetensors", folder_ / "link.safetensors");
+  write_index(R"({"a":"link.safetensors"})");
+  EXPECT_THAT(refusal(), HasSubstr("symbolic link"));
+}
+
+TEST_F(ShardedTensorsTest, RefusesATruncatedShard) {
+  write_shard("model.safetensors", {{"a", {1, 2, 3}}});
+  const std::string whole = read_file(folder_ / "model.safetensors", 1 << 20);
+  for (const size_t size : {size_t{0}, size_t{7}, size_t{20}, whole.size() - 1}) {
+    write_file(folder_ / "model.safetensors", whole.substr(0, size));
+    EXPECT_THAT(refusal(), HasSubstr("model.safetensors")) << size;
+  }
+}
+
+TEST_F(ShardedTensorsTest, AWrittenFileIsTheOneThatIsWrittenAtOnce) {
+  const std::vector<float> a = {1, 2, 3, 4, 5, 6}, b = {7};
+  const std::map<std::string, TensorView> views = {
+      {"a", {Dtype::kF32, {2, 3}, {reinterpret_cast<const char*>(a.data()), 24}}},
+      {"b", {Dtype::kF32, {}, {reinterpret_cast<const char*>(b.data()), 4}}}};
+  SafetensorsWriter writer(folder_ / "w", {{"b", {Dtype::kF32, {}}}, {"a", {Dtype::kF32, {2, 3}}}}, {{"format", "pt"}});
+  EXPECT_EQ(writer.order(), (std::vector<std::string>{"a", "b"}));
+  writer.append(views.at("a").bytes.substr(0, 10));
+  writer.append(views.at("a").bytes.substr(10));
+  EXPECT_THROW(writer.finish(), Error);
+  writer.append(views.at("b").bytes);
+  EXPECT_THROW(writer.append("x"), Error);
+  const ManifestFile written = writer.finish();
+  const std::string expected = write_safetensors(views, {{"format", "pt"}});
+  EXPECT_EQ(read_file(folder_ / "w", 1 << 20), expected);
+  EXPECT_EQ(written, (ManifestFile{sha256_hex(expected), static_cast<int64_t>(expected.size())}));
+  EXPECT_EQ(describe_file(folder_ / "w"), written);
+}
+
+TEST_F(ShardedTensorsTest, APlanJoinsScalesAndFills) {
+  write_shard("model.safetensors", {{"q", {1, 2}}, {"k", {3, 4}}, {"extra", {0}}});
+  const ShardedTensors source(folder_);
+  ImportPlan plan;
+  plan.tensors = {{"qk", {3, 2}, {{"q", {2}, 0.5f}, {"k", {2}}, {"", {2}, 1, 9}}}};
+  const auto reason = [&] {
+    try {
+      check_plan(plan, source);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_THAT(reason(), HasSubstr("tensor extra does not belong"));
+  plan.unused = {"extra"};
+  EXPECT_EQ(reason(), "accepted");
+  const ManifestFile written = write_planned(plan, source, folder_ / "out", {});
+  EXPECT_EQ(written, describe_file(folder_ / "out"));
+  EXPECT_EQ(values_of(ShardedTensors::of_file(folder_ / "out"), "qk"), (std::vector<float>{0.5, 1, 3, 4, 9, 9}));
+  write_planned(plan, source, folder_ / "half", {.dtype = Dtype::kBF16});
+  EXPECT_EQ(values_of(ShardedTensors::of_file(folder_ / "half"), "qk"), (std::vector<float>{0.5, 1, 3, 4, 9, 9}));
+  plan.tensors[0].pieces[0].shape = {1, 2};
+  EXPECT_THAT(reason(), HasSubstr("tensor q has shape [2], and the configuration asks for [1, 2]"));
+  plan.tensors[0].pieces[0].source = "w";
+  EXPECT_THAT(reason(), HasSubstr("tensor w is missing"));
+}
+
+TEST(ConvertElementsTest, HalvesAreExactAndBfloat16RoundsToEven) {
+  const uint16_t halves[] = {0x3c00, 0xc000, 0x0001, 0x03ff, 0x0400, 0x7bff, 0x7c00, 0xfc00, 0x8000, 0x7e00};
+  const std::vector<float> f16 = to_floats({reinterpret_cast<const char*>(halves), sizeof(halves)}, Dtype::kF16);
+  const std::vector<float> expected = {1, -2, 0x1p-24f, 1023 * 0x1p-24f, 0x1p-14f, 65504, INFINITY, -INFINITY, 0};
+  for (size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(f16[i], expected[i]) << i;
+  EXPECT_TRUE(std::signbit(f16[8]));
+  EXPECT_TRUE(std::isnan(f16[9]));
+  const auto rounded = [](float value) { return to_floats(from_floats({value}, Dtype::kBF16), Dtype::kBF16)[0]; };
+  EXPECT_EQ(rounded(1.0f + 0x1p-8f), 1.0f);                // a tie goes to the even neighbour
+  EXPECT_EQ(rounded(1.0f + 3 * 0x1p-8f), 1.0f + 0x1p-6f);  // upwards where that one is even
+  EXPECT_EQ(rounded(1.0f + 0x1.8p-8f), 1.0f + 0x1p-7f);
+  EXPECT_TRUE(std::isnan(rounded(NAN)));
+  EXPECT_EQ(rounded(-INFINITY), -INFINITY);
+}
+
+}  // namespace
+}  // namespace sf

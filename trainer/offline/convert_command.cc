@@ -1,0 +1,48 @@
+#include <sys/resource.h>
+
+#include <iostream>
+
+#include "engine/base/progress.h"
+#include "engine/checkpoint/checkpoint_reader.h"
+#include "trainer/offline/commands.h"
+#include "trainer/offline/import_model.h"
+
+namespace sf {
+namespace {
+
+Dtype parse_dtype(const std::string& name) {
+  if (name == "f32") return Dtype::kF32;
+  if (name == "bf16") return Dtype::kBF16;
+  throw invalid_argument("dtype", "dtype: must be f32 or bf16, got ", name);
+}
+
+int64_t peak_rss_mib() {
+  struct rusage usage {};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss >> 10;  // Linux counts KiB
+}
+
+}  // namespace
+
+int convert_command(const OfflineCommandOptions& options) {
+  ImportOptions import;
+  import.source = options.source;
+  import.destination = options.destination;
+  import.prompt_template = options.prompt_template;
+  import.dtype = parse_dtype(options.dtype);
+  import.characters = options.characters;
+  constexpr int64_t kMebi = 1 << 20;
+  std::optional<Progress> progress;
+  import.progress = [&](int64_t done, int64_t total) {
+    if (!progress) progress.emplace("convert", total / kMebi, "MiB");
+    progress->update(done / kMebi);
+  };
+  if (options.from == "hf") import_hf_model(import);
+  else if (options.from == "seed") import_seed_model(import);
+  else throw invalid_argument("from", "from: must be hf or seed, got ", options.from);
+  if (progress) progress->finish();
+  std::cout << "wrote " << options.destination << "\npeak RSS " << peak_rss_mib() << " MiB\n";
+  return 0;
+}
+
+}  // namespace sf
