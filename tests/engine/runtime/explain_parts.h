@@ -13,10 +13,16 @@ struct ExplainParts {
       : tokenizer(load_sentencepiece(test::tiny_tokenizer_model())),
         maker(tokenizer, vlm.config(), {}),
         prompt(maker.make(messages)),
-        sequence(vlm, at::kCPU, *prompt) {}
+        model{vlm, tokenizer, at::kCPU, vlm.config().decoder.max_context},
+        sequence(model, *prompt) {}
+  // The sequence refers to what stands before it.
+  ExplainParts(const ExplainParts&) = delete;
+  ExplainParts& operator=(const ExplainParts&) = delete;
+
   std::shared_ptr<const Tokenizer> tokenizer;
   PromptMaker maker;
   std::shared_ptr<EnginePrompt> prompt;
+  ExplainedModel model;
   ExplainSequence sequence;
 };
 
