@@ -35,6 +35,7 @@ EngineFactory engine_factory(const ServerOptions& options) {
   engine.threads = options.threads;
   engine.max_context = options.max_context;
   engine.kv_cache_mib = options.kv_cache_mib;
+  engine.prefix_cache = options.prefix_cache;
   engine.capacity_factor = options.capacity_factor;
   engine.image_limits.max_bytes = options.max_image_bytes;
   engine.image_limits.max_pixels = options.max_image_pixels;

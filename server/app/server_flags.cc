@@ -26,6 +26,8 @@ void add_model_flags(CLI::App& app, ServerOptions& options) {
   app.add_option("--kv-cache-mib", options.kv_cache_mib, "Memory of the key-value cache in MiB")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
       ->capture_default_str();
+  app.add_flag("--prefix-cache,!--no-prefix-cache", options.prefix_cache,
+               "Whether computed prompts stay in free pages for those that begin alike (default: yes)");
   app.add_option("--capacity-mode", options.capacity_mode,
                  "How expert capacity is handled: account counts what is above it")
       ->check(CLI::IsMember({"account"}))

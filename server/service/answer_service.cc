@@ -50,6 +50,7 @@ std::shared_ptr<ResponseStream> AnswerService::submit(AnswerRequest request) {
 std::shared_ptr<ResponseStream> AnswerService::submit_to(const ServingVersionPtr& version, AnswerRequest request,
                                                          std::shared_ptr<void> in_flight) {
   check(request);
+  if (request.sampling.replay_routing) check_routing(*request.sampling.replay_routing, version->engine->info());
   const double now_s = deps_.clock->now_s();
   const double asked_s = static_cast<double>(request.timeout_ms) / 1e3;
   const double timeout_s =
