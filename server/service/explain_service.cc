@@ -3,6 +3,7 @@
 
 #include "engine/explain/overlay.h"
 #include "server/guard/reject_reason.h"
+#include "server/service/answer_fields.h"
 #include "server/service/answer_service.h"
 #include "server/service/low_priority.h"
 

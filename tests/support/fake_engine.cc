@@ -208,6 +208,17 @@ SequenceId FakeEngine::admit(PreparedPromptPtr prompt, const SamplingParams&) {
   return next_id_++;
 }
 
+RoutingRecord FakeEngine::routing_record(SequenceId id) const {
+  RoutingRecord record{options_.num_layers, 1, {}, {}};
+  for (int position = 0; position < sequences_.at(id).num_computed; ++position) {
+    for (int layer = 0; layer < options_.num_layers; ++layer) {
+      record.ids.push_back(static_cast<uint16_t>((position + layer) % options_.num_experts));
+      record.gates.push_back(1.0f);
+    }
+  }
+  return record;
+}
+
 void FakeEngine::release(SequenceId id) {
   const auto found = sequences_.find(id);
   if (found == sequences_.end()) return;

@@ -63,6 +63,7 @@ class FakeEngine final : public Engine {
                       const ExplainCheck& check) const override;
   bool can_admit(int num_tokens) const override;
   SequenceId admit(PreparedPromptPtr prompt, const SamplingParams& sampling) override;
+  RoutingRecord routing_record(SequenceId id) const override;
   void release(SequenceId id) override;
   void preempt(SequenceId id) override;
   int tokens_to_compute(SequenceId id) const override;

@@ -123,6 +123,25 @@ TEST(MetricsTest, CountsExpertsByLayerAndModality) {
   EXPECT_THAT(text, HasSubstr("sparsefusion_batch_size_sum{model=\"sparsefusion\",version=\"7\"} 6"));
 }
 
+TEST(MetricsTest, CountsWhatTheCachesFound) {
+  Metrics metrics({});
+  auto version = metrics.add_version(7, model_info());
+  const std::string labels = "{model=\"sparsefusion\",version=\"7\"} ";
+  EXPECT_THAT(metrics.text({}, 0), HasSubstr("sparsefusion_prefix_cache_queries_total" + labels + "0\n"));
+  StepResult step;
+  step.prefix_cache_queries = 90;
+  step.prefix_cache_hits = 36;
+  step.image_cache_queries = 2;
+  step.image_cache_hits = 1;
+  record(*version, step);
+  record(*version, step);
+  const std::string text = metrics.text({}, 0);
+  EXPECT_THAT(text, HasSubstr("sparsefusion_prefix_cache_queries_total" + labels + "180\n"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_prefix_cache_hits_total" + labels + "72\n"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_image_cache_queries_total" + labels + "4\n"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_image_cache_hits_total" + labels + "2\n"));
+}
+
 TEST(MetricsTest, AnEngineThatMeasuresNothingIsNoTrouble) {
   Metrics metrics({});
   auto version = metrics.add_version(1, model_info());
