@@ -126,6 +126,21 @@ void VersionMetrics::record_image_decode(double seconds) {
   image_decode_.observe(seconds);
 }
 
+ExpertLoads VersionMetrics::expert_loads() const {
+  ExpertLoads loads{.version = version_, .layers = {}};
+  MutexLock lock(mutex_);
+  for (const Layer& layer : layers_) {
+    LayerLoad& row = loads.layers.emplace_back();
+    row.window = layer.window.gauges();
+    row.experts.resize(layer.tokens.size() / kNumModalities);
+    for (size_t i = 0; i < layer.tokens.size(); ++i) {
+      row.experts[i / kNumModalities][i % kNumModalities] = {layer.tokens[i], layer.gate_mass[i],
+                                                             layer.overflow_request[i]};
+    }
+  }
+  return loads;
+}
+
 void VersionMetrics::collect(FamilySet& families, bool live) const {
   MutexLock lock(mutex_);
   families["sparsefusion_time_to_first_token_seconds"].add(labels_, first_token_);

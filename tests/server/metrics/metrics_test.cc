@@ -216,6 +216,28 @@ TEST(MetricsTest, NoSeriesTwice) {
   }
 }
 
+TEST(MetricsTest, ExpertLoadsSayWhatTheSeriesSay) {
+  Metrics metrics({});
+  auto version = metrics.add_version(7, model_info());
+  EXPECT_FALSE(version->expert_loads().layers.at(0).window.has_value());
+  for (int i = 0; i < 20; ++i) record(*version, routed(100, 3));
+  const ExpertLoads loads = version->expert_loads();
+  EXPECT_EQ(loads.version, 7);
+  ASSERT_EQ(loads.layers.size(), 2u);
+  ASSERT_EQ(loads.layers[0].experts.size(), 2u);
+  const std::string text = metrics.text({}, 0);
+  for (size_t expert = 0; expert < 2; ++expert) {
+    for (const auto& [modality, name] : {std::pair(kImageModality, "image"), std::pair(kTextModality, "text")}) {
+      const std::string labels = concat("{model=\"sparsefusion\",version=\"7\",layer=\"0\",expert=\"", expert,
+                                        "\",modality=\"", name, "\"} ");
+      EXPECT_THAT(text, HasSubstr(concat("sparsefusion_moe_expert_tokens_total", labels,
+                                         loads.layers[0].experts[expert][modality].tokens, "\n")));
+    }
+  }
+  EXPECT_TRUE(loads.layers[0].window.has_value());
+  EXPECT_FALSE(loads.layers[1].window.has_value()) << "the layer routed nothing";
+}
+
 TEST(MetricsTest, DescribesTheProcess) {
   Metrics metrics({.program_version = "1.2.3"});
   const std::string text = metrics.text({}, 0);
