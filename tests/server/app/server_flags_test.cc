@@ -34,18 +34,20 @@ TEST(ServerFlagsTest, DefaultsAreTheContract) {
   EXPECT_EQ(options.max_image_pixels, 16'000'000);
   EXPECT_EQ(options.poll_interval_ms, 1000);
   EXPECT_EQ(options.max_score_drop, 0.02);
+  EXPECT_EQ(options.capacity_mode, "account");
   EXPECT_TRUE(options.grpc);
 }
 
 TEST(ServerFlagsTest, ReadsFlags) {
   const ServerOptions options = parsed({"--model", "store", "--http-port=0", "--no-grpc", "--no-ui",
-                                        "--admin-allowed-host=a", "--admin-allowed-host=b", "--max-score-drop", "0.5"});
+                                        "--admin-allowed-host=a", "--admin-allowed-host=b", "--max-score-drop", "0.5", "--capacity-mode=strict"});
   EXPECT_EQ(options.model, "store");
   EXPECT_EQ(options.http_port, 0);
   EXPECT_FALSE(options.grpc);
   EXPECT_FALSE(options.ui);
   EXPECT_EQ(options.admin_allowed_hosts, (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(options.max_score_drop, 0.5);
+  EXPECT_EQ(options.capacity_mode, "strict");
 }
 
 TEST(ServerFlagsTest, RefusesWhatCannotBe) {
