@@ -103,9 +103,11 @@ Image heatmap_overlay(const Image& picture, const Explanation& e, const std::vec
   for (int y = 0; y < canvas.image.height; ++y) {
     for (int x = 0; x < canvas.image.width; ++x) {
       const double row = canvas.row_of(y), column = canvas.column_of(x);
-      const double value = interpolate(heatmap, e.rows, e.columns, row, column) / std::max(double(*peak), 1e-12);
+      const bool seen = row >= 0 && column >= 0 && row < e.rows && column < e.columns;  // a crop leaves the edges out
+      const double share = seen ? interpolate(heatmap, e.rows, e.columns, row, column) : 0;
+      const double value = share / std::max(double(*peak), 1e-12);
       blend(canvas.image, x, y, heat_colour(value), 0.6);
-      if (index_in_grid(e, row, column) == peak_cell && canvas.near_edge(x, y, 2)) blend(canvas.image, x, y, kPaper, 1);
+      if (seen && index_in_grid(e, row, column) == peak_cell && canvas.near_edge(x, y, 2)) blend(canvas.image, x, y, kPaper, 1);
     }
   }
   return canvas.image;

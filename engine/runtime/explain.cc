@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <limits>
 
-#include "engine/runtime/explain_pass.h"
 #include "engine/runtime/heatmap.h"
 #include "engine/runtime/occlusion.h"
 #include "engine/runtime/sampler.h"
@@ -48,11 +47,7 @@ class Explainer {
  public:
   Explainer(const ExplainedModel& model, const EnginePrompt& prompt, const ExplainOptions& options,
             const ExplainCheck& check)
-      : model_(model),
-        options_(options),
-        check_(check),
-        sequence_(model.vlm, model.device, prompt),
-        ids_(prompt.tokens.ids) {}
+      : model_(model), options_(options), check_(check), sequence_(model, prompt), ids_(prompt.tokens.ids) {}
 
   Explanation run(const SamplingParams& sampling) {
     torch::NoGradGuard no_grad;
@@ -74,15 +69,12 @@ class Explainer {
   void trace();
   void fill_routing(const RoutingTrace& routing);
   void fill_lens(const std::vector<at::Tensor>& layers_TD);
-  at::Tensor image_columns(const at::Tensor& rows_RT) const {
-    return rows_RT.narrow(1, sequence_.image_span().begin, sequence_.image_span().count);
-  }
+  at::Tensor onto_picture(const at::Tensor& rows_RT, const std::vector<at::Tensor>& vision_steps) const;
   at::Tensor answer_rows(int64_t length) const;
   at::Tensor attention_weights(const std::vector<at::Tensor>& kept) const;
   at::Tensor rollout_weights(const std::vector<at::Tensor>& means, const VitMaps& vision) const;
   at::Tensor relevancy_weights(const std::vector<at::Tensor>& maps, const VitMaps& vision,
                                const at::Tensor& hidden_TD) const;
-  at::Tensor through_vision(const at::Tensor& cells_RP, const std::vector<at::Tensor>& steps_NN) const;
   void fill_heatmaps(const at::Tensor& weights_AP);
 
   const ExplainedModel& model_;
@@ -118,7 +110,7 @@ void Explainer::generate(SamplingParams sampling) {
     const Sampled sampled = sample(logits, {{sampling, static_cast<int64_t>(ids_.size())}});
     if (!sampled.finite_S[0].item<bool>()) throw Error(Code::kInternal, "engine: the model's logits are not finite");
     const int id = static_cast<int>(sampled.ids_S[0].item<int64_t>());
-    if (id == model_.tokenizer->eos_id()) break;
+    if (model_.tokenizer->is_end(id)) break;
     ids_.push_back(id);
     out_.tokens.push_back({stream.push(id), id, sampled.logprobs_S[0].item<float>(), {}});
   }
@@ -176,9 +168,7 @@ void Explainer::trace() {
   DenseAttention attention(keep, prompt_tokens() - 1);
   RoutingTrace routing;
   std::vector<at::Tensor> layers_TD;
-  DecoderInput input = sequence_.input(image_BPD, ids_);
-  input.layer_outputs = &layers_TD;
-  at::Tensor hidden_TD = model_.vlm.decoder().forward(input, attention, &routing);
+  at::Tensor hidden_TD = sequence_.forward(image_BPD, ids_, attention, &routing, &layers_TD);
   fill_routing(routing);
   if (answer_tokens() == 0) return;
   fill_lens(layers_TD);
@@ -248,20 +238,28 @@ at::Tensor Explainer::attention_weights(const std::vector<at::Tensor>& kept) con
     at::Tensor rows_AT = options_.head == -1 ? kept[layer].mean(0) : kept[layer][options_.head];
     sum = sum.defined() ? sum + rows_AT : rows_AT;
   }
-  return image_columns(sum.narrow(0, 0, answer_tokens()));
+  return onto_picture(sum.narrow(0, 0, answer_tokens()), {});
 }
 
-at::Tensor Explainer::through_vision(const at::Tensor& cells_RP, const std::vector<at::Tensor>& steps_NN) const {
-  if (steps_NN.empty()) return cells_RP;
-  at::Tensor vision_RN = cells_to_vision(cells_RP, out_.rows, out_.columns, steps_NN[0].size(0));
-  return vision_to_cells(walk_back(vision_RN, steps_NN), out_.rows, out_.columns);
+// Weights [R, T] of the decoder's tokens -> [R, P] of the picture's cells, through the vision encoder where there are
+// steps. Image tokens that stand for the whole picture are its class token; without steps they say nothing of a place.
+at::Tensor Explainer::onto_picture(const at::Tensor& rows_RT, const std::vector<at::Tensor>& vision_steps) const {
+  const ImageSpan& span = sequence_.image_span();
+  const int64_t cells = int64_t{out_.rows} * out_.columns, whole = span.count - int64_t{span.rows} * span.columns;
+  at::Tensor image_RI = rows_RT.narrow(1, span.begin, span.count);
+  at::Tensor cells_RP =
+      whole < span.count ? image_RI.narrow(1, whole, cells) : at::zeros({rows_RT.size(0), cells}, rows_RT.options());
+  if (vision_steps.empty()) return cells_RP;
+  at::Tensor vision_RN = cells_to_vision(cells_RP, out_.rows, out_.columns, vision_steps[0].size(0));
+  if (whole > 0) vision_RN.select(1, 0) += image_RI.narrow(1, 0, whole).sum(1);
+  return vision_to_cells(walk_back(vision_RN, vision_steps), out_.rows, out_.columns);
 }
 
 at::Tensor Explainer::rollout_weights(const std::vector<at::Tensor>& means, const VitMaps& vision) const {
   std::vector<at::Tensor> steps, vision_steps;
   for (const at::Tensor& mean_TT : means) steps.push_back(rollout_step(mean_TT));
   for (const at::Tensor& map_BHNN : vision) vision_steps.push_back(rollout_step(map_BHNN[0]));
-  return through_vision(image_columns(walk_back(answer_rows(means[0].size(0)), steps)), vision_steps);
+  return onto_picture(walk_back(answer_rows(means[0].size(0)), steps), vision_steps);
 }
 
 at::Tensor Explainer::relevancy_weights(const std::vector<at::Tensor>& maps, const VitMaps& vision,
@@ -286,7 +284,7 @@ at::Tensor Explainer::relevancy_weights(const std::vector<at::Tensor>& maps, con
       else
         vision_steps.push_back(relevancy_step(inputs[i][0], gradient[0]));
     }
-    weights.push_back(through_vision(image_columns(walk_back(rows_AT.narrow(0, a, 1), steps)), vision_steps));
+    weights.push_back(onto_picture(walk_back(rows_AT.narrow(0, a, 1), steps), vision_steps));
   }
   return at::cat(weights);
 }
@@ -299,6 +297,7 @@ void Explainer::fill_heatmaps(const at::Tensor& weights_AP) {
 
 Explanation explain_answer(const ExplainedModel& model, const EnginePrompt& prompt, const SamplingParams& sampling,
                            const ExplainOptions& options, const ExplainCheck& check) {
+  if (sampling.replay_routing) throw invalid_argument("routing", "routing: a replay cannot be explained");
   check_options(model, prompt, options);
   Explanation out = Explainer(model, prompt, options, check).run(sampling);
   out.picture.width = prompt.picture_sizes[0].first;

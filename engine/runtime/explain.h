@@ -8,18 +8,10 @@
 #pragma once
 
 #include "engine/explain/explanation.h"
-#include "engine/input/tokenizer.h"
-#include "engine/model/vlm.h"
+#include "engine/runtime/explain_pass.h"
 #include "engine/runtime/sequence.h"
 
 namespace sf {
-
-struct ExplainedModel {
-  const Vlm& vlm;
-  const std::shared_ptr<const Tokenizer>& tokenizer;
-  at::Device device;
-  int max_context = 0;
-};
 
 // Errors: InvalidArgument naming the option at fault, or for a prompt of other than one picture; ResourceExhausted
 // (field "method") if the maps to keep would take more than a GiB; Internal for logits that are not finite; what

@@ -2,6 +2,9 @@
 
 #include <cmath>
 #include <limits>
+#include <optional>
+
+#include "engine/runtime/strict_capacity.h"
 
 namespace sf {
 
@@ -26,35 +29,58 @@ void RoutingTrace::on_routed(int, const Routing& routing, const Dispatch& d) {
   gates_TK.push_back(d.gates_TK.detach().to(at::kFloat).cpu().contiguous());
 }
 
-ExplainSequence::ExplainSequence(const Vlm& vlm, at::Device device, const EnginePrompt& prompt)
-    : vlm_(vlm), device_(device), prompt_(prompt) {
+ExplainSequence::ExplainSequence(const ExplainedModel& model, const EnginePrompt& prompt)
+    : model_(model), prompt_(prompt) {
   const PixelValues& values = picture();
-  const int64_t cell = vlm.config().image.cell_size;
-  pixels_ = torch::tensor(values.values).view({1, 3, values.grid.rows * cell, values.grid.columns * cell}).to(device);
+  const int64_t cell = vlm().config().image.cell_size;
+  at::Tensor flat = torch::tensor(values.values);
+  pixels_ = flat.view({1, 3, values.grid.rows * cell, values.grid.columns * cell}).to(model.device);
 }
 
 at::Tensor ExplainSequence::encode(const at::Tensor& pixels_B3HW, VitMaps* maps) const {
   const PixelValues& values = picture();
   const PictureBox box{values.left, values.top, values.width, values.height};
-  return vlm_.encode_images(pixels_B3HW, std::vector<PictureBox>(pixels_B3HW.size(0), box), maps);
+  return vlm().encode_images(pixels_B3HW, std::vector<PictureBox>(pixels_B3HW.size(0), box), maps);
 }
 
-DecoderInput ExplainSequence::input(const at::Tensor& image_BPD, const std::vector<int>& ids) const {
-  const int64_t rows = image_BPD.size(0), length = static_cast<int64_t>(ids.size());
-  const ImageSpan span = image_span();
-  at::Tensor ids_L = torch::tensor(std::vector<int64_t>(ids.begin(), ids.end())).to(device_);
-  at::Tensor text_BLD = vlm_.embed_text(ids_L).unsqueeze(0).expand({rows, length, image_BPD.size(2)});
+at::Tensor ExplainSequence::positions(int64_t rows, int64_t length) const {
+  if (vlm().config().decoder.rope != "mrope2d") return at::arange(length, at::kLong).repeat({rows}).to(model_.device);
+  std::vector<int64_t> values;
+  for (int i = 0; i < static_cast<int>(length); ++i) {
+    const auto position = mrope_position(prompt_.tokens.images, i);
+    values.insert(values.end(), position.begin(), position.end());
+  }
+  return torch::tensor(values, at::kLong).view({length, 3}).repeat({rows, 1}).to(model_.device);
+}
+
+at::Tensor ExplainSequence::forward(const at::Tensor& image_BID, const std::vector<int>& ids,
+                                    AttentionBackend& attention, MoeObserver* observer,
+                                    std::vector<at::Tensor>* layers) const {
+  const int64_t rows = image_BID.size(0), length = static_cast<int64_t>(ids.size());
+  const ImageSpan& span = image_span();
+  at::Tensor ids_L = torch::tensor(std::vector<int64_t>(ids.begin(), ids.end())).to(model_.device);
+  at::Tensor text_BLD = vlm().embed_text(ids_L).unsqueeze(0).expand({rows, length, image_BID.size(2)});
+  at::Tensor before = text_BLD.narrow(1, 0, span.begin), behind = text_BLD.slice(1, span.begin + span.count);
   DecoderInput input;
-  input.x_TD = at::cat({text_BLD.narrow(1, 0, span.begin), image_BPD, text_BLD.slice(1, span.begin + span.count)}, 1)
-                   .flatten(0, 1);
-  input.positions_T = at::arange(length, ids_L.options()).repeat({rows});
-  return input;
+  input.x_TD = at::cat({before, image_BID, behind}, 1).flatten(0, 1);
+  input.positions_T = positions(rows, length);
+  input.layer_outputs = layers;
+  const DecoderConfig& decoder = vlm().config().decoder;
+  Sequence fresh;  // strict capacity counts from zero, in each sequence for itself
+  fresh.window.counts.resize(static_cast<size_t>(decoder.num_layers) * decoder.moe.num_experts);
+  std::optional<StrictCapacity> strict;
+  if (model_.strict_factor > 0) {
+    Batch batch;
+    batch.parts.assign(static_cast<size_t>(rows), BatchPart{&fresh, 0, static_cast<int>(length)});
+    input.capacity = &strict.emplace(batch, decoder, model_.strict_factor, model_.device);
+  }
+  return vlm().decoder().forward(input, attention, observer);
 }
 
-at::Tensor ExplainSequence::next_logits(const at::Tensor& image_BPD, const std::vector<int>& ids) const {
+at::Tensor ExplainSequence::next_logits(const at::Tensor& image_BID, const std::vector<int>& ids) const {
   DenseAttention attention(DenseAttention::Keep::kNothing);
-  at::Tensor hidden_TD = vlm_.decoder().forward(input(image_BPD, ids), attention);
-  return vlm_.decoder().logits(hidden_TD.narrow(0, hidden_TD.size(0) - 1, 1)).to(at::kFloat);
+  at::Tensor hidden_TD = forward(image_BID, ids, attention);
+  return vlm().decoder().logits(hidden_TD.narrow(0, hidden_TD.size(0) - 1, 1)).to(at::kFloat);
 }
 
 }  // namespace sf

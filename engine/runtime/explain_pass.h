@@ -1,21 +1,31 @@
 // One sequence through the model outside the cache: whole, dense, and keeping what an explanation needs.
 //
-//   ExplainSequence sequence(vlm, device, prompt);
+//   ExplainSequence sequence(model, prompt);
 //   at::Tensor image_BPD = sequence.encode(sequence.pixels());
 //   DenseAttention attention(DenseAttention::Keep::kMaps);
-//   at::Tensor hidden_TD = vlm.decoder().forward(sequence.input(image_BPD, ids), attention);
+//   at::Tensor hidden_TD = sequence.forward(image_BPD, ids, attention);
 #pragma once
 
 #include <vector>
 
 #include <torch/torch.h>
 
+#include "engine/input/tokenizer.h"
 #include "engine/model/attention.h"
 #include "engine/model/moe_layer.h"
 #include "engine/model/vlm.h"
 #include "engine/runtime/sequence.h"
 
 namespace sf {
+
+// What an explanation needs of an engine. Everything outlives it.
+struct ExplainedModel {
+  const Vlm& vlm;
+  const std::shared_ptr<const Tokenizer>& tokenizer;
+  at::Device device;
+  int max_context = 0;
+  double strict_factor = 0;  // the capacity factor where the engine drops (strict mode); 0 = dropless
+};
 
 // Causal attention of one sequence, computed eagerly. One thread only.
 class DenseAttention : public AttentionBackend {
@@ -48,24 +58,28 @@ class RoutingTrace : public MoeObserver {
 // REQUIRES: model and prompt outlive it; the prompt has one picture.
 class ExplainSequence {
  public:
-  ExplainSequence(const Vlm& vlm, at::Device device, const EnginePrompt& prompt);
+  ExplainSequence(const ExplainedModel& model, const EnginePrompt& prompt);
   // The picture as the model sees it, [1, 3, rows*cell, columns*cell].
   const at::Tensor& pixels() const { return pixels_; }
-  // Pictures laid out as pixels() is -> [B, P, D].
+  // Pictures laid out as pixels() is -> image tokens [B, I, D].
   at::Tensor encode(const at::Tensor& pixels_B3HW, VitMaps* maps = nullptr) const;
-  // The sequence `ids` (prompt, answer) once for each picture, flat: B * ids.size() tokens.
-  DecoderInput input(const at::Tensor& image_BPD, const std::vector<int>& ids) const;
+  // The sequence `ids` (prompt, answer) once for each picture -> final hidden states [B * ids.size(), D]. `layers`,
+  // where set, is filled with the residual stream behind each block. REQUIRES: an attention that keeps the B sequences
+  // apart.
+  at::Tensor forward(const at::Tensor& image_BID, const std::vector<int>& ids, AttentionBackend& attention,
+                     MoeObserver* observer = nullptr, std::vector<at::Tensor>* layers = nullptr) const;
   // A pass of one picture that keeps nothing: the logits of the token after `ids`, [1, V].
-  at::Tensor next_logits(const at::Tensor& image_BPD, const std::vector<int>& ids) const;
+  at::Tensor next_logits(const at::Tensor& image_BID, const std::vector<int>& ids) const;
 
-  const Vlm& vlm() const { return vlm_; }
+  const Vlm& vlm() const { return model_.vlm; }
   const PixelValues& picture() const { return prompt_.pixels[0]; }
-  ImageSpan image_span() const { return prompt_.tokens.images[0]; }
+  const ImageSpan& image_span() const { return prompt_.tokens.images[0]; }
   int prompt_tokens() const { return prompt_.num_tokens(); }
 
  private:
-  const Vlm& vlm_;
-  at::Device device_;
+  at::Tensor positions(int64_t rows, int64_t length) const;
+
+  const ExplainedModel& model_;
   const EnginePrompt& prompt_;
   at::Tensor pixels_;
 };

@@ -8,12 +8,12 @@ namespace {
 
 constexpr int64_t kPicturesAtOnce = 8;
 
-struct Occluder {
+struct Patch {
   int64_t top = 0, left = 0;  // pixels of the grid
 };
 
-std::vector<Occluder> windows_of(GridSize grid, int64_t cell, int64_t stride) {
-  std::vector<Occluder> windows;
+std::vector<Patch> windows_of(GridSize grid, int64_t cell, int64_t stride) {
+  std::vector<Patch> windows;
   for (int64_t top = 0; top + cell <= grid.rows * cell; top += stride) {
     for (int64_t left = 0; left + cell <= grid.columns * cell; left += stride) windows.push_back({top, left});
   }
@@ -23,7 +23,11 @@ std::vector<Occluder> windows_of(GridSize grid, int64_t cell, int64_t stride) {
 // The per-channel median of the picture without its padding: [3, 1, 1]. Of a scene that is the ground, so that painting
 // over nothing changes nothing.
 at::Tensor median_colour(const at::Tensor& pixels_13HW, const PixelValues& picture) {
-  at::Tensor inside = pixels_13HW[0].narrow(1, picture.top, picture.height).narrow(2, picture.left, picture.width);
+  // A cropped picture reaches beyond its grid.
+  const int64_t top = std::max(picture.top, 0), left = std::max(picture.left, 0);
+  const int64_t bottom = std::min<int64_t>(picture.top + picture.height, pixels_13HW.size(2));
+  const int64_t right = std::min<int64_t>(picture.left + picture.width, pixels_13HW.size(3));
+  at::Tensor inside = pixels_13HW[0].slice(1, top, bottom).slice(2, left, right);
   return std::get<0>(inside.flatten(1).median(1)).view({3, 1, 1});
 }
 
@@ -36,7 +40,7 @@ at::Tensor answer_logprobs(const ExplainSequence& sequence, const at::Tensor& pi
   at::Tensor mask = at::full({length, length}, -std::numeric_limits<float>::infinity(), image_BPD.options()).triu(1);
   PackedAttention attention(mask.unsqueeze(0).expand({rows, length, length}));
   const Decoder& decoder = sequence.vlm().decoder();
-  at::Tensor hidden = decoder.forward(sequence.input(image_BPD, ids), attention).view({rows, length, -1});
+  at::Tensor hidden = sequence.forward(image_BPD, ids, attention).view({rows, length, -1});
   at::Tensor due = hidden.narrow(1, prompt - 1, length - prompt);
   at::Tensor logprobs =
       at::log_softmax(decoder.logits(due.flatten(0, 1)).to(at::kFloat), -1).view({rows, length - prompt, -1});
@@ -49,7 +53,7 @@ double overlap(int64_t window, int64_t cell_begin, int64_t cell) {
 }
 
 // [windows, cells]: each column sums to 1.
-at::Tensor window_weights(const std::vector<Occluder>& windows, GridSize grid, int64_t cell) {
+at::Tensor window_weights(const std::vector<Patch>& windows, GridSize grid, int64_t cell) {
   at::Tensor weights = at::zeros({static_cast<int64_t>(windows.size()), grid.rows * grid.columns}, at::kFloat);
   auto at = weights.accessor<float, 2>();
   for (size_t w = 0; w < windows.size(); ++w) {
@@ -67,7 +71,7 @@ at::Tensor window_weights(const std::vector<Occluder>& windows, GridSize grid, i
 at::Tensor occlusion_drops(const ExplainSequence& sequence, const std::vector<int>& ids, const ExplainCheck& check) {
   const GridSize grid = sequence.picture().grid;
   const int64_t cell = sequence.vlm().config().image.cell_size;
-  const std::vector<Occluder> windows = windows_of(grid, cell, std::max<int64_t>(1, cell / 2));
+  const std::vector<Patch> windows = windows_of(grid, cell, std::max<int64_t>(1, cell / 2));
   const at::Tensor& pixels = sequence.pixels();
   const at::Tensor colour = median_colour(pixels, sequence.picture());
   const at::Tensor whole_A = answer_logprobs(sequence, pixels, ids)[0];
@@ -77,7 +81,7 @@ at::Tensor occlusion_drops(const ExplainSequence& sequence, const std::vector<in
     const int64_t count = std::min<int64_t>(kPicturesAtOnce, windows.size() - begin);
     at::Tensor painted = pixels.repeat({count, 1, 1, 1});
     for (int64_t i = 0; i < count; ++i) {
-      const Occluder& window = windows[begin + i];
+      const Patch& window = windows[begin + i];
       painted[i].narrow(1, window.top, cell).narrow(2, window.left, cell).copy_(colour);
     }
     drops.push_back(whole_A.unsqueeze(0) - answer_logprobs(sequence, painted, ids));

@@ -89,7 +89,9 @@ class TorchEngine : public Engine {
                       const ExplainCheck& check) const override {
     const auto* mine = dynamic_cast<const EnginePrompt*>(&prompt);
     SF_CHECK(mine && mine->owner == this, "engine: the prompt was made by another engine");
-    return explain_answer({*model_.vlm, model_.tokenizer, device_, info_.max_context}, *mine, sampling, options, check);
+    const double strict_factor = options_.capacity_mode == "strict" ? info_.capacity_factor : 0;
+    const ExplainedModel model{*model_.vlm, model_.tokenizer, device_, info_.max_context, strict_factor};
+    return explain_answer(model, *mine, sampling, options, check);
   }
 
   bool can_admit(int num_tokens) const override {

@@ -127,7 +127,7 @@ grpc::Status VqaService::explain(grpc::ServerContext& context, const ByteBuffer&
     service_.record_finished("grpc", "OK", call.id, result.model_version, nullptr, elapsed.count());
     return grpc::Status::OK;
   } catch (...) {
-    return fail(call, is_unwanted(call) ? unwanted_error(call) : thrown_error());
+    return fail(call, is_unwanted(call) ? unwanted_error(call.context, stopping_) : thrown_error());
   }
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -32,6 +33,8 @@ struct AnswerFields {
   std::optional<std::string> priority;
   std::vector<std::string> stop;
   std::string model;
+  bool record_routing = false;
+  std::optional<RoutingRecord> replay_routing;
   bool stream = false;
   ExplainFields explain;
   size_t body_bytes = 0;
@@ -58,6 +61,10 @@ inline AnswerRequest make_answer_request(AnswerFields fields, std::string reques
   request.stop = check_stop(std::move(fields.stop));
   if (fields.priority && check_batch_priority(*fields.priority)) request.priority = Priority::kBatch;
   if (fields.timeout_ms) request.timeout_ms = check_timeout_ms(*fields.timeout_ms);
+  sampling.record_routing = fields.record_routing;
+  if (fields.replay_routing) {
+    sampling.replay_routing = std::make_shared<const RoutingRecord>(std::move(*fields.replay_routing));
+  }
   request.body_bytes = fields.body_bytes;
   return request;
 }

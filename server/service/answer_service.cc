@@ -51,6 +51,7 @@ std::shared_ptr<ResponseStream> AnswerService::submit(AnswerRequest request) {
 std::shared_ptr<ResponseStream> AnswerService::submit_to(const ServingVersionPtr& version, AnswerRequest request,
                                                          std::shared_ptr<void> in_flight) {
   check(request);
+  if (request.sampling.replay_routing) check_routing(*request.sampling.replay_routing, version->engine->info());
   const double now_s = deps_.clock->now_s();
   const PromptCost cost = version->engine->estimate_cost(request.messages);
   std::optional<Ticket> ticket = version->scheduler().reserve(cost.image_tokens + cost.max_text_tokens);

@@ -21,6 +21,7 @@ inline ExplainRequest make_explain_request(AnswerFields fields, std::string requ
     }
     return static_cast<int>(*given);
   };
+  if (!fields.image || fields.image->empty()) throw invalid_argument("image", "image: missing or empty");
   if (fields.stream) throw invalid_argument("stream", "stream: an explanation comes whole");
   if (!fields.stop.empty()) throw invalid_argument("stop", "stop: not offered for explanations");
   ExplainRequest request;

@@ -95,7 +95,8 @@ TEST(TimmParityTest, HiddenStatesAgree) {
 
 TEST(TimmParityTest, PositionsResampledToOtherGridsAgree) {
   const Golden golden(goldens() / "timm_vit_outputs.safetensors");
-  Imported model = imported("timm", goldens() / "timm_vit.safetensors", {.num_heads = 2});
+  Imported model = imported("timm", goldens() / "timm_vit.safetensors", {.num_heads = 2, .image_size = 56});
+  EXPECT_EQ(model.config.vision.position_rows, 4);
   expect_close(encode(*model.vit, golden.tensor("other_pixels")), golden.tensor("other_hidden"), kTolerance, "48x24 px");
   // The table alone: without blocks and norm, of black pictures, what is left is positions and the stem's bias.
   model.config.vision.num_layers = 0;

@@ -123,9 +123,9 @@ TEST(ImportTimmTest, HonoursTheConfigBesideTheFile) {
   EXPECT_EQ(config["vision"]["activation"], "quick_gelu");
   const Named source(timm_shapes(1, 64, 16, 14));
   for (const char* text : {"[1]", "{", R"({"pretrained_cfg": {"interpolation": "bilinear"}})", R"({"pretrained_cfg": {"crop_pct": 0}})", R"({"pretrained_cfg": 3})"}) {
-    EXPECT_NE(field_of([&] { import_timm(source, {}, {.config_json = text}); }), "accepted") << text;
+    EXPECT_NE(field_of([&] { import_timm(source, {}, {.config_json = text, .preprocessor_json = {}}); }), "accepted") << text;
   }
-  EXPECT_EQ(field_of([&] { import_timm(source, {}, {.config_json = R"({"pretrained_cfg": {"mean": [1]}})"}); }), "pretrained_cfg.mean");
+  EXPECT_EQ(field_of([&] { import_timm(source, {}, {.config_json = R"({"pretrained_cfg": {"mean": [1]}})", .preprocessor_json = {}}); }), "pretrained_cfg.mean");
 }
 
 TEST(ImportTimmTest, NamesTheTensorOrOptionAtFault) {

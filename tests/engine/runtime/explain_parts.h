@@ -11,12 +11,18 @@ namespace sf::test {
 struct ExplainParts {
   ExplainParts(const Vlm& vlm, const std::vector<Message>& messages)
       : tokenizer(load_sentencepiece(test::tiny_tokenizer_model())),
-        maker(tokenizer, vlm.config().image, vlm.config().decoder.max_context, {}),
+        maker(tokenizer, vlm.config(), {}),
         prompt(maker.make(messages)),
-        sequence(vlm, at::kCPU, *prompt) {}
+        model{vlm, tokenizer, at::kCPU, vlm.config().decoder.max_context},
+        sequence(model, *prompt) {}
+  // The sequence refers to what stands before it.
+  ExplainParts(const ExplainParts&) = delete;
+  ExplainParts& operator=(const ExplainParts&) = delete;
+
   std::shared_ptr<const Tokenizer> tokenizer;
   PromptMaker maker;
   std::shared_ptr<EnginePrompt> prompt;
+  ExplainedModel model;
   ExplainSequence sequence;
 };
 

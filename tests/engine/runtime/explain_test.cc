@@ -164,7 +164,7 @@ TEST_F(ExplainTest, ExpertsAreThoseOfAPlainForwardPass) {
   const int64_t length = static_cast<int64_t>(ids.size());
   PackedAttention attention(at::full({1, length, length}, -std::numeric_limits<float>::infinity()).triu(1));
   RoutingTrace trace;
-  vlm->decoder().forward(parts.sequence.input(parts.sequence.encode(parts.sequence.pixels()), ids), attention, &trace);
+  parts.sequence.forward(parts.sequence.encode(parts.sequence.pixels()), ids, attention, &trace);
   const ImageSpan span = parts.sequence.image_span();
   for (int64_t t = 0; t < length; ++t) {
     EXPECT_EQ(e.routing[t].image, t >= span.begin && t < span.begin + span.count);
@@ -214,7 +214,7 @@ TEST_F(ExplainTest, GradientsOfAttentionMapsAreFiniteDifferences) {
   const int64_t last = static_cast<int64_t>(ids.size()) - 1;
   const at::Tensor image = parts.sequence.encode(parts.sequence.pixels()).detach();
   const auto score = [&](AttentionBackend& backend) {
-    at::Tensor hidden = vlm->decoder().forward(parts.sequence.input(image, ids), backend);
+    at::Tensor hidden = parts.sequence.forward(image, ids, backend);
     return vlm->decoder().logits(hidden.narrow(0, last, 1))[0][7];
   };
   DenseAttention dense(DenseAttention::Keep::kMaps);
@@ -243,7 +243,7 @@ TEST_F(ExplainTest, RelevancyIsTheAnswersRowOfTheWholeMatrix) {
   const int64_t due = parts.prompt->num_tokens() - 1;
   DenseAttention dense(DenseAttention::Keep::kMaps);
   at::Tensor image = parts.sequence.encode(parts.sequence.pixels()).detach();
-  at::Tensor hidden = vlm->decoder().forward(parts.sequence.input(image, with_answer(*parts.prompt, e)), dense);
+  at::Tensor hidden = parts.sequence.forward(image, with_answer(*parts.prompt, e), dense);
   at::Tensor logits = vlm->decoder().logits(hidden.narrow(0, due, 1))[0];
   const at::Tensor best = std::get<0>(logits.topk(2));
   ASSERT_EQ(logits.argmax().item<int64_t>(), e.tokens[0].id);
@@ -261,8 +261,7 @@ TEST_F(ExplainTest, RelevancyIsTheAnswersRowOfTheWholeMatrix) {
 TEST_F(ExplainTest, WeightsGetNoGradient) {
   const auto vlm = test::tiny_vlm(11);
   test::ExplainParts parts(*vlm, messages(2));
-  const ExplainedModel model{*vlm, parts.tokenizer, at::kCPU, vlm->config().decoder.max_context};
-  explain_answer(model, *parts.prompt, {}, {.method = HeatmapMethod::kRelevancy, .max_tokens = 3}, kNeverStops);
+  explain_answer(parts.model, *parts.prompt, {}, {.method = HeatmapMethod::kRelevancy, .max_tokens = 3}, kNeverStops);
   for (const auto& item : vlm->named_parameters()) EXPECT_FALSE(item.value().grad().defined()) << item.key();
 }
 

@@ -1,0 +1,90 @@
+// Every kind of model is explained as it is served: class tokens, 2-D positions, capacity that drops.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "engine/runtime/torch_engine.h"
+#include "tests/support/tiny_model.h"
+
+namespace sf {
+namespace {
+
+constexpr double kServedTolerance = 1e-4;  // of log-probabilities: f32, other shapes round differently
+
+struct ExplainedVariant {
+  const char* name;
+  const char* projector;
+  const char* features;
+  const char* rope;
+  const char* capacity_mode;
+};
+
+class ExplainModelsTest : public testing::TestWithParam<ExplainedVariant> {
+ protected:
+  void write_variant(const std::filesystem::path& folder) {
+    torch::NoGradGuard no_grad;
+    torch::manual_seed(21);
+    ModelConfig config = test::tiny_config();
+    set_projector(config, GetParam().projector);
+    config.vision.class_token = std::string(GetParam().features) != "patches";
+    config.vision.features = GetParam().features;
+    config.decoder.rope = GetParam().rope;
+    config.decoder.rope_fraction = 1;
+    const auto vlm = std::make_shared<Vlm>(config);
+    for (auto& item : vlm->named_parameters()) {
+      if (item.key().find("router") != std::string::npos) torch::nn::init::normal_(item.value(), 0, 0.3);
+      if (item.key().find("attention") != std::string::npos && item.value().dim() == 2) item.value().mul_(2);
+    }
+    vlm->eval();
+    test::write_checkpoint_of(*vlm, folder);
+  }
+};
+
+TEST_P(ExplainModelsTest, AnswersAsTheEngineDoesAndMapsThePicture) {
+  test::TempFolder folder;
+  write_variant(folder.path());
+  TorchEngineOptions options;
+  options.threads = 1;
+  options.kv_cache_mib = 1;
+  options.capacity_mode = GetParam().capacity_mode;
+  const auto engine = make_torch_engine(open_checkpoint(folder.path()), options);
+  const PreparedPromptPtr prompt = engine->prepare(
+      {{"user", {{Part::Kind::kImage, test::random_picture(5, 90, 70)}, {Part::Kind::kText, "describe the picture"}}}});
+  const SequenceId id = engine->admit(prompt, {});
+  for (HeatmapMethod method : kHeatmapMethods) {
+    const Explanation e = engine->explain(*prompt, {}, {.method = method, .max_tokens = 6}, [] {});
+    ASSERT_FALSE(e.tokens.empty());
+    EXPECT_GT(e.rows * e.columns, 1);
+    int image_tokens = 0;
+    for (const TokenRouting& token : e.routing) image_tokens += token.image;
+    EXPECT_EQ(image_tokens, prompt->num_image_tokens());
+    for (const ExplainedToken& token : e.tokens) {
+      ASSERT_EQ(token.heatmap.size(), size_t(e.rows) * e.columns);
+      EXPECT_NEAR(std::accumulate(token.heatmap.begin(), token.heatmap.end(), 0.0), 1, 1e-5);
+    }
+    // Only the attention of a decoder whose one image token is the class token says nothing of a place.
+    const auto [least, most] = std::minmax_element(e.tokens[0].heatmap.begin(), e.tokens[0].heatmap.end());
+    const bool placeless = method == HeatmapMethod::kAttention && std::string(GetParam().features) == "class";
+    EXPECT_EQ(*least == *most, placeless) << heatmap_method_name(method);
+    if (method != HeatmapMethod::kRelevancy) continue;
+    for (const ExplainedToken& token : e.tokens) {
+      const SequenceStepResult out = engine->step({{{id, engine->tokens_to_compute(id)}}}).sequences.at(0);
+      ASSERT_EQ(out.tokens.size(), 1u);
+      EXPECT_EQ(token.id, out.tokens[0]);
+      EXPECT_NEAR(token.logprob, out.logprobs[0], kServedTolerance);
+    }
+  }
+  engine->release(id);
+}
+
+INSTANTIATE_TEST_SUITE_P(Variants, ExplainModelsTest,
+                         testing::Values(ExplainedVariant{"Strict", "shuffle2", "patches", "1d", "strict"},
+                                         ExplainedVariant{"ClassAndPatches", "mlp", "all", "1d", "account"},
+                                         ExplainedVariant{"ClassAlone", "cls", "class", "1d", "account"},
+                                         ExplainedVariant{"TwoDimensionalPositions", "shuffle2", "patches", "mrope2d",
+                                                          "account"}),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+}  // namespace
+}  // namespace sf
