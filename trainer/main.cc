@@ -29,7 +29,7 @@ struct Options {
 void add_options(CLI::App& app, Options& o) {
   sf::TrainOptions& t = o.train;
   app.add_option("--data", t.data, "sort-of-clevr, or your own .jsonl (image, question, answer) or .csv (image, caption)")->capture_default_str();
-  app.add_option("--model", t.model, "Preset: toy, tiny, small or base")->capture_default_str();
+  app.add_option("--model", t.model, "Preset: toy, tiny, seed (the original SparseFusion), small or base")->capture_default_str();
   app.add_option("--out", t.out, "Store that versions are published into");
   app.add_option("--init", t.init, "Checkpoint directory to start from");
   app.add_flag("--resume", t.resume, "Go on from the store's last version");

@@ -17,7 +17,8 @@ float from_half(uint16_t half) {
   } else if (exponent == 0) {
     magnitude = std::ldexp(static_cast<float>(mantissa), -24);
   } else {
-    magnitude = std::bit_cast<float>(static_cast<uint32_t>(exponent + 112) << 23 | static_cast<uint32_t>(mantissa) << 13);
+    magnitude =
+        std::bit_cast<float>(static_cast<uint32_t>(exponent + 112) << 23 | static_cast<uint32_t>(mantissa) << 13);
   }
   return half & 0x8000 ? -magnitude : magnitude;
 }

@@ -32,7 +32,8 @@ class Section {
   int64_t integer(const std::string& key, int64_t fallback) const {
     const Json* value = find(key);
     if (!value) return fallback;
-    if (!value->is_number_integer() || *value < 1 || *value > kMaxSide) fail(key, concat("must be an integer from 1 to ", kMaxSide));
+    if (!value->is_number_integer() || *value < 1 || *value > kMaxSide)
+      fail(key, concat("must be an integer from 1 to ", kMaxSide));
     return value->get<int64_t>();
   }
   double number(const std::string& key, double fallback) const {
@@ -148,7 +149,8 @@ HfVision read_vision(const Json& config) {
   const Json* json = top.find("vision_config");
   const Section section(json ? *json : empty, "config.json vision_config");
   const std::string type = section.text("model_type", "clip_vision_model");
-  if (type != "clip_vision_model") section.fail("model_type", type + " is not supported as vision tower; supported: clip_vision_model");
+  if (type != "clip_vision_model")
+    section.fail("model_type", type + " is not supported as vision tower; supported: clip_vision_model");
   // CLIPVisionConfig's own defaults where there is a section, LLaVA's where there is none.
   HfVision vision;
   vision.hidden_size = section.integer("hidden_size", json ? 768 : 1024);
@@ -161,10 +163,12 @@ HfVision read_vision(const Json& config) {
   vision.activation = vision_activation(section);
   if (section.integer("num_channels", 3) != 3) section.fail("num_channels", "must be 3");
   const Json* layer = top.find("vision_feature_layer");
-  if (layer && !layer->is_number_integer()) top.fail("vision_feature_layer", "must be one integer; lists of layers are not supported");
+  if (layer && !layer->is_number_integer())
+    top.fail("vision_feature_layer", "must be one integer; lists of layers are not supported");
   const int64_t index = layer ? layer->get<int64_t>() : -2;
   if (index < -vision.num_layers || index > vision.num_layers || index == 0 || index == -vision.num_layers - 1) {
-    top.fail("vision_feature_layer", concat("must name the output of one of the ", vision.num_layers, " layers, got ", index));
+    top.fail("vision_feature_layer",
+             concat("must name the output of one of the ", vision.num_layers, " layers, got ", index));
   }
   vision.kept_layers = index < 0 ? vision.num_layers + 1 + index : index;
   if (vision.kept_layers < 1) top.fail("vision_feature_layer", "must keep at least one layer");
@@ -216,14 +220,16 @@ HfImage read_image(const fs::path& directory, const HfVision& vision) {
   }
   const Json* resample = section.find("resample");
   if (resample && *resample != 3) section.fail("resample", "must be 3 (bicubic)");
-  if (image.crop_side != vision.image_size) section.fail("crop_size", concat("must be the tower's image_size ", vision.image_size));
+  if (image.crop_side != vision.image_size)
+    section.fail("crop_size", concat("must be the tower's image_size ", vision.image_size));
   return image;
 }
 
 std::vector<int64_t> ids_of(const Json& value, const std::string& name) {
   std::vector<int64_t> ids;
   for (const Json& id : value.is_array() ? value : Json::array({value})) {
-    if (!id.is_number_integer() || id < 0 || id > kMaxSide) throw invalid_argument("eos_token_id", name, ": eos_token_id must be token ids");
+    if (!id.is_number_integer() || id < 0 || id > kMaxSide)
+      throw invalid_argument("eos_token_id", name, ": eos_token_id must be token ids");
     ids.push_back(id);
   }
   return ids;
@@ -258,7 +264,8 @@ void read_tokens(const fs::path& directory, HfConfig& out) {
   const Json added = read_json_or_empty(directory, "added_tokens.json");
   if (!added.is_object()) throw invalid_argument("added_tokens.json", "added_tokens.json: must be an object");
   for (const auto& [content, id] : added.items()) {
-    if (!id.is_number_integer() || id < 0 || id > kMaxSide) throw invalid_argument(content, "added_tokens.json: '", content, "' has no token id");
+    if (!id.is_number_integer() || id < 0 || id > kMaxSide)
+      throw invalid_argument(content, "added_tokens.json: '", content, "' has no token id");
     add(id, content);
   }
 }
@@ -286,10 +293,12 @@ HfConfig read_hf_config(const fs::path& directory) {
   const Section top(config, "config.json");
   HfConfig out;
   const Json* architectures = top.find("architectures");
-  const bool named = architectures && architectures->is_array() && architectures->size() == 1 && architectures->front().is_string();
+  const bool named =
+      architectures && architectures->is_array() && architectures->size() == 1 && architectures->front().is_string();
   out.architecture = named ? architectures->front().get<std::string>() : top.text("model_type", "none");
   if (!contains(kArchitectures, out.architecture)) {
-    top.fail("architectures", concat("says ", out.architecture, ", which is not supported; supported: ", supported_hf_architectures()));
+    top.fail("architectures",
+             concat("says ", out.architecture, ", which is not supported; supported: ", supported_hf_architectures()));
   }
   out.has_vision = out.architecture == "LlavaForConditionalGeneration";
   const Json empty = Json::object();

@@ -36,25 +36,35 @@ class HfPlanner {
   void add(const std::string& name, Shape shape, std::vector<ImportPiece> pieces) {
     plan_.tensors.push_back({name, std::move(shape), std::move(pieces)});
   }
-  void copy(const std::string& name, const std::string& source, const Shape& shape) { add(name, shape, {{source, shape}}); }
+  void copy(const std::string& name, const std::string& source, const Shape& shape) {
+    add(name, shape, {{source, shape}});
+  }
   // A linear layer's or a norm's bias that may not exist there.
   void bias(const std::string& name, const std::string& source, const Shape& shape, bool exists) {
-    if (exists) copy(name, source, shape);
-    else add(name, shape, {{"", shape}});
+    if (exists)
+      copy(name, source, shape);
+    else
+      add(name, shape, {{"", shape}});
   }
 
   void plan_text() {
     const HfText& t = hf_.text;
-    const std::string model = prefix_of(hf_.has_vision ? std::vector<std::string>{"language_model.model.", "model.language_model."}
-                                                       : std::vector<std::string>{"model."},
-                                        "embed_tokens.weight");
-    const std::string head = prefix_of(hf_.has_vision ? std::vector<std::string>{"language_model.", ""} : std::vector<std::string>{""},
-                                       "lm_head.weight") + "lm_head.weight";
+    const std::string model =
+        prefix_of(hf_.has_vision ? std::vector<std::string>{"language_model.model.", "model.language_model."}
+                                 : std::vector<std::string>{"model."},
+                  "embed_tokens.weight");
+    const std::string head =
+        prefix_of(hf_.has_vision ? std::vector<std::string>{"language_model.", ""} : std::vector<std::string>{""},
+                  "lm_head.weight") +
+        "lm_head.weight";
     copy("decoder.embedding", model + "embed_tokens.weight", {t.vocab_size, t.hidden_size});
     copy("decoder.norm.weight", model + "norm.weight", {t.hidden_size});
-    if (t.tied_head) plan_.unused.insert(head);
-    else copy("decoder.head", head, {t.vocab_size, t.hidden_size});
-    for (int64_t i = 0; i < t.num_layers; ++i) plan_layer(concat("decoder.block", i, "."), concat(model, "layers.", i, "."));
+    if (t.tied_head)
+      plan_.unused.insert(head);
+    else
+      copy("decoder.head", head, {t.vocab_size, t.hidden_size});
+    for (int64_t i = 0; i < t.num_layers; ++i)
+      plan_layer(concat("decoder.block", i, "."), concat(model, "layers.", i, "."));
   }
 
   void plan_layer(const std::string& ours, const std::string& theirs) {
@@ -74,8 +84,10 @@ class HfPlanner {
       copy(ours + "attention.o_bias", attention + "o_proj.bias", {width});
     }
     plan_.unused.insert(attention + "rotary_emb.inv_freq");
-    if (t.model_type == "mixtral") plan_mixtral_experts(ours + "moe.", theirs);
-    else plan_dense(ours + "moe.", theirs + "mlp.");
+    if (t.model_type == "mixtral")
+      plan_mixtral_experts(ours + "moe.", theirs);
+    else
+      plan_dense(ours + "moe.", theirs + "mlp.");
   }
 
   // A dense feed-forward is the one expert that a router without choice takes.
@@ -112,16 +124,19 @@ class HfPlanner {
   void plan_vision() {
     const HfVision& v = hf_.vision;
     const int64_t w = v.hidden_size, side = v.image_size / v.patch_size;
-    const std::string tower = prefix_of({"vision_tower.vision_model.", "model.vision_tower.vision_model.", "model.vision_tower.",
-                                         "vision_tower."}, "embeddings.class_embedding");
+    const std::string tower = prefix_of(
+        {"vision_tower.vision_model.", "model.vision_tower.vision_model.", "model.vision_tower.", "vision_tower."},
+        "embeddings.class_embedding");
     const std::string embeddings = tower + "embeddings.";
     copy("vision.class_token", embeddings + "class_embedding", {w});
     copy("vision.stem_weight0", embeddings + "patch_embedding.weight", {w, 3, v.patch_size, v.patch_size});
     copy("vision.position_embedding", embeddings + "position_embedding.weight", {side * side + 1, w});
     copy("vision.pre_norm_weight", tower + "pre_layrnorm.weight", {w});
     copy("vision.pre_norm_bias", tower + "pre_layrnorm.bias", {w});
-    for (const char* name : {"embeddings.position_ids", "post_layernorm.weight", "post_layernorm.bias"}) plan_.unused.insert(tower + name);
-    for (int64_t i = 0; i < v.kept_layers; ++i) plan_vision_layer(concat("vision.block", i, "."), concat(tower, "encoder.layers.", i, "."));
+    for (const char* name : {"embeddings.position_ids", "post_layernorm.weight", "post_layernorm.bias"})
+      plan_.unused.insert(tower + name);
+    for (int64_t i = 0; i < v.kept_layers; ++i)
+      plan_vision_layer(concat("vision.block", i, "."), concat(tower, "encoder.layers.", i, "."));
     for (int64_t i = v.kept_layers; i < v.num_layers; ++i) {
       const std::string layer = concat(tower, "encoder.layers.", i, ".");
       for (const char* part : {"layer_norm1", "layer_norm2", "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
@@ -140,8 +155,11 @@ class HfPlanner {
     }
     const std::string attention = theirs + "self_attn.";
     add(ours + "qkv_weight", {3 * w, w},
-        {{attention + "q_proj.weight", {w, w}}, {attention + "k_proj.weight", {w, w}}, {attention + "v_proj.weight", {w, w}}});
-    add(ours + "qkv_bias", {3 * w}, {{attention + "q_proj.bias", {w}}, {attention + "k_proj.bias", {w}}, {attention + "v_proj.bias", {w}}});
+        {{attention + "q_proj.weight", {w, w}},
+         {attention + "k_proj.weight", {w, w}},
+         {attention + "v_proj.weight", {w, w}}});
+    add(ours + "qkv_bias", {3 * w},
+        {{attention + "q_proj.bias", {w}}, {attention + "k_proj.bias", {w}}, {attention + "v_proj.bias", {w}}});
     copy(ours + "out_weight", attention + "out_proj.weight", {w, w});
     copy(ours + "out_bias", attention + "out_proj.bias", {w});
     copy(ours + "fc1_weight", theirs + "mlp.fc1.weight", {m, w});
@@ -165,35 +183,74 @@ class HfPlanner {
 };
 
 Json decoder_config(const HfText& t) {
-  return {{"vocab_size", t.vocab_size}, {"width", t.hidden_size}, {"num_layers", t.num_layers}, {"num_heads", t.num_heads},
-          {"num_kv_heads", t.num_kv_heads}, {"head_dim", t.head_dim}, {"positions", "rope"}, {"rope_theta", t.rope_theta},
-          {"rope_fraction", 1.0}, {"norm", "rms"}, {"norm_eps", t.norm_eps}, {"attention_bias", t.attention_bias},
-          {"attention_out_bias", t.attention_bias}, {"scale_embedding", false}, {"tied_head", t.tied_head},
+  return {{"vocab_size", t.vocab_size},
+          {"width", t.hidden_size},
+          {"num_layers", t.num_layers},
+          {"num_heads", t.num_heads},
+          {"num_kv_heads", t.num_kv_heads},
+          {"head_dim", t.head_dim},
+          {"positions", "rope"},
+          {"rope_theta", t.rope_theta},
+          {"rope_fraction", 1.0},
+          {"norm", "rms"},
+          {"norm_eps", t.norm_eps},
+          {"attention_bias", t.attention_bias},
+          {"attention_out_bias", t.attention_bias},
+          {"scale_embedding", false},
+          {"tied_head", t.tied_head},
           {"max_context", t.max_context},
-          {"moe", {{"num_experts", t.num_experts}, {"top_k", t.top_k}, {"hidden", t.intermediate_size}, {"router_softmax", "after"},
-                   {"noisy", false}}}};
+          {"moe",
+           {{"num_experts", t.num_experts},
+            {"top_k", t.top_k},
+            {"hidden", t.intermediate_size},
+            {"router_softmax", "after"},
+            {"noisy", false}}}};
 }
 
 Json vision_config(const HfVision& v) {
   const int64_t side = v.image_size / v.patch_size;
-  return {{"token_size", v.patch_size}, {"stem", "linear"}, {"stem_bias", false}, {"coordinates", false}, {"class_token", true},
-          {"position_embedding", "table"}, {"position_rows", side}, {"position_columns", side}, {"width", v.hidden_size},
-          {"num_layers", v.kept_layers}, {"num_heads", v.num_heads}, {"mlp_width", v.intermediate_size}, {"activation", v.activation},
-          {"pre_norm", true}, {"final_norm", false}, {"relative_bias", false}, {"max_side", side}, {"norm_eps", v.norm_eps},
+  return {{"token_size", v.patch_size},
+          {"stem", "linear"},
+          {"stem_bias", false},
+          {"coordinates", false},
+          {"class_token", true},
+          {"position_embedding", "table"},
+          {"position_rows", side},
+          {"position_columns", side},
+          {"width", v.hidden_size},
+          {"num_layers", v.kept_layers},
+          {"num_heads", v.num_heads},
+          {"mlp_width", v.intermediate_size},
+          {"activation", v.activation},
+          {"pre_norm", true},
+          {"final_norm", false},
+          {"relative_bias", false},
+          {"max_side", side},
+          {"norm_eps", v.norm_eps},
           {"features", v.keep_class_token ? "all" : "patches"}};
 }
 
 Json image_config(const HfConfig& hf) {
   const int64_t side = hf.vision.image_size / hf.vision.patch_size;
-  return {{"cell_size", hf.vision.patch_size}, {"resize", "crop"}, {"resize_side", hf.image.resize_side},
-          {"crop_side", hf.image.crop_side}, {"crop_offset", "floor"}, {"max_cells", side * side}, {"max_side_cells", side},
-          {"mean", hf.image.mean}, {"std", hf.image.std}};
+  return {{"cell_size", hf.vision.patch_size},
+          {"resize", "crop"},
+          {"resize_side", hf.image.resize_side},
+          {"crop_side", hf.image.crop_side},
+          {"crop_offset", "floor"},
+          {"max_cells", side * side},
+          {"max_side_cells", side},
+          {"mean", hf.image.mean},
+          {"std", hf.image.std}};
 }
 
 std::string tokenizer_json(const HfConfig& hf) {
   Json tokens = Json::array();
   for (const auto& [id, content] : hf.added_tokens) tokens.push_back({{"id", id}, {"content", content}});
-  Json json = {{"format_version", 1}, {"add_bos", hf.add_bos}, {"eos_ids", hf.eos}, {"image_id", hf.image_token}, {"added_tokens", tokens}};
+  Json json = {{"format_version", 1},
+               {"add_bos", hf.add_bos},
+               {"eos_ids", hf.eos},
+               {"image_id", hf.image_token},
+               {"added_tokens", tokens}};
   return json.dump(2) + "\n";
 }
 

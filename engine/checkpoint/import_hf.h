@@ -1,6 +1,6 @@
-// A Hugging Face model -> our config.json and the plan of its tensors. LLaVA (a CLIP tower, a two-layer projector, a Llama,
-// Mistral or Mixtral text) and those texts alone. Which names a file uses (the hub's or transformers 5's) is seen from the
-// names that are there; how the elements lie is fixed per model type.
+// A Hugging Face model -> our config.json and the plan of its tensors. LLaVA (a CLIP tower, a two-layer projector, a
+// Llama, Mistral or Mixtral text) and those texts alone. Which names a file uses (the hub's or transformers 5's) is
+// seen from the names that are there; how the elements lie is fixed per model type.
 //
 //   HfConfig hf = read_hf_config(directory);
 //   ShardedTensors source(directory);

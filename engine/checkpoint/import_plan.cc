@@ -50,7 +50,8 @@ void check_plan(const ImportPlan& plan, const TensorSource& source) {
       elements += num_elements(piece.shape);
       used.insert(piece.source);
     }
-    SF_CHECK(elements == num_elements(target.shape), "import: the pieces of ", target.name, " do not fill ", text_of(target.shape));
+    SF_CHECK(elements == num_elements(target.shape), "import: the pieces of ", target.name, " do not fill ",
+             text_of(target.shape));
   }
   for (const auto& [name, layout] : source.tensors()) {
     if (used.contains(name) || plan.unused.contains(name)) continue;
@@ -82,7 +83,8 @@ ManifestFile write_planned(const ImportPlan& plan, const TensorSource& source, c
           bytes.resize(static_cast<size_t>(count * size));
           source.read(piece.source, begin * size, count * size, bytes.data());
           values = to_floats(bytes, dtype);
-          if (piece.factor != 1) std::for_each(values.begin(), values.end(), [&](float& value) { value *= piece.factor; });
+          if (piece.factor != 1)
+            std::for_each(values.begin(), values.end(), [&](float& value) { value *= piece.factor; });
         }
         writer.append(from_floats(values, options.dtype));
         done += count * static_cast<int64_t>(dtype_size(options.dtype));

@@ -1,5 +1,5 @@
-// How the tensors of a foreign model become ours: each of ours is a row of pieces of theirs. The plan says what every piece
-// must look like, so nothing is inferred from shapes, and what is missing or left over has a name.
+// How the tensors of a foreign model become ours: each of ours is a row of pieces of theirs. The plan says what every
+// piece must look like, so nothing is inferred from shapes, and what is missing or left over has a name.
 //
 //   ImportPlan plan = plan_hf_import(...);               // import_hf.h
 //   check_plan(plan, source);
@@ -19,9 +19,9 @@
 namespace sf {
 
 struct ImportPiece {
-  std::string source;           // tensor of the foreign model; empty: `fill` in all elements of `shape`
-  std::vector<int64_t> shape;   // that it must have
-  float factor = 1;             // of every element
+  std::string source;          // tensor of the foreign model; empty: `fill` in all elements of `shape`
+  std::vector<int64_t> shape;  // that it must have
+  float factor = 1;            // of every element
   float fill = 0;
 };
 
@@ -38,7 +38,7 @@ struct ImportPlan {
 };
 
 struct WriteOptions {
-  Dtype dtype = Dtype::kF32;     // F32 or BF16
+  Dtype dtype = Dtype::kF32;  // F32 or BF16
   std::function<void(int64_t done_bytes)> progress = {};
 };
 

@@ -40,7 +40,8 @@ class SeedPlanner {
     const Shape& shape = found->second.shape;
     bool right = shape.size() == dimensions;
     for (const int64_t side : shape) right = right && side > 0 && side <= 1 << 20;
-    if (!right) throw invalid_argument(name, "tensor ", name, " has not the ", dimensions, " sides that the original has");
+    if (!right)
+      throw invalid_argument(name, "tensor ", name, " has not the ", dimensions, " sides that the original has");
     return shape;
   }
 
@@ -75,10 +76,13 @@ class SeedPlanner {
   void add(const std::string& name, Shape shape, std::vector<ImportPiece> pieces) {
     plan_.tensors.push_back({name, std::move(shape), std::move(pieces)});
   }
-  void copy(const std::string& name, const std::string& source, const Shape& shape) { add(name, shape, {{source, shape}}); }
+  void copy(const std::string& name, const std::string& source, const Shape& shape) {
+    add(name, shape, {{source, shape}});
+  }
 
   // The heads' rows one after another.
-  std::vector<ImportPiece> heads(const std::string& attention, const char* part, int64_t num_heads, int64_t width, float factor) const {
+  std::vector<ImportPiece> heads(const std::string& attention, const char* part, int64_t num_heads, int64_t width,
+                                 float factor) const {
     std::vector<ImportPiece> pieces;
     for (int64_t h = 0; h < num_heads; ++h) {
       pieces.push_back({concat(attention, "heads.", h, ".", part, ".weight"), {width / num_heads, width}, factor});
@@ -132,7 +136,8 @@ class SeedPlanner {
     copy("decoder.norm.bias", kDecoder + "ln_f.bias", {d});
     copy("decoder.head", kDecoder + "lm_head.weight", {s.vocab, d});
     copy("decoder.head_bias", kDecoder + "lm_head.bias", {s.vocab});
-    for (int64_t i = 0; i < s.layers; ++i) plan_layer(concat("decoder.block", i, "."), concat(kDecoder, "sparseMoEBlocks.", i, "."));
+    for (int64_t i = 0; i < s.layers; ++i)
+      plan_layer(concat("decoder.block", i, "."), concat(kDecoder, "sparseMoEBlocks.", i, "."));
   }
 
   void plan_layer(const std::string& ours, const std::string& theirs) {
@@ -168,25 +173,57 @@ class SeedPlanner {
   Json config() const {
     const SeedSizes& s = sizes_;
     const int64_t side = s.grid * s.patch;
-    Json vision = {{"token_size", s.patch}, {"stem", "linear"}, {"coordinates", false}, {"class_token", true},
-                   {"position_embedding", "table"}, {"position_rows", s.grid}, {"position_columns", s.grid},
-                   {"width", s.vision_width}, {"num_layers", s.vision_layers}, {"num_heads", s.vision_heads},
-                   {"mlp_width", 4 * s.vision_width}, {"activation", "relu"}, {"residual_after_norm", true},
-                   {"relative_bias", false}, {"max_side", s.grid}, {"norm_eps", kNormEps}, {"features", "class"}};
-    Json moe = {{"num_experts", s.experts}, {"top_k", kTopK}, {"hidden", 4 * s.width}, {"activation", "relu"},
-                {"expert_bias", true}, {"router_bias", true}, {"router_softmax", "after"}, {"noisy", true},
-                {"noise_scale", 1.0}, {"noise_epsilon", 0.0}, {"capacity_factor", 0.0}};
-    Json decoder = {{"vocab_size", s.vocab}, {"width", s.width}, {"num_layers", s.layers}, {"num_heads", s.heads},
-                    {"num_kv_heads", s.heads}, {"head_dim", s.width / s.heads}, {"positions", "learned"}, {"norm", "layer"},
-                    {"norm_eps", kNormEps}, {"residual_after_norm", true}, {"attention_out_bias", true},
-                    {"attention_scale", 1 / std::sqrt(double(s.width))}, {"scale_embedding", false}, {"tied_head", false},
-                    {"head_bias", true}, {"max_context", s.context}, {"moe", moe}};
-    Json image = {{"cell_size", s.patch}, {"resize", "stretch"}, {"resize_side", side}, {"crop_side", side},
-                  {"max_cells", s.grid * s.grid}, {"max_side_cells", s.grid}, {"mean", {0.485, 0.456, 0.406}},
-                  {"std", {0.229, 0.224, 0.225}}};
-    return {{"model_type", "sparsefusion"}, {"preset", "seed"}, {"image", image}, {"vision", vision}, {"projector", "cls"},
-            {"projector_norm", false}, {"projector_hidden", 4 * s.vision_width}, {"modality_embedding", false},
-            {"decoder", decoder}, {"prompt_template", "plain"}};
+    Json vision = {{"token_size", s.patch},
+                   {"stem", "linear"},
+                   {"coordinates", false},
+                   {"class_token", true},
+                   {"position_embedding", "table"},
+                   {"position_rows", s.grid},
+                   {"position_columns", s.grid},
+                   {"width", s.vision_width},
+                   {"num_layers", s.vision_layers},
+                   {"num_heads", s.vision_heads},
+                   {"mlp_width", 4 * s.vision_width},
+                   {"activation", "relu"},
+                   {"residual_after_norm", true},
+                   {"relative_bias", false},
+                   {"max_side", s.grid},
+                   {"norm_eps", kNormEps},
+                   {"features", "class"}};
+    Json moe = {{"num_experts", s.experts}, {"top_k", kTopK},       {"hidden", 4 * s.width},     {"activation", "relu"},
+                {"expert_bias", true},      {"router_bias", true},  {"router_softmax", "after"}, {"noisy", true},
+                {"noise_scale", 1.0},       {"noise_epsilon", 0.0}, {"capacity_factor", 0.0}};
+    Json decoder = {{"vocab_size", s.vocab},
+                    {"width", s.width},
+                    {"num_layers", s.layers},
+                    {"num_heads", s.heads},
+                    {"num_kv_heads", s.heads},
+                    {"head_dim", s.width / s.heads},
+                    {"positions", "learned"},
+                    {"norm", "layer"},
+                    {"norm_eps", kNormEps},
+                    {"residual_after_norm", true},
+                    {"attention_out_bias", true},
+                    {"attention_scale", 1 / std::sqrt(double(s.width))},
+                    {"scale_embedding", false},
+                    {"tied_head", false},
+                    {"head_bias", true},
+                    {"max_context", s.context},
+                    {"moe", moe}};
+    Json image = {{"cell_size", s.patch},          {"resize", "stretch"},
+                  {"resize_side", side},           {"crop_side", side},
+                  {"max_cells", s.grid * s.grid},  {"max_side_cells", s.grid},
+                  {"mean", {0.485, 0.456, 0.406}}, {"std", {0.229, 0.224, 0.225}}};
+    return {{"model_type", "sparsefusion"},
+            {"preset", "seed"},
+            {"image", image},
+            {"vision", vision},
+            {"projector", "cls"},
+            {"projector_norm", false},
+            {"projector_hidden", 4 * s.vision_width},
+            {"modality_embedding", false},
+            {"decoder", decoder},
+            {"prompt_template", "plain"}};
   }
 
   const TensorSource& source_;

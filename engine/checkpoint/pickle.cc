@@ -21,11 +21,11 @@ using ValuePtr = std::shared_ptr<Value>;
 
 struct Value {
   Kind kind = Kind::kNone;
-  int64_t number = 0;                                   // kInt, kBool
-  std::string text;                                     // kText, kGlobal ("module name")
-  std::vector<ValuePtr> items;                          // kTuple
-  std::vector<std::pair<ValuePtr, ValuePtr>> members;   // kDict
-  PickledTensor tensor;                                 // kStorage, kTensor
+  int64_t number = 0;                                  // kInt, kBool
+  std::string text;                                    // kText, kGlobal ("module name")
+  std::vector<ValuePtr> items;                         // kTuple
+  std::vector<std::pair<ValuePtr, ValuePtr>> members;  // kDict
+  PickledTensor tensor;                                // kStorage, kTensor
   int depth = 1;
   // Whether it lies inside another value. Then it may not change any more, so there are no cycles and depths stay true.
   bool held = false;
@@ -33,9 +33,9 @@ struct Value {
 
 std::optional<Dtype> dtype_of_storage(const std::string& global) {
   static const std::map<std::string, Dtype> table = {
-      {"torch DoubleStorage", Dtype::kF64}, {"torch FloatStorage", Dtype::kF32},  {"torch HalfStorage", Dtype::kF16},
-      {"torch BFloat16Storage", Dtype::kBF16}, {"torch LongStorage", Dtype::kI64}, {"torch IntStorage", Dtype::kI32},
-      {"torch ShortStorage", Dtype::kI16},  {"torch CharStorage", Dtype::kI8},    {"torch ByteStorage", Dtype::kU8},
+      {"torch DoubleStorage", Dtype::kF64},    {"torch FloatStorage", Dtype::kF32}, {"torch HalfStorage", Dtype::kF16},
+      {"torch BFloat16Storage", Dtype::kBF16}, {"torch LongStorage", Dtype::kI64},  {"torch IntStorage", Dtype::kI32},
+      {"torch ShortStorage", Dtype::kI16},     {"torch CharStorage", Dtype::kI8},   {"torch ByteStorage", Dtype::kU8},
       {"torch BoolStorage", Dtype::kBool}};
   const auto found = table.find(global);
   if (found == table.end()) return std::nullopt;
@@ -152,7 +152,8 @@ class PickleReader {
 
   void set_items(const std::vector<ValuePtr>& items) {
     const ValuePtr dict = top();
-    if (dict->kind != Kind::kDict || dict->held || items.size() % 2 != 0) fail("SETITEMS on what is no fresh dictionary");
+    if (dict->kind != Kind::kDict || dict->held || items.size() % 2 != 0)
+      fail("SETITEMS on what is no fresh dictionary");
     for (size_t i = 0; i < items.size(); i += 2) {
       if (items[i]->kind != Kind::kText) fail("a key of a dictionary is no text");
       hold(*dict, items[i + 1]);
@@ -180,8 +181,9 @@ class PickleReader {
   void push_storage() {
     const ValuePtr id = pop();
     const auto& items = id->items;
-    const bool right = id->kind == Kind::kTuple && items.size() == 5 && items[0]->kind == Kind::kText && items[0]->text == "storage" &&
-                       items[1]->kind == Kind::kGlobal && dtype_of_storage(items[1]->text) && items[2]->kind == Kind::kText &&
+    const bool right = id->kind == Kind::kTuple && items.size() == 5 && items[0]->kind == Kind::kText &&
+                       items[0]->text == "storage" && items[1]->kind == Kind::kGlobal &&
+                       dtype_of_storage(items[1]->text) && items[2]->kind == Kind::kText &&
                        items[3]->kind == Kind::kText && items[4]->kind == Kind::kInt && items[4]->number >= 0;
     if (!right) fail("BINPERSID of what is no storage");
     ValuePtr storage = make(Kind::kStorage);
@@ -215,8 +217,10 @@ class PickleReader {
     if (strides.size() != tensor.shape.size()) fail("a tensor has other strides than sizes");
     int64_t elements = 1;
     for (size_t i = tensor.shape.size(); i-- > 0;) {
-      if (tensor.shape[i] > 1 && strides[i] != elements) fail("a tensor is not contiguous; save it after .contiguous()");
-      if (tensor.shape[i] > 0 && elements > std::numeric_limits<int64_t>::max() / tensor.shape[i]) fail("a tensor is too large");
+      if (tensor.shape[i] > 1 && strides[i] != elements)
+        fail("a tensor is not contiguous; save it after .contiguous()");
+      if (tensor.shape[i] > 0 && elements > std::numeric_limits<int64_t>::max() / tensor.shape[i])
+        fail("a tensor is too large");
       elements *= tensor.shape[i];
     }
     if (elements > tensor.storage_elements || tensor.offset > tensor.storage_elements - elements) {
@@ -251,6 +255,7 @@ class PickleReader {
   // Runs one opcode; false after STOP.
   bool step() {
     const auto opcode = static_cast<uint8_t>(take(1)[0]);
+    // clang-format off
     switch (opcode) {
       case 0x80: if (number(1) > 5) fail("a protocol newer than 5"); break;       // PROTO
       case '.': return false;                                                     // STOP
@@ -285,21 +290,54 @@ class PickleReader {
       case 'b': build(); break;                                                   // BUILD
       default: fail_opcode(opcode);
     }
+    // clang-format on
     return true;
   }
 
   [[noreturn]] void fail_opcode(uint8_t opcode) const {
-    static const std::map<uint8_t, const char*> names = {
-        {'i', "INST"}, {'o', "OBJ"}, {0x81, "NEWOBJ"}, {0x92, "NEWOBJ_EX"}, {0x93, "STACK_GLOBAL"}, {0x82, "EXT1"},
-        {0x83, "EXT2"}, {0x84, "EXT4"}, {'P', "PERSID"}, {']', "EMPTY_LIST"}, {'a', "APPEND"}, {'e', "APPENDS"},
-        {'G', "BINFLOAT"}, {'I', "INT"}, {'L', "LONG"}, {'S', "STRING"}, {'T', "BINSTRING"}, {'U', "SHORT_BINSTRING"},
-        {'V', "UNICODE"}, {'B', "BINBYTES"}, {'C', "SHORT_BINBYTES"}, {0x8b, "LONG4"}, {0x8c, "SHORT_BINUNICODE"},
-        {0x8d, "BINUNICODE8"}, {0x8e, "BINBYTES8"}, {0x94, "MEMOIZE"}, {0x95, "FRAME"}, {'d', "DICT"}, {'l', "LIST"},
-        {'0', "POP"}, {'1', "POP_MARK"}, {'2', "DUP"}, {'p', "PUT"}, {'g', "GET"}, {0x8f, "EMPTY_SET"}, {0x90, "ADDITEMS"},
-        {0x91, "FROZENSET"}, {0x96, "BYTEARRAY8"}, {0x97, "NEXT_BUFFER"}, {0x98, "READONLY_BUFFER"}};
+    static const std::map<uint8_t, const char*> names = {{'i', "INST"},
+                                                         {'o', "OBJ"},
+                                                         {0x81, "NEWOBJ"},
+                                                         {0x92, "NEWOBJ_EX"},
+                                                         {0x93, "STACK_GLOBAL"},
+                                                         {0x82, "EXT1"},
+                                                         {0x83, "EXT2"},
+                                                         {0x84, "EXT4"},
+                                                         {'P', "PERSID"},
+                                                         {']', "EMPTY_LIST"},
+                                                         {'a', "APPEND"},
+                                                         {'e', "APPENDS"},
+                                                         {'G', "BINFLOAT"},
+                                                         {'I', "INT"},
+                                                         {'L', "LONG"},
+                                                         {'S', "STRING"},
+                                                         {'T', "BINSTRING"},
+                                                         {'U', "SHORT_BINSTRING"},
+                                                         {'V', "UNICODE"},
+                                                         {'B', "BINBYTES"},
+                                                         {'C', "SHORT_BINBYTES"},
+                                                         {0x8b, "LONG4"},
+                                                         {0x8c, "SHORT_BINUNICODE"},
+                                                         {0x8d, "BINUNICODE8"},
+                                                         {0x8e, "BINBYTES8"},
+                                                         {0x94, "MEMOIZE"},
+                                                         {0x95, "FRAME"},
+                                                         {'d', "DICT"},
+                                                         {'l', "LIST"},
+                                                         {'0', "POP"},
+                                                         {'1', "POP_MARK"},
+                                                         {'2', "DUP"},
+                                                         {'p', "PUT"},
+                                                         {'g', "GET"},
+                                                         {0x8f, "EMPTY_SET"},
+                                                         {0x90, "ADDITEMS"},
+                                                         {0x91, "FROZENSET"},
+                                                         {0x96, "BYTEARRAY8"},
+                                                         {0x97, "NEXT_BUFFER"},
+                                                         {0x98, "READONLY_BUFFER"}};
     const auto name = names.find(opcode);
-    fail("opcode ", name == names.end() ? "of number " + std::to_string(opcode) : std::string(name->second), " at byte ", at_ - 1,
-         " is not allowed in a state_dict");
+    fail("opcode ", name == names.end() ? "of number " + std::to_string(opcode) : std::string(name->second),
+         " at byte ", at_ - 1, " is not allowed in a state_dict");
   }
 
   std::string_view bytes_;

@@ -4,7 +4,8 @@
 
 namespace sf {
 
-SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, const std::map<std::string, TensorLayout>& tensors,
+SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path,
+                                     const std::map<std::string, TensorLayout>& tensors,
                                      const std::map<std::string, std::string>& metadata)
     : file_(path) {
   SafetensorsHead head = safetensors_head(tensors, metadata);

@@ -40,7 +40,8 @@ class Mapping {
 std::map<std::string, std::string> parse_weight_map(const std::string& text) {
   const nlohmann::json index = parse_strict_json(text, kIndexName);
   const nlohmann::json& map = json_member(index, "weight_map", kIndexName);
-  if (!map.is_object() || map.empty()) throw invalid_argument(kIndexName, kIndexName, ": weight_map must be an object with tensors");
+  if (!map.is_object() || map.empty())
+    throw invalid_argument(kIndexName, kIndexName, ": weight_map must be an object with tensors");
   std::map<std::string, std::string> file_of;
   for (const auto& [tensor, file] : map.items()) {
     if (!file.is_string() || !is_plain_file_name(file.get<std::string>())) {
@@ -60,7 +61,8 @@ ShardedTensors::ShardedTensors(const fs::path& directory) {
   } else if (fs::exists(directory / kWholeName)) {
     add_file(directory / kWholeName);
   } else {
-    throw Error(Code::kNotFound, concat(directory.string(), " has neither ", kWholeName, " nor ", kIndexName), kWholeName);
+    throw Error(Code::kNotFound, concat(directory.string(), " has neither ", kWholeName, " nor ", kIndexName),
+                kWholeName);
   }
 }
 
@@ -92,7 +94,8 @@ void ShardedTensors::add_shards(const fs::path& directory, const std::string& in
   std::set<std::string> shards;
   for (const auto& [tensor, file] : file_of) shards.insert(file);
   for (const std::string& shard : shards) {
-    if (!fs::exists(directory / shard)) throw Error(Code::kNotFound, concat(kIndexName, ": shard ", shard, " is missing"), shard);
+    if (!fs::exists(directory / shard))
+      throw Error(Code::kNotFound, concat(kIndexName, ": shard ", shard, " is missing"), shard);
     for (const std::string& name : add_file(directory / shard)) {
       const auto listed = file_of.find(name);
       if (listed == file_of.end() || listed->second != shard) {
@@ -101,7 +104,8 @@ void ShardedTensors::add_shards(const fs::path& directory, const std::string& in
     }
   }
   for (const auto& [tensor, file] : file_of) {
-    if (!tensors_.contains(tensor)) throw invalid_argument(tensor, file, ": tensor '", tensor, "' of ", kIndexName, " is missing");
+    if (!tensors_.contains(tensor))
+      throw invalid_argument(tensor, file, ": tensor '", tensor, "' of ", kIndexName, " is missing");
   }
 }
 

@@ -1,5 +1,5 @@
-// The tensors of a Hugging Face directory: model.safetensors, or the shards that model.safetensors.index.json lists. Headers
-// are read when it is opened (through a mapping, which is dropped at once), elements when they are asked for.
+// The tensors of a Hugging Face directory: model.safetensors, or the shards that model.safetensors.index.json lists.
+// Headers are read when it is opened (through a mapping, which is dropped at once), elements when they are asked for.
 //
 //   ShardedTensors source(directory);
 //   source.read("lm_head.weight", 0, bytes, out);

@@ -20,7 +20,9 @@ std::string bytes_of(const RandomAccessFile& file, const ZipEntry& entry) {
 
 TorchFile::TorchFile(const std::filesystem::path& path) : file_(path) {
   const std::string file_name = path.filename().string();
-  const auto fail = [&](const auto&... reason) { throw Error(Code::kDataLoss, concat(file_name, ": ", reason...), file_name); };
+  const auto fail = [&](const auto&... reason) {
+    throw Error(Code::kDataLoss, concat(file_name, ": ", reason...), file_name);
+  };
   const std::map<std::string, ZipEntry> entries = read_zip_directory(file_, file_name);
   std::string folder;
   for (const auto& [name, entry] : entries) {
@@ -30,7 +32,8 @@ TorchFile::TorchFile(const std::filesystem::path& path) : file_(path) {
   }
   const auto pickle = entries.find(folder + kPickleName);
   if (pickle == entries.end()) fail("no data.pkl: not a file of torch.save");
-  if (pickle->second.size > kMaxPickleBytes) fail("data.pkl of ", pickle->second.size, " bytes is over the limit of ", kMaxPickleBytes);
+  if (pickle->second.size > kMaxPickleBytes)
+    fail("data.pkl of ", pickle->second.size, " bytes is over the limit of ", kMaxPickleBytes);
   const auto order = entries.find(folder + "/byteorder");
   if (order != entries.end() && (order->second.size != 6 || bytes_of(file_, order->second) != "little")) {
     fail("its byte order is not little-endian");

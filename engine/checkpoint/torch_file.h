@@ -1,5 +1,5 @@
-// A state_dict as torch.save() writes it (.pth, .pt, pytorch_model.bin): a zip of one pickle and raw storages. Nothing in
-// it is executed (pickle.h).
+// A state_dict as torch.save() writes it (.pth, .pt, pytorch_model.bin): a zip of one pickle and raw storages. Nothing
+// in it is executed (pickle.h).
 //
 //   TorchFile source("seemore.pth");
 //   source.read("decoder.lm_head.weight", 0, bytes, out);
@@ -14,8 +14,8 @@ namespace sf {
 
 class TorchFile : public TensorSource {
  public:
-  // Effect: reads names and places. Errors: those of read_zip_directory and parse_state_dict; DataLoss where a storage is
-  // missing, is shorter than the pickle says, or was written big-endian.
+  // Effect: reads names and places. Errors: those of read_zip_directory and parse_state_dict; DataLoss where a storage
+  // is missing, is shorter than the pickle says, or was written big-endian.
   explicit TorchFile(const std::filesystem::path& path);
   const std::map<std::string, TensorLayout>& tensors() const override { return tensors_; }
   void read(const std::string& name, int64_t begin, int64_t size, char* out) const override;

@@ -33,7 +33,8 @@ class ZipDirectory {
   }
 
   std::string bytes(int64_t begin, int64_t size) const {
-    if (begin < 0 || size < 0 || begin > file_.size() || size > file_.size() - begin) fail("zip: cut off, or an offset lies outside the file");
+    if (begin < 0 || size < 0 || begin > file_.size() || size > file_.size() - begin)
+      fail("zip: cut off, or an offset lies outside the file");
     std::string out(static_cast<size_t>(size), '\0');
     file_.read(begin, size, out.data());
     return out;
@@ -42,12 +43,14 @@ class ZipDirectory {
   uint64_t number(std::string_view text, int64_t at, int size) const {
     if (at < 0 || at + size > static_cast<int64_t>(text.size())) fail("zip: cut off");
     uint64_t value = 0;
-    for (int i = 0; i < size; ++i) value |= uint64_t{static_cast<uint8_t>(text[static_cast<size_t>(at + i)])} << (8 * i);
+    for (int i = 0; i < size; ++i)
+      value |= uint64_t{static_cast<uint8_t>(text[static_cast<size_t>(at + i)])} << (8 * i);
     return value;
   }
 
   void set_directory(uint64_t begin, uint64_t size, uint64_t count) {
-    if (size > kMaxDirectoryBytes) fail("zip: a table of contents of ", size, " bytes is over the limit of ", kMaxDirectoryBytes);
+    if (size > kMaxDirectoryBytes)
+      fail("zip: a table of contents of ", size, " bytes is over the limit of ", kMaxDirectoryBytes);
     if (begin > static_cast<uint64_t>(file_.size())) fail("zip: the table of contents lies outside the file");
     begin_ = static_cast<int64_t>(begin);
     size_ = static_cast<int64_t>(size);
@@ -61,7 +64,8 @@ class ZipDirectory {
     const size_t end = tail.rfind("PK\x05\x06");
     if (end == std::string::npos) fail("no zip file, or cut off");
     const auto at = static_cast<int64_t>(end);
-    if (at + kEndBytes + static_cast<int64_t>(number(tail, at + 20, 2)) != tail_size) fail("zip: cut off behind the table of contents");
+    if (at + kEndBytes + static_cast<int64_t>(number(tail, at + 20, 2)) != tail_size)
+      fail("zip: cut off behind the table of contents");
     set_directory(number(tail, at + 16, 4), number(tail, at + 12, 4), number(tail, at + 10, 2));
     const int64_t locator = at - kLocator64Bytes;
     if (locator < 0 || std::string_view(tail).substr(static_cast<size_t>(locator), 4) != "PK\x06\x07") return;

@@ -15,8 +15,8 @@ struct ZipEntry {
   int64_t size = 0;
 };
 
-// Errors: DataLoss with `file_name` for what is no zip file, is cut off, has an entry that is compressed, encrypted, named
-// twice or outside the file, or a table of contents over 64 MiB.
+// Errors: DataLoss with `file_name` for what is no zip file, is cut off, has an entry that is compressed, encrypted,
+// named twice or outside the file, or a table of contents over 64 MiB.
 std::map<std::string, ZipEntry> read_zip_directory(const RandomAccessFile& file, const std::string& file_name);
 
 }  // namespace sf

@@ -17,9 +17,11 @@ class CharacterTokenizer final : public Tokenizer {
   explicit CharacterTokenizer(const std::vector<std::string>& characters) : characters_(characters) {
     for (size_t i = 0; i < characters.size(); ++i) {
       const std::string& text = characters[i];
-      const bool one = !text.empty() && is_valid_utf8(text) && character_size(static_cast<unsigned char>(text[0])) == text.size();
+      const bool one =
+          !text.empty() && is_valid_utf8(text) && character_size(static_cast<unsigned char>(text[0])) == text.size();
       if (!one || !ids_.emplace(text, static_cast<int>(i)).second) {
-        throw invalid_argument("tokenizer_config.json", "tokenizer_config.json: characters must each be one UTF-8 character, once");
+        throw invalid_argument("tokenizer_config.json",
+                               "tokenizer_config.json: characters must each be one UTF-8 character, once");
       }
     }
   }

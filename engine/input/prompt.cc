@@ -10,10 +10,19 @@ namespace {
 const std::vector<PromptTemplate>& templates() {
   static const std::vector<PromptTemplate> table = {
       {.name = "plain", .needs_image = true, .question_token = true},
-      {.name = "llava-1.5", .system_after = " ", .user_before = "USER: ", .image_after = "\n", .user_after = " ASSISTANT:",
+      {.name = "llava-1.5",
+       .system_after = " ",
+       .user_before = "USER: ",
+       .image_after = "\n",
+       .user_after = " ASSISTANT:",
        .answer_before = " "},
-      {.name = "mistral", .system_in_turn = true, .system_after = "\n\n", .user_before = "[INST] ", .image_after = "\n",
-       .user_after = " [/INST]", .answer_before = " "},
+      {.name = "mistral",
+       .system_in_turn = true,
+       .system_after = "\n\n",
+       .user_before = "[INST] ",
+       .image_after = "\n",
+       .user_after = " [/INST]",
+       .answer_before = " "},
   };
   return table;
 }
@@ -30,11 +39,10 @@ const PromptTemplate& prompt_template(const std::string& name) {
 }
 
 TemplateTokens template_tokens(const Tokenizer& tokenizer) {
-  TemplateTokens tokens{tokenizer.piece_id("<image>"), tokenizer.piece_id("<question>"),
-                        tokenizer.eos_id(), tokenizer.pad_id()};
+  TemplateTokens tokens{tokenizer.piece_id("<image>"), tokenizer.piece_id("<question>"), tokenizer.eos_id(),
+                        tokenizer.pad_id()};
   if (tokens.image < 0 || tokens.question < 0 || tokens.eos < 0) {
-    throw invalid_argument("tokenizer.model",
-                           "tokenizer.model: the vocabulary lacks one of <image> <question> </s>");
+    throw invalid_argument("tokenizer.model", "tokenizer.model: the vocabulary lacks one of <image> <question> </s>");
   }
   return tokens;
 }

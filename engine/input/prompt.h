@@ -30,42 +30,44 @@ TemplateTokens template_tokens(const Tokenizer& tokenizer);
 // The text around a turn's parts.
 struct PromptTemplate {
   std::string name = {};
-  bool needs_image = false;      // a prompt without a picture is refused: the model was never trained on one
-  bool question_token = false;   // <question> before the text, where the vocabulary has it
-  bool system_in_turn = false;   // a system message stands inside the user's next turn
-  std::string system_after = {}; // behind a system message
+  bool needs_image = false;       // a prompt without a picture is refused: the model was never trained on one
+  bool question_token = false;    // <question> before the text, where the vocabulary has it
+  bool system_in_turn = false;    // a system message stands inside the user's next turn
+  std::string system_after = {};  // behind a system message
   std::string user_before = {}, image_after = {}, user_after = {};
-  std::string answer_before = {}; // an earlier answer ends in </s>
+  std::string answer_before = {};  // an earlier answer ends in </s>
 
   // Bytes that a turn with at most `images` pictures takes beside its text.
   size_t overhead(size_t images) const {
-    return system_after.size() + user_before.size() + images * image_after.size() + user_after.size() + answer_before.size();
+    return system_after.size() + user_before.size() + images * image_after.size() + user_after.size() +
+           answer_before.size();
   }
 };
 
 // Errors: InvalidArgument (field "prompt_template") listing the names.
 const PromptTemplate& prompt_template(const std::string& name);
 
-// The first count - rows*columns image tokens stand for the whole picture (a class token); the others lie on it as a grid,
-// row-major.
+// The first count - rows*columns image tokens stand for the whole picture (a class token); the others lie on it as a
+// grid, row-major.
 struct ImageSpan {
-  int begin = 0;   // index into ids
-  int count = 0;   // image tokens
+  int begin = 0;  // index into ids
+  int count = 0;  // image tokens
   int rows = 0, columns = 0;
 };
 
 struct PromptTokens {
-  std::vector<int> ids;          // TemplateTokens::image where a picture's tokens stand
+  std::vector<int> ids;           // TemplateTokens::image where a picture's tokens stand
   std::vector<ImageSpan> images;  // in order
 };
 
-// (time, row, column) of token `index` for M-RoPE (Qwen2-VL): text has all three equal, one more than the greatest before
-// it; the tokens of a picture share one time and have their places in the grid. `images` in order.
+// (time, row, column) of token `index` for M-RoPE (Qwen2-VL): text has all three equal, one more than the greatest
+// before it; the tokens of a picture share one time and have their places in the grid. `images` in order.
 std::array<int64_t, 3> mrope_position(const std::vector<ImageSpan>& images, int index);
 
 class PromptBuilder {
  public:
-  PromptBuilder(const Tokenizer& tokenizer, TemplateTokens tokens, const PromptTemplate& form = prompt_template("plain"));
+  PromptBuilder(const Tokenizer& tokenizer, TemplateTokens tokens,
+                const PromptTemplate& form = prompt_template("plain"));
   void add_system(std::string_view text);
   // A picture of the turn that the next question ends. REQUIRES: image_tokens >= rows * columns (ImageSpan).
   void add_image(int image_tokens, int rows, int columns);

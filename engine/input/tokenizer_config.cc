@@ -95,7 +95,8 @@ TokenizerConfig parse_tokenizer_config(std::string_view json_text) {
     } else if (key == "added_tokens") {
       for (const auto& token : value) {
         const auto id = static_cast<int>(json_int(token, "id", 0, kMaxId, kName));
-        if (!config.added_tokens.emplace(id, json_string(token, "content", kName)).second) fail("added token ", id, " stands there twice");
+        if (!config.added_tokens.emplace(id, json_string(token, "content", kName)).second)
+          fail("added token ", id, " stands there twice");
       }
     } else if (key == "characters") {
       config.characters = parse_characters(value);
@@ -110,17 +111,22 @@ TokenizerConfig parse_tokenizer_config(std::string_view json_text) {
 std::string to_json(const TokenizerConfig& config) {
   nlohmann::ordered_json tokens = nlohmann::ordered_json::array();
   for (const auto& [id, content] : config.added_tokens) tokens.push_back({{"id", id}, {"content", content}});
-  nlohmann::ordered_json json = {{"format_version", 1}, {"add_bos", config.add_bos}, {"eos_ids", config.eos_ids},
-                                 {"image_id", config.image_id}, {"added_tokens", tokens}};
+  nlohmann::ordered_json json = {{"format_version", 1},
+                                 {"add_bos", config.add_bos},
+                                 {"eos_ids", config.eos_ids},
+                                 {"image_id", config.image_id},
+                                 {"added_tokens", tokens}};
   if (!config.characters.empty()) json["characters"] = config.characters;
   return json.dump(2) + "\n";
 }
 
-std::shared_ptr<const Tokenizer> make_tokenizer(const TokenizerConfig& config, std::string_view model_bytes, int vocab_size) {
+std::shared_ptr<const Tokenizer> make_tokenizer(const TokenizerConfig& config, std::string_view model_bytes,
+                                                int vocab_size) {
   std::shared_ptr<const Tokenizer> base =
       config.characters.empty() ? load_sentencepiece(model_bytes) : make_character_tokenizer(config.characters);
   if (base->vocab_size() > vocab_size) {
-    throw invalid_argument("tokenizer.model", "tokenizer.model: ", base->vocab_size(), " pieces, and the model has ", vocab_size);
+    throw invalid_argument("tokenizer.model", "tokenizer.model: ", base->vocab_size(), " pieces, and the model has ",
+                           vocab_size);
   }
   std::vector<int> ids = config.eos_ids;
   if (config.image_id >= 0) ids.push_back(config.image_id);

@@ -35,8 +35,11 @@ struct Asked {
   bool is_wrong() const { return golden && !golden->answer.starts_with(answer); }
 };
 
+// `image` empty: text alone.
 std::vector<Message> messages_of(const std::string& image, const std::string& question) {
-  return {{"user", {{Part::Kind::kImage, image}, {Part::Kind::kText, question}}}};
+  Message message{"user", {{Part::Kind::kText, question}}};
+  if (!image.empty()) message.parts.insert(message.parts.begin(), {Part::Kind::kImage, image});
+  return {std::move(message)};
 }
 
 // Asks several questions at once; releases them whatever happens.
@@ -105,7 +108,9 @@ std::vector<Asked> prepare_all(const Engine& engine, const std::vector<GoldenPic
   }
   if (all.empty()) {
     Asked probe;
-    probe.prompt = engine.prepare(messages_of(decode_base64(kProbePicture, 1 << 10, "image"), kProbeQuestion));
+    const bool reads_pictures = engine.info().max_image_tokens > 0;
+    const std::string picture = reads_pictures ? decode_base64(kProbePicture, 1 << 10, "image") : "";
+    probe.prompt = engine.prepare(messages_of(picture, kProbeQuestion));
     all.push_back(std::move(probe));
   }
   return all;

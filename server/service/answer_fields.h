@@ -40,16 +40,6 @@ struct AnswerFields {
   size_t body_bytes = 0;
 };
 
-// What a request is sampled with: its own temperature, else the checkpoint's way of sampling, where a top_p or top_k of
-// the request's own still counts. Pure.
-inline SamplingParams resolve_sampling(SamplingParams asked, const SamplingParams& defaults) {
-  if (asked.temperature >= 0) return asked;
-  asked.temperature = defaults.temperature;
-  if (asked.top_p >= 1) asked.top_p = defaults.top_p;
-  if (asked.top_k == 0) asked.top_k = defaults.top_k;
-  return asked;
-}
-
 // Thread-safe. Errors: InvalidArgument naming the field that is missing or out of range.
 inline AnswerRequest make_answer_request(AnswerFields fields, std::string request_id, std::string api) {
   if (!fields.image || fields.image->empty()) throw invalid_argument("image", "image: missing or empty");

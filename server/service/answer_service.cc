@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "server/guard/reject_reason.h"
-#include "server/service/answer_fields.h"
+#include "server/service/resolve_sampling.h"
 
 namespace sf::server {
 namespace {

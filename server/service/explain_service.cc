@@ -3,9 +3,9 @@
 
 #include "engine/explain/overlay.h"
 #include "server/guard/reject_reason.h"
-#include "server/service/answer_fields.h"
 #include "server/service/answer_service.h"
 #include "server/service/low_priority.h"
+#include "server/service/resolve_sampling.h"
 
 namespace sf::server {
 namespace {

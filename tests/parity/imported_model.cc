@@ -11,7 +11,7 @@
 namespace sf::test {
 
 std::filesystem::path goldens() {
-  const char* folder = std::getenv("SF_PARITY_GOLDENS");
+  const char* folder = std::getenv("SPARSEFUSION_PARITY_GOLDENS");
   return folder ? std::filesystem::path(folder) : std::filesystem::path(SF_SOURCE_DIR) / "tests/parity/goldens";
 }
 
@@ -58,7 +58,8 @@ void expect_parity(const CheckpointModel& model, const std::string& golden_name)
   const at::Tensor logits = logits_of(model, golden["ids"]);
   ASSERT_EQ(logits.sizes(), golden["logits"].sizes());
   EXPECT_LT((logits - golden["logits"]).abs().max().item<double>(), kParityTolerance) << golden_name;
-  const std::vector<int64_t> expected(greedy.const_data_ptr<int64_t>(), greedy.const_data_ptr<int64_t>() + greedy.numel());
+  const std::vector<int64_t> expected(greedy.const_data_ptr<int64_t>(),
+                                      greedy.const_data_ptr<int64_t>() + greedy.numel());
   EXPECT_EQ(greedy_tokens(model, golden["ids"], static_cast<int>(expected.size())), expected) << golden_name;
 }
 

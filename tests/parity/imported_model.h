@@ -16,7 +16,7 @@ namespace sf::test {
 // Largest difference of an f32 logit: logits are of order 1 and the sums have a few hundred terms.
 inline constexpr double kParityTolerance = 1e-4;
 
-std::filesystem::path goldens();  // tests/parity/goldens, or $SF_PARITY_GOLDENS
+std::filesystem::path goldens();  // tests/parity/goldens, or $SPARSEFUSION_PARITY_GOLDENS
 
 class Golden {
  public:
@@ -31,7 +31,8 @@ class Golden {
 at::Tensor logits_of(const CheckpointModel& model, const at::Tensor& ids, const at::Tensor& pixels = {});
 
 // `count` tokens by the highest logit.
-std::vector<int64_t> greedy_tokens(const CheckpointModel& model, at::Tensor ids, int count, const at::Tensor& pixels = {});
+std::vector<int64_t> greedy_tokens(const CheckpointModel& model, at::Tensor ids, int count,
+                                   const at::Tensor& pixels = {});
 
 // Compares logits to kParityTolerance and greedy tokens exactly.
 void expect_parity(const CheckpointModel& model, const std::string& golden_name);

@@ -1,5 +1,6 @@
-// A LLaVA of transformers (CLIP tower, Mixtral text), converted from its directory, against what transformers computes with
-// it: logits from pixels and ids, and the answer to a question about a picture through the engine that the server runs.
+// A LLaVA of transformers (CLIP tower, Mixtral text), converted from its directory, against what transformers computes
+// with it: logits from pixels and ids, and the answer to a question about a picture through the engine that the server
+// runs.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -70,7 +71,9 @@ class LlavaParityTest : public testing::Test {
   TempFolder folder_;
 };
 
-TEST_F(LlavaParityTest, LogitsAndGreedyTokensAreThoseOfTransformers) { expect_llava_parity(convert(goldens() / "llava")); }
+TEST_F(LlavaParityTest, LogitsAndGreedyTokensAreThoseOfTransformers) {
+  expect_llava_parity(convert(goldens() / "llava"));
+}
 
 TEST_F(LlavaParityTest, TheNamesOfTransformers5AreTheSameModel) { expect_llava_parity(convert(renamed_to_5())); }
 
@@ -89,7 +92,8 @@ TEST_F(LlavaParityTest, TheEngineAnswersAQuestionAboutAPictureLikeTransformers) 
   OfflineRequest request{read_file(goldens() / "llava.png", 1 << 20), kQuestion, {}};
   request.sampling.max_tokens = 8;
   // A batch mate changes nothing.
-  const std::vector<OfflineAnswer> answers = run_offline(*engine, {request, request, {request.image, "left or right?", {}}}, {});
+  const std::vector<OfflineAnswer> answers =
+      run_offline(*engine, {request, request, {request.image, "left or right?", {}}}, {});
   EXPECT_EQ(answers[0].error, "");
   EXPECT_EQ(answers[0].text, expected);
   EXPECT_EQ(answers[1].text, expected);
@@ -102,7 +106,8 @@ TEST_F(LlavaParityTest, ThePromptAndThePixelsAreThoseOfTransformers) {
   const std::string picture = read_file(goldens() / "llava.png", 1 << 20);
   const auto prompt = maker.make({{"user", {{Part::Kind::kImage, picture}, {Part::Kind::kText, kQuestion}}}});
   const Golden golden("llava");
-  EXPECT_EQ(std::vector<int64_t>(prompt->tokens.ids.begin(), prompt->tokens.ids.end()), values_of(golden["prompt_ids"]));
+  EXPECT_EQ(std::vector<int64_t>(prompt->tokens.ids.begin(), prompt->tokens.ids.end()),
+            values_of(golden["prompt_ids"]));
   const at::Tensor pixels = torch::tensor(prompt->pixels.at(0).values).view({1, 3, 42, 42});
   EXPECT_LT((pixels - golden["prompt_pixels"]).abs().max().item<double>(), 1e-5);
   EXPECT_EQ(greedy_tokens(model, golden["prompt_ids"], 8, pixels), values_of(golden["answer_ids"]));
@@ -142,8 +147,10 @@ TEST_F(LlavaParityTest, WhatTheTowerCannotDoIsRefusedByItsKey) {
     return std::string("accepted");
   };
   EXPECT_THAT(refusal("clip_vision_model", "siglip_vision_model"), HasSubstr("siglip_vision_model"));
-  EXPECT_THAT(refusal("\"vision_feature_layer\": -2", "\"vision_feature_layer\": [-2, -5]"), HasSubstr("vision_feature_layer"));
-  EXPECT_THAT(refusal("\"vision_feature_layer\": -2", "\"vision_feature_layer\": 9"), HasSubstr("vision_feature_layer"));
+  EXPECT_THAT(refusal("\"vision_feature_layer\": -2", "\"vision_feature_layer\": [-2, -5]"),
+              HasSubstr("vision_feature_layer"));
+  EXPECT_THAT(refusal("\"vision_feature_layer\": -2", "\"vision_feature_layer\": 9"),
+              HasSubstr("vision_feature_layer"));
   EXPECT_THAT(refusal("\"image_token_index\": 312", "\"image_token_index\": 4000"), HasSubstr("image_token_index"));
   EXPECT_THAT(refusal("\"default\"", "\"average\""), HasSubstr("vision_feature_select_strategy"));
   EXPECT_THAT(refusal("\"gelu\"", "\"relu\""), HasSubstr("projector_hidden_act"));

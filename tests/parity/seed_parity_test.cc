@@ -20,7 +20,8 @@ TEST(SeedParityTest, LogitsAndGreedyTokensAreTheOriginals) {
   const at::Tensor ids = at::cat({at::full({1}, model.tokenizer->image_id(), at::kLong), golden["ids"]});
   EXPECT_LT((logits_of(model, ids, golden["pixels"]) - golden["logits"]).abs().max().item<double>(), kParityTolerance);
   const at::Tensor greedy = golden["greedy"];
-  const std::vector<int64_t> expected(greedy.const_data_ptr<int64_t>(), greedy.const_data_ptr<int64_t>() + greedy.numel());
+  const std::vector<int64_t> expected(greedy.const_data_ptr<int64_t>(),
+                                      greedy.const_data_ptr<int64_t>() + greedy.numel());
   EXPECT_EQ(greedy_tokens(model, ids, static_cast<int>(expected.size()), golden["pixels"]), expected);
 }
 

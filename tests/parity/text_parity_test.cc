@@ -76,21 +76,26 @@ TEST_F(HostileImportTest, AnUnknownArchitectureIsRefusedByItsName) {
   const std::string reason = refusal_with("config.json", "MixtralForCausalLM", "Qwen3MoeForCausalLM");
   EXPECT_THAT(reason, HasSubstr("Qwen3MoeForCausalLM"));
   EXPECT_THAT(reason, HasSubstr("LlavaForConditionalGeneration"));
-  EXPECT_THAT(refusal_with("config.json", "\"model_type\": \"mixtral\"", "\"model_type\": \"phimoe\""), HasSubstr("phimoe"));
+  EXPECT_THAT(refusal_with("config.json", "\"model_type\": \"mixtral\"", "\"model_type\": \"phimoe\""),
+              HasSubstr("phimoe"));
 }
 
 TEST_F(HostileImportTest, WhatTheEngineCannotExpressIsRefused) {
   EXPECT_THAT(refusal_with("config.json", "\"silu\"", "\"relu\""), HasSubstr("hidden_act relu"));
-  EXPECT_THAT(refusal_with("config.json", "\"rope_theta\"", "\"rope_scaling\": {\"rope_type\": \"yarn\"}, \"rope_theta\""),
-              HasSubstr("yarn"));
+  EXPECT_THAT(
+      refusal_with("config.json", "\"rope_theta\"", "\"rope_scaling\": {\"rope_type\": \"yarn\"}, \"rope_theta\""),
+      HasSubstr("yarn"));
   EXPECT_THAT(refusal_with("config.json", "\"hidden_size\": 32", "\"hidden_size\": \"big\""), HasSubstr("hidden_size"));
-  EXPECT_THAT(refusal_with("config.json", "\"vocab_size\": 320", "\"vocab_size\": 99999999999"), HasSubstr("vocab_size"));
+  EXPECT_THAT(refusal_with("config.json", "\"vocab_size\": 320", "\"vocab_size\": 99999999999"),
+              HasSubstr("vocab_size"));
 }
 
 TEST_F(HostileImportTest, TensorsThatDoNotFitAreNamed) {
-  EXPECT_THAT(refusal_with("config.json", "\"intermediate_size\": 24", "\"intermediate_size\": 25"),
-              HasSubstr("block_sparse_moe.experts.0.w1.weight has shape [24, 32], and the configuration asks for [25, 32]"));
-  EXPECT_THAT(refusal_with("config.json", "\"num_local_experts\": 4", "\"num_local_experts\": 5"), HasSubstr("gate.weight has shape"));
+  EXPECT_THAT(
+      refusal_with("config.json", "\"intermediate_size\": 24", "\"intermediate_size\": 25"),
+      HasSubstr("block_sparse_moe.experts.0.w1.weight has shape [24, 32], and the configuration asks for [25, 32]"));
+  EXPECT_THAT(refusal_with("config.json", "\"num_local_experts\": 4", "\"num_local_experts\": 5"),
+              HasSubstr("gate.weight has shape"));
   EXPECT_THAT(refusal_with("config.json", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3"),
               HasSubstr("model.layers.2.input_layernorm.weight is missing"));
   EXPECT_THAT(refusal_with("config.json", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1"),
@@ -100,7 +105,8 @@ TEST_F(HostileImportTest, TensorsThatDoNotFitAreNamed) {
 TEST_F(HostileImportTest, TokenizersThatAreNoneAreRefused) {
   const fs::path path = folder_.path() / "hf/tokenizer.model";
   const std::string whole = read_file(path, 1 << 20);
-  for (const std::string& bytes : {std::string(), std::string("{}"), std::string(4096, '\xff'), whole.substr(0, whole.size() / 2)}) {
+  for (const std::string& bytes :
+       {std::string(), std::string("{}"), std::string(4096, '\xff'), whole.substr(0, whole.size() / 2)}) {
     write_file(path, bytes);
     EXPECT_THAT(refusal(), HasSubstr("tokenizer.model")) << bytes.size();
   }

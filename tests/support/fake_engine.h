@@ -24,6 +24,7 @@ struct FakeEngineOptions {
   int total_pages = 4096;
   int page_size = 4;
   int max_context = 512;
+  bool reads_pictures = true;  // else a picture is refused
   int num_layers = 2;
   int num_experts = 4;
   std::string digest = "fake";

@@ -34,17 +34,20 @@ int convert_command(const OfflineCommandOptions& options) {
   import.characters = options.characters;
   constexpr int64_t kMebi = 1 << 20;
   std::optional<Progress> progress;
-  import.progress = [&](int64_t done, int64_t total) {
-    if (!progress) progress.emplace("convert", total / kMebi, "MiB");
-    progress->update(done / kMebi);
-  };
-  if (options.from == "hf") import_hf_model(import);
-  else if (options.from == "seed") import_seed_model(import);
-  else if (options.from == "timm" || options.from == "clip") import_encoder(options.from, import, options.vision);
-  else throw invalid_argument("from", "from: must be hf, seed, timm or clip, got ", options.from);
-  if (progress) progress->finish();
-  std::cout << "wrote " << options.destination << "\npeak RSS " << peak_rss_mib() << " MiB\n";
-  return 0;
-}
+  import.progress = [&](int64_t done, int64_t total) { if (!progress) progress.emplace("convert", total / kMebi, "MiB");
+  progress->update(done / kMebi);
+};
+if (options.from == "hf")
+  import_hf_model(import);
+else if (options.from == "seed")
+  import_seed_model(import);
+else if (options.from == "timm" || options.from == "clip")
+  import_encoder(options.from, import, options.vision);
+else
+  throw invalid_argument("from", "from: must be hf, seed, timm or clip, got ", options.from);
+if (progress) progress->finish();
+std::cout << "wrote " << options.destination << "\npeak RSS " << peak_rss_mib() << " MiB\n";
+return 0;
+}  // namespace sf
 
 }  // namespace sf

@@ -46,7 +46,8 @@ struct ImportedFiles {
   std::map<std::string, std::string> others;  // name -> bytes
 };
 
-Manifest write_import(const ImportedFiles& files, const ImportPlan& plan, const TensorSource& source, const ImportOptions& options) {
+Manifest write_import(const ImportedFiles& files, const ImportPlan& plan, const TensorSource& source,
+                      const ImportOptions& options) {
   const ModelConfig config = parse_model_config(files.config_json);
   check_plan(plan, source);
   const int64_t total = planned_bytes(plan, options.dtype);
@@ -54,7 +55,8 @@ Manifest write_import(const ImportedFiles& files, const ImportPlan& plan, const 
            "import: the plan has other weights than a model of its configuration");
   NewDirectory directory(options.destination);
   write_file(options.destination / "config.json", to_json(config));
-  if (config.has_vision()) write_file(options.destination / "preprocessor_config.json", preprocessor_json(config.image));
+  if (config.has_vision())
+    write_file(options.destination / "preprocessor_config.json", preprocessor_json(config.image));
   for (const auto& [name, bytes] : files.others) write_file(options.destination / name, bytes);
   WriteOptions write;
   write.dtype = options.dtype;
@@ -74,8 +76,10 @@ std::vector<std::string> characters_of(const fs::path& file) {
   if (!is_valid_utf8(text)) throw invalid_argument("characters", "characters: ", file.string(), " is not valid UTF-8");
   std::vector<std::string> characters;
   for (size_t at = 0; at < text.size(); ++at) {
-    if ((static_cast<unsigned char>(text[at]) & 0xc0) == 0x80) characters.back() += text[at];
-    else characters.emplace_back(1, text[at]);
+    if ((static_cast<unsigned char>(text[at]) & 0xc0) == 0x80)
+      characters.back() += text[at];
+    else
+      characters.emplace_back(1, text[at]);
   }
   return characters;
 }
@@ -87,13 +91,17 @@ Manifest import_hf_model(const ImportOptions& options) {
   const ShardedTensors source(options.source);
   const HfImport import = plan_hf_import(hf, source, options.prompt_template);
   if (!fs::exists(options.source / "tokenizer.model")) {
-    throw Error(Code::kNotFound, concat("tokenizer.model is missing in ", options.source.string(),
-                                        ": only SentencePiece tokenizers are supported"), "tokenizer.model");
+    throw Error(Code::kNotFound,
+                concat("tokenizer.model is missing in ", options.source.string(),
+                       ": only SentencePiece tokenizers are supported"),
+                "tokenizer.model");
   }
-  ImportedFiles files{import.config_json, {{"tokenizer.model", read_file(options.source / "tokenizer.model", kMaxTokenizerBytes)},
-                                           {"tokenizer_config.json", import.tokenizer_json},
-                                           {"generation_config.json", import.generation_json}}};
-  make_tokenizer(parse_tokenizer_config(import.tokenizer_json), files.others.at("tokenizer.model"), static_cast<int>(hf.text.vocab_size));
+  ImportedFiles files{import.config_json,
+                      {{"tokenizer.model", read_file(options.source / "tokenizer.model", kMaxTokenizerBytes)},
+                       {"tokenizer_config.json", import.tokenizer_json},
+                       {"generation_config.json", import.generation_json}}};
+  make_tokenizer(parse_tokenizer_config(import.tokenizer_json), files.others.at("tokenizer.model"),
+                 static_cast<int>(hf.text.vocab_size));
   return write_import(files, import.plan, source, options);
 }
 
@@ -104,7 +112,8 @@ Manifest import_seed_model(const ImportOptions& options) {
   tokenizer.characters = characters_of(options.characters);
   const auto count = static_cast<int64_t>(tokenizer.characters.size());
   if (count > import.vocab_size) {
-    throw invalid_argument("characters", "characters: ", count, " are more than the model's vocabulary of ", import.vocab_size);
+    throw invalid_argument("characters", "characters: ", count, " are more than the model's vocabulary of ",
+                           import.vocab_size);
   }
   // Behind the characters stands the padding that follows every text in training: it ends an answer. A vocabulary
   // without one has no end.
@@ -114,8 +123,9 @@ Manifest import_seed_model(const ImportOptions& options) {
   tokenizer.image_id = last;
   make_tokenizer(tokenizer, "", static_cast<int>(import.vocab_size));
   const std::string generation = "{\n  \"do_sample\": false,\n  \"max_new_tokens\": 256\n}\n";
-  return write_import({import.config_json, {{"tokenizer_config.json", to_json(tokenizer)}, {"generation_config.json", generation}}},
-                      import.plan, source, options);
+  return write_import(
+      {import.config_json, {{"tokenizer_config.json", to_json(tokenizer)}, {"generation_config.json", generation}}},
+      import.plan, source, options);
 }
 
 }  // namespace sf

@@ -18,7 +18,8 @@ std::string channels(const std::array<double, 3>& values) {
 
 std::string preprocessing(const ImageConfig& image) {
   const std::string geometry =
-      image.resize == "crop"
+      image.resize == "stretch" ? concat("pressed into ", image.crop_side, " x ", image.crop_side, " px")
+      : image.resize == "crop"
           ? concat("shorter side to ", image.resize_side, " px, centre crop of ", image.crop_side, " px")
           : concat("aspect ratio kept, at most ", image.max_cells, " cells of ", image.cell_size, " px");
   return concat("antialiased bicubic, ", geometry, ", mean ", channels(image.mean), ", std ", channels(image.std));
@@ -35,8 +36,8 @@ void print_usage(size_t layer, const char* tokens, const std::vector<int64_t>& a
 
 // A layer's row; where the checkpoint has them, one of its image tokens and one of its text tokens below.
 void print_histogram(const Manifest& manifest) {
+  if (manifest.expert_histogram.empty()) return;  // never evaluated: an imported model
   std::printf("\nexpert usage on the evaluation set (%% of the row's assignments)\nlayer tokens");
-  if (manifest.expert_histogram.empty()) return;
   for (size_t e = 0; e < manifest.expert_histogram[0].size(); ++e) std::printf(" %7s", concat("e", e).c_str());
   std::printf(" %8s %8s %8s %5s\n", "max vio", "CV^2", "H/ln E", "dead");
   for (size_t l = 0; l < manifest.expert_histogram.size(); ++l) {

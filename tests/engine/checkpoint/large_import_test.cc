@@ -28,14 +28,17 @@ int64_t peak_rss_bytes() {
 
 std::map<std::string, TensorLayout> mixtral_tensors() {
   std::map<std::string, TensorLayout> tensors;
-  const auto add = [&](const std::string& name, std::vector<int64_t> shape) { tensors[name] = {Dtype::kBF16, std::move(shape)}; };
+  const auto add = [&](const std::string& name, std::vector<int64_t> shape) {
+    tensors[name] = {Dtype::kBF16, std::move(shape)};
+  };
   add("model.embed_tokens.weight", {kVocab, kWidth});
   add("lm_head.weight", {kVocab, kWidth});
   add("model.norm.weight", {kWidth});
   for (int64_t i = 0; i < kLayers; ++i) {
     const std::string layer = "model.layers." + std::to_string(i) + ".";
     for (const char* norm : {"input_layernorm", "post_attention_layernorm"}) add(layer + norm + ".weight", {kWidth});
-    for (const char* part : {"q_proj", "k_proj", "v_proj", "o_proj"}) add(layer + "self_attn." + part + ".weight", {kWidth, kWidth});
+    for (const char* part : {"q_proj", "k_proj", "v_proj", "o_proj"})
+      add(layer + "self_attn." + part + ".weight", {kWidth, kWidth});
     add(layer + "block_sparse_moe.gate.weight", {kExperts, kWidth});
     for (int64_t e = 0; e < kExperts; ++e) {
       const std::string expert = layer + "block_sparse_moe.experts." + std::to_string(e) + ".";
@@ -80,11 +83,17 @@ int64_t write_shards(const fs::path& directory) {
     writer.finish();
   }
   write_file(directory / "model.safetensors.index.json", nlohmann::json{{"weight_map", weight_map}}.dump());
-  write_file(directory / "config.json",
-             nlohmann::json{{"architectures", {"MixtralForCausalLM"}}, {"model_type", "mixtral"}, {"vocab_size", kVocab},
-                            {"hidden_size", kWidth}, {"intermediate_size", kHidden}, {"num_hidden_layers", kLayers},
-                            {"num_attention_heads", 16}, {"num_key_value_heads", 16}, {"num_local_experts", kExperts},
-                            {"max_position_embeddings", 1024}}.dump());
+  write_file(directory / "config.json", nlohmann::json{{"architectures", {"MixtralForCausalLM"}},
+                                                       {"model_type", "mixtral"},
+                                                       {"vocab_size", kVocab},
+                                                       {"hidden_size", kWidth},
+                                                       {"intermediate_size", kHidden},
+                                                       {"num_hidden_layers", kLayers},
+                                                       {"num_attention_heads", 16},
+                                                       {"num_key_value_heads", 16},
+                                                       {"num_local_experts", kExperts},
+                                                       {"max_position_embeddings", 1024}}
+                                            .dump());
   return total;
 }
 
@@ -100,12 +109,13 @@ TEST(LargeImportTest, PeakMemoryIsFarBelowTheModel) {
   const ShardedTensors source(folder / "hf");
   const HfImport import = plan_hf_import(hf, source, "");
   check_plan(import.plan, source);
-  const ManifestFile written = write_planned(import.plan, source, folder / "model.safetensors", {.dtype = Dtype::kBF16});
+  const ManifestFile written =
+      write_planned(import.plan, source, folder / "model.safetensors", {.dtype = Dtype::kBF16});
   EXPECT_GT(written.size, total);
   EXPECT_EQ(describe_file(folder / "model.safetensors"), written);
   const int64_t largest = kVocab * kWidth * 2;
-  std::cout << "model " << (total >> 20) << " MiB in " << kShards << " shards, largest tensor " << (largest >> 20) << " MiB, peak RSS "
-            << (peak_rss_bytes() >> 20) << " MiB\n";
+  std::cout << "model " << (total >> 20) << " MiB in " << kShards << " shards, largest tensor " << (largest >> 20)
+            << " MiB, peak RSS " << (peak_rss_bytes() >> 20) << " MiB\n";
   EXPECT_LE(peak_rss_bytes(), largest + (int64_t{256} << 20));
   if (!std::getenv("SF_LONG_KEEP")) fs::remove_all(folder);
 }

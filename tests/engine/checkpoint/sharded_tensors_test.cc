@@ -30,11 +30,15 @@ class ShardedTensorsTest : public testing::Test {
   void write_shard(const std::string& file, const std::map<std::string, std::vector<float>>& tensors) {
     std::map<std::string, TensorView> views;
     for (const auto& [name, values] : tensors) {
-      views[name] = {Dtype::kF32, {static_cast<int64_t>(values.size())}, {reinterpret_cast<const char*>(values.data()), 4 * values.size()}};
+      views[name] = {Dtype::kF32,
+                     {static_cast<int64_t>(values.size())},
+                     {reinterpret_cast<const char*>(values.data()), 4 * values.size()}};
     }
     write_file(folder_ / file, write_safetensors(views));
   }
-  void write_index(const std::string& weight_map) { write_file(folder_ / "model.safetensors.index.json", R"({"weight_map":)" + weight_map + "}"); }
+  void write_index(const std::string& weight_map) {
+    write_file(folder_ / "model.safetensors.index.json", R"({"weight_map":)" + weight_map + "}");
+  }
 
   std::string refusal() {
     try {

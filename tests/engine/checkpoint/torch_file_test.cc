@@ -26,11 +26,16 @@ std::string text(const std::string& value) { return "X" + little(value.size(), 4
 // What torch.save writes for one float tensor of [2, 3] in storage "0".
 std::string tensor(const std::string& storage_elements = "K\x06", const std::string& strides = "K\x03K\x01\x86",
                    const std::string& offset = std::string("K\0", 2)) {
-  return "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + "ctorch\nFloatStorage\n" + text("0") + text("cpu") +
-         storage_elements + "tQ" + offset + "K\x02K\x03\x86" + strides + "\x89" + "ccollections\nOrderedDict\n)RtR";
+  return "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + "ctorch\nFloatStorage\n" + text("0") +
+         text("cpu") + storage_elements + "tQ" + offset + "K\x02K\x03\x86" + strides + "\x89" +
+         "ccollections\nOrderedDict\n)RtR";
 }
 
-std::string state_dict(const std::string& items) { return "\x80\x02" "ccollections\nOrderedDict\n)Rq" + std::string("\0(", 2) + items + "u."; }
+std::string state_dict(const std::string& items) {
+  return "\x80\x02"
+         "ccollections\nOrderedDict\n)Rq" +
+         std::string("\0(", 2) + items + "u.";
+}
 
 std::string reason_of(const std::string& pickle) {
   try {
@@ -52,12 +57,26 @@ TEST(PickleTest, ReadsAStateDict) {
 }
 
 TEST(PickleTest, RefusesEveryOtherGlobalByName) {
-  EXPECT_THAT(reason_of("\x80\x02" "cos\nsystem\n" + text("true") + "\x85R."), HasSubstr("global os.system is not allowed"));
-  EXPECT_THAT(reason_of("\x80\x02" "cbuiltins\neval\n."), HasSubstr("builtins.eval"));
-  EXPECT_THAT(reason_of("\x80\x02" "ctorch\nload\n."), HasSubstr("torch.load"));
-  EXPECT_THAT(reason_of("\x80\x02" "ctorch\nFloatStorage\n)R."), HasSubstr("REDUCE of torch FloatStorage"));
-  EXPECT_THAT(reason_of("\x80\x02" "ccollections\nOrderedDict\n" + text("a") + "\x85R."), HasSubstr("REDUCE of collections OrderedDict"));
-  EXPECT_THAT(reason_of("\x80\x02" "ctorch._utils\n_rebuild_tensor_v2\n)R."), HasSubstr("_rebuild_tensor_v2 with other arguments"));
+  EXPECT_THAT(reason_of("\x80\x02"
+                        "cos\nsystem\n" +
+                        text("true") + "\x85R."),
+              HasSubstr("global os.system is not allowed"));
+  EXPECT_THAT(reason_of("\x80\x02"
+                        "cbuiltins\neval\n."),
+              HasSubstr("builtins.eval"));
+  EXPECT_THAT(reason_of("\x80\x02"
+                        "ctorch\nload\n."),
+              HasSubstr("torch.load"));
+  EXPECT_THAT(reason_of("\x80\x02"
+                        "ctorch\nFloatStorage\n)R."),
+              HasSubstr("REDUCE of torch FloatStorage"));
+  EXPECT_THAT(reason_of("\x80\x02"
+                        "ccollections\nOrderedDict\n" +
+                        text("a") + "\x85R."),
+              HasSubstr("REDUCE of collections OrderedDict"));
+  EXPECT_THAT(reason_of("\x80\x02"
+                        "ctorch._utils\n_rebuild_tensor_v2\n)R."),
+              HasSubstr("_rebuild_tensor_v2 with other arguments"));
 }
 
 TEST(PickleTest, RefusesEveryOtherOpcodeByName) {
@@ -81,7 +100,8 @@ TEST(PickleTest, RefusesWhatIsCutOffOrEmpty) {
 
 TEST(PickleTest, RefusesTensorsThatReachOutside) {
   EXPECT_THAT(reason_of(state_dict(text("w") + tensor("K\x05"))), HasSubstr("beyond its storage"));
-  EXPECT_THAT(reason_of(state_dict(text("w") + tensor("K\x06", "K\x03K\x01\x86", "K\x01"))), HasSubstr("beyond its storage"));
+  EXPECT_THAT(reason_of(state_dict(text("w") + tensor("K\x06", "K\x03K\x01\x86", "K\x01"))),
+              HasSubstr("beyond its storage"));
   EXPECT_THAT(reason_of(state_dict(text("w") + tensor("K\x06", "K\x01K\x02\x86"))), HasSubstr("not contiguous"));
   EXPECT_THAT(reason_of(state_dict(text("w") + tensor("K\x06", "K\x01\x85"))), HasSubstr("strides"));
   EXPECT_THAT(reason_of(state_dict(text("w") + tensor("J\xff\xff\xff\xff"))), HasSubstr("BINPERSID"));
@@ -96,10 +116,13 @@ TEST(PickleTest, ValuesThatNestOrHoldThemselvesAreRefused) {
   EXPECT_THAT(reason_of("}q\x01" + text("a") + "h\x01s."), HasSubstr("holds itself"));
   // A dictionary that lies in another may not change any more.
   EXPECT_THAT(reason_of("}q\x01}q\x02" + text("a") + "h\x01s" + "0."), HasSubstr("POP"));
-  EXPECT_THAT(reason_of("}q\x01}q\x02" + text("a") + "h\x01sh\x01" + text("b") + "h\x02s."), HasSubstr("no fresh dictionary"));
+  EXPECT_THAT(reason_of("}q\x01}q\x02" + text("a") + "h\x01sh\x01" + text("b") + "h\x02s."),
+              HasSubstr("no fresh dictionary"));
 }
 
-TEST(PickleTest, TheNumberOfValuesIsBounded) { EXPECT_THAT(reason_of(std::string(3 << 20, 'N')), HasSubstr("more than")); }
+TEST(PickleTest, TheNumberOfValuesIsBounded) {
+  EXPECT_THAT(reason_of(std::string(3 << 20, 'N')), HasSubstr("more than"));
+}
 
 // One stored entry after another, then the table of contents.
 struct Zip {
@@ -110,14 +133,16 @@ struct Zip {
   std::string bytes_of(const std::vector<Entry>& entries) {
     std::string file, table;
     for (const Entry& entry : entries) {
-      const std::string sizes = little(0, 4) + little(entry.bytes.size(), 4) + little(entry.bytes.size(), 4) + little(entry.name.size(), 2);
-      const std::string common = little(20, 2) + little(entry.flags, 2) + little(entry.method, 2) + little(0, 4) + sizes;
-      table += "PK\x01\x02" + little(20, 2) + common + little(0, 2) + little(0, 2) + little(0, 2) + little(0, 2) + little(0, 4) +
-               little(file.size(), 4) + entry.name;
+      const std::string sizes =
+          little(0, 4) + little(entry.bytes.size(), 4) + little(entry.bytes.size(), 4) + little(entry.name.size(), 2);
+      const std::string common =
+          little(20, 2) + little(entry.flags, 2) + little(entry.method, 2) + little(0, 4) + sizes;
+      table += "PK\x01\x02" + little(20, 2) + common + little(0, 2) + little(0, 2) + little(0, 2) + little(0, 2) +
+               little(0, 4) + little(file.size(), 4) + entry.name;
       file += "PK\x03\x04" + common + little(3, 2) + entry.name + "pad" + entry.bytes;
     }
-    return file + table + "PK\x05\x06" + little(0, 4) + little(entries.size(), 2) + little(entries.size(), 2) + little(table.size(), 4) +
-           little(file.size(), 4) + little(0, 2);
+    return file + table + "PK\x05\x06" + little(0, 4) + little(entries.size(), 2) + little(entries.size(), 2) +
+           little(table.size(), 4) + little(file.size(), 4) + little(0, 2);
   }
 };
 
@@ -147,7 +172,9 @@ class TorchFileTest : public testing::Test {
 };
 
 TEST_F(TorchFileTest, ReadsWhatTorchSaves) {
-  ASSERT_EQ(refusal(Zip().bytes_of({{"m/data.pkl", pickle_}, {"m/byteorder", "little"}, {"m/data/0", "abcdefghijklmnopqrstuvwx"}})), "accepted");
+  ASSERT_EQ(refusal(Zip().bytes_of(
+                {{"m/data.pkl", pickle_}, {"m/byteorder", "little"}, {"m/data/0", "abcdefghijklmnopqrstuvwx"}})),
+            "accepted");
   const TorchFile file(folder_ / "m.pth");
   std::string bytes(8, '\0');
   file.read("w", 16, 8, bytes.data());

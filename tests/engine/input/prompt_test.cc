@@ -48,9 +48,9 @@ TEST(PromptTest, FollowsTheNamedTemplatesOverTurns) {
 TEST(PromptTest, MropePositionsFollowTheGridAndTextGoesOnBehindTheGreatest) {
   // three words, a 2 x 3 picture, two words, a class token and a 1 x 2 picture, a word
   const std::vector<ImageSpan> images = {{3, 6, 2, 3}, {11, 3, 1, 2}};
-  const std::vector<std::array<int64_t, 3>> expected = {
-      {0, 0, 0}, {1, 1, 1}, {2, 2, 2}, {3, 3, 3}, {3, 3, 4}, {3, 3, 5}, {3, 4, 3}, {3, 4, 4}, {3, 4, 5},
-      {6, 6, 6}, {7, 7, 7}, {8, 8, 8}, {9, 9, 9}, {9, 9, 10}, {11, 11, 11}};
+  const std::vector<std::array<int64_t, 3>> expected = {{0, 0, 0}, {1, 1, 1}, {2, 2, 2}, {3, 3, 3},  {3, 3, 4},
+                                                        {3, 3, 5}, {3, 4, 3}, {3, 4, 4}, {3, 4, 5},  {6, 6, 6},
+                                                        {7, 7, 7}, {8, 8, 8}, {9, 9, 9}, {9, 9, 10}, {11, 11, 11}};
   for (size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(mrope_position(images, static_cast<int>(i)), expected[i]) << i;
   EXPECT_EQ(mrope_position({}, 7), (std::array<int64_t, 3>{7, 7, 7}));
   EXPECT_EQ(mrope_position({{0, 1, 0, 0}}, 2), (std::array<int64_t, 3>{2, 2, 2}));
@@ -64,10 +64,11 @@ TEST(TokenizerConfigTest, RoundTripsAndRefusesWhatItDoesNotKnow) {
   config.added_tokens = {{7, "<image>"}};
   const std::string text = to_json(config);
   EXPECT_EQ(to_json(parse_tokenizer_config(text)), text);
-  for (const char* json : {"", "[]", "{}", R"({"eos_ids":[]})", R"({"eos_ids":[-1]})", R"({"eos_ids":[2],"x":1})", R"({"eos_ids":["2"]})",
-                           R"({"eos_ids":[2],"format_version":2})", R"({"eos_ids":[2],"added_tokens":[{"id":3}]})",
-                           R"({"eos_ids":[2],"added_tokens":[{"id":3,"content":"a"},{"id":3,"content":"b"}]})",
-                           R"({"eos_ids":[2],"characters":["a",1]})"}) {
+  for (const char* json :
+       {"", "[]", "{}", R"({"eos_ids":[]})", R"({"eos_ids":[-1]})", R"({"eos_ids":[2],"x":1})", R"({"eos_ids":["2"]})",
+        R"({"eos_ids":[2],"format_version":2})", R"({"eos_ids":[2],"added_tokens":[{"id":3}]})",
+        R"({"eos_ids":[2],"added_tokens":[{"id":3,"content":"a"},{"id":3,"content":"b"}]})",
+        R"({"eos_ids":[2],"characters":["a",1]})"}) {
     EXPECT_THROW(parse_tokenizer_config(json), Error) << json;
   }
 }
@@ -78,7 +79,8 @@ TEST(TokenizerConfigTest, TheVocabularyMustFitTheModel) {
   config.eos_ids = {2};
   const auto tokenizer = make_tokenizer(config, "", 4);
   EXPECT_EQ(tokenizer->encode("\xc3\xa9"
-                              "a"), (std::vector<int>{1, 0}));
+                              "a"),
+            (std::vector<int>{1, 0}));
   EXPECT_EQ(tokenizer->piece_bytes(3), "");  // an id of the model that no piece has
   EXPECT_TRUE(tokenizer->is_control(3));
   EXPECT_THROW(tokenizer->piece_bytes(4), Error);

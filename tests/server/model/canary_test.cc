@@ -85,6 +85,11 @@ TEST(CanaryTest, WithoutGoldenAnyTextWillDo) {
   EXPECT_THAT(verdict(engine, {}), HasSubstr("the answer is empty"));
 }
 
+TEST(CanaryTest, AModelThatReadsNoPicturesIsAskedWithoutOne) {
+  FakeEngine engine(FakeEngineOptions{.reads_pictures = false});
+  EXPECT_EQ(verdict(engine, {}), "");
+}
+
 TEST(CanaryTest, AFailingSequenceAndAThrowingStepFailIt) {
   FakeEngine engine;
   const auto golden = golden_of(1);

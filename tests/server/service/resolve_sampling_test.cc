@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "server/service/answer_fields.h"
+#include "server/service/resolve_sampling.h"
 
 namespace sf::server {
 namespace {
