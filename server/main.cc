@@ -36,6 +36,7 @@ EngineFactory engine_factory(const ServerOptions& options) {
   engine.max_context = options.max_context;
   engine.kv_cache_mib = options.kv_cache_mib;
   engine.capacity_mode = options.capacity_mode;
+  engine.prefix_cache = options.prefix_cache;
   engine.capacity_factor = options.capacity_factor;
   engine.image_limits.max_bytes = options.max_image_bytes;
   engine.image_limits.max_pixels = options.max_image_pixels;

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/base/file.h"
+#include "engine/runtime/prompt_maker.h"
 #include "engine/runtime/weights.h"
 #include "trainer/data/base64.h"
 #include "trainer/data/image_file.h"
@@ -15,21 +16,32 @@ namespace {
 constexpr float kGoldenMargin = 0.1f;
 constexpr size_t kGoldenQuestions = 3;  // of one picture
 
-// The model's pixels as an 8-bit picture of the grid's size: preprocessing it gives the same picture again.
+}  // namespace
+
 Image picture_of(const PixelValues& values, const ImageConfig& config) {
   const int width = values.grid.columns * config.cell_size, height = values.grid.rows * config.cell_size;
-  Image image{width, height, std::vector<uint8_t>(size_t{3} * width * height)};
+  // Around a crop its edges go on to the size that is not resized.
+  int left = 0, top = 0, full_width = width, full_height = height;
+  if (config.resize == "crop") {
+    const int side = config.resize_side;
+    const PixelValues place = preprocess({side, side, std::vector<uint8_t>(size_t{3} * side * side)}, preprocess_options(config));
+    left = -place.left;
+    top = -place.top;
+    full_width = full_height = side;
+  }
+  Image image{full_width, full_height, std::vector<uint8_t>(size_t{3} * full_width * full_height)};
   const size_t plane = size_t(width) * height;
-  for (size_t i = 0; i < plane; ++i) {
-    for (size_t c = 0; c < 3; ++c) {
-      const double value = values.values[c * plane + i] * config.std[c] + config.mean[c];
-      image.pixels[3 * i + c] = static_cast<uint8_t>(std::clamp(std::lround(value * 255.0), 0l, 255l));
+  for (int y = 0; y < full_height; ++y) {
+    for (int x = 0; x < full_width; ++x) {
+      const size_t from = size_t(std::clamp(y - top, 0, height - 1)) * width + std::clamp(x - left, 0, width - 1);
+      for (size_t c = 0; c < 3; ++c) {
+        const double value = values.values[c * plane + from] * config.std[c] + config.mean[c];
+        image.pixels[3 * (size_t(y) * full_width + x) + c] = static_cast<uint8_t>(std::clamp(std::lround(value * 255.0), 0l, 255l));
+      }
     }
   }
   return image;
 }
-
-}  // namespace
 
 Manifest write_checkpoint(const std::filesystem::path& directory, const CheckpointContent& content) {
   const ModelConfig& config = content.vlm->config();

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "engine/checkpoint/manifest.h"
+#include "engine/input/preprocess.h"
 #include "engine/model/vlm.h"
 #include "trainer/evaluator.h"
 
@@ -24,6 +25,9 @@ struct CheckpointContent {
 
 // Effect: writes every file into `directory` (which exists), the manifest last; returns it.
 Manifest write_checkpoint(const std::filesystem::path& directory, const CheckpointContent& content);
+
+// The model's pixels as an 8-bit picture that preprocesses to them again.
+Image picture_of(const PixelValues& values, const ImageConfig& config);
 
 // Pictures, questions and the model's own right answers whose top-2 logit margin is above 0.1: what a server checks a new
 // version with. `pictures` at most.

@@ -38,7 +38,10 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--epoch-images", t.epoch_images, "Generated pictures that count as one epoch")->capture_default_str();
   app.add_option("--steps", t.steps, "Steps of the whole model")->capture_default_str();
   app.add_option("--vit-steps", t.vit_steps, "Steps of the vision encoder alone, before; 0 = none")->capture_default_str();
-  app.add_option("--vit-init", t.vit_init, "Training state of the vision encoder to resume or reuse");
+  app.add_option("--vit-state", t.vit_state, "Phase 1's training state of an earlier run, to resume or reuse");
+  app.add_option("--vit-init", t.vit_init, "Vision encoder to start from: a checkpoint of `sparsefusion-model convert`, or of a whole model");
+  app.add_flag("--freeze-vit", t.freeze_vit, "Leave the vision encoder as it is in phase 2");
+  app.add_option("--projector", t.projector, "Vision tokens to image tokens: cls, mlp or shuffle2; default: the preset's");
   app.add_option("--batch-size", t.batch_size, "Pictures in a step")->capture_default_str();
   app.add_option("--questions", t.questions, "Questions asked about each picture of a step")->capture_default_str();
   app.add_option("--vit-batch-size", t.vit_batch_size, "Pictures in a step of the vision encoder")->capture_default_str();
@@ -101,6 +104,7 @@ int run(Options& options, const CLI::App& app) {
     sf::data::export_scenes(options.export_folder, exported);
     return sf::kExitSuccess;
   }
+  options.train.vit_steps_given = app.count("--vit-steps") > 0;
   options.train.capacity_given = app.count("--capacity-factor") > 0;
   sf::TrainingMetrics metrics;
   std::optional<sf::MetricsServer> server;

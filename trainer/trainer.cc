@@ -15,6 +15,7 @@
 #include "trainer/prefetcher.h"
 #include "trainer/pretrain_vit.h"
 #include "trainer/training_state.h"
+#include "trainer/vision_checkpoint.h"
 
 namespace sf {
 namespace {
@@ -111,10 +112,18 @@ void Run::start_from_scratch() {
   tokenizer_model_ = train_tokenizer(options_);
   tokenizer_ = load_sentencepiece(tokenizer_model_);
   ModelConfig config = model_preset(options_.model);
+  std::optional<VisionCheckpoint> encoder;
+  if (!options_.vit_init.empty()) {
+    encoder = open_vision_checkpoint(options_.vit_init);
+    use_encoder(config, encoder->config);
+  }
+  if (!options_.projector.empty()) set_projector(config, options_.projector);
   config.decoder.vocab_size = tokenizer_->vocab_size();
   if (options_.capacity_given) config.decoder.moe.capacity_factor = options_.losses.capacity_factor;
-  vlm_ = std::make_shared<Vlm>(options_.moe.applied_to(config));
-  if (!options_.vit_init.empty() || options_.vit_steps > 0) phase1();
+  vlm_ = std::make_shared<Vlm>(parse_model_config(to_json(options_.moe.applied_to(config))));
+  if (encoder) load_encoder(*encoder, *vlm_);
+  const bool train_encoder = options_.vit_steps > 0 && (!encoder || options_.vit_steps_given);
+  if (!options_.vit_state.empty() || train_encoder) phase1();
 }
 
 void Run::phase1() {
@@ -124,7 +133,7 @@ void Run::phase1() {
   pretrain.batch_size = options_.vit_batch_size;
   pretrain.seed = options_.seed;
   pretrain.data_threads = options_.data_threads;
-  pretrain.checkpoint_path = options_.vit_init;
+  pretrain.checkpoint_path = options_.vit_state;
   if (pretrain.checkpoint_path.empty() && !options_.out.empty()) {
     std::filesystem::create_directories(options_.out);
     pretrain.checkpoint_path = (std::filesystem::path(options_.out) / ".pretrain_vit.safetensors").string();
@@ -145,7 +154,10 @@ void Run::make_optimizer() {
   OptimizerOptions optimizer;
   optimizer.learning_rate = options_.learning_rate;
   optimizer.total_steps = total_steps_;
-  optimizer.rate_factor = [factor = options_.vit_rate_factor](const std::string& name) {
+  for (auto& item : vlm_->named_parameters()) {
+    if (options_.freeze_vit && item.key().starts_with("vision.")) item.value().set_requires_grad(false);
+  }
+  optimizer.rate_factor = [factor = options_.freeze_vit ? 0.0 : options_.vit_rate_factor](const std::string& name) {
     return name.rfind("vision.", 0) == 0 ? factor : 1.0;
   };
   optimizer_ = std::make_unique<Optimizer>(parameters_, optimizer);
@@ -174,7 +186,7 @@ PackedBatch Run::make_packed(int64_t step) const {
       user_data_ ? data::make_user_batch(*user_data_, base.samples.pre, options_.batch_size, options_.questions, options_.seed, step)
                  : data::make_batch(curriculum(base, double(step) / double(total_steps_), warm_), options_.seed + 1'000'003, step);
   PackedBatchOptions packing = packed_batch_options(vlm_->config());
-  if (!user_data_ && options_.losses.dense > 0) packing.dense_token_size = vlm_->config().vision.token_size;
+  if (!user_data_ && options_.losses.dense > 0 && !options_.freeze_vit) packing.dense_token_size = vlm_->config().vision.token_size;
   return packed_batch(batch.samples, batch.questions, *tokenizer_, packing);
 }
 
@@ -248,6 +260,8 @@ void check(const TrainOptions& options) {
   require(losses.bias_update_rate >= 0, "bias-update-rate", "must not be negative");
   require(losses.modality_loss == "balance" || losses.modality_loss == "entropy", "modality-loss",
           "must be balance or entropy, got " + losses.modality_loss);
+  require(options.init.empty() || options.vit_init.empty(), "vit-init", "--init brings its own vision encoder");
+  require(options.init.empty() || options.projector.empty(), "projector", "--init brings its own projector");
 }
 
 }  // namespace

@@ -25,7 +25,11 @@ struct TrainOptions {
   int64_t epoch_images = 10'000;
   int64_t steps = 5000;                // phase 2
   int64_t vit_steps = 6000;            // phase 1; 0 = none
-  std::string vit_init;                // phase 1's file of an earlier run
+  bool vit_steps_given = false;        // else a vision encoder that is given needs no phase 1
+  std::string vit_state;               // phase 1's file of an earlier run
+  std::string vit_init;                // checkpoint of a vision encoder, or of a whole model for its encoder
+  bool freeze_vit = false;             // phase 2 leaves the encoder as it is: no gradient, no optimizer state
+  std::string projector;               // "cls", "mlp" or "shuffle2"; empty = the preset's
   int batch_size = 16;                 // pictures
   int questions = 8;                   // of one picture
   int vit_batch_size = 48;

@@ -12,6 +12,7 @@ namespace sf {
 namespace {
 
 constexpr int kMaxDepth = 16;
+constexpr int64_t kMaxValues = 1 << 20;  // at some 300 bytes each; a tensor takes about 15
 
 enum class Kind { kNone, kBool, kInt, kText, kTuple, kDict, kGlobal, kStorage, kTensor, kMark };
 
@@ -92,9 +93,15 @@ class PickleReader {
     return out;
   }
 
-  void push(Kind kind, int64_t number = 0, std::string text = "") {
+  ValuePtr make(Kind kind) {
+    if (++num_values_ > kMaxValues) fail("more than ", kMaxValues, " values");
     auto value = std::make_shared<Value>();
     value->kind = kind;
+    return value;
+  }
+
+  void push(Kind kind, int64_t number = 0, std::string text = "") {
+    ValuePtr value = make(kind);
     value->number = number;
     value->text = std::move(text);
     stack_.push_back(std::move(value));
@@ -131,8 +138,7 @@ class PickleReader {
   }
 
   void push_tuple(std::vector<ValuePtr> items) {
-    auto tuple = std::make_shared<Value>();
-    tuple->kind = Kind::kTuple;
+    ValuePtr tuple = make(Kind::kTuple);
     for (const ValuePtr& item : items) hold(*tuple, item);
     tuple->items = std::move(items);
     stack_.push_back(std::move(tuple));
@@ -178,8 +184,7 @@ class PickleReader {
                        items[1]->kind == Kind::kGlobal && dtype_of_storage(items[1]->text) && items[2]->kind == Kind::kText &&
                        items[3]->kind == Kind::kText && items[4]->kind == Kind::kInt && items[4]->number >= 0;
     if (!right) fail("BINPERSID of what is no storage");
-    auto storage = std::make_shared<Value>();
-    storage->kind = Kind::kStorage;
+    ValuePtr storage = make(Kind::kStorage);
     storage->tensor.dtype = *dtype_of_storage(items[1]->text);
     storage->tensor.storage = items[2]->text;
     storage->tensor.storage_elements = items[4]->number;
@@ -201,8 +206,7 @@ class PickleReader {
     const bool right = (arguments.size() == 6 || arguments.size() == 7) && arguments[0]->kind == Kind::kStorage &&
                        arguments[1]->kind == Kind::kInt && arguments[1]->number >= 0;
     if (!right) fail("_rebuild_tensor_v2 with other arguments than a tensor's");
-    auto value = std::make_shared<Value>();
-    value->kind = Kind::kTensor;
+    ValuePtr value = make(Kind::kTensor);
     PickledTensor& tensor = value->tensor;
     tensor = arguments[0]->tensor;
     tensor.offset = arguments[1]->number;
@@ -301,6 +305,7 @@ class PickleReader {
   std::string_view bytes_;
   const std::string& file_name_;
   size_t at_ = 0;
+  int64_t num_values_ = 0;
   std::vector<ValuePtr> stack_;
   std::unordered_map<uint64_t, ValuePtr> memo_;
 };

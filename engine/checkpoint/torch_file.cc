@@ -7,7 +7,7 @@
 namespace sf {
 namespace {
 
-constexpr int64_t kMaxPickleBytes = 64 << 20;
+constexpr int64_t kMaxPickleBytes = 16 << 20;
 const std::string kPickleName = "/data.pkl";
 
 std::string bytes_of(const RandomAccessFile& file, const ZipEntry& entry) {

@@ -40,7 +40,7 @@ std::string serialize_tensors(const torch::OrderedDict<std::string, at::Tensor>&
 }
 
 void load_tensors(std::string_view file_bytes, const std::string& file_name,
-                  const torch::OrderedDict<std::string, at::Tensor>& parameters) {
+                  const torch::OrderedDict<std::string, at::Tensor>& parameters, const std::string& prefix) {
   torch::NoGradGuard no_grad;
   const Safetensors file = Safetensors::parse(file_bytes, file_name);
   auto fail = [&](const std::string& name, const std::string& reason) {
@@ -58,7 +58,7 @@ void load_tensors(std::string_view file_bytes, const std::string& file_name,
     target.copy_(copy);
   }
   for (const auto& [name, view] : file.tensors()) {
-    if (!parameters.contains(name)) fail(name, "does not belong to the model of config.json");
+    if (name.starts_with(prefix) && !parameters.contains(name)) fail(name, "does not belong to the model of config.json");
   }
 }
 

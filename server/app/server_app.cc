@@ -50,20 +50,24 @@ ServiceOptions service_options(const ServerOptions& options) {
   return service;
 }
 
-HttpOptions http_options(const ServerOptions& options) {
+HttpOptions http_options(const ServerOptions& options, std::shared_ptr<InferStatistics> infer_statistics) {
   HttpOptions http;
   http.host = options.host;
   http.port = options.http_port;
   http.limits = request_limits(options);
   http.ui = options.ui;
+  http.program_version = kProgramVersion;
+  http.infer_statistics = std::move(infer_statistics);
   return http;
 }
 
-GrpcOptions grpc_options(const ServerOptions& options) {
+GrpcOptions grpc_options(const ServerOptions& options, std::shared_ptr<InferStatistics> infer_statistics) {
   GrpcOptions grpc;
   grpc.host = options.grpc_host.empty() ? options.host : options.grpc_host;
   grpc.port = options.grpc_port;
   grpc.limits = request_limits(options);
+  grpc.program_version = kProgramVersion;
+  grpc.infer_statistics = std::move(infer_statistics);
   return grpc;
 }
 
@@ -111,9 +115,9 @@ struct ServerApp::Parts {
         reloader(reloader_options(options), *source, slot, serving_deps(options, clock, metrics, drain_rate, log),
                  [this](const ReloadEvent& event) { log(reload_log_line(event)); }),
         service(service_options(options), {&slot, &metrics, &drain_rate, &clock, log}),
-        http(http_options(options), service),
+        http(http_options(options, infer_statistics), service),
         admin(admin_options(options), service) {
-    if (options.grpc) grpc = std::make_unique<GrpcServer>(grpc_options(options), service);
+    if (options.grpc) grpc = std::make_unique<GrpcServer>(grpc_options(options, infer_statistics), service);
   }
 
   SystemClock clock;
@@ -124,6 +128,7 @@ struct ServerApp::Parts {
   std::unique_ptr<VersionSource> source;
   Reloader reloader;
   AnswerService service;
+  const std::shared_ptr<InferStatistics> infer_statistics = std::make_shared<InferStatistics>();
   HttpServer http;
   AdminServer admin;
   std::unique_ptr<GrpcServer> grpc;

@@ -26,6 +26,8 @@ void add_model_flags(CLI::App& app, ServerOptions& options) {
   app.add_option("--kv-cache-mib", options.kv_cache_mib, "Memory of the key-value cache in MiB")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
       ->capture_default_str();
+  app.add_flag("--prefix-cache,!--no-prefix-cache", options.prefix_cache,
+               "Whether computed prompts stay in free pages for those that begin alike (default: yes)");
   app.add_option("--capacity-mode", options.capacity_mode,
                  "What happens above an expert's capacity: account counts it, strict drops it, causally and per request")
       ->check(CLI::IsMember({"account", "strict"}))

@@ -19,6 +19,7 @@ struct ServerOptions {
   int decode_threads = 0;       // pictures decoded at once; 0 = cores - 1, in 1..4
   int max_context = 0;          // tokens; 0 = the checkpoint's
   int64_t kv_cache_mib = 64;
+  bool prefix_cache = true;     // computed prefixes stay in free pages of the key-value cache
   std::string capacity_mode = "account";
   double capacity_factor = 0;    // 0 = the checkpoint's
   int poll_interval_ms = 1000;   // of the store

@@ -1,10 +1,12 @@
 #include "server/grpc/answer_messages.h"
 
+#include "server/service/routing_wire.h"
+
 namespace sf::server {
 
 AnswerFields answer_fields_from(sparsefusion::v1::AnswerRequest& message) {
   AnswerFields fields;
-  if (!message.image().empty()) fields.image = std::move(*message.mutable_image());
+  fields.image = std::move(*message.mutable_image());
   fields.question = std::move(*message.mutable_question());
   if (message.has_max_tokens()) fields.max_tokens = message.max_tokens();
   if (message.has_temperature()) fields.temperature = message.temperature();
@@ -14,6 +16,11 @@ AnswerFields answer_fields_from(sparsefusion::v1::AnswerRequest& message) {
   if (message.has_timeout_ms()) fields.timeout_ms = message.timeout_ms();
   fields.stop.assign(message.stop().begin(), message.stop().end());
   fields.model = std::move(*message.mutable_model());
+  fields.record_routing = message.record_routing();
+  if (message.has_replay_routing()) {
+    const sparsefusion::v1::Routing& routing = message.replay_routing();
+    fields.replay_routing = routing_from_bytes(routing.layers(), routing.top_k(), routing.ids());
+  }
   switch (message.priority()) {
     case sparsefusion::v1::PRIORITY_UNSPECIFIED:
       break;
@@ -51,6 +58,13 @@ sparsefusion::v1::AnswerResponse answer_message(const std::string& id, const std
   timings->set_prefill_ms(summary.timings.prefill_ms);
   timings->set_decode_ms(summary.timings.decode_ms);
   timings->set_total_ms(summary.timings.total_ms);
+  if (summary.routing) {
+    sparsefusion::v1::Routing* routing = message.mutable_routing();
+    routing->set_layers(summary.routing->num_layers);
+    routing->set_top_k(summary.routing->top_k);
+    routing->set_ids(routing_id_bytes(*summary.routing));
+    routing->set_gates(routing_gate_bytes(*summary.routing));
+  }
   return message;
 }
 

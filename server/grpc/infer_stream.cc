@@ -2,21 +2,18 @@
 
 #include <grpc/grpc.h>
 
-#include <algorithm>
 #include <thread>
 #include <utility>
 
 #include "server/grpc/grpc_call.h"
 #include "server/grpc/grpc_errors.h"
 #include "server/grpc/message_buffer.h"
-#include "server/guard/reject_reason.h"
 #include "server/guard/request_id.h"
 #include "server/guard/thrown_error.h"
 
 namespace sf::server {
 namespace {
 
-constexpr const char* kApi = "kserve_grpc";
 // With nothing to write, how long one of the requests in flight is waited for before the others get their look.
 constexpr int kSweepWaitMs = 2;
 
@@ -24,8 +21,6 @@ bool asks_for_status(const grpc::ServerContext& context) {
   const auto it = context.client_metadata().find("triton_grpc_error");
   return it != context.client_metadata().end() && it->second == "true";
 }
-
-const char* code_name(const Error& error) { return grpc_code_name(static_cast<grpc::StatusCode>(error.code())); }
 
 }  // namespace
 
@@ -67,31 +62,19 @@ bool InferStream::wait_for_room() {
 
 InferStream::RequestPtr InferStream::accept(const grpc::ByteBuffer& bytes) {
   auto request = std::make_unique<Request>();
-  request->call_id = choose_request_id("");
-  bool submitted = false;
+  InferCall& call = request->call;
+  bool good = false;
   try {
-    inference::ModelInferRequest message;
-    const size_t num_bytes = parse_message(bytes, message);
-    request->head = {excerpt(message.model_name()), 0, message.id().substr(0, kMaxInferIdBytes)};
-    request->call_id = choose_request_id(message.id());
-    InferRequest infer = infer_request_from(message);
-    infer.body_bytes = num_bytes;
-    const std::string asked_version = infer.model_version;
-    const ServedModel model = find_served_model(deps_.service, infer.model_name, asked_version);
-    request->decoupled = model.decoupled;
-    request->empty_final_response = infer.parameters.empty_final_response;
-    AnswerRequest answer = make_infer_answer(std::move(infer), model, request->call_id, kApi);
-    answer.timeout_ms = shorter_timeout(answer.timeout_ms, context_);
-    submitted = true;
-    request->stream = submit_infer(deps_.service, std::move(answer), asked_version);
-    request->head.model_version = request->stream->model_version();
+    read_infer_call(call, bytes, context_, deps_.service);
+    good = true;
+    submit_infer_call(call, deps_.service);
   } catch (...) {
     request->refusal = thrown_error();
-    const Error& error = *request->refusal;
-    if (submitted) {
-      record(*request, code_name(error), nullptr);
+    if (call.id.empty()) call.id = choose_request_id("");
+    if (good) {
+      record(*request, grpc_code_name(*request->refusal), nullptr);
     } else {
-      deps_.service.record_rejected(kApi, code_name(error), reject_reason(error), request->call_id);
+      refuse_infer_call(*request->refusal, call.id, deps_.service);
     }
   }
   return request;
@@ -101,9 +84,9 @@ InferStream::RequestPtr InferStream::accept(const grpc::ByteBuffer& bytes) {
 void InferStream::cancel_unseen() {
   MutexLock lock(mutex_);
   for (const RequestPtr& request : incoming_) {
-    if (!request->stream) continue;
-    request->stream->cancel();
-    record(*request, code_name(*end_), nullptr);
+    if (!request->call.stream) continue;
+    request->call.stream->cancel();
+    record(*request, grpc_code_name(*end_), nullptr);
   }
 }
 
@@ -139,7 +122,7 @@ bool InferStream::sweep(int wait_ms) {
     } else {
       // Waiting is for one of them, a different one each time.
       const bool waits = wait_ms > 0 && i == turn_ % active_.size();
-      std::optional<Event> event = request.stream->next_for(waits ? wait_ms : 0, /*merge_pending=*/!request.decoupled);
+      std::optional<Event> event = request.call.stream->next_for(waits ? wait_ms : 0, /*merge_pending=*/!request.call.decoupled);
       if (!event) continue;
       any = true;
       if (!handle(request, std::move(*event))) continue;
@@ -161,7 +144,7 @@ bool InferStream::sweep(int wait_ms) {
 
 bool InferStream::handle(Request& request, Event event) {
   if (!event.text.empty()) {
-    if (!request.decoupled) {
+    if (!request.call.decoupled) {
       request.text += event.text;
     } else if (!write_delta(request, event.text)) {
       return false;
@@ -169,8 +152,8 @@ bool InferStream::handle(Request& request, Event event) {
   }
   if (!event.finished) return false;
   if (event.error) {
-    record(request, code_name(*event.error), nullptr);
-    request.stream = nullptr;  // ended: not to be cancelled with the others
+    record(request, grpc_code_name(*event.error), nullptr);
+    request.call.stream = nullptr;  // ended: not to be cancelled with the others
     write_error(request, *event.error);
     return true;
   }
@@ -187,7 +170,7 @@ bool InferStream::write(const inference::ModelStreamInferResponse& message) {
 
 bool InferStream::write_delta(Request& request, const std::string& text) {
   inference::ModelStreamInferResponse message;
-  *message.mutable_infer_response() = infer_message(request.head);
+  *message.mutable_infer_response() = infer_message(request.call.head);
   add_answer(*message.mutable_infer_response(), text);
   set_final(*message.mutable_infer_response(), false);
   return write(message);
@@ -197,8 +180,8 @@ bool InferStream::write_delta(Request& request, const std::string& text) {
 bool InferStream::write_summary(Request& request, const Summary& summary) {
   inference::ModelStreamInferResponse message;
   inference::ModelInferResponse& response = *message.mutable_infer_response();
-  response = infer_message(request.head);
-  if (!request.decoupled || !request.empty_final_response) add_answer(response, request.text);
+  response = infer_message(request.call.head);
+  if (!request.call.decoupled || !request.call.empty_final_response) add_answer(response, request.text);
   add_summary(response, summary);
   set_final(response, true);
   return write(message);
@@ -209,23 +192,17 @@ void InferStream::write_error(const Request& request, const Error& error) {
     abandon(error);
     return;
   }
-  const grpc::Status status = grpc_status(error, request.call_id, deps_.service.retry_after_seconds());
+  const grpc::Status status = grpc_status(error, request.call.id, deps_.service.retry_after_seconds());
   inference::ModelStreamInferResponse message;
   message.set_error_message(status.error_message());
-  *message.mutable_infer_response() = infer_message(request.head);
-  (*message.mutable_infer_response()->mutable_parameters())["code"].set_string_param(code_name(error));
+  *message.mutable_infer_response() = infer_message(request.call.head);
+  (*message.mutable_infer_response()->mutable_parameters())["code"].set_string_param(grpc_code_name(error));
   set_final(*message.mutable_infer_response(), true);
   write(message);
 }
 
 void InferStream::record(const Request& request, const std::string& code, const Summary* summary) {
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - request.start;
-  deps_.service.record_finished(kApi, code, request.call_id, request.head.model_version, summary, elapsed.count());
-  if (summary != nullptr) {
-    deps_.statistics.record_success(request.head.model_name, *summary, elapsed.count());
-  } else {
-    deps_.statistics.record_failure(request.head.model_name, elapsed.count());
-  }
+  record_infer_call(request.call, code, summary, deps_.service, deps_.statistics);
 }
 
 void InferStream::abandon(const Error& error) {
@@ -239,9 +216,9 @@ void InferStream::abandon(const Error& error) {
   }
   changed_.notify_all();
   for (const RequestPtr& request : active_) {
-    if (!request || !request->stream) continue;
-    request->stream->cancel();
-    record(*request, code_name(error), nullptr);
+    if (!request || !request->call.stream) continue;
+    request->call.stream->cancel();
+    record(*request, grpc_code_name(error), nullptr);
   }
   // The reading thread waits for the client: this ends its Read, and tells the client why.
   const grpc::Status status = grpc_status(error, offered_request_id(context_), deps_.service.retry_after_seconds());

@@ -10,9 +10,9 @@
 #pragma once
 
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/support/sync_stream.h>
 
 #include <atomic>
-#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +20,7 @@
 
 #include "engine/base/mutex.h"
 #include "server/grpc/grpc_server.h"
+#include "server/grpc/infer_call.h"
 #include "server/grpc/infer_messages.h"
 
 namespace sf::server {
@@ -41,14 +42,9 @@ class InferStream {
 
  private:
   struct Request {
-    std::string call_id;
-    std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
-    InferHead head;
-    bool decoupled = false;
-    bool empty_final_response = false;
-    std::shared_ptr<ResponseStream> stream;  // null if it was refused
-    std::optional<Error> refusal;            // counted and logged already
-    std::string text;                        // of a whole answer
+    InferCall call;
+    std::optional<Error> refusal;  // of one that has no stream; counted and logged already
+    std::string text;              // of a whole answer
   };
   using RequestPtr = std::unique_ptr<Request>;
 

@@ -2,12 +2,9 @@
 
 #include <grpcpp/support/method_handler.h>
 
-#include <chrono>
-
 #include "server/grpc/grpc_call.h"
 #include "server/grpc/grpc_errors.h"
 #include "server/grpc/message_buffer.h"
-#include "server/guard/reject_reason.h"
 #include "server/guard/request_id.h"
 #include "server/guard/thrown_error.h"
 #include "server/service/wait_for_answer.h"
@@ -18,8 +15,6 @@ namespace {
 using grpc::ByteBuffer;
 using grpc::internal::RpcMethod;
 using grpc::internal::RpcServiceMethod;
-
-constexpr const char* kApi = "kserve_grpc";
 
 // Adds one to a count for as long as it lives.
 class Counted {
@@ -34,8 +29,6 @@ class Counted {
   std::atomic<int>& count_;
   const int value_;
 };
-
-grpc::StatusCode code_of(const Error& error) { return static_cast<grpc::StatusCode>(error.code()); }
 
 }  // namespace
 
@@ -88,8 +81,8 @@ void KserveService::add_infer() {
                                  new Bidi(bidi, this)));
 }
 
-grpc::Status KserveService::refuse(const Error& error, const std::string& call_id) const {
-  service_.record_rejected(kApi, grpc_code_name(code_of(error)), reject_reason(error), call_id);
+grpc::Status KserveService::refuse(const Error& error, const std::string& call_id) {
+  refuse_infer_call(error, call_id, service_);
   return grpc_status(error, call_id, service_.retry_after_seconds());
 }
 
@@ -164,59 +157,38 @@ inference::RepositoryModelUnloadResponse KserveService::unload(const inference::
 }
 
 grpc::Status KserveService::infer(grpc::ServerContext& context, const ByteBuffer& bytes, ByteBuffer& response) {
-  const auto start = std::chrono::steady_clock::now();
-  const std::string id = choose_request_id(offered_request_id(context));
-  context.AddInitialMetadata("x-request-id", id);
-  InferHead head;
-  std::string asked_version;
-  AnswerRequest asked;
+  InferCall call;
+  call.id = choose_request_id(offered_request_id(context));
+  context.AddInitialMetadata("x-request-id", call.id);
   try {
-    inference::ModelInferRequest message;
-    const size_t num_bytes = parse_message(bytes, message);
-    InferRequest infer = infer_request_from(message);
-    infer.body_bytes = num_bytes;
-    asked_version = infer.model_version;
-    const ServedModel model = find_served_model(service_, infer.model_name, asked_version);
-    if (model.decoupled) {
-      throw invalid_argument("model_name", "model_name: ", model.name, " is decoupled: ask ", model.model.id,
-                             ", or use ModelStreamInfer");
+    read_infer_call(call, bytes, context, service_);
+    if (call.decoupled) {
+      throw invalid_argument("model_name", "model_name: ", call.head.model_name, " is decoupled: ask ",
+                             call.answer.model, ", or use ModelStreamInfer");
     }
-    head = {model.name, 0, infer.id};
-    asked = make_infer_answer(std::move(infer), model, id, kApi);
-    asked.timeout_ms = shorter_timeout(asked.timeout_ms, context);
   } catch (...) {
-    return refuse(thrown_error(), id);
+    return refuse(thrown_error(), call.id);
   }
-  const auto finish = [&](const grpc::Status& status, const Summary* summary) {
-    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-    service_.record_finished(kApi, grpc_code_name(status.error_code()), id, head.model_version, summary,
-                             elapsed.count());
-    if (summary != nullptr) {
-      options_.infer_statistics->record_success(head.model_name, *summary, elapsed.count());
-    } else {
-      options_.infer_statistics->record_failure(head.model_name, elapsed.count());
-    }
-    return status;
-  };
-  const auto fail = [&](const Error& error) {
-    return finish(grpc_status(error, id, service_.retry_after_seconds()), nullptr);
-  };
-  std::shared_ptr<ResponseStream> stream;
   try {
-    stream = submit_infer(service_, std::move(asked), asked_version);
+    submit_infer_call(call, service_);
   } catch (...) {
-    return fail(thrown_error());
+    return fail(call, thrown_error());
   }
-  head.model_version = stream->model_version();
-  context.AddInitialMetadata("x-model-version", std::to_string(head.model_version));
+  context.AddInitialMetadata("x-model-version", std::to_string(call.head.model_version));
   const auto is_unwanted = [&] { return context.IsCancelled() || stopping_; };
-  const WholeAnswer answer = wait_for_answer(*stream, options_.poll_interval_ms, is_unwanted);
-  if (answer.error) return fail(is_unwanted() ? unwanted_error(context, stopping_) : *answer.error);
-  inference::ModelInferResponse message = infer_message(head);
+  const WholeAnswer answer = wait_for_answer(*call.stream, options_.poll_interval_ms, is_unwanted);
+  if (answer.error) return fail(call, is_unwanted() ? unwanted_error(context, stopping_) : *answer.error);
+  inference::ModelInferResponse message = infer_message(call.head);
   add_answer(message, answer.text);
   add_summary(message, *answer.summary);
   response = serialize_message(message);
-  return finish(grpc::Status::OK, &*answer.summary);
+  record_infer_call(call, "OK", &*answer.summary, service_, *options_.infer_statistics);
+  return grpc::Status::OK;
+}
+
+grpc::Status KserveService::fail(const InferCall& call, const Error& error) {
+  record_infer_call(call, grpc_code_name(error), nullptr, service_, *options_.infer_statistics);
+  return grpc_status(error, call.id, service_.retry_after_seconds());
 }
 
 grpc::Status KserveService::stream_infer(grpc::ServerContext& context, InferStream::Stream& stream) {

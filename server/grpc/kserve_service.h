@@ -42,7 +42,9 @@ class KserveService final : public grpc::Service {
 
   grpc::Status infer(grpc::ServerContext& context, const grpc::ByteBuffer& request, grpc::ByteBuffer& response);
   grpc::Status stream_infer(grpc::ServerContext& context, InferStream::Stream& stream);
-  grpc::Status refuse(const Error& error, const std::string& call_id) const;
+  // Effect of both: counts and logs it; before the service saw it, and after.
+  grpc::Status refuse(const Error& error, const std::string& call_id);
+  grpc::Status fail(const InferCall& call, const Error& error);
 
   const GrpcOptions& options_;
   server::Service& service_;  // not grpc::Service, whose name the base class brings in

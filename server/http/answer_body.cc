@@ -4,6 +4,7 @@
 
 #include "server/guard/base64.h"
 #include "server/guard/json_parse.h"
+#include "server/service/routing_wire.h"
 
 namespace sf::server {
 namespace {
@@ -15,9 +16,7 @@ using nlohmann::json;
 }
 
 void refuse_unoffered(const json& body) {
-  for (const char* name : {"explain", "routing"}) {
-    if (get_bool(body, name).value_or(false)) throw_not_offered(name);
-  }
+  if (get_bool(body, "explain").value_or(false)) throw_not_offered("explain");
   if (!get_strings(body, "choices").empty()) throw_not_offered("choices");
 }
 
@@ -38,6 +37,27 @@ bool set_explain_field(ExplainFields& fields, const std::string& name, std::stri
     return false;
   }
   return true;
+}
+
+// "record", or {"replay": {"layers": 3, "top_k": 2, "ids": base64}}: the `routing` of an earlier answer as it came.
+void set_routing(AnswerFields& fields, const json& value) {
+  if (value.is_null() || value == false) return;
+  if (value == "record") {
+    fields.record_routing = true;
+    return;
+  }
+  const auto replay = value.is_object() ? value.find("replay") : value.end();
+  if (!value.is_object() || replay == value.end() || !replay->is_object()) {
+    throw invalid_argument("routing", "routing: must be \"record\" or {\"replay\": {\"layers\", \"top_k\", \"ids\"}}");
+  }
+  try {
+    const std::string ids = get_string(*replay, "ids").value_or("");
+    fields.replay_routing = routing_from_bytes(get_integer(*replay, "layers").value_or(0),
+                                               get_integer(*replay, "top_k").value_or(0),
+                                               decode_base64(ids, ids.size(), "routing"));
+  } catch (const Error& error) {
+    throw Error(error.code(), error.what(), "routing");  // its own fields are no fields of the request
+  }
 }
 
 // One named form field into its place. Returns false for a name that is not known.
@@ -65,8 +85,11 @@ bool set_form_field(AnswerFields& fields, const std::string& name, std::string& 
     fields.model = std::move(value);
   } else if (name == "stream") {
     fields.stream = parse_bool(value, name);
-  } else if (name == "explain" || name == "routing") {
+  } else if (name == "explain") {
     if (parse_bool(value, name)) throw_not_offered(name);
+  } else if (name == "routing") {
+    const bool object = value.starts_with('{');
+    set_routing(fields, object ? parse_json_object(value, limits.max_json_depth) : json(value));
   } else if (name == "choices") {
     throw_not_offered(name);
   } else {
@@ -101,6 +124,7 @@ AnswerFields read_answer_json(std::string_view text, const RequestLimits& limits
                     .head = get_integer(body, "head"),
                     .lens_top = get_integer(body, "lens_top"),
                     .token = get_integer(body, "token")};
+  if (body.contains("routing")) set_routing(fields, body["routing"]);
   return fields;
 }
 

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/explain/explanation_json.h"
+#include "server/guard/base64.h"
+#include "server/service/routing_wire.h"
 
 namespace sf::server {
 namespace {
@@ -58,6 +60,13 @@ std::string answer_json(const AnswerHead& head, const std::string& text, const S
                      {"prefill_ms", rounded_ms(timings.prefill_ms)},
                      {"decode_ms", rounded_ms(timings.decode_ms)},
                      {"total_ms", rounded_ms(timings.total_ms)}};
+  if (summary.routing) {
+    body["routing"] = {{"layers", summary.routing->num_layers},
+                       {"top_k", summary.routing->top_k},
+                       {"tokens", summary.routing->num_tokens()},
+                       {"ids", encode_base64(routing_id_bytes(*summary.routing))},
+                       {"gates", encode_base64(routing_gate_bytes(*summary.routing))}};
+  }
   return dump(body);
 }
 

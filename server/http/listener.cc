@@ -192,10 +192,11 @@ HandlerResponse Listener::fill_error(const httplib::Request& request, httplib::R
   if (!response.body.empty() || response.content_provider_) return HandlerResponse::Unhandled;
   const int status = response.status;
   if (status == 400 && is_unknown_method(request)) {
-    const std::set<std::string>* methods = methods_of(request.target.substr(0, request.target.find_first_of("?#")));
-    if (methods != nullptr) {
-      response.set_header("Allow", join_methods(*methods));
-      write_refusal(request, response, Error(Code::kUnimplemented, "method not allowed: use " + join_methods(*methods)));
+    const std::set<std::string> methods =
+        methods_of(request.target.substr(0, request.target.find_first_of("?#")));
+    if (!methods.empty()) {
+      response.set_header("Allow", join_methods(methods));
+      write_refusal(request, response, Error(Code::kUnimplemented, "method not allowed: use " + join_methods(methods)));
       return HandlerResponse::Handled;
     }
   }

@@ -15,6 +15,7 @@ const char* const kGrpcApis[] = {"grpc", "kserve_grpc"};
 const char* const kGrpcCodes[] = {"OK",        "CANCELLED",         "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
                                   "NOT_FOUND", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "UNIMPLEMENTED",
                                   "INTERNAL",  "UNAVAILABLE",       "UNAUTHENTICATED",    "UNKNOWN"};
+const char* const kAdminApi = "admin";  // commands, over HTTP and gRPC
 const char* const kPhases[] = {"prepare", "queued", "prefill", "decode"};
 const char* const kRejections[] = {"queue_full",       "draining",   "too_large",          "unsupported_type",
                                    "invalid_argument", "not_found",  "method_not_allowed", "deadline",
@@ -22,8 +23,8 @@ const char* const kRejections[] = {"queue_full",       "draining",   "too_large"
                                    "internal",         kOther};
 const std::pair<const char*, const char*> kReloads[] = {
     {"success", "none"},    {"failure", "verify"}, {"failure", "load"}, {"failure", "out_of_memory"},
-    {"failure", "warm_up"}, {"failure", "canary"}, {"refused", "score"}};
-const char* const kReloadStages[] = {"verify", "load", "warm_up", "canary", "publish"};
+    {"failure", "warmup"}, {"failure", "canary"}, {"refused", "score"}};
+const char* const kReloadStages[] = {"verify", "load", "warmup", "canary", "publish"};
 
 // The entry of `key`, or of the nearest "other" key that exists.
 template <typename Map, typename Key>
@@ -49,6 +50,8 @@ Metrics::Metrics(MetricsOptions options) : options_(std::move(options)) {
   MutexLock lock(mutex_);
   for (const char* api : kRestApis) add_api(api, kRestCodes);
   for (const char* api : kGrpcApis) add_api(api, kGrpcCodes);
+  add_api(kAdminApi, kRestCodes);
+  for (const char* code : kGrpcCodes) requests_[{kAdminApi, code}] = 0;
   const char* const no_codes[] = {kOther};
   add_api(kOther, no_codes);
   for (const char* reason : kRejections) rejections_[reason] = 0;

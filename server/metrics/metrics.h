@@ -51,9 +51,9 @@ class Metrics {
   void count_rejection(const std::string& reason);
   // phase: prepare, queued, prefill, decode.
   void count_cancellation(const std::string& api, const std::string& phase);
-  // result: success, failure, refused. reason: none, verify, load, out_of_memory, warm_up, canary, score.
+  // result: success, failure, refused. reason: none, verify, load, out_of_memory, warmup, canary, score.
   void count_reload(const std::string& result, const std::string& reason);
-  // stage: verify, load, warm_up, canary, publish.
+  // stage: verify, load, warmup, canary, publish.
   void observe_reload(const std::string& stage, double seconds);
 
   // Effect: series of `version` from the next scrape on. A version that comes back with the same bytes counts on.

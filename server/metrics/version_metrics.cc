@@ -68,7 +68,10 @@ void VersionMetrics::record_step(const StepSample& sample) {
   generated_tokens_ += sample.generated_tokens;
   cache_ = sample.cache;
   const StepResult& result = *sample.result;
-  for (const SequenceStepResult& sequence : result.sequences) cached_tokens_ += sequence.cached_tokens;
+  prefix_queries_ += static_cast<uint64_t>(std::max(result.prefix_cache_queries, 0));
+  prefix_hits_ += static_cast<uint64_t>(std::max(result.prefix_cache_hits, 0));
+  image_queries_ += static_cast<uint64_t>(std::max(result.image_cache_queries, 0));
+  image_hits_ += static_cast<uint64_t>(std::max(result.image_cache_hits, 0));
   nonfinite_logits_ += static_cast<uint64_t>(std::max(result.nonfinite_logits, 0));
   if (result.images_encoded > 0) {
     image_encode_.observe(result.image_encode_seconds / result.images_encoded,
@@ -123,6 +126,21 @@ void VersionMetrics::record_image_decode(double seconds) {
   image_decode_.observe(seconds);
 }
 
+ExpertLoads VersionMetrics::expert_loads() const {
+  ExpertLoads loads{.version = version_, .layers = {}};
+  MutexLock lock(mutex_);
+  for (const Layer& layer : layers_) {
+    LayerLoad& row = loads.layers.emplace_back();
+    row.window = layer.window.gauges();
+    row.experts.resize(layer.tokens.size() / kNumModalities);
+    for (size_t i = 0; i < layer.tokens.size(); ++i) {
+      row.experts[i / kNumModalities][i % kNumModalities] = {layer.tokens[i], layer.gate_mass[i],
+                                                             layer.overflow_request[i]};
+    }
+  }
+  return loads;
+}
+
 void VersionMetrics::collect(FamilySet& families, bool live) const {
   MutexLock lock(mutex_);
   families["sparsefusion_time_to_first_token_seconds"].add(labels_, first_token_);
@@ -138,11 +156,10 @@ void VersionMetrics::collect(FamilySet& families, bool live) const {
       {"sparsefusion_prompt_tokens_total", prompt_tokens_},
       {"sparsefusion_generated_tokens_total", generated_tokens_},
       {"sparsefusion_image_tokens_total", image_tokens_},
-      {"sparsefusion_prefix_cache_queries_total", prompt_tokens_},
-      {"sparsefusion_prefix_cache_hits_total", cached_tokens_},
-      // Engines without an image cache look nothing up.
-      {"sparsefusion_image_cache_queries_total", 0},
-      {"sparsefusion_image_cache_hits_total", 0},
+      {"sparsefusion_prefix_cache_queries_total", prefix_queries_},
+      {"sparsefusion_prefix_cache_hits_total", prefix_hits_},
+      {"sparsefusion_image_cache_queries_total", image_queries_},
+      {"sparsefusion_image_cache_hits_total", image_hits_},
       {"sparsefusion_nonfinite_logits_total", nonfinite_logits_},
       {"sparsefusion_preemptions_total", preemptions_},
       {"sparsefusion_step_failures_total", failed_steps_},

@@ -11,6 +11,7 @@
 
 #include "engine/base/mutex.h"
 #include "engine/engine.h"
+#include "server/metrics/expert_loads.h"
 #include "server/metrics/expert_window.h"
 #include "server/metrics/families.h"
 #include "server/metrics/histogram.h"
@@ -43,6 +44,9 @@ class VersionMetrics {
   // A request that leaves the queue and begins to run.
   void record_admission(double queue_s, int prompt_tokens, int image_tokens);
   void record_image_decode(double seconds);
+
+  // What the experts have done so far.
+  ExpertLoads expert_loads() const;
 
   // Effect: adds this version's series, all of them from the first scrape on; the gauges of the caches only while
   // `live`.
@@ -82,7 +86,8 @@ class VersionMetrics {
   uint64_t prompt_tokens_ SF_GUARDED_BY(mutex_) = 0;
   uint64_t image_tokens_ SF_GUARDED_BY(mutex_) = 0;
   uint64_t generated_tokens_ SF_GUARDED_BY(mutex_) = 0;
-  uint64_t cached_tokens_ SF_GUARDED_BY(mutex_) = 0;
+  uint64_t prefix_queries_ SF_GUARDED_BY(mutex_) = 0, prefix_hits_ SF_GUARDED_BY(mutex_) = 0;  // tokens
+  uint64_t image_queries_ SF_GUARDED_BY(mutex_) = 0, image_hits_ SF_GUARDED_BY(mutex_) = 0;    // pictures
   uint64_t nonfinite_logits_ SF_GUARDED_BY(mutex_) = 0;
   uint64_t preemptions_ SF_GUARDED_BY(mutex_) = 0;
   uint64_t failed_steps_ SF_GUARDED_BY(mutex_) = 0;

@@ -5,6 +5,8 @@
 #include <system_error>
 #include <utility>
 
+#include "engine/base/file.h"
+#include "engine/checkpoint/sha256.h"
 #include "engine/checkpoint/store.h"
 #include "engine/checkpoint/version_lock.h"
 
@@ -13,11 +15,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kGoldenName = "golden.json";
+constexpr int64_t kMaxManifestBytes = 16 << 20;
+
 class CheckpointCandidate final : public Candidate {
  public:
   CheckpointCandidate(VerifiedCheckpoint checkpoint, const EngineFactory& factory)
       : checkpoint_(std::move(checkpoint)), factory_(factory) {}
   std::optional<double> score() const override { return headline_score(checkpoint_.manifest().scores); }
+  std::vector<GoldenPicture> golden() const override {
+    if (!checkpoint_.has_file(kGoldenName)) return {};
+    return parse_golden(checkpoint_.file(kGoldenName));
+  }
   std::unique_ptr<Engine> load() override { return factory_(checkpoint_); }
 
  private:
@@ -38,6 +47,16 @@ std::string fingerprint_of(const fs::path& directory) {
   std::string all;
   for (const std::string& line : lines) all += line;
   return all;
+}
+
+VersionFacts facts_of(const fs::path& directory) {
+  try {
+    const std::string bytes = read_file(directory / kManifestName, kMaxManifestBytes);
+    const Manifest manifest = parse_manifest(bytes);
+    return {sha256_hex(bytes), manifest.step, manifest.created_unix, headline_score(manifest.scores)};
+  } catch (const std::exception&) {
+    return {};  // the load, if it comes to one, says what is wrong
+  }
 }
 
 // A file system without locks (some network mounts) must not keep a server from serving: it then has no such mark.
@@ -64,6 +83,7 @@ class StoreSource final : public VersionSource {
     return numbers;
   }
   std::string fingerprint(int64_t version) override { return fingerprint_of(paths_[version]); }
+  VersionFacts facts(int64_t version) override { return facts_of(paths_[version]); }
   std::shared_ptr<const void> hold(int64_t version) override { return hold_directory(paths_[version]); }
   std::unique_ptr<Candidate> open(int64_t version) override {
     return std::make_unique<CheckpointCandidate>(open_checkpoint(paths_[version]), factory_);
@@ -84,6 +104,7 @@ class DirectorySource final : public VersionSource {
 
   std::vector<int64_t> versions() override { return {version_}; }
   std::string fingerprint(int64_t) override { return fingerprint_of(directory_); }
+  VersionFacts facts(int64_t) override { return facts_of(directory_); }
   std::shared_ptr<const void> hold(int64_t) override { return hold_directory(directory_); }
   std::unique_ptr<Candidate> open(int64_t) override {
     return std::make_unique<CheckpointCandidate>(open_checkpoint(directory_), factory_);

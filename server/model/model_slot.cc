@@ -85,6 +85,12 @@ void ModelSlot::publish(std::unique_ptr<ServingVersion> version) {
   previous = std::exchange(current_, std::move(next));
 }
 
+void ModelSlot::retire() {
+  ServingVersionPtr previous;  // falls after the lock
+  MutexLock lock(mutex_);
+  previous = std::exchange(current_, nullptr);
+}
+
 std::vector<ServingVersionPtr> ModelSlot::live() const {
   std::vector<ServingVersionPtr> versions;
   MutexLock lock(mutex_);

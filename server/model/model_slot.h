@@ -26,6 +26,8 @@ class ModelSlot {
 
   ServingVersionPtr current() const;  // null before the first publish
   void publish(std::unique_ptr<ServingVersion> version);
+  // Effect: nothing is served until the next publish; what runs goes on to its end.
+  void retire();
   // The current one and those that finish their requests.
   std::vector<ServingVersionPtr> live() const;
   // In memory: published and not yet freed.

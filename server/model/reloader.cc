@@ -4,6 +4,10 @@
 #include <new>
 #include <utility>
 
+#include "server/model/canary.h"
+#include "server/model/low_priority.h"
+#include "server/model/version_choice.h"
+
 namespace sf::server {
 namespace {
 
@@ -23,86 +27,189 @@ class StageTimer {
 }  // namespace
 
 Reloader::Reloader(ReloaderOptions options, VersionSource& source, ModelSlot& slot, ServingDeps deps, Log log)
-    : options_(options), source_(source), slot_(slot), deps_(std::move(deps)), log_(std::move(log)) {}
+    : options_(std::move(options)),
+      source_(source),
+      slot_(slot),
+      deps_(std::move(deps)),
+      log_(std::move(log)),
+      pin_file_(options_.pin_path) {}
 
 Reloader::~Reloader() { stop(); }
 
 bool Reloader::poll_once() {
-  std::vector<int64_t> versions;
-  try {
-    versions = source_.versions();
-    listing_error_.clear();
-  } catch (const std::exception& error) {
-    if (std::exchange(listing_error_, error.what()) != error.what()) {
-      log_({0, "failure", "verify", error.what(), 0});
-    }
-    return false;
-  }
-  forget_missing(versions);
-  if (deps_.clock->now_s() < retry_at_s_) return false;
-  std::sort(versions.rbegin(), versions.rend());
-  const ServingVersionPtr served = slot_.current();
-  for (int64_t version : versions) {
-    if (served && version <= served->version) break;
+  if (!look() || deps_.clock->now_s() < retry_at_s_) return false;
+  for (const int64_t version : wanted()) {
     // Taken before the files are read: what replaces them meanwhile is tried at the next poll.
     fingerprint_ = source_.fingerprint(version);
     if (is_quarantined(version)) continue;
-    const Outcome outcome = try_version(version);
+    bool chosen = false;
+    {
+      MutexLock lock(mutex_);
+      chosen = pinned_ == version;
+    }
+    const Outcome outcome = try_version(version, chosen);
     if (outcome == Outcome::kPublished || outcome == Outcome::kRetryLater) return outcome == Outcome::kPublished;
   }
   return false;
 }
 
-Reloader::Outcome Reloader::try_version(int64_t version) {
-  began_s_ = deps_.clock->now_s();
-  std::string stage = "verify";
+// What is in the source now. False where it cannot be read.
+bool Reloader::look() {
+  std::map<int64_t, Known> known;
   try {
-    const Outcome outcome = try_stages(version, stage);
-    if (outcome == Outcome::kPublished) report({version, "success", "none", "", deps_.clock->now_s() - began_s_});
-    return outcome;
-  } catch (const std::bad_alloc& error) {
-    out_of_memory(version, error.what());
-    return Outcome::kRetryLater;
-  } catch (const Error& error) {
-    if (error.code() == Code::kNotFound && stage == "verify") return Outcome::kGone;
-    if (error.code() == Code::kResourceExhausted && stage != "verify") {
-      out_of_memory(version, error.what());
-      return Outcome::kRetryLater;
-    }
-    return fail(version, stage, error.what());
+    for (const int64_t version : source_.versions()) known[version].fingerprint = source_.fingerprint(version);
+    listing_error_.clear();
   } catch (const std::exception& error) {
-    return fail(version, stage, error.what());
+    report_trouble(listing_error_, "verify", error.what());
+    return false;
+  }
+  std::map<int64_t, Known> before;
+  {
+    MutexLock lock(mutex_);
+    before = known_;
+  }
+  for (auto& [version, now] : known) {
+    const auto old = before.find(version);
+    const bool same = old != before.end() && old->second.fingerprint == now.fingerprint;
+    now.facts = same ? old->second.facts : source_.facts(version);
+  }
+  read_pin();
+  MutexLock lock(mutex_);
+  std::erase_if(quarantined_, [&](const auto& entry) { return !known.contains(entry.first); });
+  if (!known.contains(short_of_memory_.version)) short_of_memory_ = {};
+  known_ = std::move(known);
+  return true;
+}
+
+// Read at every look: servers that share a store share the pin. One that cannot be read leaves what was known.
+void Reloader::read_pin() {
+  try {
+    const std::optional<int64_t> pinned = pin_file_.read();
+    pin_error_.clear();
+    MutexLock lock(mutex_);
+    pinned_ = pinned;
+  } catch (const std::exception& error) {
+    report_trouble(pin_error_, "pin", error.what());
   }
 }
 
-Reloader::Outcome Reloader::try_stages(int64_t version, std::string& stage) {
+void Reloader::report_trouble(std::string& last, const std::string& reason, const std::string& message) {
+  if (std::exchange(last, message) != message) log_({0, "failure", reason, message, 0});
+}
+
+std::vector<int64_t> Reloader::wanted() const {
+  VersionChoice choice;
+  const ServingVersionPtr served = slot_.current();
+  choice.served = served ? served->version : 0;
+  choice.passed_over = passed_over_;
+  MutexLock lock(mutex_);
+  choice.pinned = pinned_;
+  for (const auto& [version, known] : known_) choice.versions.push_back(version);
+  return versions_to_try(choice);
+}
+
+Reloader::Outcome Reloader::try_version(int64_t version, bool chosen) {
+  began_s_ = deps_.clock->now_s();
+  {
+    MutexLock lock(mutex_);
+    loading_ = version;
+    if (short_of_memory_.version == version) short_of_memory_ = {};
+  }
+  std::string stage = "verify";
+  Outcome outcome = Outcome::kRejected;
+  try {
+    outcome = try_stages(version, chosen, stage);
+    if (outcome == Outcome::kPublished) report({version, "success", "none", "", deps_.clock->now_s() - began_s_});
+  } catch (const std::bad_alloc& error) {
+    out_of_memory(version, error.what());
+    outcome = Outcome::kRetryLater;
+  } catch (const Error& error) {
+    if (error.code() == Code::kNotFound && stage == "verify") {
+      outcome = Outcome::kGone;
+    } else if (error.code() == Code::kResourceExhausted && stage != "verify") {
+      out_of_memory(version, error.what());
+      outcome = Outcome::kRetryLater;
+    } else {
+      outcome = fail(version, stage, error.what());
+    }
+  } catch (const std::exception& error) {
+    outcome = fail(version, stage, error.what());
+  }
+  {
+    MutexLock lock(mutex_);
+    loading_ = 0;
+  }
+  if (outcome != Outcome::kPublished) serve_again_what_was_freed();
+  return outcome;
+}
+
+Reloader::Outcome Reloader::try_stages(int64_t version, bool chosen, std::string& stage) {
   std::shared_ptr<const void> hold = source_.hold(version);
   std::unique_ptr<Candidate> candidate;
-  {
+  std::vector<GoldenPicture> golden;
+  const auto run_stage = [&](const char* name, const std::function<void()>& work) {
+    stage = name;
     StageTimer timer(deps_, stage);
+    run_at_low_priority(work);
+  };
+  run_stage("verify", [&] {
     candidate = source_.open(version);
-  }
-  const ServingVersionPtr served = slot_.current();
+    golden = candidate->golden();
+  });
   const std::optional<double> score = candidate->score();
-  if (served && served->score && score && *score < *served->score - options_.max_score_drop) {
-    return refuse(version, *score, *served->score);
+  if (const ServingVersionPtr served = slot_.current(); served && !chosen && served->score && score) {
+    if (*score < *served->score - options_.max_score_drop) return refuse(version, *score, *served->score);
   }
-  stage = "load";
+  if (options_.mode == ReloadMode::kReplace) free_served();
   std::unique_ptr<Engine> engine;
-  {
-    StageTimer timer(deps_, stage);
-    engine = candidate->load();
-  }
+  run_stage("load", [&] { engine = candidate->load(); });
   candidate.reset();
-  stage = "warm_up";
-  {
-    StageTimer timer(deps_, stage);
-    engine->warm_up();
-  }
-  StageTimer timer(deps_, "publish");
+  run_stage("warmup", [&] { engine->warm_up(); });
+  run_stage("canary", [&] { run_canary(*engine, golden); });
+  stage = "publish";
+  // On this thread: the scheduler's inherits its priority.
+  StageTimer timer(deps_, stage);
+  publish(version, std::move(engine), score, std::move(hold));
+  return Outcome::kPublished;
+}
+
+void Reloader::publish(int64_t version, std::unique_ptr<Engine> engine, std::optional<double> score,
+                       std::shared_ptr<const void> hold) {
+  const ServingVersionPtr served = slot_.current();
+  const int64_t before = served ? served->version : freed_version_;
   slot_.publish(make_serving_version(version, std::move(engine), score, std::move(hold), deps_));
   retry_delay_s_ = 0;
-  return Outcome::kPublished;
+  freed_version_ = 0;
+  freed_hold_.reset();
+  if (before == 0 || before == version) return;
+  std::erase(served_before_, version);
+  std::erase(served_before_, before);
+  served_before_.push_back(before);
+}
+
+// Waits for the requests in flight: their deadlines bound it.
+void Reloader::free_served() {
+  {
+    const ServingVersionPtr served = slot_.current();
+    if (!served) return;
+    freed_version_ = served->version;
+    freed_hold_ = served->hold;  // or the trainer might prune the way back
+  }
+  slot_.retire();
+  slot_.wait_for_live(0);
+}
+
+void Reloader::serve_again_what_was_freed() {
+  const int64_t version = std::exchange(freed_version_, 0);
+  if (version == 0) return;
+  const std::shared_ptr<const void> hold = std::move(freed_hold_);
+  const ReloadEvent failure = last_event_;
+  const double retry_at_s = retry_at_s_;
+  const double retry_delay_s = retry_delay_s_;
+  try_version(version, true);
+  last_event_ = failure;
+  retry_at_s_ = std::max(retry_at_s_, retry_at_s);
+  retry_delay_s_ = std::max(retry_delay_s_, retry_delay_s);
 }
 
 Reloader::Outcome Reloader::refuse(int64_t version, double score, double served_score) {
@@ -126,7 +233,12 @@ void Reloader::out_of_memory(int64_t version, const std::string& message) {
   retry_delay_s_ = retry_delay_s_ == 0 ? options_.first_retry_s : std::min(2 * retry_delay_s_, options_.last_retry_s);
   const double now_s = deps_.clock->now_s();
   retry_at_s_ = now_s + retry_delay_s_;
-  report({version, "failure", "out_of_memory", message, now_s - began_s_});
+  const ReloadEvent event{version, "failure", "out_of_memory", message, now_s - began_s_};
+  {
+    MutexLock lock(mutex_);
+    short_of_memory_ = event;
+  }
+  report(event);
 }
 
 bool Reloader::is_quarantined(int64_t version) {
@@ -143,14 +255,8 @@ void Reloader::quarantine(const ReloadEvent& event) {
   quarantined_.insert_or_assign(event.version, Quarantine{fingerprint_, event});
 }
 
-void Reloader::forget_missing(const std::vector<int64_t>& versions) {
-  MutexLock lock(mutex_);
-  std::erase_if(quarantined_, [&](const auto& entry) {
-    return std::find(versions.begin(), versions.end(), entry.first) == versions.end();
-  });
-}
-
 void Reloader::report(const ReloadEvent& event) {
+  last_event_ = event;
   deps_.metrics->count_reload(event.result, event.reason);
   log_(event);
 }
@@ -162,30 +268,86 @@ std::vector<ReloadEvent> Reloader::quarantined() const {
   return events;
 }
 
+std::vector<VersionStatus> Reloader::list() const {
+  const ServingVersionPtr served = slot_.current();
+  std::map<int64_t, VersionStatus> rows;
+  const std::vector<ServingVersionPtr> live = slot_.live();
+  MutexLock lock(mutex_);
+  for (const auto& [version, known] : known_) rows[version].facts = known.facts;
+  for (const auto& [version, entry] : quarantined_) {
+    VersionStatus& row = rows[version];
+    row.state = VersionState::kQuarantined;
+    row.reason = entry.event.reason;
+    row.message = entry.event.message;
+  }
+  if (short_of_memory_.version != 0) {
+    rows[short_of_memory_.version].reason = short_of_memory_.reason;
+    rows[short_of_memory_.version].message = short_of_memory_.message;
+  }
+  for (const ServingVersionPtr& version : live) {
+    // What is in memory, whatever has become of the files.
+    const ModelInfo& info = version->engine->info();
+    rows[version->version] = {.version = version->version,
+                              .state = VersionState::kRetired,
+                              .reason = {},
+                              .message = {},
+                              .facts = {info.digest, info.step, info.created_unix, version->score}};
+  }
+  if (served) rows[served->version].state = VersionState::kServed;
+  if (loading_ != 0) rows[loading_].state = VersionState::kLoading;
+  std::vector<VersionStatus> list;
+  for (auto& [version, row] : rows) {
+    row.version = version;
+    row.pinned = pinned_ == version;
+    list.push_back(std::move(row));
+  }
+  return list;
+}
+
 void Reloader::start() {
+  {
+    MutexLock lock(mutex_);
+    running_ = true;
+  }
   thread_ = std::thread([this] { run(); });
 }
 
 void Reloader::run() {
+  const auto interval = std::chrono::milliseconds(options_.poll_interval_ms);
+  auto next = std::chrono::steady_clock::now() + interval;
   while (true) {
+    std::packaged_task<void()> command;
     {
       MutexLock lock(mutex_);
-      const auto next = std::chrono::steady_clock::now() + std::chrono::milliseconds(options_.poll_interval_ms);
-      while (!stopped_ && changed_.wait_until(mutex_, next)) {
+      while (!stopped_ && commands_.empty() && changed_.wait_until(mutex_, next)) {
       }
       if (stopped_) return;
+      if (!commands_.empty()) {
+        command = std::move(commands_.front());
+        commands_.pop_front();
+      }
+    }
+    if (command.valid()) {
+      command();
+      continue;
     }
     poll_once();
+    next = std::chrono::steady_clock::now() + interval;
   }
 }
 
 void Reloader::stop() {
+  std::deque<std::packaged_task<void()>> left;
   {
     MutexLock lock(mutex_);
     stopped_ = true;
+    left.swap(commands_);
   }
   changed_.notify_all();
+  left.clear();  // whoever waits for one gets a broken promise
   if (thread_.joinable()) thread_.join();
+  MutexLock lock(mutex_);
+  running_ = false;
 }
 
 }  // namespace sf::server

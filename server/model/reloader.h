@@ -1,15 +1,18 @@
-// Brings the newest valid version into the slot: verify -> load -> warm up -> publish, on a thread of its own. Whatever
-// fails leaves the old version serving.
+// Brings versions into the slot: verify -> load -> warm up -> canary -> publish, on a thread of its own, the work on
+// low priority. Whatever fails leaves the old version serving.
 //
-//   Reloader reloader(options, source, slot, deps);
+//   Reloader reloader(options, source, slot, deps, log);
 //   reloader.poll_once();     // at the start: the first version, and errors while somebody looks
 //   reloader.start();         // then every poll_interval_ms
+//   reloader.pin(3);          // an operator's word: any thread, returns when it is done
 //
-// A version that fails is quarantined with its reason until its files change; one that memory did not suffice for is
-// tried again, ever less often. One thread only, except quarantined().
+// A version that fails is quarantined with its reason until its files change or an operator asks for it; one that
+// memory did not suffice for is tried again, ever less often. poll_once(), start() and stop(): one thread only.
 #pragma once
 
+#include <deque>
 #include <functional>
+#include <future>
 #include <map>
 #include <string>
 #include <thread>
@@ -17,22 +20,30 @@
 
 #include "engine/base/mutex.h"
 #include "server/model/model_slot.h"
+#include "server/model/pin_file.h"
 #include "server/model/version_source.h"
 
 namespace sf::server {
+
+enum class ReloadMode {
+  kOverlap,  // the old version serves until the new one does: memory for both
+  kReplace,  // the old one is freed before the new one is loaded: memory for one, requests meanwhile get Unavailable
+};
 
 struct ReloaderOptions {
   int poll_interval_ms = 1000;
   double max_score_drop = 0.02;  // a version whose score is lower than the served one's by more is refused
   double first_retry_s = 1;      // after a load that ran out of memory; doubled each time
   double last_retry_s = 60;
+  ReloadMode mode = ReloadMode::kOverlap;
+  std::filesystem::path pin_path = {};  // empty: nothing can be pinned
 };
 
 struct ReloadEvent {
   int64_t version = 0;
   std::string result;   // success, failure, refused
-  std::string reason;   // none, verify, load, out_of_memory, warm_up, score
-  std::string message;  // names the file or tensor at fault
+  std::string reason;   // none, verify, load, out_of_memory, warmup, canary, score, pin
+  std::string message;  // names the file, tensor or question at fault
   double seconds = 0;
 };
 
@@ -44,12 +55,28 @@ class Reloader {
   Reloader(ReloaderOptions options, VersionSource& source, ModelSlot& slot, ServingDeps deps, Log log);
   ~Reloader();  // stop()
 
-  // Effect: tries the versions above the served one, newest first, until one is published. True if one was. Never
-  // throws.
+  // Effect: tries the versions that version_choice.h names until one is published. True if one was. Never throws.
   bool poll_once();
   void start();
-  void stop();  // returns when the poll under way has ended
+  void stop();  // returns when the poll under way has ended; commands that wait get Unavailable
 
+  // --- any thread; each blocks until the reloading thread has done it ---
+  // Effect: serves this version, without regard to scores, until a newer one is published (pin it to keep it).
+  // Errors: NotFound; FailedPrecondition with the reason where it is refused or another one is pinned;
+  // ResourceExhausted where memory is short.
+  void load(int64_t version);
+  // Effect: serves this version (0: the one served now) and no other, over restarts too. Errors: those of load() and of
+  // PinFile::write; then nothing is changed.
+  void pin(int64_t version);
+  // Effect: the newest version counts again. Errors: those of PinFile::clear.
+  void unpin();
+  // Effect: pins the version served before this one; where this process knows none, the highest below it that is not
+  // quarantined. Returns it. Errors: those of pin(); FailedPrecondition where there is none.
+  int64_t rollback();
+
+  // --- any thread, at once ---
+  // By ascending number.
+  std::vector<VersionStatus> list() const;
   // Those that are still in the source, with their last event.
   std::vector<ReloadEvent> quarantined() const;
 
@@ -58,17 +85,33 @@ class Reloader {
     std::string fingerprint;
     ReloadEvent event;
   };
+  struct Known {
+    std::string fingerprint;
+    VersionFacts facts;
+  };
   enum class Outcome { kPublished, kRejected, kRetryLater, kGone };
 
-  Outcome try_version(int64_t version);
-  Outcome try_stages(int64_t version, std::string& stage);
+  void run_command(std::function<void()> command);
+  void serve(int64_t version);
+  void serve_pinned(int64_t version);
+  int64_t rollback_target();
+
+  bool look();
+  void read_pin();
+  std::vector<int64_t> wanted() const;
+  Outcome try_version(int64_t version, bool chosen);
+  Outcome try_stages(int64_t version, bool chosen, std::string& stage);
+  void free_served();
+  void serve_again_what_was_freed();
+  void publish(int64_t version, std::unique_ptr<Engine> engine, std::optional<double> score,
+               std::shared_ptr<const void> hold);
   Outcome refuse(int64_t version, double score, double served_score);
   Outcome fail(int64_t version, const std::string& reason, const std::string& message);
   void out_of_memory(int64_t version, const std::string& message);
   bool is_quarantined(int64_t version);
   void quarantine(const ReloadEvent& event);
-  void forget_missing(const std::vector<int64_t>& versions);
   void report(const ReloadEvent& event);
+  void report_trouble(std::string& last, const std::string& reason, const std::string& message);
   void run();
 
   const ReloaderOptions options_;
@@ -76,14 +119,30 @@ class Reloader {
   ModelSlot& slot_;
   const ServingDeps deps_;
   const Log log_;
+  const PinFile pin_file_;
+
+  // --- the reloading thread ---
   double retry_at_s_ = 0;
   double retry_delay_s_ = 0;
   double began_s_ = 0;         // of the version being tried
   std::string fingerprint_;    // of the same
   std::string listing_error_;  // of the last poll, so that it is said once
+  std::string pin_error_;
+  int64_t passed_over_ = 0;             // the highest version when an operator chose by hand
+  std::vector<int64_t> served_before_;  // oldest first
+  ReloadEvent last_event_;
+  int64_t freed_version_ = 0;  // of kReplace: what served before the version being tried
+  std::shared_ptr<const void> freed_hold_;
+
   mutable Mutex mutex_;
   CondVar changed_;
+  std::map<int64_t, Known> known_ SF_GUARDED_BY(mutex_);  // of the last listing
   std::map<int64_t, Quarantine> quarantined_ SF_GUARDED_BY(mutex_);
+  ReloadEvent short_of_memory_ SF_GUARDED_BY(mutex_);  // the version that waits for a retry; 0 = none
+  std::optional<int64_t> pinned_ SF_GUARDED_BY(mutex_);
+  int64_t loading_ SF_GUARDED_BY(mutex_) = 0;  // 0 = none
+  std::deque<std::packaged_task<void()>> commands_ SF_GUARDED_BY(mutex_);
+  bool running_ SF_GUARDED_BY(mutex_) = false;
   bool stopped_ SF_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };

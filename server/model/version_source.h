@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "server/model/golden.h"
+#include "server/model/version_status.h"
 
 namespace sf::server {
 
@@ -16,6 +18,8 @@ class Candidate {
  public:
   virtual ~Candidate() = default;
   virtual std::optional<double> score() const = 0;  // of the manifest; nothing where it has none
+  // What the canary asks; empty where the version brings nothing. Errors: those of parse_golden.
+  virtual std::vector<GoldenPicture> golden() const = 0;
   // Errors: ResourceExhausted or bad_alloc where memory is short (may work later); anything else says that the version
   // is no good.
   virtual std::unique_ptr<Engine> load() = 0;
@@ -29,6 +33,8 @@ class VersionSource {
   virtual std::vector<int64_t> versions() = 0;
   // Changes when a version's files are replaced, so that a repaired one is tried again. Never throws.
   virtual std::string fingerprint(int64_t version) = 0;
+  // What the manifest says of a version, read without verifying its files. Never throws.
+  virtual VersionFacts facts(int64_t version) = 0;
   // While the value lives, the trainer does not prune the version.
   virtual std::shared_ptr<const void> hold(int64_t version) = 0;
   // Errors: NotFound if it is gone; anything else says what is wrong with its files.

@@ -62,6 +62,7 @@ void Job::finish(FinishReason reason, double now_s) {
   summary.usage = usage_;
   summary.assigned_tokens = assigned_tokens_;
   summary.overflow_tokens = overflow_tokens_;
+  summary.routing = routing_;
   summary.timings.queue_ms = (admitted_s_ - queued_s_) * 1e3;
   summary.timings.image_ms = request_.prompt->image_decode_seconds() * 1e3;
   summary.timings.prefill_ms = (first_token_s_ - admitted_s_) * 1e3;

@@ -54,6 +54,8 @@ class Job {
   // Effect: sends the token's text as far as no stop string can begin in it. Returns how the answer ends, if it does.
   std::optional<FinishReason> on_token(int token, float logprob, bool stop_token, double now_s);
   void finish(FinishReason reason, double now_s);
+  // Effect: the summary will hold the record. REQUIRES: before finish().
+  void set_routing(RoutingRecord record) { routing_ = std::make_shared<const RoutingRecord>(std::move(record)); }
   void fail(Error error) { stream_->fail(std::move(error)); }
 
   SequenceId sequence() const { return sequence_; }
@@ -74,6 +76,7 @@ class Job {
   Usage usage_;
   uint64_t assigned_tokens_ = 0;
   uint64_t overflow_tokens_ = 0;
+  std::shared_ptr<const RoutingRecord> routing_;
   double queued_s_ = 0, admitted_s_ = 0, first_token_s_ = 0, last_token_s_ = 0;
 };
 

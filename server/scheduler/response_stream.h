@@ -6,11 +6,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/base/error.h"
+#include "engine/engine.h"
 
 namespace sf::server {
 
@@ -34,6 +36,7 @@ struct Summary {
   uint64_t assigned_tokens = 0;  // expert assignments of this request
   uint64_t overflow_tokens = 0;  // of them above the capacity of scope `request`
   Timings timings;
+  std::shared_ptr<const RoutingRecord> routing;  // if the request asked for it
 };
 
 // One generated token, for those who asked for log-probabilities.

@@ -71,6 +71,7 @@ bool Scheduler::deliver_token(Job& job, int token, float logprob, bool stop_toke
   const std::optional<FinishReason> end = job.on_token(token, logprob, stop_token, now_s);
   if (!end) return false;
   sample.decode_s.push_back(now_s - job.first_token_s());
+  if (job.request().sampling.record_routing) job.set_routing(deps_.engine->routing_record(job.sequence()));
   job.finish(*end, now_s);
   return true;
 }

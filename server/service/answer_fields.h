@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -32,24 +33,35 @@ struct AnswerFields {
   std::optional<std::string> priority;
   std::vector<std::string> stop;
   std::string model;
+  bool record_routing = false;
+  std::optional<RoutingRecord> replay_routing;
   bool stream = false;
   ExplainFields explain;
   size_t body_bytes = 0;
 };
 
+// What a request is sampled with: its own temperature, else the checkpoint's way of sampling, where a top_p or top_k of
+// the request's own still counts. Pure.
+inline SamplingParams resolve_sampling(SamplingParams asked, const SamplingParams& defaults) {
+  if (asked.temperature >= 0) return asked;
+  asked.temperature = defaults.temperature;
+  if (asked.top_p >= 1) asked.top_p = defaults.top_p;
+  if (asked.top_k == 0) asked.top_k = defaults.top_k;
+  return asked;
+}
+
 // Thread-safe. Errors: InvalidArgument naming the field that is missing or out of range.
 inline AnswerRequest make_answer_request(AnswerFields fields, std::string request_id, std::string api) {
-  if (fields.image && fields.image->empty()) throw invalid_argument("image", "image: missing or empty");
+  if (!fields.image || fields.image->empty()) throw invalid_argument("image", "image: missing or empty");
   if (!fields.question) throw invalid_argument("question", "question: missing");
 
   AnswerRequest request;
   request.request_id = std::move(request_id);
   request.api = std::move(api);
   request.model = std::move(fields.model);
-  request.messages = {{"user", {{Part::Kind::kText, check_question(std::move(*fields.question))}}}};
-  // Whether a picture is needed is the model's to say: some read text alone.
-  auto& parts = request.messages.front().parts;
-  if (fields.image) parts.insert(parts.begin(), {Part::Kind::kImage, std::move(*fields.image)});
+  request.messages = {{"user",
+                       {{Part::Kind::kImage, std::move(*fields.image)},
+                        {Part::Kind::kText, check_question(std::move(*fields.question))}}}};
   SamplingParams& sampling = request.sampling;
   if (fields.max_tokens) sampling.max_tokens = check_max_tokens(*fields.max_tokens);
   sampling.temperature = fields.temperature ? check_temperature(*fields.temperature) : -1.0f;
@@ -59,6 +71,10 @@ inline AnswerRequest make_answer_request(AnswerFields fields, std::string reques
   request.stop = check_stop(std::move(fields.stop));
   if (fields.priority && check_batch_priority(*fields.priority)) request.priority = Priority::kBatch;
   if (fields.timeout_ms) request.timeout_ms = check_timeout_ms(*fields.timeout_ms);
+  sampling.record_routing = fields.record_routing;
+  if (fields.replay_routing) {
+    sampling.replay_routing = std::make_shared<const RoutingRecord>(std::move(*fields.replay_routing));
+  }
   request.body_bytes = fields.body_bytes;
   return request;
 }

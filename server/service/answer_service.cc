@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "server/guard/reject_reason.h"
+#include "server/service/answer_fields.h"
 
 namespace sf::server {
 namespace {
@@ -18,17 +19,6 @@ class Counted {
  private:
   std::atomic<int>& count_;
 };
-
-// A model that reads pictures and answers questions about them is asked about one.
-void require_picture(const AnswerRequest& request, const ModelInfo& info) {
-  if (info.max_image_tokens == 0) return;
-  for (const Message& message : request.messages) {
-    for (const Part& part : message.parts) {
-      if (part.kind == Part::Kind::kImage) return;
-    }
-  }
-  throw invalid_argument("image", "image: missing or empty");
-}
 
 }  // namespace
 
@@ -61,8 +51,8 @@ std::shared_ptr<ResponseStream> AnswerService::submit(AnswerRequest request) {
 std::shared_ptr<ResponseStream> AnswerService::submit_to(const ServingVersionPtr& version, AnswerRequest request,
                                                          std::shared_ptr<void> in_flight) {
   check(request);
+  if (request.sampling.replay_routing) check_routing(*request.sampling.replay_routing, version->engine->info());
   const double now_s = deps_.clock->now_s();
-  require_picture(request, version->engine->info());
   const PromptCost cost = version->engine->estimate_cost(request.messages);
   std::optional<Ticket> ticket = version->scheduler().reserve(cost.image_tokens + cost.max_text_tokens);
   if (!ticket) throw Error(Code::kResourceExhausted, "the queue is full, try again later", "", Reason::kQueueFull);
@@ -72,7 +62,7 @@ std::shared_ptr<ResponseStream> AnswerService::submit_to(const ServingVersionPtr
   job.prompt = prepare(*version, request, job.deadline_s);
   job.request_id = std::move(request.request_id);
   job.api = std::move(request.api);
-  job.sampling = sampling_of(request, version->engine->info());
+  job.sampling = resolve_sampling(request.sampling, version->engine->info().default_sampling);
   job.stop = std::move(request.stop);
   job.logprobs = request.logprobs;
   job.priority = request.priority;
@@ -82,15 +72,6 @@ std::shared_ptr<ResponseStream> AnswerService::submit_to(const ServingVersionPtr
   version->scheduler().submit(
       std::make_unique<Job>(std::move(job), *version->engine, stream, std::move(*ticket), version));
   return stream;
-}
-
-SamplingParams AnswerService::sampling_of(const AnswerRequest& request, const ModelInfo& info) {
-  SamplingParams sampling = request.sampling;
-  if (sampling.temperature >= 0) return sampling;
-  sampling.temperature = info.default_sampling.temperature;
-  if (sampling.top_p >= 1) sampling.top_p = info.default_sampling.top_p;
-  if (sampling.top_k == 0) sampling.top_k = info.default_sampling.top_k;
-  return sampling;
 }
 
 double AnswerService::timeout_s(const AnswerRequest& request) const {

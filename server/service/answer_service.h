@@ -65,8 +65,6 @@ class AnswerService final : public Service {
                                             std::shared_ptr<void> in_flight);
   ExplainResult explain_on(ServingVersion& version, ExplainRequest& request, const std::function<bool()>& is_unwanted);
   void check(const AnswerRequest& request) const;
-  // With the checkpoint's defaults where the request names no temperature.
-  static SamplingParams sampling_of(const AnswerRequest& request, const ModelInfo& info);
   // The request's own timeout, or the server's where it is shorter.
   double timeout_s(const AnswerRequest& request) const;
   PreparedPromptPtr prepare(const ServingVersion& version, const AnswerRequest& request, double deadline_s);

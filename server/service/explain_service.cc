@@ -3,6 +3,7 @@
 
 #include "engine/explain/overlay.h"
 #include "server/guard/reject_reason.h"
+#include "server/service/answer_fields.h"
 #include "server/service/answer_service.h"
 #include "server/service/low_priority.h"
 
@@ -70,7 +71,7 @@ ExplainResult AnswerService::explain_on(ServingVersion& version, ExplainRequest&
     if (deps_.clock->now_s() > deadline_s) throw Error(Code::kDeadlineExceeded, "the request's deadline has passed");
     if (is_unwanted()) throw Error(Code::kCancelled, "the client closed the connection");
   };
-  const SamplingParams sampling = sampling_of(request.question, version.engine->info());
+  const SamplingParams sampling = resolve_sampling(request.question.sampling, version.engine->info().default_sampling);
   ExplainResult result{.model = options_.model_name, .model_version = version.version, .explanation = {}, .png = {}};
   run_at_low_priority([&] {
     result.explanation = version.engine->explain(*prompt, sampling, request.options, check_on);

@@ -2,7 +2,7 @@
 # them. They link the torch-free libraries that read what strangers send. tests/fuzz/corpus/NAME/ holds seeds.
 if(SF_FUZZ)
   set(fuzz_libraries)
-  foreach(library engine_base engine_input engine_safetensors engine_checkpoint trainer_data server_guard)
+  foreach(library engine_base engine_input engine_safetensors engine_checkpoint trainer_data server_guard server_kserve)
     if(TARGET sf_${library})
       list(APPEND fuzz_libraries sf_${library})
     endif()

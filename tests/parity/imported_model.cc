@@ -11,7 +11,7 @@
 namespace sf::test {
 
 std::filesystem::path goldens() {
-  const char* folder = std::getenv("SPARSEFUSION_PARITY_GOLDENS");
+  const char* folder = std::getenv("SF_PARITY_GOLDENS");
   return folder ? std::filesystem::path(folder) : std::filesystem::path(SF_SOURCE_DIR) / "tests/parity/goldens";
 }
 

@@ -16,7 +16,7 @@ namespace sf::test {
 // Largest difference of an f32 logit: logits are of order 1 and the sums have a few hundred terms.
 inline constexpr double kParityTolerance = 1e-4;
 
-std::filesystem::path goldens();  // tests/parity/goldens, or $SPARSEFUSION_PARITY_GOLDENS
+std::filesystem::path goldens();  // tests/parity/goldens, or $SF_PARITY_GOLDENS
 
 class Golden {
  public:

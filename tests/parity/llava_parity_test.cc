@@ -5,6 +5,8 @@
 
 #include "engine/base/file.h"
 #include "engine/checkpoint/sharded_tensors.h"
+#include "engine/input/prompt.h"
+#include "engine/runtime/prompt_maker.h"
 #include "engine/runtime/torch_engine.h"
 #include "tests/parity/imported_model.h"
 #include "trainer/offline/offline_runner.h"
@@ -92,6 +94,18 @@ TEST_F(LlavaParityTest, TheEngineAnswersAQuestionAboutAPictureLikeTransformers) 
   EXPECT_EQ(answers[0].text, expected);
   EXPECT_EQ(answers[1].text, expected);
   EXPECT_EQ(answers[0].completion_tokens, 8);
+}
+
+TEST_F(LlavaParityTest, ThePromptAndThePixelsAreThoseOfTransformers) {
+  const CheckpointModel model = load_checkpoint_model(open_checkpoint(convert(goldens() / "llava")));
+  const PromptMaker maker(model.tokenizer, model.config, {});
+  const std::string picture = read_file(goldens() / "llava.png", 1 << 20);
+  const auto prompt = maker.make({{"user", {{Part::Kind::kImage, picture}, {Part::Kind::kText, kQuestion}}}});
+  const Golden golden("llava");
+  EXPECT_EQ(std::vector<int64_t>(prompt->tokens.ids.begin(), prompt->tokens.ids.end()), values_of(golden["prompt_ids"]));
+  const at::Tensor pixels = torch::tensor(prompt->pixels.at(0).values).view({1, 3, 42, 42});
+  EXPECT_LT((pixels - golden["prompt_pixels"]).abs().max().item<double>(), 1e-5);
+  EXPECT_EQ(greedy_tokens(model, golden["prompt_ids"], 8, pixels), values_of(golden["answer_ids"]));
 }
 
 TEST_F(LlavaParityTest, WordsThatLookLikeControlTokensAreText) {

@@ -4,7 +4,7 @@ answers with it: from pixels and ids, and to a question about a picture under th
     python make_llava_goldens.py --out tests/parity/goldens [--seed 1]
 
 Writes OUT/llava/ (the hub's names, two shards; the test renames them to transformers 5's), OUT/llava.png, and OUT/llava.golden.safetensors with ids [T], pixels [1, 3, S, S], logits [T, V], greedy [N], and
-answer_ids [N] of the question about the picture.
+of the question about the picture: prompt_ids, prompt_pixels, answer_ids [N].
 """
 import argparse
 import json
@@ -83,7 +83,7 @@ def main() -> None:
     args = parser.parse_args()
     model = llava_model().eval()
     text.randomize(model, args.seed)
-    model.to(torch.bfloat16).float()
+    text.round_weights(model, torch.bfloat16)
     state = {key: value.to(torch.bfloat16).contiguous() for key, value in model.state_dict().items()
              if not key.endswith("position_ids")}
     write(args.out / "llava", model, hub_names(state), 2, args.seed)
@@ -95,7 +95,9 @@ def main() -> None:
     picture = torch.randint(256, (SIDE, SIDE, 3), generator=generator, dtype=torch.uint8)
     Image.fromarray(numpy.asarray(picture)).save(args.out / "llava.png")
     seen = ((picture.float() / 255 - torch.tensor(MEAN)) / torch.tensor(STD)).permute(2, 0, 1)[None]
-    tensors["answer_ids"] = text.golden(model, question_ids(args.out / "llava"), 8, pixel_values=seen)["greedy"]
+    prompt = question_ids(args.out / "llava")
+    tensors |= {"prompt_ids": prompt, "prompt_pixels": seen.contiguous()}
+    tensors["answer_ids"] = text.golden(model, prompt, 8, pixel_values=seen)["greedy"]
     save_file(tensors, args.out / "llava.golden.safetensors")
 
 

@@ -47,6 +47,13 @@ def randomize(model: torch.nn.Module, seed: int, scale: float = 3.0) -> None:
                 parameter.copy_(noise * scale / parameter.shape[-1] ** 0.5 / (1.0 if parameter.dim() > 3 else 2.0))
 
 
+def round_weights(model: torch.nn.Module, dtype: torch.dtype) -> None:
+    """To what a file of `dtype` holds; the reference goes on computing in f32. Buffers (RoPE's frequencies) stay exact."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(parameter.to(dtype).float())
+
+
 def hub_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """transformers 5's names -> those of the files on the hub."""
     out = {}
@@ -131,8 +138,7 @@ def main() -> None:
     for name, model, shards, rename, dtype in text_models(args.seed):
         model.eval()
         randomize(model, args.seed)
-        if dtype != torch.float32:
-            model.to(dtype).float()  # the reference computes in f32 with the rounded weights
+        round_weights(model, dtype)
         state = {key: value for key, value in model.state_dict().items()
                  if not (model.config.tie_word_embeddings and key == "lm_head.weight")}
         state = {key: value.to(dtype).contiguous().clone() for key, value in rename(state).items()}

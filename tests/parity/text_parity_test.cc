@@ -31,7 +31,7 @@ TEST(TextImportTest, WeightsKeptInBfloat16LoadTheSame) {
   TempFolder folder;
   // The file's elements are bf16, so nothing is rounded.
   const CheckpointModel model = converted(goldens() / "mistral", folder.path() / "half", Dtype::kBF16);
-  EXPECT_LT(fs::file_size(folder.path() / "half/model.safetensors"), 60'000u);
+  EXPECT_LT(fs::file_size(folder.path() / "half/model.safetensors"), 80'000u);
   expect_parity(model, "mistral");
 }
 

@@ -49,7 +49,7 @@ FakeEngine::FakeEngine(FakeEngineOptions options) : options_(std::move(options))
   info_.top_k = 1;
   info_.capacity_factor = 1.25;
   info_.expert_histogram.assign(static_cast<size_t>(options_.num_layers * options_.num_experts), 100);
-  info_.device = "cpu";
+  info_.device = options_.device;
 }
 
 void FakeEngine::script(const std::string& question, std::vector<std::string> pieces) {
@@ -107,7 +107,7 @@ PromptCost FakeEngine::estimate_cost(const std::vector<Message>& messages) const
     for (const Part& part : message.parts) {
       if (part.kind == Part::Kind::kText) {
         cost.max_text_tokens += static_cast<int>(part.data.size());
-      } else if (part.data.starts_with("IMG")) {
+      } else if (part.data.starts_with("IMG") || part.data.starts_with("\x89PNG")) {
         cost.image_tokens += kImageTokens;
       } else {
         throw invalid_argument("image", "image: not a picture");
@@ -208,6 +208,17 @@ SequenceId FakeEngine::admit(PreparedPromptPtr prompt, const SamplingParams&) {
   return next_id_++;
 }
 
+RoutingRecord FakeEngine::routing_record(SequenceId id) const {
+  RoutingRecord record{options_.num_layers, 1, {}, {}};
+  for (int position = 0; position < sequences_.at(id).num_computed; ++position) {
+    for (int layer = 0; layer < options_.num_layers; ++layer) {
+      record.ids.push_back(static_cast<uint16_t>((position + layer) % options_.num_experts));
+      record.gates.push_back(1.0f);
+    }
+  }
+  return record;
+}
+
 void FakeEngine::release(SequenceId id) {
   const auto found = sequences_.find(id);
   if (found == sequences_.end()) return;
@@ -281,6 +292,7 @@ StepResult FakeEngine::step(const StepPlan& plan) {
     }
   }
   StepResult result;
+  result.nonfinite_logits = options_.nonfinite_logits;
   const auto cells = static_cast<size_t>(options_.num_layers * options_.num_experts) * kNumModalities;
   const auto layers = static_cast<size_t>(options_.num_layers);
   result.moe.num_layers = options_.num_layers;

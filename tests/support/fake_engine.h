@@ -4,7 +4,7 @@
 //   engine.script("q", {"re", "d"});             // question -> its answer's tokens, then a stop token
 //   engine.fail_next_step("boom");
 //
-// A text part costs one token a byte, a picture (bytes that begin with "IMG") four. An unscripted question is answered
+// A text part costs one token a byte, a picture (bytes that begin with "IMG", or a real PNG) four. An unscripted question is answered
 // with itself, a byte a token. Layer l, expert (token position + l) % E gets every token: MoE counts are exact.
 #pragma once
 
@@ -27,6 +27,8 @@ struct FakeEngineOptions {
   int num_layers = 2;
   int num_experts = 4;
   std::string digest = "fake";
+  std::string device = "cpu";
+  int nonfinite_logits = 0;  // of every step
 };
 
 class FakeEngine final : public Engine {
@@ -63,6 +65,7 @@ class FakeEngine final : public Engine {
                       const ExplainCheck& check) const override;
   bool can_admit(int num_tokens) const override;
   SequenceId admit(PreparedPromptPtr prompt, const SamplingParams& sampling) override;
+  RoutingRecord routing_record(SequenceId id) const override;
   void release(SequenceId id) override;
   void preempt(SequenceId id) override;
   int tokens_to_compute(SequenceId id) const override;

@@ -20,9 +20,10 @@ void wait_until(const FakeService::Seen& seen, const Done& done) SF_REQUIRES(see
 
 class FakeStream final : public ResponseStream {
  public:
-  FakeStream(const FakeService& service, bool logprobs, std::shared_ptr<FakeService::Seen> seen)
+  FakeStream(const FakeService& service, bool logprobs, bool record_routing, std::shared_ptr<FakeService::Seen> seen)
       : deltas_(service.deltas),
         logprobs_(logprobs),
+        record_routing_(record_routing),
         error_(service.stream_error),
         hang_at_(service.hang_before_text  ? 0
                  : service.hang_after_text ? deltas_.size()
@@ -76,12 +77,16 @@ class FakeStream final : public ResponseStream {
                      .cached_tokens = 2};
     summary.assigned_tokens = 40;
     summary.overflow_tokens = 1;
+    if (record_routing_) {
+      summary.routing = std::make_shared<const RoutingRecord>(RoutingRecord{1, 2, {3, 258, 0, 1}, {0.75f, 0.25f, 1, 0}});
+    }
     summary.timings = {.queue_ms = 0.5, .image_ms = 1.25, .prefill_ms = 2, .decode_ms = 3, .total_ms = 6.75};
     return Event{.finished = true, .summary = summary};
   }
 
   const std::vector<std::string> deltas_;
   const bool logprobs_;
+  const bool record_routing_;
   const std::optional<Error> error_;
   const size_t hang_at_;
   const std::shared_ptr<FakeService::Seen> seen_;
@@ -97,6 +102,7 @@ std::shared_ptr<ResponseStream> FakeService::submit(AnswerRequest request) {
   const std::vector<Part>& parts = request.messages.at(0).parts;
   const std::string image = parts.empty() ? "" : parts.front().data;
   const bool logprobs = request.logprobs;
+  const bool record_routing = request.sampling.record_routing;
   int number = 0;
   {
     MutexLock lock(seen_->mutex);
@@ -108,7 +114,7 @@ std::shared_ptr<ResponseStream> FakeService::submit(AnswerRequest request) {
   if (check_image) check_image(image);
   if (throw_unknown) throw std::runtime_error("secret internals");
   if (submit_error) throw *submit_error;
-  return std::make_shared<FakeStream>(*this, logprobs, seen_);
+  return std::make_shared<FakeStream>(*this, logprobs, record_routing, seen_);
 }
 
 ExplainResult FakeService::explain(ExplainRequest request, const std::function<bool()>& is_unwanted) {

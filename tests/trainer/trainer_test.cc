@@ -91,25 +91,26 @@ TEST(TrainerTest, AResumedRunWithBiasBalancingHasTheSameLossCurve) {
     options.moe.shared_hidden = 8;
     options.losses.importance = options.losses.load = options.losses.modality = 0.01;
     options.losses.bias_update_rate = 0.01;
+    options.steps = 7;  // odd, so that biases that step to and fro do not end at zero
     return options;
   };
-  const std::vector<double> whole = losses_of(options_of("whole"), 8);
+  const std::vector<double> whole = losses_of(options_of("whole"), 7);
   TrainOptions options = options_of("parts");
   std::vector<double> parts = losses_of(options, 3);
   options.resume = true;
   options.moe = {};  // config.json remembers
   for (double loss : losses_of(options, 100)) parts.push_back(loss);
-  ASSERT_EQ(parts.size(), 8u);
-  for (size_t i = 0; i < 8; ++i) EXPECT_DOUBLE_EQ(parts[i], whole[i]) << "step " << i;
+  ASSERT_EQ(parts.size(), 7u);
+  for (size_t i = 0; i < 7; ++i) EXPECT_DOUBLE_EQ(parts[i], whole[i]) << "step " << i;
 
   const VerifiedCheckpoint checkpoint = open_checkpoint(list_versions(options.out).back().path);
   const CheckpointModel model = load_checkpoint_model(checkpoint);
   EXPECT_EQ(model.config.decoder.moe.drop_order, "batch_priority");
   for (const char* layer : {"0", "1"}) {
-    // Eight steps of 0.01 each, and neither gradient nor decay: a whole number of them.
+    // Seven steps of 0.01 each, and neither gradient nor decay: a whole number of them.
     const at::Tensor bias = model.vlm->named_parameters()[std::string("decoder.block") + layer + ".moe.router.balance_bias"];
     EXPECT_GT(bias.abs().max().item<double>(), 0.005);
-    EXPECT_LT(bias.abs().max().item<double>(), 0.085);
+    EXPECT_LT(bias.abs().max().item<double>(), 0.075);
     EXPECT_LT((bias * 100 - (bias * 100).round()).abs().max().item<double>(), 1e-4);
   }
   const Manifest& manifest = checkpoint.manifest();

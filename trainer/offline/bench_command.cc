@@ -83,7 +83,9 @@ nlohmann::ordered_json measure(Engine& engine, const std::vector<OfflineRequest>
 
 void print_shared_picture(Engine& engine, const OfflineCommandOptions& options, int batch) {
   const SharedPictureTimes times = measure_shared_picture(
-      engine, {.questions = options.shared_questions, .batch = batch, .rounds = options.rounds, .seed = options.seed});
+      // Pictures of its own, or the cache would have them from the batch size before.
+      engine, {.questions = options.shared_questions, .batch = batch, .rounds = options.rounds,
+               .seed = options.seed + 1000 * static_cast<uint64_t>(batch)});
   std::vector<double> ratios;
   for (size_t i = 0; i < times.one_ms.size(); ++i) ratios.push_back(times.many_ms[i] / times.one_ms[i]);
   const double one = quantile(times.one_ms, 0.5), many = quantile(times.many_ms, 0.5);

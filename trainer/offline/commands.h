@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "engine/checkpoint/import_vision.h"
+
 namespace sf {
 
 struct OfflineCommandOptions {
@@ -12,8 +14,10 @@ struct OfflineCommandOptions {
   int threads = 0;                      // 0 = all cores
   std::string destination;              // bundle, convert
   // convert
-  std::string from = "hf";              // "hf": a Hugging Face directory; "seed": a .pth of the original SparseFusion
+  std::string from = "hf";              // "hf": a Hugging Face directory; "seed": a .pth of the original SparseFusion;
+                                        // "timm", "clip": a .safetensors of a vision encoder, for sparsefusion-train --vit-init
   std::string source;
+  VisionImportOptions vision;           // timm, clip
   std::string prompt_template;          // empty: what fits the architecture
   std::string dtype = "f32";            // of the weights written: f32 or bf16
   std::string characters;               // seed: file with the vocabulary's characters

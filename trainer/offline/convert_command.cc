@@ -5,6 +5,7 @@
 #include "engine/base/progress.h"
 #include "engine/checkpoint/checkpoint_reader.h"
 #include "trainer/offline/commands.h"
+#include "trainer/offline/import_encoder.h"
 #include "trainer/offline/import_model.h"
 
 namespace sf {
@@ -39,7 +40,8 @@ int convert_command(const OfflineCommandOptions& options) {
   };
   if (options.from == "hf") import_hf_model(import);
   else if (options.from == "seed") import_seed_model(import);
-  else throw invalid_argument("from", "from: must be hf or seed, got ", options.from);
+  else if (options.from == "timm" || options.from == "clip") import_encoder(options.from, import, options.vision);
+  else throw invalid_argument("from", "from: must be hf, seed, timm or clip, got ", options.from);
   if (progress) progress->finish();
   std::cout << "wrote " << options.destination << "\npeak RSS " << peak_rss_mib() << " MiB\n";
   return 0;

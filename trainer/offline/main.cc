@@ -34,11 +34,16 @@ void add_commands(CLI::App& app, sf::OfflineCommandOptions& o) {
   bundle->add_option("model", o.model, "Checkpoint directory")->required();
   bundle->add_option("destination", o.destination, "Folder to make")->required();
   CLI::App* convert = app.add_subcommand("convert", "Make a checkpoint of another project's model");
-  convert->add_option("--from", o.from, "hf: a Hugging Face directory (LLaVA, Llama, Mistral, Mixtral); seed: a .pth of the original SparseFusion")
+  convert->add_option("--from", o.from, "hf: a Hugging Face directory (LLaVA, Llama, Mistral, Mixtral); seed: a .pth of the original SparseFusion; timm, clip: a vision encoder's .safetensors, for sparsefusion-train --vit-init")
       ->required();
   convert->add_option("source", o.source, "The directory or file")->required();
   convert->add_option("--out", o.destination, "Checkpoint directory to make")->required();
   convert->add_option("--prompt-template", o.prompt_template, "plain, llava-1.5 or mistral; default: what fits the architecture");
+  convert->add_option("--image-size", o.vision.image_size, "timm, clip: sides of the pictures in pixels; default: the encoder's own")->check(CLI::Range(1, 4096));
+  convert->add_option("--heads", o.vision.num_heads, "timm, clip: attention heads; default: config.json's, else width / 64")->check(CLI::Range(1, 1024));
+  convert->add_option("--features", o.vision.features, "timm, clip: patches, all (class token first) or class")->capture_default_str();
+  convert->add_option("--feature-layer", o.vision.feature_layer, "timm, clip: -2 leaves the last block and the final norm out, as LLaVA; 0 = neither")
+      ->capture_default_str();
   convert->add_option("--dtype", o.dtype, "Of the weights written: f32 or bf16")->capture_default_str();
   convert->add_option("--characters", o.characters, "seed: UTF-8 file with the vocabulary's characters in order; default: the original's 65");
   CLI::App* answer = app.add_subcommand("answer", "Answer one question about one picture");

@@ -99,6 +99,8 @@ TEST(PickleTest, ValuesThatNestOrHoldThemselvesAreRefused) {
   EXPECT_THAT(reason_of("}q\x01}q\x02" + text("a") + "h\x01sh\x01" + text("b") + "h\x02s."), HasSubstr("no fresh dictionary"));
 }
 
+TEST(PickleTest, TheNumberOfValuesIsBounded) { EXPECT_THAT(reason_of(std::string(3 << 20, 'N')), HasSubstr("more than")); }
+
 // One stored entry after another, then the table of contents.
 struct Zip {
   struct Entry {

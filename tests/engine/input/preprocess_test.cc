@@ -254,8 +254,7 @@ TEST(CropTest, EveryPictureHasTheSameGridAndThinOnesCostNoMemory) {
   PreprocessOptions options = small_crop(CropOffset::kFloor);
   options.resize_side = 4000;  // the whole line would be 4e9 pixels long
   const PixelValues pixels = preprocess(line, options);
-  EXPECT_FLOAT_EQ(pixels.values[0], 20.0f / 255.0f);
-  EXPECT_FLOAT_EQ(pixels.values[7], 220.0f / 255.0f);
+  for (const float value : pixels.values) ASSERT_NEAR(value, 120.0f / 255.0f, 1.0f / 255.0f);  // midway of the edge
   EXPECT_EQ(pixels.values.size(), 3u * 64);
 }
 

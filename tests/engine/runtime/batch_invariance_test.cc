@@ -116,7 +116,7 @@ class BatchInvarianceTest : public testing::Test {
 TEST_F(BatchInvarianceTest, AnswersDependOnNeitherMatesNorChunksNorTheCache) {
   torch::NoGradGuard no_grad;
   const auto vlm = test::tiny_vlm(kModelSeed);
-  const PromptMaker maker(load_sentencepiece(test::tiny_tokenizer_model()), vlm->config().image, vlm->config().decoder.max_context, {});
+  const PromptMaker maker(load_sentencepiece(test::tiny_tokenizer_model()), vlm->config(), {});
   std::vector<std::vector<bool>> clear;
   for (int i = 0; i < kPrompts; ++i) clear.push_back(clear_positions(*vlm, *maker.make(prompt(i)), (*alone_)[i]));
 

@@ -9,7 +9,7 @@
 namespace sf {
 namespace {
 
-constexpr double kTolerance = 1e-4;  // of log-probabilities: f32, other batch shapes round differently
+constexpr double kImagesTolerance = 1e-4;  // of log-probabilities: f32, other batch shapes round differently
 
 // The tiny model, its configuration changed by `change`, as an engine.
 struct Loaded {
@@ -58,7 +58,7 @@ std::string wide() { return test::random_picture(2, 160, 80); }
 
 void expect_near(const std::vector<float>& a, const std::vector<float>& b) {
   ASSERT_EQ(a.size(), b.size());
-  for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], kTolerance);
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], kImagesTolerance);
 }
 
 TEST(EngineImagesTest, TwoPicturesHaveTheirSpansInOrder) {
@@ -83,7 +83,7 @@ TEST(EngineImagesTest, TwoPicturesInChunksGiveTheWholePromptsAnswerAndTheirOrder
     expect_near(chunked.second, whole.second);
   }
   for (const auto& other : {ask({wide(), square()}), ask({square(), square()}), ask({wide(), wide()})}) {
-    EXPECT_GT(std::abs(model.answer(other, 1000).second[0] - whole.second[0]), 10 * kTolerance);
+    EXPECT_GT(std::abs(model.answer(other, 1000).second[0] - whole.second[0]), 10 * kImagesTolerance);
   }
 }
 
@@ -109,7 +109,7 @@ TEST(EngineImagesTest, TwoPicturesAgreeWithTheModelItself) {
   at::Tensor logits = vlm.decoder().logits(vlm.decoder().forward(input, attention).narrow(0, length - 1, 1));
   const auto answer = model.answer(ask({square(), wide()}), 1000);
   EXPECT_EQ(logits.argmax().item<int64_t>(), answer.first[0]);
-  EXPECT_NEAR(at::log_softmax(logits, 1).max().item<double>(), answer.second[0], kTolerance);
+  EXPECT_NEAR(at::log_softmax(logits, 1).max().item<double>(), answer.second[0], kImagesTolerance);
 }
 
 TEST(EngineImagesTest, TheClassTokenAloneIsOneImageToken) {
@@ -119,7 +119,7 @@ TEST(EngineImagesTest, TheClassTokenAloneIsOneImageToken) {
   EXPECT_EQ(prompt->num_image_tokens(), 1);
   const auto whole = model.answer(ask({wide()}), 1000);
   expect_near(model.answer(ask({wide()}), 2).second, whole.second);
-  EXPECT_GT(std::abs(model.answer(ask({square()}), 1000).second[0] - whole.second[0]), kTolerance);
+  EXPECT_GT(std::abs(model.answer(ask({square()}), 1000).second[0] - whole.second[0]), kImagesTolerance);
   model.engine->warm_up();
 }
 

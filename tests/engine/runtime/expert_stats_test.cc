@@ -151,7 +151,11 @@ TEST(ExpertStatsTest, WithoutACapacityNothingOverflows) {
   batch.modality.assign(40, kTextModality);
   ExpertStats stats(stats_config(), 0);
   for (int layer = 0; layer < kLayers; ++layer) {
-    Routing routing{routed.logits[layer], at::softmax(routed.logits[layer], -1), at::zeros({40, kTopK}, at::kLong), torch::ones({40, kTopK})};
+    Routing routing;
+    routing.logits_TE = routed.logits[layer];
+    routing.probs_TE = at::softmax(routed.logits[layer], -1);
+    routing.ids_TK = at::zeros({40, kTopK}, at::kLong);
+    routing.gates_TK = torch::ones({40, kTopK});
     stats.on_routed(layer, routing, dispatch(routing, kExperts, 0));
   }
   const ExpertStats::HostStep step = stats.finish(batch, nullptr);

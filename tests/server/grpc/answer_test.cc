@@ -37,6 +37,27 @@ TEST_F(GrpcAnswerTest, AnswersWithTheWholeMessage) {
   EXPECT_TRUE(finished.at(0).has_summary);
 }
 
+TEST_F(GrpcAnswerTest, RecordsTheRoutingAndTakesItBack) {
+  start();
+  wire::AnswerRequest request = question();
+  request.set_record_routing(true);
+  grpc::ClientContext context;
+  wire::AnswerResponse response;
+  ASSERT_TRUE(stub->Answer(&context, request, &response).ok());
+  EXPECT_EQ(response.routing().layers(), 1);
+  EXPECT_EQ(response.routing().top_k(), 2);
+  EXPECT_EQ(response.routing().ids(), std::string("\3\0\2\1\0\0\1\0", 8));
+  EXPECT_EQ(response.routing().gates().size(), 16u);
+  *request.mutable_replay_routing() = response.routing();
+  ASSERT_TRUE(ask(request).ok());
+  const AnswerRequest seen = service.requests().at(1);
+  EXPECT_FALSE(seen.sampling.record_routing);
+  ASSERT_TRUE(seen.sampling.replay_routing);
+  EXPECT_EQ(seen.sampling.replay_routing->ids, (std::vector<uint16_t>{3, 258, 0, 1}));
+  request.mutable_replay_routing()->set_ids("odd");
+  EXPECT_EQ(ask(request).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
 TEST_F(GrpcAnswerTest, PassesEveryParameterOn) {
   start();
   wire::AnswerRequest request = question();

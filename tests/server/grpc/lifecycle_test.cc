@@ -35,12 +35,12 @@ class GrpcLifecycleTest : public GrpcFixture {
 
 TEST_F(GrpcLifecycleTest, HealthSaysNotServingWhileDraining) {
   start();
-  for (const char* name : {"", "sparsefusion.v1.VisualQuestionAnswering"}) {
+  for (const char* name : {"", "sparsefusion.v1.VisualQuestionAnswering", "inference.GRPCInferenceService"}) {
     EXPECT_EQ(check(name), std::make_pair(grpc::OK, int{kServing})) << name;
   }
   EXPECT_EQ(check("unknown.Service").first, grpc::NOT_FOUND);
   server().drain();
-  for (const char* name : {"", "sparsefusion.v1.VisualQuestionAnswering"}) {
+  for (const char* name : {"", "sparsefusion.v1.VisualQuestionAnswering", "inference.GRPCInferenceService"}) {
     EXPECT_EQ(check(name), std::make_pair(grpc::OK, int{kNotServing})) << name;
   }
   // What was admitted still ends well, and so would a call that the service takes.
@@ -81,6 +81,7 @@ TEST_F(GrpcLifecycleTest, ReflectionListsTheServices) {
   ASSERT_TRUE(stream->Read(&response));
   EXPECT_NE(to_bytes(response).find("sparsefusion.v1.VisualQuestionAnswering"), std::string::npos);
   EXPECT_NE(to_bytes(response).find("grpc.health.v1.Health"), std::string::npos);
+  EXPECT_NE(to_bytes(response).find("inference.GRPCInferenceService"), std::string::npos);
   ASSERT_TRUE(stream->Write(to_buffer(field_bytes('\x22', "sparsefusion.v1.AnswerRequest"))));
   ASSERT_TRUE(stream->Read(&response));
   EXPECT_NE(to_bytes(response).find("max_tokens"), std::string::npos);

@@ -1,5 +1,5 @@
 if(TARGET sf_server_grpc AND TARGET sf_server_http)
-  sf_test(server_grpc DIR server/grpc DEPS sf_server_grpc sf_proto sf_fake_service)
+  sf_test(server_grpc DIR server/grpc DEPS sf_server_grpc sf_server_http sf_proto sf_fake_service)
   # Debian's gRPC is not instrumented: ThreadSanitizer would see races where its locks are.
   set_tests_properties(server_grpc PROPERTIES LABELS no_tsan)
 endif()

@@ -7,6 +7,10 @@ using nlohmann::json;
 
 class NativeApiTest : public HttpFixture {};
 
+json replay_of(const json& layers, const json& ids) {
+  return {{"replay", {{"layers", layers}, {"top_k", 2}, {"ids", ids}}}};
+}
+
 TEST_F(NativeApiTest, AnswersJsonWithTheWholeObject) {
   service.deltas = {"red", " circle"};
   start();
@@ -130,6 +134,13 @@ TEST_F(NativeApiTest, NamesTheFieldThatIsWrong) {
                                                 {"model", 1},
                                                 {"explain", true},
                                                 {"routing", true},
+                                                {"routing", "replay"},
+                                                {"routing", {{"replay", "record"}}},
+                                                {"routing", replay_of(1, nullptr)},
+                                                {"routing", replay_of(1, "AAA")},
+                                                {"routing", replay_of(1, "AAAA")},
+                                                {"routing", replay_of(-1, "AAAAAA==")},
+                                                {"routing", replay_of("1", "AAAAAA==")},
                                                 {"choices", {"a", "b"}},
                                                 {"explain", "x"},
                                                 {"top_k", 1e300},
@@ -149,11 +160,39 @@ TEST_F(NativeApiTest, NamesTheFieldThatIsWrong) {
   EXPECT_EQ(post_json(question())->status, 200);
 }
 
+TEST_F(NativeApiTest, RecordsTheRoutingAndTakesItBack) {
+  start();
+  json body = question();
+  EXPECT_FALSE(json::parse(post_json(body)->body).contains("routing"));
+  body["routing"] = "record";
+  const json routing = json::parse(post_json(body)->body)["routing"];
+  EXPECT_EQ(routing["layers"], 1);
+  EXPECT_EQ(routing["top_k"], 2);
+  EXPECT_EQ(routing["tokens"], 2);
+  EXPECT_EQ(routing["ids"], "AwACAQAAAQA=");  // 3, 258, 0, 1 as little-endian pairs of bytes
+  body["routing"] = {{"replay", routing}};    // just as it came
+  ASSERT_EQ(post_json(body)->status, 200);
+  const httplib::UploadFormDataItems form = {
+      {"image", "bytes", "", ""}, {"question", "what?", "", ""}, {"routing", body["routing"].dump(), "", ""}};
+  ASSERT_EQ(client->Post("/v1/answer", form)->status, 200);
+  const auto requests = service.requests();
+  ASSERT_EQ(requests.size(), 4u);
+  EXPECT_FALSE(requests[0].sampling.record_routing);
+  EXPECT_TRUE(requests[1].sampling.record_routing);
+  for (size_t i : {2, 3}) {
+    ASSERT_TRUE(requests[i].sampling.replay_routing);
+    EXPECT_EQ(requests[i].sampling.replay_routing->num_layers, 1);
+    EXPECT_EQ(requests[i].sampling.replay_routing->top_k, 2);
+    EXPECT_EQ(requests[i].sampling.replay_routing->ids, (std::vector<uint16_t>{3, 258, 0, 1}));
+  }
+}
+
 TEST_F(NativeApiTest, NamesTheFormFieldThatIsWrong) {
   start();
   const std::pair<const char*, const char*> cases[] = {
       {"max_tokens", "five"}, {"temperature", "nan"}, {"seed", "-1"},          {"stream", "maybe"},
-      {"question", ""},       {"explain", "true"},    {"question", "\xff\xfe"}};
+      {"question", ""},       {"explain", "true"},    {"question", "\xff\xfe"},
+      {"routing", "true"},    {"routing", "{}"}};
   for (const auto& [name, value] : cases) {
     httplib::UploadFormDataItems items = {{"image", "bytes", "", ""}, {name, value, "", ""}};
     if (std::string(name) != "question") items.push_back({"question", "what?", "", ""});

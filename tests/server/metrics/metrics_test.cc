@@ -123,6 +123,25 @@ TEST(MetricsTest, CountsExpertsByLayerAndModality) {
   EXPECT_THAT(text, HasSubstr("sparsefusion_batch_size_sum{model=\"sparsefusion\",version=\"7\"} 6"));
 }
 
+TEST(MetricsTest, CountsWhatTheCachesFound) {
+  Metrics metrics({});
+  auto version = metrics.add_version(7, model_info());
+  const std::string labels = "{model=\"sparsefusion\",version=\"7\"} ";
+  EXPECT_THAT(metrics.text({}, 0), HasSubstr("sparsefusion_prefix_cache_queries_total" + labels + "0\n"));
+  StepResult step;
+  step.prefix_cache_queries = 90;
+  step.prefix_cache_hits = 36;
+  step.image_cache_queries = 2;
+  step.image_cache_hits = 1;
+  record(*version, step);
+  record(*version, step);
+  const std::string text = metrics.text({}, 0);
+  EXPECT_THAT(text, HasSubstr("sparsefusion_prefix_cache_queries_total" + labels + "180\n"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_prefix_cache_hits_total" + labels + "72\n"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_image_cache_queries_total" + labels + "4\n"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_image_cache_hits_total" + labels + "2\n"));
+}
+
 TEST(MetricsTest, AnEngineThatMeasuresNothingIsNoTrouble) {
   Metrics metrics({});
   auto version = metrics.add_version(1, model_info());
@@ -195,6 +214,28 @@ TEST(MetricsTest, NoSeriesTwice) {
     if (line.starts_with('#')) continue;
     EXPECT_TRUE(seen.insert(line.substr(0, line.rfind(' '))).second) << line;
   }
+}
+
+TEST(MetricsTest, ExpertLoadsSayWhatTheSeriesSay) {
+  Metrics metrics({});
+  auto version = metrics.add_version(7, model_info());
+  EXPECT_FALSE(version->expert_loads().layers.at(0).window.has_value());
+  for (int i = 0; i < 20; ++i) record(*version, routed(100, 3));
+  const ExpertLoads loads = version->expert_loads();
+  EXPECT_EQ(loads.version, 7);
+  ASSERT_EQ(loads.layers.size(), 2u);
+  ASSERT_EQ(loads.layers[0].experts.size(), 2u);
+  const std::string text = metrics.text({}, 0);
+  for (size_t expert = 0; expert < 2; ++expert) {
+    for (const auto& [modality, name] : {std::pair(kImageModality, "image"), std::pair(kTextModality, "text")}) {
+      const std::string labels = concat("{model=\"sparsefusion\",version=\"7\",layer=\"0\",expert=\"", expert,
+                                        "\",modality=\"", name, "\"} ");
+      EXPECT_THAT(text, HasSubstr(concat("sparsefusion_moe_expert_tokens_total", labels,
+                                         loads.layers[0].experts[expert][modality].tokens, "\n")));
+    }
+  }
+  EXPECT_TRUE(loads.layers[0].window.has_value());
+  EXPECT_FALSE(loads.layers[1].window.has_value()) << "the layer routed nothing";
 }
 
 TEST(MetricsTest, DescribesTheProcess) {

@@ -19,6 +19,7 @@ class FakeSource final : public VersionSource {
   struct Entry {
     std::optional<double> score;
     std::string fingerprint = "1";
+    std::vector<GoldenPicture> golden;
     std::function<void()> on_open = [] {};  // throws what opening should throw
     std::function<std::unique_ptr<Engine>()> load;
     int num_opened = 0;
@@ -43,6 +44,9 @@ class FakeSource final : public VersionSource {
     return numbers;
   }
   std::string fingerprint(int64_t version) override { return entries[version].fingerprint; }
+  VersionFacts facts(int64_t version) override {
+    return {"digest" + std::to_string(version), version * 100, 1'700'000'000, entries[version].score};
+  }
   std::shared_ptr<const void> hold(int64_t version) override {
     auto held = std::make_shared<int64_t>(version);
     holds[version] = held;
@@ -66,12 +70,14 @@ class FakeSource final : public VersionSource {
  private:
   class FakeCandidate final : public Candidate {
    public:
-    explicit FakeCandidate(const Entry& entry) : score_(entry.score), load_(entry.load) {}
+    explicit FakeCandidate(const Entry& entry) : score_(entry.score), golden_(entry.golden), load_(entry.load) {}
     std::optional<double> score() const override { return score_; }
+    std::vector<GoldenPicture> golden() const override { return golden_; }
     std::unique_ptr<Engine> load() override { return load_(); }
 
    private:
     std::optional<double> score_;
+    std::vector<GoldenPicture> golden_;
     std::function<std::unique_ptr<Engine>()> load_;
   };
 };

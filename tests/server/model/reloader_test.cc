@@ -133,7 +133,7 @@ TEST_F(ReloaderTest, AFailedWarmUpKeepsTheOldVersion) {
   source_.add(2).load = [] { return std::make_unique<ColdEngine>(); };
   EXPECT_FALSE(reloader_->poll_once());
   EXPECT_EQ(served(), 1);
-  EXPECT_EQ(reloader_->quarantined().at(0).reason, "warm_up");
+  EXPECT_EQ(reloader_->quarantined().at(0).reason, "warmup");
 }
 
 TEST_F(ReloaderTest, ALoadOutOfMemoryIsTriedAgainEverLessOften) {

@@ -134,6 +134,27 @@ TEST_F(AnswerServiceTest, RefusesWhatIsWrongAndNamesTheField) {
   EXPECT_THAT(service_->metrics_text(), HasSubstr("sparsefusion_requests_rejected_total{reason=\"not_found\"} 1"));
 }
 
+TEST_F(AnswerServiceTest, GivesTheRoutingToWhoAsksAndRefusesAnothersModels) {
+  start();
+  FakeEngine& engine = publish(1);
+  EXPECT_EQ(read(*service_->submit(request_of("hi"))).summary.routing, nullptr);
+  AnswerRequest asks = request_of("hi");
+  asks.sampling.record_routing = true;
+  const auto record = read(*service_->submit(asks)).summary.routing;
+  ASSERT_TRUE(record);
+  EXPECT_EQ(record->num_layers, 2);
+  EXPECT_EQ(record->num_tokens(), 4 + 2 + 2);  // picture, question, answer; the end token is not computed
+  AnswerRequest replays = request_of("hi");
+  replays.sampling.replay_routing = record;
+  EXPECT_EQ(read(*service_->submit(replays)).text, "hi");
+  RoutingRecord other = *record;
+  other.num_layers = 4;
+  replays.sampling.replay_routing = std::make_shared<const RoutingRecord>(other);
+  const int prepared = engine.num_prepared();
+  EXPECT_EQ(refusal(replays).field(), "routing");
+  EXPECT_EQ(engine.num_prepared(), prepared) << "refused before the picture is decoded";
+}
+
 TEST_F(AnswerServiceTest, AFullQueueRefusesBeforeThePictureIsDecoded) {
   start({.planner = {.max_batch = 1}, .queue = {.max_requests = 2, .max_tokens = 1000}});
   FakeEngine& engine = publish(1);

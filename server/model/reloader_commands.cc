@@ -1,0 +1,136 @@
+// What an operator may ask of the reloader. The work is done by the reloading thread, between two polls.
+#include <algorithm>
+#include <utility>
+
+#include "server/model/reloader.h"
+
+namespace sf::server {
+
+void Reloader::run_command(std::function<void()> command) {
+  std::packaged_task<void()> task(std::move(command));
+  std::future<void> done = task.get_future();
+  bool queued = false;
+  {
+    MutexLock lock(mutex_);
+    if (stopped_) throw Error(Code::kUnavailable, "the server is shutting down", "", Reason::kDraining);
+    if (running_) {
+      commands_.push_back(std::move(task));
+      queued = true;
+    }
+  }
+  if (queued) {
+    changed_.notify_all();
+  } else {
+    task();
+  }
+  try {
+    done.get();
+  } catch (const std::future_error&) {
+    throw Error(Code::kUnavailable, "the server is shutting down", "", Reason::kDraining);
+  }
+}
+
+// Serves a version that somebody chose: neither its score nor an old quarantine counts.
+void Reloader::serve(int64_t version) {
+  if (const ServingVersionPtr served = slot_.current(); served && served->version == version) return;
+  bool exists = false;
+  {
+    MutexLock lock(mutex_);
+    exists = known_.contains(version);
+    quarantined_.erase(version);
+  }
+  if (!exists) throw Error(Code::kNotFound, concat("version: not in the store, ", version), "version");
+  fingerprint_ = source_.fingerprint(version);
+  switch (try_version(version, true)) {
+    case Outcome::kPublished:
+      return;
+    case Outcome::kGone:
+      throw Error(Code::kNotFound, concat("version: gone from the store, ", version), "version");
+    case Outcome::kRetryLater:
+      throw Error(Code::kResourceExhausted, concat("version: memory is short, ", last_event_.message), "version");
+    case Outcome::kRejected:
+      throw Error(Code::kFailedPrecondition,
+                  concat("version ", version, ": ", last_event_.reason, ": ", last_event_.message), "version");
+  }
+}
+
+void Reloader::load(int64_t version) {
+  run_command([this, version] {
+    look();
+    int64_t highest = 0;
+    {
+      MutexLock lock(mutex_);
+      if (pinned_ && *pinned_ != version) {
+        throw Error(Code::kFailedPrecondition, concat("version: another one is pinned, ", *pinned_), "version");
+      }
+      if (!known_.empty()) highest = known_.rbegin()->first;
+    }
+    serve(version);
+    passed_over_ = highest;
+  });
+}
+
+// First the file: a pin that cannot be kept must not look like one that can.
+void Reloader::serve_pinned(int64_t version) {
+  std::optional<int64_t> before;
+  {
+    MutexLock lock(mutex_);
+    before = pinned_;
+  }
+  pin_file_.write(version);
+  try {
+    serve(version);
+  } catch (...) {
+    before ? pin_file_.write(*before) : pin_file_.clear();
+    throw;
+  }
+  MutexLock lock(mutex_);
+  pinned_ = version;
+}
+
+void Reloader::pin(int64_t version) {
+  run_command([this, version] {
+    look();
+    int64_t chosen = version;
+    if (const ServingVersionPtr served = slot_.current(); served && chosen == 0) chosen = served->version;
+    if (chosen == 0) throw Error(Code::kFailedPrecondition, "version: none is served yet", "version");
+    serve_pinned(chosen);
+  });
+}
+
+void Reloader::unpin() {
+  run_command([this] {
+    pin_file_.clear();
+    passed_over_ = 0;
+    MutexLock lock(mutex_);
+    pinned_.reset();
+  });
+}
+
+int64_t Reloader::rollback_target() {
+  const ServingVersionPtr served = slot_.current();
+  const int64_t now = served ? served->version : 0;
+  MutexLock lock(mutex_);
+  for (auto version = served_before_.rbegin(); version != served_before_.rend(); ++version) {
+    if (*version != now && known_.contains(*version)) return *version;
+  }
+  for (auto known = known_.rbegin(); known != known_.rend(); ++known) {
+    if (known->first < now && !quarantined_.contains(known->first)) return known->first;
+  }
+  throw Error(Code::kFailedPrecondition, "rollback: there is no version to go back to", "version");
+}
+
+int64_t Reloader::rollback() {
+  int64_t target = 0;
+  run_command([this, &target] {
+    look();
+    target = rollback_target();
+    int64_t left = 0;
+    if (const ServingVersionPtr served = slot_.current()) left = served->version;
+    serve_pinned(target);
+    std::erase(served_before_, left);  // a second rollback goes further back, not forth
+  });
+  return target;
+}
+
+}  // namespace sf::server

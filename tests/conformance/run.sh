@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Runs the stock KServe/Triton client, and perf_analyzer where it can run, against a server that this script starts.
+# Prints a PASS line a check, and fails at the first that does not hold.
+#
+#   python3 -m venv VENV && VENV/bin/pip install -r tests/conformance/requirements-kserve.txt
+#   tests/conformance/run.sh --python VENV/bin/python --server build/release/bin/sparsefusion-server [--model models/demo]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+python= server= model=models/demo
+while [ $# -gt 0 ]; do
+  case $1 in
+    --python) python=${2:?}; shift ;;
+    --server) server=${2:?}; shift ;;
+    --model) model=${2:?}; shift ;;
+    -h | --help) sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;
+    *) echo "run.sh: unknown flag $1" >&2; exit 2 ;;
+  esac
+  shift
+done
+[ -n "$python" ] && [ -n "$server" ] || { echo "run.sh: --python and --server are needed (--help)" >&2; exit 2; }
+
+scratch=$(mktemp -d)
+pid=
+cleanup() {
+  [ -z "$pid" ] || { kill "$pid" 2>/dev/null && wait "$pid"; } || true
+  rm -rf "$scratch"
+}
+trap cleanup EXIT
+
+"$server" --model "$model" --http-port 0 --grpc-port 0 --admin-port 0 --port-file "$scratch/ports" \
+  >"$scratch/server.log" 2>&1 &
+pid=$!
+for _ in $(seq 600); do
+  [ -e "$scratch/ports" ] && break
+  kill -0 "$pid" 2>/dev/null || { cat "$scratch/server.log" >&2; exit 1; }
+  sleep 0.1
+done
+port_of() { "$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$scratch/ports" "$1"; }
+http=127.0.0.1:$(port_of http) grpc=127.0.0.1:$(port_of grpc)
+
+"$python" tests/conformance/kserve_client.py --http "$http" --grpc "$grpc" --image examples/scene.png
+
+# perf_analyzer: its measurements are not judged, only that it finds what it asks for and that no request fails.
+perf=$(dirname "$python")/perf_analyzer
+cuda=$("$python" -c 'import nvidia.cuda_runtime as m; print(list(m.__path__)[0] + "/lib")' 2>/dev/null || true)
+export LD_LIBRARY_PATH=$cuda${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+if ! "$perf" --version >/dev/null 2>&1; then
+  echo "SKIP perf_analyzer: $perf does not run here (it needs libb64-0d and nvidia-cuda-runtime-cu12)"
+  exit 0
+fi
+"$python" - examples/scene.png >"$scratch/data.json" <<'PY'
+import base64, json, sys
+image = base64.b64encode(open(sys.argv[1], "rb").read()).decode()
+# In this file "b64" holds the bytes of one BYTES element.
+print(json.dumps({"data": [{"IMAGE": {"b64": image}, "QUESTION": ["what shape is the red object?"]}]}))
+PY
+analyse() {  # title, arguments
+  local title=$1
+  shift
+  if ! timeout 300 "$perf" --input-data "$scratch/data.json" --request-count 20 --concurrency-range 2 "$@" \
+    >"$scratch/perf.log" 2>&1; then
+    echo "FAIL perf_analyzer $title" >&2
+    cat "$scratch/perf.log" >&2
+    exit 1
+  fi
+  echo "PASS perf_analyzer $title: $(grep -m1 -oE 'Throughput: .*' "$scratch/perf.log" || echo 'no figure')"
+}
+name=$("$python" tests/conformance/kserve_client.py --http "$http" --print-model)
+analyse "REST" -m "$name" -u "$http" -i http
+analyse "gRPC" -m "$name" -u "$grpc" -i grpc
+analyse "gRPC, streaming" -m "${name}_stream" -u "$grpc" -i grpc --async --streaming

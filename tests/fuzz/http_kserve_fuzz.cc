@@ -1,0 +1,28 @@
+// The bodies of infer and generate. The first two bytes are Inference-Header-Content-Length (65535: none is sent), the
+// third's lowest bit picks generate.
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "engine/base/error.h"
+#include "server/http/kserve_request.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
+  if (size < 3) return 0;
+  const size_t claimed = bytes[0] | bytes[1] << 8;
+  const std::string_view body(reinterpret_cast<const char*>(bytes) + 3, size - 3);
+  sf::server::RequestLimits limits;
+  limits.max_image_bytes = 4096;
+  const sf::server::ServedModel model{"m", false, {.id = "m", .version = 3, .info = {}}};
+  try {
+    sf::server::InferRequest request =
+        bytes[2] & 1 ? sf::server::read_generate_body(body, limits)
+                     : sf::server::read_infer_body(
+                           body, claimed == 0xffff ? std::nullopt : std::optional<size_t>(claimed), limits)
+                           .request;
+    sf::server::make_infer_answer(std::move(request), model, "id", "kserve_rest");
+  } catch (const sf::Error&) {
+  }
+  return 0;
+}

@@ -1,0 +1,34 @@
+#include "server/model/low_priority.h"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <thread>
+
+namespace sf::server {
+namespace {
+
+int niceness() { return getpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid))); }
+
+TEST(LowPriorityTest, TheWorkIsNicerThanItsCaller) {
+  const int own = niceness();
+  int seen = 0, of_a_child = 0;
+  run_at_low_priority([&] {
+    seen = niceness();
+    std::thread([&] { of_a_child = niceness(); }).join();
+  });
+  EXPECT_EQ(seen, std::max(own, 10));
+  EXPECT_EQ(of_a_child, seen) << "why a scheduler must not be started there";
+  EXPECT_EQ(niceness(), own);
+}
+
+TEST(LowPriorityTest, WhatItThrowsIsThrown) {
+  EXPECT_THROW(run_at_low_priority([] { throw std::runtime_error("boom"); }), std::runtime_error);
+}
+
+}  // namespace
+}  // namespace sf::server

@@ -1,0 +1,96 @@
+#include "trainer/train_step.h"
+
+#include <gtest/gtest.h>
+
+#include "engine/input/sentencepiece_tokenizer.h"
+#include "engine/runtime/prompt_maker.h"
+#include "tests/support/tiny_model.h"
+
+namespace sf {
+namespace {
+
+PackedBatch two_pictures(const ModelConfig& config, const Tokenizer& tokenizer) {
+  data::SampleOptions options;
+  options.pre = preprocess_options(config.image);
+  options.min_objects = 3;
+  data::Rng rng(10);
+  const GridSize grid = data::draw_grid(rng, options);
+  std::vector<data::Sample> samples;
+  std::vector<std::vector<data::Question>> questions;
+  for (int i = 0; i < 2; ++i) {
+    samples.push_back(data::make_sample(rng, grid, options));
+    data::QuestionMix mix;
+    mix.count = 3 + i;
+    questions.push_back(data::sample_questions(rng, samples.back().scene, mix));
+  }
+  return packed_batch(samples, questions, tokenizer, {});
+}
+
+// `more` columns of padding at every row's end.
+PackedBatch padded(const PackedBatch& batch, int64_t more) {
+  const int64_t length = batch.ids_BL.size(1);
+  auto moved = [&](const at::Tensor& flat) { return at::floor_divide(flat, length) * (length + more) + flat.remainder(length); };
+  PackedBatch out = batch;
+  out.ids_BL = at::constant_pad_nd(batch.ids_BL, {0, more}, 7);
+  out.positions_BL = at::constant_pad_nd(batch.positions_BL, {0, more}, 3);
+  out.mask_BLL = at::constant_pad_nd(batch.mask_BLL, {0, more, 0, more}, -std::numeric_limits<float>::infinity());
+  out.mask_BLL.diagonal(0, 1, 2).fill_(0);
+  out.real_tokens = moved(batch.real_tokens);
+  out.loss_index = moved(batch.loss_index);
+  return out;
+}
+
+// Noise is drawn for real tokens only, so the same seed gives the same noise however much padding there is.
+TEST(ForwardLossesTest, PaddingTakesNoPartInCountsLossesOrCapacity) {
+  const auto vlm = test::tiny_vlm(4);
+  const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
+  const std::vector<int> words = alignment_words(*tokenizer);
+  const PackedBatch batch = two_pictures(vlm->config(), *tokenizer);
+  const AuxiliaryHeads heads(vlm->config());
+  LossOptions options;
+  options.capacity_factor = 1.0;
+  options.importance = options.load = options.modality = 0.1;
+  auto report_of = [&](const PackedBatch& given) {
+    torch::manual_seed(3);
+    vlm->train();
+    return forward_losses(*vlm, given, words, heads, options).report;
+  };
+  const StepReport plain = report_of(batch);
+  EXPECT_GT(plain.layers[0].dropped, 0);
+  for (int64_t more : {1, 40}) {
+    const StepReport report = report_of(padded(batch, more));
+    EXPECT_EQ(report.tokens, plain.tokens);
+    for (size_t layer = 0; layer < plain.layers.size(); ++layer) {
+      EXPECT_EQ(report.layers[layer].expert_tokens, plain.layers[layer].expert_tokens);
+      EXPECT_EQ(report.layers[layer].assignments, plain.layers[layer].assignments);
+      EXPECT_EQ(report.layers[layer].dropped, plain.layers[layer].dropped);
+    }
+    constexpr double kTolerance = 1e-4;  // f32, other shapes of the same products
+    EXPECT_NEAR(report.loss, plain.loss, kTolerance * plain.loss);
+    EXPECT_NEAR(report.balance, plain.balance, kTolerance);
+    EXPECT_NEAR(report.router_z, plain.router_z, kTolerance);
+    EXPECT_NEAR(report.importance, plain.importance, kTolerance);
+    EXPECT_NEAR(report.load, plain.load, kTolerance);
+    EXPECT_NEAR(report.modality, plain.modality, kTolerance);
+  }
+}
+
+TEST(ForwardLossesTest, TheTotalIsTheWeighedSumOfItsParts) {
+  const auto vlm = test::tiny_vlm(4);
+  const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
+  const PackedBatch batch = two_pictures(vlm->config(), *tokenizer);
+  LossOptions options{.balance = 0.5, .router_z = 0.25, .importance = 3, .load = 4, .modality = 5, .alignment = 2, .dense = 0};
+  for (const char* modality : {"balance", "entropy"}) {
+    options.modality_loss = modality;
+    vlm->train();
+    const StepReport r = forward_losses(*vlm, batch, alignment_words(*tokenizer), AuxiliaryHeads(vlm->config()), options).report;
+    const double sum = r.answer + 0.5 * r.balance + 0.25 * r.router_z + 2 * r.alignment + 3 * r.importance + 4 * r.load + 5 * r.modality;
+    EXPECT_NEAR(r.loss, sum, 1e-5 * sum);
+    EXPECT_GT(r.importance, 0);
+    EXPECT_GT(r.load, 0);
+    EXPECT_GT(r.modality, 0);
+  }
+}
+
+}  // namespace
+}  // namespace sf

@@ -1,0 +1,43 @@
+#include "trainer/vision_checkpoint.h"
+
+#include "engine/base/error.h"
+#include "engine/runtime/weights.h"
+
+namespace sf {
+namespace {
+
+constexpr const char* kVisionPrefix = "vision.";
+
+}  // namespace
+
+VisionCheckpoint open_vision_checkpoint(const std::filesystem::path& path) {
+  const std::filesystem::path directory = std::filesystem::is_directory(path) ? path : path.parent_path();
+  if (!std::filesystem::exists(directory / kManifestName)) {
+    throw Error(Code::kNotFound, concat(path.string(), " lies in no checkpoint: a file of timm or CLIP becomes one by ",
+                                        "sparsefusion-model convert --from timm|clip FILE --out DIR"), "vit-init");
+  }
+  VisionCheckpoint out{{}, open_checkpoint(directory)};
+  out.config = parse_vision_config(out.files.file("config.json"));
+  return out;
+}
+
+void use_encoder(ModelConfig& config, const VisionModelConfig& encoder) {
+  std::string projector = config.projector;
+  if (encoder.vision.features == "class") projector = "cls";
+  if (encoder.vision.features == "all" && projector == "shuffle2") projector = "mlp";
+  const int max_images = config.image.max_images;
+  config.image = encoder.image;
+  config.image.max_images = max_images;
+  config.vision = encoder.vision;
+  set_projector(config, projector);
+}
+
+void load_encoder(const VisionCheckpoint& encoder, Vlm& vlm) {
+  torch::OrderedDict<std::string, at::Tensor> parameters;
+  for (const auto& item : vlm.named_parameters()) {
+    if (item.key().starts_with(kVisionPrefix)) parameters.insert(item.key(), item.value());
+  }
+  load_tensors(encoder.files.file("model.safetensors"), "model.safetensors", parameters, kVisionPrefix);
+}
+
+}  // namespace sf
