@@ -27,6 +27,8 @@ class ExplainModelsTest : public testing::TestWithParam<ExplainedVariant> {
     torch::manual_seed(21);
     ModelConfig config = test::tiny_config();
     set_projector(config, GetParam().projector);
+    config.image.max_cells = std::min(config.image.max_cells, 36);
+    config.image.max_side_cells = std::min(config.image.max_side_cells, 12);
     config.vision.class_token = std::string(GetParam().features) != "patches";
     config.vision.features = GetParam().features;
     config.decoder.rope = GetParam().rope;

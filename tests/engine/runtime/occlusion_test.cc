@@ -35,11 +35,11 @@ TEST(OcclusionTest, PaintingOverEmptyGroundChangesNothing) {
   EXPECT_GE(drops.min().item<double>(), 0);
 }
 
-TEST(OcclusionTest, OcclusionIsTheFallOfTheTokensLogProbability) {
+TEST(OcclusionTest, IsTheFallOfTheTokensLogProbability) {
   torch::NoGradGuard no_grad;
   const auto vlm = test::tiny_vlm(11);
   data::Rng rng(1);
-  const data::Scene scene{32, 32, {{data::kBlue, data::kCircle, 16, 16, 10, 0}}};
+  const data::Scene scene{64, 64, {{data::kBlue, data::kCircle, 8, 8, 6, 0}}};  // in the corner cell
   const std::string png = encode_png(data::render(scene, data::plain_style(), rng));
   test::ExplainParts parts(*vlm, {{"user", {{Part::Kind::kImage, png}, {Part::Kind::kText, "count blue"}}}});
   const GridSize grid = parts.sequence.picture().grid;
