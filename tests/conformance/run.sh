@@ -50,10 +50,11 @@ if ! "$perf" --version >/dev/null 2>&1; then
   exit 0
 fi
 "$python" - examples/scene.png >"$scratch/data.json" <<'PY'
-import base64, json, sys
-image = base64.b64encode(open(sys.argv[1], "rb").read()).decode()
-# In this file "b64" holds the bytes of one BYTES element.
-print(json.dumps({"data": [{"IMAGE": {"b64": image}, "QUESTION": ["what shape is the red object?"]}]}))
+import base64, json, struct, sys
+image = open(sys.argv[1], "rb").read()
+# "b64" is the tensor in raw form: a BYTES element brings its length.
+tensor = base64.b64encode(struct.pack("<I", len(image)) + image).decode()
+print(json.dumps({"data": [{"IMAGE": {"b64": tensor}, "QUESTION": ["what shape is the red object?"]}]}))
 PY
 analyse() {  # title, arguments
   local title=$1
