@@ -31,6 +31,7 @@ struct HttpServer::Impl {
     kserve_models.register_routes();
     kserve_infer.register_routes();
     register_health_routes(listener, service);
+    register_openapi(listener);
     if (options.ui) register_page(listener);
   }
 
@@ -47,6 +48,7 @@ HttpServer::HttpServer(HttpOptions options, Service& service)
 HttpServer::~HttpServer() { stop(); }
 
 void HttpServer::start() { impl_->listener.start(); }
+std::vector<std::string> HttpServer::routes() const { return impl_->listener.routes(); }
 int HttpServer::port() const { return impl_->listener.port(); }
 void HttpServer::drain() { impl_->listener.drain(); }
 void HttpServer::stop() { impl_->listener.stop(); }

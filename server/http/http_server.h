@@ -11,6 +11,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "server/guard/limits.h"
 #include "server/kserve/infer_statistics.h"
@@ -43,6 +44,8 @@ class HttpServer {
   // Effect: binds and serves on own threads; returns when connections are accepted.
   // Errors: Unavailable, naming host and port, if it cannot bind.
   void start();
+  // "GET /v1/models/:id": what openapi.json must name.
+  std::vector<std::string> routes() const;
   // The bound port; 0 before start().
   int port() const;
   // Effect: every answer from now on closes its connection. Admission is the service's business.

@@ -1,6 +1,7 @@
 #include "server/http/listener.h"
 
 #include <algorithm>
+#include <cctype>
 
 #include "server/guard/reject_reason.h"
 #include "server/guard/request_id.h"
@@ -57,6 +58,15 @@ bool meets(const std::vector<std::string>& path, const std::vector<std::string>&
 // The label `api` of requests that no handler saw.
 const char* api_of(const std::string& path) { return path.starts_with("/v2/") ? "kserve_rest" : "rest"; }
 
+// httplib calls a method that it does not know a malformed request; HTTP calls it one that is not allowed.
+bool is_unknown_method(const httplib::Request& request) {
+  static const std::set<std::string> kKnown = {"GET",     "HEAD",    "POST",  "PUT",   "DELETE",
+                                               "CONNECT", "OPTIONS", "TRACE", "PATCH", "PRI"};
+  const auto is_token = [](unsigned char c) { return std::isupper(c) || c == '-' || c == '_'; };
+  return !request.method.empty() && request.method.size() <= 32 && request.target.starts_with('/') &&
+         std::all_of(request.method.begin(), request.method.end(), is_token) && !kKnown.contains(request.method);
+}
+
 }  // namespace
 
 std::string join_methods(const std::set<std::string>& methods) {
@@ -106,7 +116,7 @@ void Listener::post(const std::string& path, PostHandler handler) {
 }
 
 void Listener::add_methods(const std::string& path, const std::set<std::string>& methods) {
-  routes_.push_back({split_path(path), methods});
+  routes_.push_back({path, split_path(path), methods});
 }
 
 void Listener::start() {
@@ -125,6 +135,12 @@ void Listener::stop() {
   stopping_ = true;
   server_.stop();
   if (thread_.joinable()) thread_.join();
+}
+
+std::vector<std::string> Listener::routes() const {
+  std::vector<std::string> names;
+  for (const Route& route : routes_) names.push_back((route.methods.contains("GET") ? "GET " : "POST ") + route.path);
+  return names;
 }
 
 std::set<std::string> Listener::methods_of(std::string_view path) const {
@@ -179,6 +195,14 @@ HandlerResponse Listener::before_routing(const httplib::Request& request, httpli
 HandlerResponse Listener::fill_error(const httplib::Request& request, httplib::Response& response) {
   if (!response.body.empty() || response.content_provider_) return HandlerResponse::Unhandled;
   const int status = response.status;
+  if (status == 400 && is_unknown_method(request)) {
+    const std::set<std::string> methods = methods_of(request.target.substr(0, request.target.find_first_of("?#")));
+    if (!methods.empty()) {
+      response.set_header("Allow", join_methods(methods));
+      write_refusal(request, response, Error(Code::kUnimplemented, "method not allowed: use " + join_methods(methods)));
+      return HandlerResponse::Handled;
+    }
+  }
   write_refusal(request, response, error_of_status(status));
   response.status = status;
   return HandlerResponse::Handled;

@@ -54,6 +54,8 @@ class Listener {
   // Effect: every answer from now on says "Connection: close".
   void drain() { draining_ = true; }
   bool stopping() const { return stopping_; }
+  // "GET /v1/models/:id", in the order added.
+  std::vector<std::string> routes() const;
 
  private:
   void refuse_early(const httplib::Request& request) const;
@@ -65,6 +67,7 @@ class Listener {
   std::set<std::string> methods_of(std::string_view path) const;
 
   struct Route {
+    std::string path;
     std::vector<std::string> segments;  // a parameter begins with ':'
     std::set<std::string> methods;
   };

@@ -5,6 +5,8 @@
 namespace sf::server {
 namespace {
 
+constexpr std::string_view kOpenApiPath = "/openapi.json";
+
 // Nothing from elsewhere, nothing inline; blob: shows the picture that the user chose.
 constexpr const char* kContentPolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -23,12 +25,22 @@ void serve(const WebFile& file, const httplib::Request& request, httplib::Respon
   response.set_content(file.content.data(), file.content.size(), std::string(file.content_type));
 }
 
+void register_file(Listener& listener, const WebFile& file) {
+  listener.get(std::string(file.path),
+               [&file](const auto& request, auto& response) { serve(file, request, response); });
+}
+
 }  // namespace
 
 void register_page(Listener& listener) {
   for (const WebFile& file : web_files()) {
-    listener.get(std::string(file.path),
-                 [&file](const auto& request, auto& response) { serve(file, request, response); });
+    if (file.path != kOpenApiPath) register_file(listener, file);
+  }
+}
+
+void register_openapi(Listener& listener) {
+  for (const WebFile& file : web_files()) {
+    if (file.path == kOpenApiPath) register_file(listener, file);
   }
 }
 

@@ -5,7 +5,9 @@
 
 namespace sf::server {
 
-// REQUIRES: before listener.start().
+// REQUIRES, of both: before listener.start().
 void register_page(Listener& listener);
+// GET /openapi.json: every route in OpenAPI 3.1, page or not.
+void register_openapi(Listener& listener);
 
 }  // namespace sf::server

@@ -1,4 +1,4 @@
-// The page's files, embedded at build time from this folder.
+// The page's files and openapi.json, embedded at build time from this folder.
 #pragma once
 
 #include <span>

@@ -173,5 +173,42 @@ TEST_F(RoutesTest, AdminAnswersWhileThePublicPortIsSaturated) {
   EXPECT_EQ(service.wait_for_cancelled(num_threads), num_threads);
 }
 
+TEST_F(RoutesTest, AMethodThatHttplibDoesNotKnowIsNotAllowed) {
+  start();
+  RawConnection connection(port());
+  connection.send("QUERY /v1/answer?x=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}");
+  const std::string answer = connection.read_all();
+  EXPECT_NE(answer.find(" 405 "), std::string::npos) << answer;
+  EXPECT_NE(answer.find("Allow: POST\r\n"), std::string::npos) << answer;
+  RawConnection other(port());
+  other.send("QU<ERY /v1/answer HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_NE(other.read_all().find(" 400 "), std::string::npos);
+}
+
+TEST_F(RoutesTest, OpenApiNamesEveryRouteAndNoOther) {
+  HttpOptions options;
+  options.ui = false;
+  start(options);
+  const httplib::Result result = client->Get("/openapi.json");
+  ASSERT_EQ(result->status, 200);
+  EXPECT_EQ(result->get_header_value("Content-Type"), "application/json");
+  const json document = json::parse(result->body);
+  EXPECT_EQ(document["openapi"], "3.1.0");
+  std::set<std::string> described, served;
+  for (const auto& [path, methods] : document["paths"].items()) {
+    if (path == "/") continue;  // the page, which this server leaves out
+    for (const auto& [method, operation] : methods.items()) described.insert((method == "get" ? "GET " : "POST ") + path);
+  }
+  for (std::string route : server().routes()) {
+    for (size_t at = route.find(':'); at != std::string::npos; at = route.find(':', at)) {
+      const size_t end = std::min(route.find('/', at), route.size());
+      route.insert(end, 1, '}');
+      route[at] = '{';
+    }
+    served.insert(route);
+  }
+  EXPECT_EQ(described, served);
+}
+
 }  // namespace
 }  // namespace sf::server
