@@ -121,8 +121,9 @@ bool InferStream::sweep(int wait_ms) {
       write_error(request, *request.refusal);
     } else {
       // Waiting is for one of them, a different one each time.
-      const bool waits = wait_ms > 0 && i == turn_ % active_.size();
-      std::optional<Event> event = request.call.stream->next_for(waits ? wait_ms : 0, /*merge_pending=*/!request.call.decoupled);
+      const int patience_ms = i == turn_ % active_.size() ? wait_ms : 0;
+      const bool merge_pending = !request.call.decoupled;
+      std::optional<Event> event = request.call.stream->next_for(patience_ms, merge_pending);
       if (!event) continue;
       any = true;
       if (!handle(request, std::move(*event))) continue;

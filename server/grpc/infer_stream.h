@@ -1,12 +1,12 @@
-// One ModelStreamInfer call: many requests at once, each with its own id; their responses in the order in which they are
-// made. What fails is told in the response (error_message) and the call goes on, unless its metadata ask for
+// One ModelStreamInfer call: many requests at once, each with its own id; their responses in the order in which they
+// are made. What fails is told in the response (error_message) and the call goes on, unless its metadata ask for
 // triton_grpc_error: then the first error ends it.
 //
 //   InferStream stream({options, service, statistics, stopping}, *context, *reader_writer);
 //   return stream.run();
 //
-// Two threads: the handler's reads and submits, one of its own writes. What is in flight is bounded: a client that sends
-// more, or reads nothing, is not read from.
+// Two threads: the handler's reads and submits, one of its own writes. What is in flight is bounded: a client that
+// sends more, or reads nothing, is not read from.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

@@ -99,9 +99,12 @@ inference::ServerReadyResponse KserveService::server_ready(const inference::Serv
 }
 
 inference::ModelReadyResponse KserveService::model_ready(const inference::ModelReadyRequest& request) const {
-  find_served_model(service_, request.name(), request.version());
   inference::ModelReadyResponse response;
-  response.set_ready(service_.health().ready);
+  if (!service_.health().ready) return response;
+  for (const ServedModel& model : served_models(service_)) {
+    const bool wanted = request.version().empty() || request.version() == model.version();
+    if (model.name == request.name() && wanted) response.set_ready(true);
+  }
   return response;
 }
 

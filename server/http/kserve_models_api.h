@@ -28,7 +28,8 @@ class KserveModelsApi {
   std::string statistics(const ServedModel& model) const;
   std::string readiness(const ServedModel& model) const;
   void index(const httplib::Request& request, httplib::Response& response, const httplib::ContentReader& reader);
-  void refuse_change(const httplib::Request& request, httplib::Response& response, const httplib::ContentReader& reader);
+  void refuse_change(const httplib::Request& request, httplib::Response& response,
+                     const httplib::ContentReader& reader);
 
   const HttpOptions& options_;
   Service& service_;

@@ -36,8 +36,8 @@ class GenerateStream {
   GenerateStream(std::shared_ptr<ResponseStream> stream, std::optional<Event> first, GenerateStreamOptions options,
                  OnEnd on_end);
 
-  // Effect: waits for at most poll_interval_ms and writes one event if there is one. Returns false once nothing more can
-  // be written: the client or the server is going.
+  // Effect: waits for at most poll_interval_ms and writes one event if there is one. Returns false once nothing more
+  // can be written: the client or the server is going.
   bool write_next(httplib::DataSink& sink);
   // Effect: cancels what was not read to its end.
   void close(bool whole);

@@ -37,15 +37,6 @@ Error error_of_status(int status) {
   }
 }
 
-// httplib calls a method that it does not know a malformed request; HTTP calls it one that is not allowed.
-bool is_unknown_method(const httplib::Request& request) {
-  static const std::set<std::string> kKnown = {"GET",     "HEAD",    "POST",  "PUT",   "DELETE",
-                                               "CONNECT", "OPTIONS", "TRACE", "PATCH", "PRI"};
-  const auto is_token = [](unsigned char c) { return std::isupper(c) || c == '-' || c == '_'; };
-  return !request.method.empty() && request.method.size() <= 32 && request.target.starts_with('/') &&
-         std::all_of(request.method.begin(), request.method.end(), is_token) && !kKnown.contains(request.method);
-}
-
 // "/v1/models/" -> {"v1", "models", ""}: a slash too many is a segment of its own, which no route has. "/" -> {""}.
 std::vector<std::string> split_path(std::string_view path) {
   std::vector<std::string> segments;
@@ -66,6 +57,15 @@ bool meets(const std::vector<std::string>& path, const std::vector<std::string>&
 
 // The label `api` of requests that no handler saw.
 const char* api_of(const std::string& path) { return path.starts_with("/v2/") ? "kserve_rest" : "rest"; }
+
+// httplib calls a method that it does not know a malformed request; HTTP calls it one that is not allowed.
+bool is_unknown_method(const httplib::Request& request) {
+  static const std::set<std::string> kKnown = {"GET",     "HEAD",    "POST",  "PUT",   "DELETE",
+                                               "CONNECT", "OPTIONS", "TRACE", "PATCH", "PRI"};
+  const auto is_token = [](unsigned char c) { return std::isupper(c) || c == '-' || c == '_'; };
+  return !request.method.empty() && request.method.size() <= 32 && request.target.starts_with('/') &&
+         std::all_of(request.method.begin(), request.method.end(), is_token) && !kKnown.contains(request.method);
+}
 
 }  // namespace
 
@@ -107,18 +107,16 @@ Listener::~Listener() { stop(); }
 
 void Listener::get(const std::string& path, Handler handler) {
   add_methods(path, {"GET", "HEAD"});
-  declared_.push_back("GET " + path);
   server_.Get(path, std::move(handler));
 }
 
 void Listener::post(const std::string& path, PostHandler handler) {
   add_methods(path, {"POST"});
-  declared_.push_back("POST " + path);
   server_.Post(path, std::move(handler));
 }
 
 void Listener::add_methods(const std::string& path, const std::set<std::string>& methods) {
-  routes_.push_back({split_path(path), methods});
+  routes_.push_back({path, split_path(path), methods});
 }
 
 void Listener::start() {
@@ -137,6 +135,12 @@ void Listener::stop() {
   stopping_ = true;
   server_.stop();
   if (thread_.joinable()) thread_.join();
+}
+
+std::vector<std::string> Listener::routes() const {
+  std::vector<std::string> names;
+  for (const Route& route : routes_) names.push_back((route.methods.contains("GET") ? "GET " : "POST ") + route.path);
+  return names;
 }
 
 std::set<std::string> Listener::methods_of(std::string_view path) const {
@@ -192,8 +196,7 @@ HandlerResponse Listener::fill_error(const httplib::Request& request, httplib::R
   if (!response.body.empty() || response.content_provider_) return HandlerResponse::Unhandled;
   const int status = response.status;
   if (status == 400 && is_unknown_method(request)) {
-    const std::set<std::string> methods =
-        methods_of(request.target.substr(0, request.target.find_first_of("?#")));
+    const std::set<std::string> methods = methods_of(request.target.substr(0, request.target.find_first_of("?#")));
     if (!methods.empty()) {
       response.set_header("Allow", join_methods(methods));
       write_refusal(request, response, Error(Code::kUnimplemented, "method not allowed: use " + join_methods(methods)));

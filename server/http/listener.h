@@ -55,7 +55,7 @@ class Listener {
   void drain() { draining_ = true; }
   bool stopping() const { return stopping_; }
   // "GET /v1/models/:id", in the order added.
-  const std::vector<std::string>& routes() const { return declared_; }
+  std::vector<std::string> routes() const;
 
  private:
   void refuse_early(const httplib::Request& request) const;
@@ -67,6 +67,7 @@ class Listener {
   std::set<std::string> methods_of(std::string_view path) const;
 
   struct Route {
+    std::string path;
     std::vector<std::string> segments;  // a parameter begins with ':'
     std::set<std::string> methods;
   };
@@ -75,7 +76,6 @@ class Listener {
   Service& service_;
   Gate gate_;
   std::vector<Route> routes_;
-  std::vector<std::string> declared_;  // routes()
   httplib::Server server_;
   std::thread thread_;
   std::atomic<int> port_{0};

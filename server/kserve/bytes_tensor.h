@@ -13,8 +13,8 @@
 
 namespace sf::server {
 
-// Errors: InvalidArgument naming `name` unless `raw` holds exactly `num_elements` elements: a length beyond the end, too
-// few elements, bytes after the last one.
+// Errors: InvalidArgument naming `name` unless `raw` holds exactly `num_elements` elements: a length beyond the end,
+// too few elements, bytes after the last one.
 std::vector<std::string> split_bytes_tensor(std::string_view raw, size_t num_elements, const std::string& name);
 
 // REQUIRES: no element of 4 GiB or more.

@@ -1,9 +1,10 @@
 // One inference request, as REST and gRPC both read it, and its way to the service.
 //
-//   InferRequest infer{.model_name = "sparsefusion"};
+//   InferRequest infer;
 //   set_input(infer, {"IMAGE", "BYTES", {1}}, bytes);
 //   set_input(infer, {"QUESTION", "BYTES", {1}}, "what shape?");
-//   auto stream = submit_infer(service, infer, find_served_model(service, infer.model_name, ""), call_id, "kserve_grpc");
+//   const ServedModel model = find_served_model(service, "sparsefusion", "");
+//   auto stream = submit_infer(service, make_infer_answer(infer, model, call_id, "kserve_grpc"), "");
 //
 // Thread-safe: free functions and values.
 #pragma once

@@ -49,16 +49,24 @@ if ! "$perf" --version >/dev/null 2>&1; then
   echo "SKIP perf_analyzer: $perf does not run here (it needs libb64-0d and nvidia-cuda-runtime-cu12)"
   exit 0
 fi
-"$python" - examples/scene.png >"$scratch/data.json" <<'PY'
-import base64, json, sys
-image = base64.b64encode(open(sys.argv[1], "rb").read()).decode()
-# In this file "b64" holds the bytes of one BYTES element.
-print(json.dumps({"data": [{"IMAGE": {"b64": image}, "QUESTION": ["what shape is the red object?"]}]}))
+"$python" - examples/scene.png "$scratch" <<'PY'
+import base64, json, struct, sys
+image = open(sys.argv[1], "rb").read()
+# "b64" is the tensor in raw form: a BYTES element brings its length.
+tensor = base64.b64encode(struct.pack("<I", len(image)) + image).decode()
+question = "what shape is the red object?"
+url = "data:image/png;base64," + base64.b64encode(image).decode()
+chat = {"stream": True, "messages": [{"role": "user", "content": [
+    {"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": question}]}]}
+with open(sys.argv[2] + "/tensors.json", "w") as file:
+    json.dump({"data": [{"IMAGE": {"b64": tensor}, "QUESTION": [question]}]}, file)
+with open(sys.argv[2] + "/chat.json", "w") as file:
+    json.dump({"data": [{"payload": [chat]}]}, file)
 PY
-analyse() {  # title, arguments
-  local title=$1
-  shift
-  if ! timeout 300 "$perf" --input-data "$scratch/data.json" --request-count 20 --concurrency-range 2 "$@" \
+analyse() {  # title, data, arguments
+  local title=$1 data=$2
+  shift 2
+  if ! timeout 300 "$perf" --input-data "$scratch/$data.json" --request-count 20 --concurrency-range 2 "$@" \
     >"$scratch/perf.log" 2>&1; then
     echo "FAIL perf_analyzer $title" >&2
     cat "$scratch/perf.log" >&2
@@ -67,6 +75,7 @@ analyse() {  # title, arguments
   echo "PASS perf_analyzer $title: $(grep -m1 -oE 'Throughput: .*' "$scratch/perf.log" || echo 'no figure')"
 }
 name=$("$python" tests/conformance/kserve_client.py --http "$http" --print-model)
-analyse "REST" -m "$name" -u "$http" -i http
-analyse "gRPC" -m "$name" -u "$grpc" -i grpc
-analyse "gRPC, streaming" -m "${name}_stream" -u "$grpc" -i grpc --async --streaming
+analyse "REST" tensors -m "$name" -u "$http" -i http
+analyse "gRPC" tensors -m "$name" -u "$grpc" -i grpc
+analyse "gRPC, streaming" tensors -m "${name}_stream" -u "$grpc" -i grpc --async --streaming
+analyse "OpenAI, streaming" chat -m "$name" -u "http://$http" --service-kind openai --endpoint v1/chat/completions --async

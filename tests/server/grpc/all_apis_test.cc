@@ -46,10 +46,15 @@ class AllApisTest : public KserveFixture {
             usage["prompt_tokens"], usage["completion_tokens"], usage["cached_tokens"]};
   }
   Outcome openai() {
-    const json content = json::array({{{"type", "image_url"}, {"image_url", {{"url", "data:image/png;base64," + image64_}}}},
-                                      {{"type", "text"}, {"text", question_}}});
-    const json body = {{"messages", json::array({{{"role", "user"}, {"content", content}}})}, {"max_tokens", 9},
-                       {"temperature", 0.5}, {"seed", 11}, {"stop", {"x"}}, {"priority", "batch"}, {"timeout_ms", 20000}};
+    const json image = {{"type", "image_url"}, {"image_url", {{"url", "data:image/png;base64," + image64_}}}};
+    const json content = json::array({image, {{"type", "text"}, {"text", question_}}});
+    const json body = {{"messages", json::array({{{"role", "user"}, {"content", content}}})},
+                       {"max_tokens", 9},
+                       {"temperature", 0.5},
+                       {"seed", 11},
+                       {"stop", {"x"}},
+                       {"priority", "batch"},
+                       {"timeout_ms", 20000}};
     const httplib::Result result = post("/v1/chat/completions", body);
     const json answer = json::parse(result->body);
     const json& usage = answer["usage"];
@@ -70,10 +75,10 @@ class AllApisTest : public KserveFixture {
     const auto tensor = [](const char* name, const std::string& data) {
       return json{{"name", name}, {"datatype", "BYTES"}, {"shape", {1}}, {"data", json::array({data})}};
     };
-    const json answer = json::parse(post("/v2/models/sparsefusion/infer",
-                                         {{"inputs", json::array({tensor("IMAGE", image64_), tensor("QUESTION", question_)})},
-                                          {"parameters", kserve_parameters()}})
-                                        ->body);
+    const json inputs = json::array({tensor("IMAGE", image64_), tensor("QUESTION", question_)});
+    const httplib::Result result =
+        post("/v2/models/sparsefusion/infer", {{"inputs", inputs}, {"parameters", kserve_parameters()}});
+    const json answer = json::parse(result->body);
     return outcome_of(answer["outputs"][0]["data"][0], answer);
   }
   Outcome generate() {
@@ -159,6 +164,7 @@ TEST_F(AllApisTest, GiveTheSameAnswerVersionAndUsage) {
   const char* const apis[] = {"rest", "openai", "kserve_rest", "kserve_rest", "kserve_grpc", "kserve_grpc", "grpc"};
   for (size_t i = 0; i < seen.size(); ++i) {
     EXPECT_EQ(seen[i].api, apis[i]);
+    EXPECT_TRUE(seen[i].model.empty() || seen[i].model == "sparsefusion") << seen[i].model;
     ASSERT_EQ(seen[i].messages.size(), 1u) << apis[i];
     EXPECT_EQ(seen[i].messages[0].role, "user") << apis[i];
     ASSERT_EQ(seen[i].messages[0].parts.size(), 2u) << apis[i];
