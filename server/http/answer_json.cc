@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "server/guard/base64.h"
-#include "server/service/routing_wire.h"
+#include "server/guard/routing_wire.h"
 
 namespace sf::server {
 namespace {
