@@ -108,8 +108,11 @@ TEST_F(PrefixReuseTest, TwentyQuestionsAboutOnePictureCostOnePicture) {
     EXPECT_EQ(expected.cached, 0u);
     const PreparedPromptPtr prompt = warm->prepare(ask(1, question));
     tokens += prompt->num_tokens();
-    if (question > 0) EXPECT_GE(got.cached, uint32_t(prompt->num_image_tokens()));
-    else EXPECT_EQ(got.cached, 0u);
+    if (question > 0) {
+      EXPECT_GE(got.cached, uint32_t(prompt->num_image_tokens()));
+    } else {
+      EXPECT_EQ(got.cached, 0u);
+    }
   }
   EXPECT_EQ(cold_sums.images_encoded, 20);
   EXPECT_EQ(cold_sums.prefix_cache_queries + cold_sums.image_cache_queries, 0);  // it looks nothing up
