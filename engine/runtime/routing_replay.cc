@@ -31,6 +31,7 @@ void force_experts(const at::Tensor& forced_TK, const MoeConfig& config, Routing
     routing.gates_TK = at::softmax(routing.logits_TE.gather(-1, routing.ids_TK), -1);
   } else {
     routing.gates_TK = at::softmax(routing.logits_TE, -1).gather(-1, routing.ids_TK);
+    if (config.renormalise) routing.gates_TK = routing.gates_TK / routing.gates_TK.sum(-1, true);
   }
 }
 

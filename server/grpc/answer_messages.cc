@@ -1,6 +1,6 @@
 #include "server/grpc/answer_messages.h"
 
-#include "server/service/routing_wire.h"
+#include "server/guard/routing_wire.h"
 
 namespace sf::server {
 

@@ -4,7 +4,7 @@
 
 #include "server/guard/base64.h"
 #include "server/guard/json_parse.h"
-#include "server/service/routing_wire.h"
+#include "server/guard/routing_wire.h"
 
 namespace sf::server {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "engine/explain/explanation_json.h"
 #include "server/guard/base64.h"
-#include "server/service/routing_wire.h"
+#include "server/guard/routing_wire.h"
 
 namespace sf::server {
 namespace {

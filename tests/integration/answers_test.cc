@@ -144,6 +144,42 @@ TEST_F(AnswersTest, MetricsCountWhatEveryExpertGot) {
   EXPECT_GT(server_->metric("sparsefusion_requests_total{api=\"grpc\",code=\"OK\""), 0) << server_->metrics();
 }
 
+TEST_F(AnswersTest, ASecondQuestionAboutAPictureTakesItFromTheCache) {
+  const client::Question first = scene_question();
+  client::Question second = first;
+  second.question = "is there anything else in it?";
+  const ScratchFolder warm_folder("warm"), cold_folder("cold");
+  const LiveServer warm(warm_folder.path(), store_), cold(cold_folder.path(), store_, {"--no-prefix-cache"});
+  for (const client::Question& question : {first, second}) {
+    const client::Answer answer = warm.grpc()->ask(question), expected = cold.grpc()->ask(question);
+    expect_same(answer, expected, question.question.c_str());
+    EXPECT_EQ(expected.cached_tokens, 0);
+    EXPECT_LT(answer.cached_tokens, answer.prompt_tokens);
+    EXPECT_EQ(answer.cached_tokens >= answer.image_tokens, question.question == second.question);
+  }
+  // A step is counted once its answers are on their way.
+  EXPECT_TRUE(wait_until([&] { return warm.metric("sparsefusion_image_cache_queries_total") == 2; }));
+  EXPECT_EQ(warm.metric("sparsefusion_image_cache_hits_total"), 1);
+  EXPECT_EQ(warm.metric("sparsefusion_image_encode_seconds_count"), 1);
+  EXPECT_EQ(cold.metric("sparsefusion_prefix_cache_queries_total"), 0);
+}
+
+TEST_F(AnswersTest, ARecordedRoutingReplaysToTheSameAnswer) {
+  json body = question_body(scene_question());
+  body["routing"] = "record";
+  const json recorded = json::parse(post(body)->body);
+  const int tokens = recorded["usage"]["prompt_tokens"].get<int>() + recorded["usage"]["completion_tokens"].get<int>() - 1;
+  EXPECT_EQ(recorded["routing"]["tokens"], tokens);
+  body["routing"] = {{"replay", recorded["routing"]}};
+  const json replayed = json::parse(post(body)->body);
+  EXPECT_EQ(replayed["answer"], recorded["answer"]);
+  EXPECT_EQ(replayed["moe"], recorded["moe"]);
+  EXPECT_EQ(replayed["usage"]["cached_tokens"], 0);
+  EXPECT_FALSE(replayed.contains("routing"));
+  body["routing"]["replay"]["layers"] = 7;
+  EXPECT_EQ(post(body)->status, 400);
+}
+
 TEST_F(AnswersTest, PromtoolFindsNothingToSayAboutTheMetrics) {
   const std::filesystem::path page = folder_->path() / "metrics.txt";
   write_file(page, server_->metrics());

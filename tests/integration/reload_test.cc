@@ -57,6 +57,22 @@ TEST_F(ReloadTest, ThreeTrainedVersionsUnderLoadAndNothingFails) {
   EXPECT_TRUE(wait_until([&] { return server.metric("sparsefusion_requests_inflight") == 0; }));
 }
 
+TEST_F(ReloadTest, ANewVersionKnowsNoPictureOfTheOld) {
+  LiveServer server(folder_.path(), store_);
+  const auto asker = server.grpc();
+  const client::Answer first = asker->ask(scene_question());
+  EXPECT_EQ(first.cached_tokens, 0);
+  EXPECT_GE(asker->ask(scene_question()).cached_tokens, first.image_tokens);
+  publish(2, [](const fs::path&) {});  // equal bytes are a new version
+  ASSERT_TRUE(wait_until([&] { return server.version() == 2; })) << server.log();
+  const client::Answer again = asker->ask(scene_question());
+  EXPECT_EQ(again.cached_tokens, 0);
+  EXPECT_EQ(again.model_version, 2);
+  EXPECT_EQ(again.answer, first.answer);
+  EXPECT_EQ(again.assigned_tokens, first.assigned_tokens);
+  EXPECT_EQ(again.overflow_tokens, first.overflow_tokens);
+}
+
 TEST_F(ReloadTest, BrokenVersionsAreRefusedByNameAndTheOldOneServesOn) {
   LiveServer server(folder_.path(), store_);
   Load load(server, 8);

@@ -108,8 +108,11 @@ TEST_F(PrefixReuseTest, TwentyQuestionsAboutOnePictureCostOnePicture) {
     EXPECT_EQ(expected.cached, 0u);
     const PreparedPromptPtr prompt = warm->prepare(ask(1, question));
     tokens += prompt->num_tokens();
-    if (question > 0) EXPECT_GE(got.cached, uint32_t(prompt->num_image_tokens()));
-    else EXPECT_EQ(got.cached, 0u);
+    if (question > 0) {
+      EXPECT_GE(got.cached, uint32_t(prompt->num_image_tokens()));
+    } else {
+      EXPECT_EQ(got.cached, 0u);
+    }
   }
   EXPECT_EQ(cold_sums.images_encoded, 20);
   EXPECT_EQ(cold_sums.prefix_cache_queries + cold_sums.image_cache_queries, 0);  // it looks nothing up
@@ -190,6 +193,26 @@ TEST_F(PrefixReuseTest, AnEarlierTurnIsFoundWithItsAnswer) {
   const Outcome second = answer(*warm, messages);
   EXPECT_GE(int(second.cached), first_prompt);
   expect_same(second, answer(*cold, messages));
+}
+
+// Strict serving drops by the request's own windows, so what was computed for one request holds for the next.
+TEST_F(PrefixReuseTest, StrictCapacityDropsTheSameFromTheCache) {
+  TorchEngineOptions options{.threads = 1, .kv_cache_mib = 1, .prefix_cache = false};
+  options.capacity_mode = "strict";
+  options.capacity_factor = 0.5;
+  const auto cold = make_torch_engine(open_checkpoint(folder_->path()), options);
+  options.prefix_cache = true;
+  const auto warm = make_torch_engine(open_checkpoint(folder_->path()), options);
+  uint32_t dropped = 0;
+  for (int question = 0; question < 12; ++question) {
+    const Outcome expected = answer(*cold, ask(1, question)), got = answer(*warm, ask(1, question));
+    expect_same(got, expected);
+    if (question > 0) {
+      EXPECT_GE(got.cached, 36u);
+    }
+    dropped += expected.overflow_now;
+  }
+  EXPECT_GT(dropped, 0u);
 }
 
 // Random lives in eight or twenty pages against an engine without a cache: answers, log-probabilities, counts, pages.

@@ -158,8 +158,9 @@ TEST(ForceExpertsTest, GatesAreTheModelsOwn) {
   MoeConfig config;
   config.num_experts = 4;
   config.top_k = 2;
-  for (const char* order : {"after", "before"}) {
-    config.router_softmax = order;
+  for (const std::string order : {"after", "before", "renormalised"}) {
+    config.router_softmax = order == "after" ? "after" : "before";
+    config.renormalise = order == "renormalised";
     Routing routing;
     routing.logits_TE = torch::randn({3, 4});
     routing.ids_TK = torch::tensor({{0, 1}, {2, 3}, {1, 0}}, at::kLong);
@@ -170,7 +171,7 @@ TEST(ForceExpertsTest, GatesAreTheModelsOwn) {
     for (int64_t t = 0; t < 3; ++t) {
       const at::Tensor e = routing.logits_TE[t].exp();
       const double a = e[expected[t][0].item<int64_t>()].item<double>(), b = e[expected[t][1].item<int64_t>()].item<double>();
-      const double total = config.router_softmax == "after" ? a + b : e.sum().item<double>();
+      const double total = order == "before" ? e.sum().item<double>() : a + b;
       EXPECT_NEAR(routing.gates_TK[t][0].item<double>(), a / total, 1e-6);
       EXPECT_NEAR(routing.gates_TK[t][1].item<double>(), b / total, 1e-6);
     }

@@ -1,4 +1,4 @@
-#include "server/service/routing_wire.h"
+#include "server/guard/routing_wire.h"
 
 #include <bit>
 
