@@ -1,4 +1,5 @@
-// The gRPC front on port 8001: sparsefusion.v1.VisualQuestionAnswering, grpc.health.v1 (Check and Watch), reflection.
+// The gRPC front on port 8001: sparsefusion.v1.VisualQuestionAnswering and ModelAdmin, grpc.health.v1 (Check and Watch),
+// and reflection where no keys are asked for.
 // No gRPC or protobuf header is seen through this file.
 //
 //   GrpcServer grpc({.host = "127.0.0.1", .port = 0}, service);
@@ -10,7 +11,9 @@
 #include <memory>
 #include <string>
 
+#include "server/guard/api_keys.h"
 #include "server/guard/limits.h"
+#include "server/guard/tls_files.h"
 #include "server/service/service.h"
 
 namespace sf::server {
@@ -24,6 +27,8 @@ struct GrpcOptions {
   size_t max_memory_bytes = 512u << 20;  // of gRPC's own buffers
   int poll_interval_ms = 20;             // how often a waiting call looks whether its client is still there
   int health_interval_ms = 100;          // how stale the health service may be
+  KeyRing* keys = nullptr;               // null: nobody needs a key. Else all but health does. Outlives the server
+  TlsFiles tls = {};
 };
 
 class GrpcServer {

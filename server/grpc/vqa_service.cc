@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "server/grpc/answer_messages.h"
+#include "server/grpc/call_guard.h"
 #include "server/grpc/grpc_errors.h"
 #include "server/grpc/message_buffer.h"
 #include "server/guard/reject_reason.h"
@@ -58,7 +59,7 @@ VqaService::VqaService(const GrpcOptions& options, server::Service& service) : o
 }
 
 VqaService::Call VqaService::begin(grpc::ServerContext& context) const {
-  Call call{context, choose_request_id(offered_request_id(context)), std::chrono::steady_clock::now(), "", nullptr};
+  Call call{context, choose_request_id(offered_request_id(context)), std::chrono::steady_clock::now(), "", nullptr, 0};
   context.AddInitialMetadata("x-request-id", call.id);
   return call;
 }
@@ -66,12 +67,15 @@ VqaService::Call VqaService::begin(grpc::ServerContext& context) const {
 void VqaService::submit(Call& call, const ByteBuffer& request) {
   AnswerRequest asked;
   try {
+    const std::string tenant = admit_call(options_.keys, call.context, Access::kInfer);
     sparsefusion::v1::AnswerRequest message;
     const size_t num_bytes = parse_message(request, message);
     asked = make_answer_request(answer_fields_from(message), call.id, "grpc");
+    asked.tenant = tenant;
     asked.body_bytes = num_bytes;
     asked.timeout_ms = shorter_timeout(asked.timeout_ms, call.context);
   } catch (const Error& error) {
+    if (const auto* limited = dynamic_cast<const RateLimited*>(&error)) call.retry_after_s = limited->retry_after_s();
     service_.record_rejected("grpc", grpc_code_name(static_cast<grpc::StatusCode>(error.code())), reject_reason(error),
                              call.id);
     throw;
@@ -95,7 +99,7 @@ grpc::Status VqaService::answer(grpc::ServerContext& context, const ByteBuffer& 
   try {
     submit(call, request);
   } catch (...) {
-    return grpc_status(thrown_error(), call.id, service_.retry_after_seconds());
+    return grpc_status(thrown_error(), call.id, retry_after_s(call));
   }
   const WholeAnswer answer =
       wait_for_answer(*call.stream, options_.poll_interval_ms, [&] { return is_unwanted(call); });
@@ -110,7 +114,7 @@ grpc::Status VqaService::stream_answer(grpc::ServerContext& context, const ByteB
   try {
     submit(call, request);
   } catch (...) {
-    return grpc_status(thrown_error(), call.id, service_.retry_after_seconds());
+    return grpc_status(thrown_error(), call.id, retry_after_s(call));
   }
   const WholeAnswer answer = forward(call, writer);
   if (answer.error) return fail(call, is_unwanted(call) ? unwanted_error(call) : *answer.error);
@@ -145,6 +149,10 @@ WholeAnswer VqaService::forward(Call& call, Writer& writer) {
       return answer;
     }
   }
+}
+
+int VqaService::retry_after_s(const Call& call) const {
+  return call.retry_after_s > 0 ? call.retry_after_s : service_.retry_after_seconds();
 }
 
 Error VqaService::unwanted_error(const Call& call) const {

@@ -1,5 +1,7 @@
 #include "server/http/http_server.h"
 
+#include "server/http/access.h"
+#include "server/http/admin_api.h"
 #include "server/http/health_api.h"
 #include "server/http/listener.h"
 #include "server/http/native_api.h"
@@ -18,14 +20,21 @@ struct HttpServer::Impl {
                   .read_timeout_s = options.read_timeout_s,
                   .write_timeout_s = options.write_timeout_s,
                   .max_body_bytes = options.limits.max_body_bytes,
-                  .record_refusals = true},
+                  .record_refusals = true,
+                  .cors_origins = options.cors_origins,
+                  .tls = options.tls},
                  service),
         native(options, service, listener),
         openai(options, service, listener) {
     native.register_routes();
     openai.register_routes();
     register_health_routes(listener, service);
+    register_version_routes(listener, service);
     if (options.ui) register_page(listener);
+    if (options.keys == nullptr) return;
+    register_admin_routes(listener, service);
+    listener.set_gate(
+        [keys = options.keys](const auto& request, auto& response) { admit_request(*keys, request, response); });
   }
 
   const HttpOptions options;
@@ -33,6 +42,8 @@ struct HttpServer::Impl {
   NativeApi native;
   OpenAiApi openai;
 };
+
+void check_tls(const TlsFiles& tls) { make_http_library_server(tls); }
 
 HttpServer::HttpServer(HttpOptions options, Service& service)
     : impl_(std::make_unique<Impl>(std::move(options), service)) {}

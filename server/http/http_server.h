@@ -1,4 +1,5 @@
-// The REST front on port 8000: /v1/answer, /v1/chat/completions, /v1/models, health, /metrics and the page at "/".
+// The REST front on port 8000: /v1/answer, /v1/chat/completions, /v1/models, /v1/versions, /v1/experts, health,
+// /metrics and the page at "/"; with keys the admin commands too.
 //
 //   HttpServer http({.host = "127.0.0.1", .port = 0}, service);
 //   http.start();                       // bound and listening: http.port() tells where
@@ -10,8 +11,11 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "server/guard/api_keys.h"
 #include "server/guard/limits.h"
+#include "server/guard/tls_files.h"
 #include "server/service/service.h"
 
 namespace sf::server {
@@ -27,7 +31,13 @@ struct HttpOptions {
   int poll_interval_ms = 20;     // how often a waiting handler looks whether its client is still there
   int ping_interval_ms = 15'000; // a comment to a stream in which nothing happens
   bool ui = true;                // the page at "/"
+  KeyRing* keys = nullptr;       // null: nobody needs a key, and there are no admin routes. Outlives the server
+  std::vector<std::string> cors_origins = {};  // whose pages may call; "*" = everybody's
+  TlsFiles tls = {};
 };
+
+// Errors: InvalidArgument for files that a port could not use.
+void check_tls(const TlsFiles& tls);
 
 class HttpServer {
  public:

@@ -58,12 +58,23 @@ async function* events(response) {
   }
 }
 
+// With the key that the user gave, where the server asks for one; it is forgotten with the tab.
+async function call(path, options = {}) {
+  const key = sessionStorage.getItem('key');
+  const response = await fetch(path, key ? { ...options, headers: { Authorization: `Bearer ${key}` } } : options);
+  if (response.status !== 401) return response;
+  const given = prompt('This server asks for a key:');
+  if (!given) return response;
+  sessionStorage.setItem('key', given.trim());
+  return call(path, options);
+}
+
 async function ask(question, signal) {
   const form = new FormData();
   form.append('image', picture);
   form.append('question', question);
   form.append('stream', 'true');
-  const response = await fetch('/v1/answer', { method: 'POST', body: form, signal });
+  const response = await call('/v1/answer', { method: 'POST', body: form, signal });
   if (!response.ok) throw new Error((await response.json()).error.message);
   let text = '';
   for await (const data of events(response)) {
@@ -97,7 +108,7 @@ async function submit(event) {
 
 async function showModel() {
   try {
-    const [model] = (await (await fetch('/v1/models')).json()).data;
+    const [model] = (await (await call('/v1/models')).json()).data;
     element('model').textContent = model
         ? `${model.id} · version ${model.version} · ${(model.num_parameters / 1e6).toFixed(1)} M parameters · ${model.num_experts} experts`
         : 'no model is published yet';
