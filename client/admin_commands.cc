@@ -112,7 +112,8 @@ int run_versions(Client& client, bool json, std::ostream& out) {
 }
 
 int run_reload(Client& client, VersionCommand command, int64_t version, std::ostream& out) {
-  out << "serving version " << client.tell(command, version) << std::endl;
+  const int64_t served = client.tell(command, version);
+  out << "serving version " << served << std::endl;
   return 0;
 }
 

@@ -111,6 +111,8 @@ std::unique_ptr<KeyRing> make_keys(const ServerOptions& options, const Clock& cl
   return std::make_unique<KeyRing>(read_api_keys(options.api_keys), [&clock] { return clock.now_s(); });
 }
 
+bool is_loopback(const std::string& host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
+
 // Host names as they stand in a URL.
 std::string in_url(const std::string& host) {
   if (host == "0.0.0.0" || host == "::") return "127.0.0.1";
@@ -165,6 +167,10 @@ ServerApp::ServerApp(ServerOptions options, EngineFactory factory, Log log) : op
 ServerApp::~ServerApp() { stop(); }
 
 void ServerApp::start() {
+  if (!parts_->keys && !is_loopback(options_.admin_host)) {
+    parts_->log(
+        trouble_log_line("admin", "whoever reaches the management port may choose the version: see --api-keys"));
+  }
   parts_->http.start();
   parts_->admin.start();
   if (parts_->grpc) parts_->grpc->start();

@@ -36,11 +36,13 @@ class ScriptedClient final : public Client {
             .windows = {{0, 1.25, 2, 1, 0.125}}};
   }
   int64_t tell(VersionCommand command, int64_t version) override {
+    if (refusal) throw *refusal;
     told = command;
     return version == 0 ? 3 : version;
   }
   int num_tables = 0;
   VersionCommand told = VersionCommand::kLoad;
+  std::optional<ClientError> refusal;  // of tell()
 
   Question asked;
   bool is_ready = false;
@@ -140,6 +142,12 @@ TEST_F(CommandsTest, ReloadSaysWhatServes) {
   run_reload(client, VersionCommand::kRollback, 0, out);
   EXPECT_EQ(client.told, VersionCommand::kRollback);
   EXPECT_EQ(out.str(), "serving version 3\n");
+}
+
+TEST_F(CommandsTest, ARefusedReloadPrintsNothing) {
+  client.refusal = ClientError("INVALID_ARGUMENT", "version 3: verify: torn");
+  EXPECT_THROW(run_reload(client, VersionCommand::kPin, 3, out), ClientError);
+  EXPECT_EQ(out.str(), "");
 }
 
 TEST_F(CommandsTest, ExpertsAreATableAndWatchingShowsWhatCameSince) {

@@ -239,6 +239,15 @@ TEST_F(ServerAppTest, ListsVersionsAndExperts) {
   EXPECT_EQ(tokens, 2 * 4) << "two layers, four image tokens";
 }
 
+TEST_F(ServerAppTest, AManagementPortThatIsOpenToAllIsSaid) {
+  start();
+  EXPECT_EQ(lines().find("\"event\":\"admin\""), std::string::npos);
+  app_.reset();
+  options_.admin_host = "0.0.0.0";
+  start();
+  EXPECT_THAT(lines(), HasSubstr("\"event\":\"admin\""));
+}
+
 TEST_F(ServerAppTest, KeysAreAskedForAndReadAgain) {
   options_.api_keys = root_ / "keys";
   write_keys("alice", "first-key");
