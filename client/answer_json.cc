@@ -60,6 +60,52 @@ Answer answer_from(const json& object) {
   }
 }
 
+std::vector<ModelVersion> versions_from(const json& list) {
+  try {
+    const auto text = [](const json& value) { return value.is_null() ? std::string() : value.get<std::string>(); };
+    std::vector<ModelVersion> versions;
+    for (const json& row : list.at("data")) {
+      ModelVersion version{.version = row.at("version"),
+                           .state = row.at("state"),
+                           .reason = text(row.at("reason")),
+                           .message = text(row.at("message")),
+                           .pinned = row.at("pinned"),
+                           .step = row.at("step"),
+                           .digest = text(row.at("digest"))};
+      if (!row.at("score").is_null()) version.score = row.at("score").get<double>();
+      versions.push_back(std::move(version));
+    }
+    return versions;
+  } catch (const json::exception&) {
+    throw ClientError("INTERNAL", "the server sent no list of versions");
+  }
+}
+
+ExpertTable experts_from(const json& object) {
+  try {
+    ExpertTable table{.model_version = object.at("model_version")};
+    for (const json& layer : object.at("layers")) {
+      const int number = layer.at("layer");
+      for (const json& expert : layer.at("experts")) {
+        const json& image = expert.at("image");
+        const json& text = expert.at("text");
+        table.rows.push_back({number, expert.at("expert"), image.at("tokens"), text.at("tokens"),
+                              image.at("gate_mass").get<double>() + text.at("gate_mass").get<double>(),
+                              image.at("overflow_tokens").get<double>() + text.at("overflow_tokens").get<double>()});
+      }
+      const json& window = layer.at("window");
+      if (window.is_null()) continue;
+      ExpertWindow gauges{number, window.at("router_entropy_nats"), window.at("load_imbalance_ratio"),
+                          window.at("dead_experts")};
+      if (!window.at("routing_drift_js").is_null()) gauges.drift_js = window.at("routing_drift_js").get<double>();
+      table.windows.push_back(gauges);
+    }
+    return table;
+  } catch (const json::exception&) {
+    throw ClientError("INTERNAL", "the server sent no expert loads");
+  }
+}
+
 ClientError error_from(const std::string& body, int http_status) {
   std::string message = "HTTP status " + std::to_string(http_status);
   const json parsed = json::parse(body, nullptr, /*allow_exceptions=*/false);

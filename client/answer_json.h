@@ -10,6 +10,10 @@ namespace sf::client {
 // Errors: ClientError INTERNAL if it is not an answer object.
 Answer answer_from(const nlohmann::json& object);
 
+// The bodies of GET /v1/versions and /v1/experts. Errors: ClientError INTERNAL if they are not.
+std::vector<ModelVersion> versions_from(const nlohmann::json& list);
+ExpertTable experts_from(const nlohmann::json& object);
+
 // An error object ({"error": {"message", "code"}} or {"error": "..."}) with its status, as what the client throws.
 ClientError error_from(const std::string& body, int http_status);
 

@@ -57,6 +57,36 @@ struct Model {
   std::string json;  // all that the server says of it
 };
 
+struct ModelVersion {
+  int64_t version = 0;
+  std::string state = {};   // served, loading, available, quarantined or retired
+  std::string reason = {};  // why it is quarantined
+  std::string message = {};
+  bool pinned = false;
+  int64_t step = 0;
+  std::string digest = {};
+  std::optional<double> score = {};
+};
+
+// Tokens since the version was loaded.
+struct ExpertRow {
+  int layer = 0, expert = 0;
+  double image_tokens = 0, text_tokens = 0, gate_mass = 0, overflow_tokens = 0;
+};
+struct ExpertWindow {
+  int layer = 0;
+  double entropy_nats = 0, imbalance = 0;
+  int dead_experts = 0;
+  std::optional<double> drift_js = {};
+};
+struct ExpertTable {
+  int64_t model_version = 0;
+  std::vector<ExpertRow> rows = {};        // by layer, then by expert
+  std::vector<ExpertWindow> windows = {};  // of the layers that have seen enough tokens
+};
+
+enum class VersionCommand { kLoad, kPin, kUnpin, kRollback };
+
 // Thread-safe: several threads may ask at once. Every call throws ClientError.
 class Client {
  public:
@@ -70,11 +100,17 @@ class Client {
   virtual bool is_healthy(bool ready) = 0;
   // Errors: UNIMPLEMENTED over gRPC, which has no list of models.
   virtual std::vector<Model> models() = 0;
+  virtual std::vector<ModelVersion> versions() = 0;
+  virtual ExpertTable experts() = 0;
+  // Blocks until it is done; `version` is 0 for a pin of the served one, kUnpin and kRollback. Returns the version that
+  // serves then. Over REST the management port takes commands; the public ones only with a key of scope admin.
+  virtual int64_t tell(VersionCommand command, int64_t version) = 0;
 };
 
 struct ConnectOptions {
   int connect_timeout_ms = 5000;
   int read_timeout_ms = 120000;  // of REST: between two reads
+  std::string api_key = {};      // empty: none is sent
 };
 
 // `target` is host:port.

@@ -25,7 +25,8 @@ std::string read_stream(std::istream& input, const std::string& name) {
 
 std::unique_ptr<Client> connect(const Connection& connection) {
   const ConnectOptions options{.connect_timeout_ms = std::min(connection.timeout_ms, 5000),
-                               .read_timeout_ms = connection.timeout_ms};
+                               .read_timeout_ms = connection.timeout_ms,
+                               .api_key = connection.api_key};
   return connection.grpc_target.empty() ? make_http_client(connection.url, options)
                                         : make_grpc_client(connection.grpc_target, options);
 }

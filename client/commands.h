@@ -1,6 +1,7 @@
 // The commands of the `sparsefusion` program: each prints to `out` and returns the exit status.
 #pragma once
 
+#include <functional>
 #include <ostream>
 #include <string>
 
@@ -12,6 +13,7 @@ struct Connection {
   std::string url = "http://127.0.0.1:8000";
   std::string grpc_target = {};  // host:port; empty: REST
   int timeout_ms = 120000;
+  std::string api_key = {};
 };
 
 std::unique_ptr<Client> connect(const Connection& connection);
@@ -29,6 +31,20 @@ int run_ask(Client& client, AskCommand command, std::ostream& out);
 
 // One line a model, or the server's objects as JSON.
 int run_models(Client& client, bool json, std::ostream& out);
+// A table of versions, or one JSON object a line.
+int run_versions(Client& client, bool json, std::ostream& out);
+// Tells the server, then prints what serves.
+int run_reload(Client& client, VersionCommand command, int64_t version, std::ostream& out);
+
+// The experts' load: one line an expert. With `watch_s` above 0 again and again, each table with the tokens since the
+// one before, until `keep_going` (asked between two tables; it waits) says no.
+struct ExpertsCommand {
+  bool json = false;
+  double watch_s = 0;
+};
+int run_experts(Client& client, const ExpertsCommand& command, std::ostream& out,
+                const std::function<bool(double seconds)>& keep_going);
+
 // 0 if healthy, else 1.
 int run_health(Client& client, bool ready, std::ostream& out);
 

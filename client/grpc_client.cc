@@ -1,7 +1,9 @@
 #include <grpcpp/grpcpp.h>
 
+#include "client/admin_messages.h"
 #include "client/client.h"
 #include "client/grpc_health.h"
+#include "sparsefusion/v1/admin.grpc.pb.h"
 #include "sparsefusion/v1/vqa.grpc.pb.h"
 
 namespace sf::client {
@@ -60,7 +62,10 @@ void require(const grpc::Status& status) {
 class GrpcClient final : public Client {
  public:
   GrpcClient(const std::string& target, const ConnectOptions& options)
-      : options_(options), channel_(make_channel(target)), stub_(wire::VisualQuestionAnswering::NewStub(channel_)) {}
+      : options_(options),
+        channel_(make_channel(target)),
+        stub_(wire::VisualQuestionAnswering::NewStub(channel_)),
+        admin_(wire::ModelAdmin::NewStub(channel_)) {}
 
   Answer ask(const Question& question) override {
     require_connected();
@@ -93,7 +98,50 @@ class GrpcClient final : public Client {
     throw ClientError("UNIMPLEMENTED", "the list of models is served over REST: give --server");
   }
 
+  std::vector<ModelVersion> versions() override {
+    wire::ListVersionsResponse response;
+    call(&wire::ModelAdmin::Stub::ListVersions, wire::ListVersionsRequest(), response);
+    return versions_of(response);
+  }
+
+  ExpertTable experts() override {
+    wire::ExpertStatsResponse response;
+    call(&wire::ModelAdmin::Stub::ExpertStats, wire::ExpertStatsRequest(), response);
+    return experts_of(response);
+  }
+
+  int64_t tell(VersionCommand command, int64_t version) override {
+    wire::VersionsResponse response;
+    wire::LoadVersionRequest load;
+    load.set_version(version);
+    wire::PinRequest pin;
+    pin.set_version(version);
+    switch (command) {
+      case VersionCommand::kLoad:
+        call(&wire::ModelAdmin::Stub::LoadVersion, load, response);
+        break;
+      case VersionCommand::kPin:
+        call(&wire::ModelAdmin::Stub::Pin, pin, response);
+        break;
+      case VersionCommand::kUnpin:
+        call(&wire::ModelAdmin::Stub::Unpin, wire::UnpinRequest(), response);
+        break;
+      case VersionCommand::kRollback:
+        call(&wire::ModelAdmin::Stub::Rollback, wire::RollbackRequest(), response);
+        break;
+    }
+    return response.version();
+  }
+
  private:
+  template <typename Method, typename Request, typename Response>
+  void call(Method method, const Request& request, Response& response) {
+    require_connected();
+    grpc::ClientContext context;
+    add_key(context);
+    require((admin_.get()->*method)(&context, request, &response));
+  }
+
   static std::shared_ptr<grpc::Channel> make_channel(const std::string& target) {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(64 << 20);
@@ -107,13 +155,19 @@ class GrpcClient final : public Client {
     if (!channel_->WaitForConnected(deadline)) throw ClientError("UNAVAILABLE", "no gRPC server answers");
   }
 
-  static void prepare(grpc::ClientContext& context, const Question& question) {
+  void add_key(grpc::ClientContext& context) const {
+    if (!options_.api_key.empty()) context.AddMetadata("authorization", "Bearer " + options_.api_key);
+  }
+
+  void prepare(grpc::ClientContext& context, const Question& question) const {
+    add_key(context);
     if (!question.request_id.empty()) context.AddMetadata("x-request-id", question.request_id);
   }
 
   const ConnectOptions options_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<wire::VisualQuestionAnswering::Stub> stub_;
+  const std::unique_ptr<wire::ModelAdmin::Stub> admin_;
 };
 
 }  // namespace

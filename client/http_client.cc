@@ -53,6 +53,7 @@ class Pool {
     connection->set_connection_timeout(std::chrono::milliseconds(options_.connect_timeout_ms));
     connection->set_read_timeout(std::chrono::milliseconds(options_.read_timeout_ms));
     connection->set_write_timeout(std::chrono::milliseconds(options_.read_timeout_ms));
+    if (!options_.api_key.empty()) connection->set_bearer_token_auth(options_.api_key);
     return connection;
   }
 
@@ -107,7 +108,34 @@ class HttpClient final : public Client {
     }
   }
 
+  std::vector<ModelVersion> versions() override { return versions_from(get_json("/v1/versions")); }
+  ExpertTable experts() override { return experts_from(get_json("/v1/experts")); }
+
+  int64_t tell(VersionCommand command, int64_t version) override {
+    static constexpr const char* kPaths[] = {"/v1/admin/load", "/v1/admin/pin", "/v1/admin/unpin",
+                                             "/v1/admin/rollback"};
+    const json body = version == 0 ? json::object() : json{{"version", version}};
+    auto connection = pool_.take();
+    const httplib::Result result =
+        connection->Post(kPaths[static_cast<size_t>(command)], body.dump(), "application/json");
+    const httplib::Response& response = require(result);
+    if (response.status != 200) throw error_from(response.body, response.status);
+    const json answer = json::parse(response.body, nullptr, /*allow_exceptions=*/false);
+    if (!answer.is_object() || !answer.contains("version") || !answer["version"].is_number_integer()) {
+      throw ClientError("INTERNAL", "the server did not say which version serves");
+    }
+    return answer["version"];
+  }
+
  private:
+  json get_json(const char* path) {
+    auto connection = pool_.take();
+    const httplib::Result result = connection->Get(path);
+    const httplib::Response& response = require(result);
+    if (response.status != 200) throw error_from(response.body, response.status);
+    return json::parse(response.body, nullptr, /*allow_exceptions=*/false);
+  }
+
   static httplib::Headers headers_of(const Question& question) {
     httplib::Headers headers;
     if (!question.request_id.empty()) headers.emplace("X-Request-Id", question.request_id);

@@ -1,7 +1,9 @@
 // sparsefusion: ask a running server.
 #include <CLI/CLI.hpp>
 
+#include <chrono>
 #include <iostream>
+#include <thread>
 
 #include "client/commands.h"
 #include "client/load_generator.h"
@@ -17,10 +19,13 @@ struct Flags {
   AskCommand ask;
   bool ready = false;
   std::string pairs;
+  ExpertsCommand experts;
+  int64_t version = 0;
   LoadOptions load;
 };
 
 constexpr const char* kDefaultGrpcTarget = "127.0.0.1:8001";
+constexpr const char* kDefaultAdminUrl = "http://127.0.0.1:8002";
 
 void add_connection(CLI::App& app, Flags& flags) {
   app.add_option("--server", flags.connection.url, "ask over REST, at this URL")
@@ -29,6 +34,8 @@ void add_connection(CLI::App& app, Flags& flags) {
   app.add_option("--grpc", flags.connection.grpc_target,
                  std::string("HOST:PORT: ask over gRPC; what ask and bench do anyway, at ") + kDefaultGrpcTarget)
       ->envname("SPARSEFUSION_GRPC");
+  app.add_option("--api-key", flags.connection.api_key, "the key of a server that asks for one")
+      ->envname("SPARSEFUSION_API_KEY");
   app.add_flag("--rest", flags.rest, "ask over REST");
   app.add_option("--timeout-ms", flags.connection.timeout_ms, "how long to wait for the server")
       ->envname("SPARSEFUSION_TIMEOUT_MS")
@@ -46,6 +53,8 @@ Connection choose_connection(const CLI::App& app, const Flags& flags) {
   } else if (connection.grpc_target.empty() && asks && app.count("--server") == 0) {
     connection.grpc_target = kDefaultGrpcTarget;
   }
+  // Commands are taken on the management port; with keys also elsewhere, if told so.
+  if (app.got_subcommand("reload") && app.count("--server") == 0) connection.url = kDefaultAdminUrl;
   return connection;
 }
 
@@ -82,6 +91,43 @@ CLI::App* add_bench(CLI::App& app, Flags& flags) {
   return bench;
 }
 
+void add_experts(CLI::App& app, Flags& flags) {
+  CLI::App* experts = app.add_subcommand("experts", "show what the experts do, by layer and modality");
+  experts->add_flag("--json", flags.experts.json, "one JSON object a table");
+  experts->add_option("--watch", flags.experts.watch_s, "again every so many seconds, with the tokens since then")
+      ->check(CLI::Range(0.1, 86400.0));
+}
+
+void add_reload(CLI::App& app, Flags& flags) {
+  CLI::App* reload = app.add_subcommand("reload", "list the versions, or say which one is to serve");
+  reload->require_subcommand(1);
+  reload->fallthrough();
+  reload->add_subcommand("list", "every version with its state and reason")->add_flag("--json", flags.json);
+  reload->add_subcommand("load", "serve a version until a newer one comes")
+      ->add_option("VERSION", flags.version)
+      ->required()
+      ->check(CLI::PositiveNumber);
+  reload->add_subcommand("pin", "serve a version and no other")
+      ->add_option("VERSION", flags.version, "default: the one that is served")
+      ->check(CLI::PositiveNumber);
+  reload->add_subcommand("unpin", "let the newest version serve again");
+  reload->add_subcommand("rollback", "go back to the version served before, and pin it");
+}
+
+int list_or_tell(const CLI::App& reload, Client& client, const Flags& flags) {
+  if (reload.got_subcommand("list")) return run_versions(client, flags.json, std::cout);
+  const VersionCommand command = reload.got_subcommand("load")    ? VersionCommand::kLoad
+                                 : reload.got_subcommand("pin")   ? VersionCommand::kPin
+                                 : reload.got_subcommand("unpin") ? VersionCommand::kUnpin
+                                                                  : VersionCommand::kRollback;
+  return run_reload(client, command, flags.version, std::cout);
+}
+
+bool sleep_on(double seconds) {
+  std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+  return true;  // until somebody interrupts it
+}
+
 int run(const CLI::App& app, const Flags& flags) {
   const Connection connection = choose_connection(app, flags);
   if (app.got_subcommand("bench")) {
@@ -93,6 +139,8 @@ int run(const CLI::App& app, const Flags& flags) {
   const std::unique_ptr<Client> client = connect(connection);
   if (app.got_subcommand("models")) return run_models(*client, flags.json, std::cout);
   if (app.got_subcommand("health")) return run_health(*client, flags.ready, std::cout);
+  if (app.got_subcommand("experts")) return run_experts(*client, flags.experts, std::cout, sleep_on);
+  if (app.got_subcommand("reload")) return list_or_tell(*app.get_subcommand("reload"), *client, flags);
   return run_ask(*client, flags.ask, std::cout);
 }
 
@@ -110,6 +158,8 @@ int main(int argc, char** argv) {
   add_connection(app, flags);
   add_ask(app, flags);
   add_bench(app, flags);
+  add_experts(app, flags);
+  add_reload(app, flags);
   app.add_subcommand("models", "list what the server serves")->add_flag("--json", flags.json);
   app.add_subcommand("health", "exit 0 if the server lives")
       ->add_flag("--ready", flags.ready, "exit 0 if it is ready to answer");
@@ -119,7 +169,7 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   if (app.get_subcommands().empty()) {
-    std::cerr << "sparsefusion: a command is needed: ask, bench, models or health\n";
+    std::cerr << "sparsefusion: a command is needed: ask, bench, experts, health, models or reload\n";
     return 2;
   }
   try {

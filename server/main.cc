@@ -9,9 +9,11 @@
 
 #include "engine/base/flags.h"
 #include "engine/runtime/torch_engine.h"
+#include "server/app/check_config.h"
 #include "server/app/server_app.h"
 #include "server/app/server_flags.h"
 #include "server/app/version.h"
+#include "server/guard/api_keys.h"
 
 namespace sf::server {
 namespace {
@@ -49,13 +51,14 @@ void write_log_line(const std::string& json) {
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
-// SIGTERM and SIGINT wait until somebody asks for them, on every thread that starts afterwards.
+// SIGTERM, SIGINT and SIGHUP wait until somebody asks for them, on every thread that starts afterwards.
 sigset_t hold_back_signals() {
   std::signal(SIGPIPE, SIG_IGN);  // a client that hangs up is an error of its connection, not of the server
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
 }
@@ -68,7 +71,7 @@ void drain(ServerApp& app, const sigset_t& signals, double timeout_s) {
   for (double waited_s = 0; waited_s < timeout_s; waited_s += step_s) {
     if (app.wait_idle(step_s)) return;
     const int second = sigtimedwait(&signals, nullptr, &now);
-    if (second > 0) std::_Exit(128 + second);
+    if (second > 0 && second != SIGHUP) std::_Exit(128 + second);
   }
 }
 
@@ -78,10 +81,34 @@ int serve(const ServerOptions& options) {
   app.start();
   std::cout << "sparsefusion-server " << kProgramVersion << " " << app.ready_line() << std::flush;
   int signal = 0;
-  sigwait(&signals, &signal);
+  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) app.reload_keys();
   drain(app, signals, options.drain_timeout_s);
   app.stop();
   return kExitSuccess;
+}
+
+int check(const ServerOptions& options) {
+  try {
+    check_config(options);
+  } catch (const std::exception& error) {
+    std::cerr << "sparsefusion-server: " << error.what() << std::endl;
+    return kExitUsage;
+  }
+  std::cout << "the configuration is valid" << std::endl;
+  return kExitSuccess;
+}
+
+int hash_key() {
+  std::string key;
+  std::getline(std::cin, key);
+  if (key.empty()) throw Error(Code::kInvalidArgument, "--hash-key: no key on standard input");
+  std::cout << hash_api_key(key) << std::endl;
+  return kExitSuccess;
+}
+
+int run(const ServerOptions& options) {
+  if (options.hash_key) return hash_key();
+  return options.check_config ? check(options) : serve(options);
 }
 
 }  // namespace
@@ -93,5 +120,5 @@ int main(int argc, char** argv) {
   return sf::run_program(
       {"sparsefusion-server", "Answers questions about pictures over REST and gRPC", sf::server::kProgramVersion}, argc,
       argv, [&](CLI::App& app) { sf::server::add_server_flags(app, options); },
-      [&](const CLI::App&) { return sf::server::serve(options); });
+      [&](const CLI::App&) { return sf::server::run(options); });
 }

@@ -19,6 +19,11 @@ std::string stamped(const std::string& line, double unix_s) {
   return std::string("{\"time\":\"") + time + "\"," + line.substr(1);
 }
 
+std::string trouble_log_line(const std::string& event, const std::string& message) {
+  const nlohmann::ordered_json line = {{"level", "warning"}, {"event", event}, {"message", message}};
+  return line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
 std::string reload_log_line(const ReloadEvent& event) {
   nlohmann::ordered_json line = {{"level", event.result == "success" ? "info" : "warning"},
                                  {"event", "reload"},

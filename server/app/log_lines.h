@@ -10,6 +10,9 @@ namespace sf::server {
 // The same JSON object with `time` (RFC 3339, UTC, milliseconds) in front. REQUIRES: `line` is an object with a member.
 std::string stamped(const std::string& line, double unix_s);
 
+// A warning: what it is about, and what went wrong.
+std::string trouble_log_line(const std::string& event, const std::string& message);
+
 std::string reload_log_line(const ReloadEvent& event);
 
 }  // namespace sf::server

@@ -14,6 +14,7 @@
 #include "server/http/http_server.h"
 #include "server/model/reloader.h"
 #include "server/service/answer_service.h"
+#include "server/service/version_admin.h"
 
 namespace sf::server {
 namespace {
@@ -50,7 +51,9 @@ ServiceOptions service_options(const ServerOptions& options) {
   return service;
 }
 
-HttpOptions http_options(const ServerOptions& options, std::shared_ptr<InferStatistics> infer_statistics) {
+TlsFiles tls_files(const ServerOptions& options) { return {options.tls_cert, options.tls_key, options.tls_client_ca}; }
+
+HttpOptions http_options(const ServerOptions& options, KeyRing* keys, std::shared_ptr<InferStatistics> infer_statistics) {
   HttpOptions http;
   http.host = options.host;
   http.port = options.http_port;
@@ -58,24 +61,30 @@ HttpOptions http_options(const ServerOptions& options, std::shared_ptr<InferStat
   http.ui = options.ui;
   http.program_version = kProgramVersion;
   http.infer_statistics = std::move(infer_statistics);
+  http.keys = keys;
+  http.cors_origins = options.cors_origins;
+  http.tls = tls_files(options);
   return http;
 }
 
-GrpcOptions grpc_options(const ServerOptions& options, std::shared_ptr<InferStatistics> infer_statistics) {
+GrpcOptions grpc_options(const ServerOptions& options, KeyRing* keys, std::shared_ptr<InferStatistics> infer_statistics) {
   GrpcOptions grpc;
   grpc.host = options.grpc_host.empty() ? options.host : options.grpc_host;
   grpc.port = options.grpc_port;
   grpc.limits = request_limits(options);
   grpc.program_version = kProgramVersion;
   grpc.infer_statistics = std::move(infer_statistics);
+  grpc.keys = keys;
+  grpc.tls = tls_files(options);
   return grpc;
 }
 
-AdminOptions admin_options(const ServerOptions& options) {
+AdminOptions admin_options(const ServerOptions& options, KeyRing* keys) {
   AdminOptions admin;
   admin.host = options.admin_host;
   admin.port = options.admin_port;
   admin.allowed_hosts = options.admin_allowed_hosts;
+  admin.keys = keys;
   return admin;
 }
 
@@ -94,8 +103,20 @@ ReloaderOptions reloader_options(const ServerOptions& options) {
   ReloaderOptions reloader;
   reloader.poll_interval_ms = options.poll_interval_ms;
   reloader.max_score_drop = options.max_score_drop;
+  reloader.mode = options.reload_mode == "replace" ? ReloadMode::kReplace : ReloadMode::kOverlap;
+  if (!is_checkpoint_directory(options.model)) {
+    reloader.pin_path =
+        options.state_dir.empty() ? fs::path(options.model) / ".pinned" : fs::path(options.state_dir) / "pinned";
+  }
   return reloader;
 }
+
+std::unique_ptr<KeyRing> make_keys(const ServerOptions& options, const Clock& clock) {
+  if (options.api_keys.empty()) return nullptr;
+  return std::make_unique<KeyRing>(read_api_keys(options.api_keys), [&clock] { return clock.now_s(); });
+}
+
+bool is_loopback(const std::string& host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
 
 // Host names as they stand in a URL.
 std::string in_url(const std::string& host) {
@@ -114,10 +135,12 @@ struct ServerApp::Parts {
         source(open_checkpoint_source(options.model, std::move(factory))),
         reloader(reloader_options(options), *source, slot, serving_deps(options, clock, metrics, drain_rate, log),
                  [this](const ReloadEvent& event) { log(reload_log_line(event)); }),
-        service(service_options(options), {&slot, &metrics, &drain_rate, &clock, log}),
-        http(http_options(options, infer_statistics), service),
-        admin(admin_options(options), service) {
-    if (options.grpc) grpc = std::make_unique<GrpcServer>(grpc_options(options, infer_statistics), service);
+        version_admin(reloader, slot),
+        service(service_options(options), {&slot, &metrics, &drain_rate, &clock, log, &version_admin}),
+        keys(make_keys(options, clock)),
+        http(http_options(options, keys.get(), infer_statistics), service),
+        admin(admin_options(options, keys.get()), service) {
+    if (options.grpc) grpc = std::make_unique<GrpcServer>(grpc_options(options, keys.get(), infer_statistics), service);
   }
 
   SystemClock clock;
@@ -127,8 +150,10 @@ struct ServerApp::Parts {
   ModelSlot slot;
   std::unique_ptr<VersionSource> source;
   Reloader reloader;
+  VersionAdmin version_admin;
   AnswerService service;
   const std::shared_ptr<InferStatistics> infer_statistics = std::make_shared<InferStatistics>();
+  std::unique_ptr<KeyRing> keys;  // null: nobody needs one
   HttpServer http;
   AdminServer admin;
   std::unique_ptr<GrpcServer> grpc;
@@ -148,6 +173,10 @@ ServerApp::ServerApp(ServerOptions options, EngineFactory factory, Log log) : op
 ServerApp::~ServerApp() { stop(); }
 
 void ServerApp::start() {
+  if (!parts_->keys && !is_loopback(options_.admin_host)) {
+    parts_->log(
+        trouble_log_line("admin", "whoever reaches the management port may choose the version: see --api-keys"));
+  }
   parts_->http.start();
   parts_->admin.start();
   if (parts_->grpc) parts_->grpc->start();
@@ -157,14 +186,12 @@ void ServerApp::start() {
 
 void ServerApp::load_first_version() {
   const bool published = parts_->reloader.poll_once();
-  if (!is_checkpoint_directory(options_.model)) {
-    parts_->reloader.start();
-    return;
+  if (!published && is_checkpoint_directory(options_.model)) {
+    const std::vector<ReloadEvent> failures = parts_->reloader.quarantined();
+    throw Error(Code::kFailedPrecondition, concat("--model ", options_.model, ": ",
+                                                  failures.empty() ? "cannot be loaded" : failures.front().message));
   }
-  if (published) return;
-  const std::vector<ReloadEvent> failures = parts_->reloader.quarantined();
-  throw Error(Code::kFailedPrecondition, concat("--model ", options_.model, ": ",
-                                                failures.empty() ? "cannot be loaded" : failures.front().message));
+  parts_->reloader.start();
 }
 
 BoundPorts ServerApp::ports() const {
@@ -173,7 +200,8 @@ BoundPorts ServerApp::ports() const {
 
 std::string ServerApp::ready_line() const {
   const BoundPorts bound = ports();
-  const std::string url = concat("http://", in_url(options_.host), ":", bound.http);
+  const std::string url =
+      concat(options_.tls_cert.empty() ? "http://" : "https://", in_url(options_.host), ":", bound.http);
   const ServingVersionPtr version = parts_->slot.current();
   std::string line = version ? concat("ready: version ", version->version, " of ", options_.model_name)
                              : concat("waiting for a first version in ", options_.model);
@@ -195,6 +223,18 @@ void ServerApp::write_port_file() const {
   fs::rename(temporary, final_path);
 }
 
+void ServerApp::reload_keys() {
+  if (!parts_->keys) return;
+  try {
+    std::vector<ApiKey> keys = read_api_keys(options_.api_keys);
+    const size_t count = keys.size();
+    parts_->keys->replace(std::move(keys));
+    parts_->log(concat("{\"level\":\"info\",\"event\":\"api_keys\",\"keys\":", count, "}"));
+  } catch (const std::exception& error) {
+    parts_->log(trouble_log_line("api_keys", error.what()));
+  }
+}
+
 Service& ServerApp::service() { return parts_->service; }
 
 void ServerApp::begin_drain() {
@@ -209,10 +249,10 @@ void ServerApp::stop() {
   if (!parts_) return;
   parts_->service.drain();
   parts_->service.abort();
+  parts_->reloader.stop();  // before the fronts, whose handlers may wait for its commands
   parts_->http.stop();
   if (parts_->grpc) parts_->grpc->stop();
   parts_->admin.stop();
-  parts_->reloader.stop();
 }
 
 }  // namespace sf::server

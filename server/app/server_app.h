@@ -30,6 +30,7 @@ class ServerApp {
  public:
   using Log = std::function<void(const std::string& json_line)>;  // any thread
 
+  // Errors: NotFound for a model that is not there; those of parse_api_keys and of certificates.
   ServerApp(ServerOptions options, EngineFactory factory, Log log);
   ~ServerApp();  // stop()
 
@@ -42,6 +43,8 @@ class ServerApp {
   std::string ready_line() const;
   Service& service();
 
+  // Effect: reads --api-keys again (SIGHUP). A file that cannot be used is a log line, and the keys stay as they are.
+  void reload_keys();
   // Effect: not ready, nothing new is admitted.
   void begin_drain();
   // True once every admitted answer was read to its end; false after `seconds`.

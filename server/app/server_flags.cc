@@ -42,6 +42,11 @@ void add_model_flags(CLI::App& app, ServerOptions& options) {
                  "A version that scores lower than the served one by more is refused")
       ->check(CLI::Range(0.0, 1e9))
       ->capture_default_str();
+  app.add_option("--reload-mode", options.reload_mode,
+                 "overlap: the old version serves while the new one loads; replace: it is freed before")
+      ->check(CLI::IsMember({"overlap", "replace"}))
+      ->capture_default_str();
+  app.add_option("--state-dir", options.state_dir, "Where a pin is kept; empty = in the store")->capture_default_str();
 }
 
 void add_port_flags(CLI::App& app, ServerOptions& options) {
@@ -62,6 +67,17 @@ void add_port_flags(CLI::App& app, ServerOptions& options) {
   app.add_option("--admin-allowed-host", options.admin_allowed_hosts,
                  "Host name by which the management port may be called");
   app.add_flag("--ui,!--no-ui", options.ui, "Whether to serve the page at / (default: yes)");
+  app.add_option("--cors-origin", options.cors_origins,
+                 "Origin whose pages may call the REST API; may be repeated; * = every page (default: none)");
+  app.add_option("--api-keys", options.api_keys,
+                 "File of hashed keys; then everything but health and the page needs one. SIGHUP reads it again");
+  CLI::Option* cert = app.add_option("--tls-cert", options.tls_cert, "PEM chain of the server: TLS for REST and gRPC");
+  CLI::Option* key = app.add_option("--tls-key", options.tls_key, "PEM private key of --tls-cert");
+  cert->needs(key);
+  key->needs(cert);
+  app.add_option("--tls-client-ca", options.tls_client_ca,
+                 "PEM authority that has to have signed clients' certificates")
+      ->needs(cert);
   app.add_option("--port-file", options.port_file, "Write the bound ports there, as JSON, when ready");
 }
 
@@ -108,6 +124,12 @@ void add_server_flags(CLI::App& app, ServerOptions& options) {
   add_model_flags(app, options);
   add_port_flags(app, options);
   add_limit_flags(app, options);
+  app.add_flag("--check-config", options.check_config,
+               "Check flags, files and folders and exit: 0 if this could be served, else 2")
+      ->configurable(false);
+  app.add_flag("--hash-key", options.hash_key,
+               "Read a key from standard input, print its sha256 for the file of --api-keys, and exit")
+      ->configurable(false);
 }
 
 }  // namespace sf::server

@@ -24,6 +24,8 @@ struct ServerOptions {
   double capacity_factor = 0;    // 0 = the checkpoint's
   int poll_interval_ms = 1000;   // of the store
   double max_score_drop = 0.02;  // a version that scores lower than the served one by more is refused
+  std::string reload_mode = "overlap";  // overlap or replace: whether the old version serves while the new one loads
+  std::string state_dir;         // where a pin is kept; empty = in the store
 
   // --- ports; 0 = any free one ---
   std::string host = "127.0.0.1";
@@ -35,7 +37,14 @@ struct ServerOptions {
   int admin_port = 8002;
   std::vector<std::string> admin_allowed_hosts;  // names accepted in Host beside loopback ones
   bool ui = true;                                // the page at "/"
+  std::vector<std::string> cors_origins;         // whose pages may call the REST API; "*" = everybody's
+  std::string api_keys;                          // file of hashed keys; empty = nobody needs one
+  std::string tls_cert, tls_key, tls_client_ca;  // PEM files; empty = no TLS, no client certificates
   std::string port_file;                         // JSON with the bound ports, written when ready
+
+  // --- instead of serving ---
+  bool check_config = false;  // say whether this configuration could be served
+  bool hash_key = false;      // print the line of --api-keys for the key on standard input
 
   // --- scheduling and limits ---
   int max_batch = 32;         // sequences in one step

@@ -8,6 +8,8 @@
 
 #include <mutex>
 
+#include "engine/base/file.h"
+#include "server/grpc/admin_service.h"
 #include "server/grpc/health_mirror.h"
 #include "server/grpc/kserve_service.h"
 #include "server/grpc/vqa_service.h"
@@ -17,21 +19,40 @@ namespace {
 
 // How long a handler gets to notice that the server stops before its call is cut.
 constexpr std::chrono::seconds kStopGrace{2};
+constexpr int64_t kMaxPemBytes = 1 << 20;
 
 // Process-wide switches of the libraries.
 void set_up_libraries() {
   static std::once_flag once;
   std::call_once(once, [] {
     grpc::EnableDefaultHealthCheckService(true);
-    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     // It would write a line to stderr for every text that is not UTF-8; the caller gets INVALID_ARGUMENT.
     google::protobuf::SetLogHandler(nullptr);
   });
 }
 
+// Reflection asks for no key, so a server with keys leaves it out. The library knows no way to have it in one server of
+// a process only: what matters is that a program with keys never gets here.
+void set_up_reflection() {
+  static std::once_flag once;
+  std::call_once(once, [] { grpc::reflection::InitProtoReflectionServerBuilderPlugin(); });
+}
+
 std::string authority(const std::string& host, int port) {
   const bool v6 = host.find(':') != std::string::npos && !host.starts_with('[');
   return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+std::string read_pem(const std::string& path) { return read_file(path, kMaxPemBytes); }
+
+std::shared_ptr<grpc::ServerCredentials> credentials_of(const TlsFiles& tls) {
+  if (!tls.is_on()) return grpc::InsecureServerCredentials();
+  grpc::SslServerCredentialsOptions options(tls.client_ca.empty()
+                                                ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
+                                                : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  if (!tls.client_ca.empty()) options.pem_root_certs = read_pem(tls.client_ca);
+  options.pem_key_cert_pairs.push_back({read_pem(tls.key), read_pem(tls.certificate)});
+  return grpc::SslServerCredentials(options);
 }
 
 void set_limits(grpc::ServerBuilder& builder, const GrpcOptions& options) {
@@ -59,12 +80,14 @@ void set_limits(grpc::ServerBuilder& builder, const GrpcOptions& options) {
 
 struct GrpcServer::Impl {
   Impl(GrpcOptions given, Service& served)
-      : options(std::move(given)), service(served), vqa(options, served), kserve(options, served) {}
+      : options(std::move(given)), service(served), vqa(options, served), kserve(options, served),
+        admin(options, served) {}
 
   const GrpcOptions options;
   Service& service;
   VqaService vqa;
   KserveService kserve;
+  AdminService admin;
   int port = 0;
   std::unique_ptr<grpc::Server> server;
   std::unique_ptr<HealthMirror> health;
@@ -76,12 +99,14 @@ GrpcServer::~GrpcServer() { stop(); }
 
 void GrpcServer::start() {
   set_up_libraries();
+  if (impl_->options.keys == nullptr) set_up_reflection();
   grpc::ServerBuilder builder;
   set_limits(builder, impl_->options);
   const std::string address = authority(impl_->options.host, impl_->options.port);
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &impl_->port);
+  builder.AddListeningPort(address, credentials_of(impl_->options.tls), &impl_->port);
   builder.RegisterService(&impl_->vqa);
   builder.RegisterService(&impl_->kserve);
+  builder.RegisterService(&impl_->admin);
   impl_->server = builder.BuildAndStart();
   if (impl_->server == nullptr || impl_->port == 0) {
     throw Error(Code::kUnavailable,
@@ -89,7 +114,7 @@ void GrpcServer::start() {
   }
   impl_->health =
       std::make_unique<HealthMirror>(*impl_->server->GetHealthCheckService(), impl_->service,
-                                     std::vector<std::string>{VqaService::kName, KserveService::kName},
+                                     std::vector<std::string>{VqaService::kName, KserveService::kName, AdminService::kName},
                                      impl_->options.health_interval_ms);
 }
 

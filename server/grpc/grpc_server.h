@@ -1,5 +1,8 @@
 // The gRPC front on port 8001: sparsefusion.v1.VisualQuestionAnswering, inference.GRPCInferenceService (KServe v2),
 // grpc.health.v1 (Check and Watch), reflection.
+// The gRPC front on port 8001: sparsefusion.v1.VisualQuestionAnswering and ModelAdmin,
+// inference.GRPCInferenceService (KServe v2), grpc.health.v1 (Check and Watch),
+// and reflection where no keys are asked for.
 // No gRPC or protobuf header is seen through this file.
 //
 //   GrpcServer grpc({.host = "127.0.0.1", .port = 0}, service);
@@ -11,7 +14,9 @@
 #include <memory>
 #include <string>
 
+#include "server/guard/api_keys.h"
 #include "server/guard/limits.h"
+#include "server/guard/tls_files.h"
 #include "server/kserve/infer_statistics.h"
 #include "server/service/service.h"
 
@@ -31,6 +36,8 @@ struct GrpcOptions {
   std::string program_version = "0";     // what ServerMetadata says
   // One for all fronts that speak the Open Inference Protocol.
   std::shared_ptr<InferStatistics> infer_statistics = std::make_shared<InferStatistics>();
+  KeyRing* keys = nullptr;               // null: nobody needs a key. Else all but health does. Outlives the server
+  TlsFiles tls = {};
 };
 
 class GrpcServer {

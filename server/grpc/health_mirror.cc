@@ -5,7 +5,10 @@ namespace sf::server {
 HealthMirror::HealthMirror(grpc::HealthCheckServiceInterface& health, const Service& service,
                            std::vector<std::string> names, int interval_ms)
     : health_(health), service_(service), names_(std::move(names)), interval_ms_(interval_ms) {
-  publish(service_.health().ready);
+  {
+    MutexLock lock(mutex_);
+    publish(service_.health().ready);
+  }
   thread_ = std::thread([this] { run(); });
 }
 
@@ -32,8 +35,10 @@ void HealthMirror::run() {
   }
 }
 
-// Watchers hear of changes only: gRPC drops an equal status.
+// Watchers hear of changes only: gRPC would send them an equal status again.
 void HealthMirror::publish(bool serving) {
+  if (published_ == serving) return;
+  published_ = serving;
   health_.SetServingStatus("", serving);
   for (const std::string& name : names_) health_.SetServingStatus(name, serving);
 }

@@ -4,6 +4,7 @@
 
 #include <grpcpp/health_check_service_interface.h>
 
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -25,7 +26,7 @@ class HealthMirror {
 
  private:
   void run();
-  void publish(bool serving);
+  void publish(bool serving) SF_REQUIRES(mutex_);
 
   grpc::HealthCheckServiceInterface& health_;
   const Service& service_;
@@ -33,6 +34,7 @@ class HealthMirror {
   const int interval_ms_;
   Mutex mutex_;
   CondVar wake_;
+  std::optional<bool> published_ SF_GUARDED_BY(mutex_);
   bool draining_ SF_GUARDED_BY(mutex_) = false;
   bool stopped_ SF_GUARDED_BY(mutex_) = false;
   std::thread thread_;

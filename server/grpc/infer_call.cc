@@ -1,5 +1,6 @@
 #include "server/grpc/infer_call.h"
 
+#include "server/grpc/call_guard.h"
 #include "server/grpc/grpc_call.h"
 #include "server/grpc/grpc_errors.h"
 #include "server/grpc/infer_messages.h"
@@ -10,7 +11,8 @@
 namespace sf::server {
 
 void read_infer_call(InferCall& call, const grpc::ByteBuffer& bytes, const grpc::ServerContext& context,
-                     const server::Service& service) {
+                     const server::Service& service, KeyRing* keys) {
+  const std::string tenant = admit_call(keys, context, Access::kInfer);
   inference::ModelInferRequest message;
   const size_t num_bytes = parse_message(bytes, message);
   // An id that is refused for its length is not echoed: cut, it might end within a character.
@@ -24,6 +26,7 @@ void read_infer_call(InferCall& call, const grpc::ByteBuffer& bytes, const grpc:
   call.empty_final_response = infer.parameters.empty_final_response;
   call.asked_version = infer.model_version;
   call.answer = make_infer_answer(std::move(infer), model, call.id, kInferGrpcApi);
+  call.answer.tenant = tenant;
   call.answer.timeout_ms = shorter_timeout(call.answer.timeout_ms, context);
 }
 

@@ -1,7 +1,7 @@
 // One inference request over gRPC from its bytes to its end, for ModelInfer and for each request of a ModelStreamInfer.
 //
 //   InferCall call;
-//   read_infer_call(call, bytes, context, service);           // throws: refused
+//   read_infer_call(call, bytes, context, service, keys);     // throws: refused
 //   submit_infer_call(call, service);                         // throws: failed
 //   record_infer_call(call, "OK", &summary, service, statistics);
 //
@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 
+#include "server/guard/api_keys.h"
 #include "server/kserve/infer_request.h"
 #include "server/kserve/infer_statistics.h"
 
@@ -35,7 +36,7 @@ struct InferCall {
 // Effect: fills `call` as far as `bytes` are good, its id with the request's own if it has none yet.
 // Errors: InvalidArgument, NotFound, Unavailable, DeadlineExceeded: to be counted with refuse_infer_call.
 void read_infer_call(InferCall& call, const grpc::ByteBuffer& bytes, const grpc::ServerContext& context,
-                     const server::Service& service);
+                     const server::Service& service, KeyRing* keys);
 
 // Effect: submits and fills stream and version. Errors: the service's.
 void submit_infer_call(InferCall& call, server::Service& service);

@@ -65,7 +65,7 @@ InferStream::RequestPtr InferStream::accept(const grpc::ByteBuffer& bytes) {
   InferCall& call = request->call;
   bool good = false;
   try {
-    read_infer_call(call, bytes, context_, deps_.service);
+    read_infer_call(call, bytes, context_, deps_.service, deps_.options.keys);
     good = true;
     submit_infer_call(call, deps_.service);
   } catch (...) {

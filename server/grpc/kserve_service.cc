@@ -2,6 +2,7 @@
 
 #include <grpcpp/support/method_handler.h>
 
+#include "server/grpc/call_guard.h"
 #include "server/grpc/grpc_call.h"
 #include "server/grpc/grpc_errors.h"
 #include "server/grpc/message_buffer.h"
@@ -56,6 +57,7 @@ void KserveService::add_query(const char* method, Response (KserveService::*quer
     const std::string id = choose_request_id(offered_request_id(*context));
     context->AddInitialMetadata("x-request-id", id);
     try {
+      admit_call(self->options_.keys, *context, Access::kAnyKey);
       Request request;
       parse_message(*bytes, request);
       *response = serialize_message((self->*query)(request));
@@ -164,7 +166,7 @@ grpc::Status KserveService::infer(grpc::ServerContext& context, const ByteBuffer
   call.id = choose_request_id(offered_request_id(context));
   context.AddInitialMetadata("x-request-id", call.id);
   try {
-    read_infer_call(call, bytes, context, service_);
+    read_infer_call(call, bytes, context, service_, options_.keys);
     if (call.decoupled) {
       throw invalid_argument("model_name", "model_name: ", call.head.model_name, " is decoupled: ask ",
                              call.answer.model, ", or use ModelStreamInfer");
@@ -204,6 +206,7 @@ grpc::Status KserveService::stream_infer(grpc::ServerContext& context, InferStre
                   id);
   }
   try {
+    admit_call(options_.keys, context, Access::kAnyKey);
     return InferStream({options_, service_, *options_.infer_statistics, stopping_}, context, stream).run();
   } catch (...) {
     return refuse(thrown_error(), id);

@@ -5,6 +5,7 @@
 #include "server/grpc/answer_messages.h"
 #include "server/grpc/explain_messages.h"
 #include "server/grpc/grpc_call.h"
+#include "server/grpc/call_guard.h"
 #include "server/grpc/grpc_errors.h"
 #include "server/grpc/message_buffer.h"
 #include "server/guard/reject_reason.h"
@@ -41,7 +42,7 @@ VqaService::VqaService(const GrpcOptions& options, server::Service& service) : o
 }
 
 VqaService::Call VqaService::begin(grpc::ServerContext& context) const {
-  Call call{context, choose_request_id(offered_request_id(context)), std::chrono::steady_clock::now(), "", nullptr};
+  Call call{context, choose_request_id(offered_request_id(context)), std::chrono::steady_clock::now(), "", nullptr, 0};
   context.AddInitialMetadata("x-request-id", call.id);
   return call;
 }
@@ -49,12 +50,15 @@ VqaService::Call VqaService::begin(grpc::ServerContext& context) const {
 void VqaService::submit(Call& call, const ByteBuffer& request) {
   AnswerRequest asked;
   try {
+    const std::string tenant = admit_call(options_.keys, call.context, Access::kInfer);
     sparsefusion::v1::AnswerRequest message;
     const size_t num_bytes = parse_message(request, message);
     asked = make_answer_request(answer_fields_from(message), call.id, "grpc");
+    asked.tenant = tenant;
     asked.body_bytes = num_bytes;
     asked.timeout_ms = shorter_timeout(asked.timeout_ms, call.context);
   } catch (const Error& error) {
+    if (const auto* limited = dynamic_cast<const RateLimited*>(&error)) call.retry_after_s = limited->retry_after_s();
     service_.record_rejected("grpc", grpc_code_name(static_cast<grpc::StatusCode>(error.code())), reject_reason(error),
                              call.id);
     throw;
@@ -78,7 +82,7 @@ grpc::Status VqaService::answer(grpc::ServerContext& context, const ByteBuffer& 
   try {
     submit(call, request);
   } catch (...) {
-    return grpc_status(thrown_error(), call.id, service_.retry_after_seconds());
+    return grpc_status(thrown_error(), call.id, retry_after_s(call));
   }
   const WholeAnswer answer =
       wait_for_answer(*call.stream, options_.poll_interval_ms, [&] { return is_unwanted(call); });
@@ -93,7 +97,7 @@ grpc::Status VqaService::stream_answer(grpc::ServerContext& context, const ByteB
   try {
     submit(call, request);
   } catch (...) {
-    return grpc_status(thrown_error(), call.id, service_.retry_after_seconds());
+    return grpc_status(thrown_error(), call.id, retry_after_s(call));
   }
   const WholeAnswer answer = forward(call, writer);
   if (answer.error) return fail(call, is_unwanted(call) ? unwanted_error(call.context, stopping_) : *answer.error);
@@ -108,9 +112,11 @@ grpc::Status VqaService::explain(grpc::ServerContext& context, const ByteBuffer&
   Call call = begin(context);
   ExplainRequest asked;
   try {
+    const std::string tenant = admit_call(options_.keys, call.context, Access::kInfer);
     sparsefusion::v1::ExplainRequest message;
     const size_t num_bytes = parse_message(request, message);
     asked = make_explain_request(explain_fields_from(message), call.id, "grpc");
+    asked.question.tenant = tenant;
     asked.question.body_bytes = num_bytes;
     asked.question.timeout_ms = shorter_timeout(asked.question.timeout_ms, call.context);
   } catch (...) {
@@ -155,6 +161,10 @@ WholeAnswer VqaService::forward(Call& call, Writer& writer) {
       return answer;
     }
   }
+}
+
+int VqaService::retry_after_s(const Call& call) const {
+  return call.retry_after_s > 0 ? call.retry_after_s : service_.retry_after_seconds();
 }
 
 grpc::Status VqaService::finish(const Call& call, const Summary& summary) {

@@ -32,6 +32,7 @@ class VqaService final : public grpc::Service {
     std::chrono::steady_clock::time_point start;
     std::string model;
     std::shared_ptr<ResponseStream> stream;
+    int retry_after_s = 0;  // where a rate limit refused it; 0: what the service says
   };
   using Writer = grpc::ServerWriter<grpc::ByteBuffer>;
 
@@ -44,6 +45,7 @@ class VqaService final : public grpc::Service {
   // The answer up to its end, each delta written. Errors are in the result.
   WholeAnswer forward(Call& call, Writer& writer);
   bool is_unwanted(const Call& call) const { return call.context.IsCancelled() || stopping_; }
+  int retry_after_s(const Call& call) const;
   grpc::Status finish(const Call& call, const Summary& summary);
   grpc::Status fail(const Call& call, const Error& error);
 

@@ -13,6 +13,12 @@ inline const char* reject_reason(const Error& error) {
       return "invalid_argument";
     case Code::kNotFound:
       return "not_found";
+    case Code::kResourceExhausted:  // every other kind of it has its reason
+      return "rate_limit";
+    case Code::kUnauthenticated:
+      return "unauthenticated";
+    case Code::kPermissionDenied:
+      return "permission_denied";
     case Code::kUnimplemented:
       return "method_not_allowed";
     case Code::kDeadlineExceeded:

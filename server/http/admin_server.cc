@@ -1,5 +1,7 @@
 #include "server/http/admin_server.h"
 
+#include "server/http/access.h"
+#include "server/http/admin_api.h"
 #include "server/http/health_api.h"
 #include "server/http/host_check.h"
 #include "server/http/listener.h"
@@ -17,15 +19,20 @@ struct AdminServer::Impl {
                  service) {
     std::vector<std::string> hosts = options.allowed_hosts;
     hosts.push_back(options.host);
-    listener.set_gate([hosts](const httplib::Request& request) {
+    listener.set_gate([hosts, keys = options.keys](const httplib::Request& request, httplib::Response& response) {
       if (!is_own_host(request.get_header_value("Host"), hosts)) {
         throw Error(Code::kPermissionDenied, "Host: not a name of this server; see --admin-allowed-host", "Host");
       }
       if (!is_own_origin(request.get_header_value("Origin"), hosts)) {
         throw Error(Code::kPermissionDenied, "Origin: not this server", "Origin");
       }
+      // A scraper on this port is the operator's own.
+      if (keys == nullptr || request.path == "/metrics") return;
+      admit_request(*keys, request, response);
     });
     register_health_routes(listener, service);
+    register_version_routes(listener, service);
+    register_admin_routes(listener, service);
   }
 
   const AdminOptions options;

@@ -1,5 +1,6 @@
-// The management port 8002: /metrics and health on threads of its own, so that they answer while port 8000 is
-// saturated. A request whose Host is not this machine is refused (DNS rebinding), and so is a foreign Origin.
+// The management port 8002: /metrics, health, versions, experts and the admin commands, on threads of its own, so that
+// they answer while port 8000 is saturated. A request whose Host is not this machine is refused (DNS rebinding), and so
+// is a foreign Origin.
 //
 //   AdminServer admin({.port = 0}, service);
 //   admin.start();
@@ -9,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "server/guard/api_keys.h"
 #include "server/service/service.h"
 
 namespace sf::server {
@@ -20,6 +22,7 @@ struct AdminOptions {
   // Names accepted in Host beside `host`, localhost and loopback addresses: what a scraper calls this machine. An IP
   // address literal is always accepted: only names can be rebound.
   std::vector<std::string> allowed_hosts = {};
+  KeyRing* keys = nullptr;  // null: nobody needs a key. Else all but health and /metrics does. Outlives the server
 };
 
 class AdminServer {

@@ -113,8 +113,9 @@ void write_error(httplib::Response& response, const httplib::Request& request, c
                  const std::string& request_id, int retry_after_s) {
   response.status = http_status(error);
   if (response.status == 429 || response.status == 503) {
-    response.set_header("Retry-After", std::to_string(retry_after_s));
+    if (!response.has_header("Retry-After")) response.set_header("Retry-After", std::to_string(retry_after_s));
   }
+  if (response.status == 401) response.set_header("WWW-Authenticate", "Bearer");
   response.set_content(error_body(error, request.path, request_id), "application/json");
 }
 

@@ -18,7 +18,7 @@ int http_status(const Error& error);
 // shown, only `request_id`.
 std::string error_body(const Error& error, const std::string& path, const std::string& request_id);
 
-// Effect: sets status, body and Retry-After (`retry_after_s`, for 429 and 503).
+// Effect: sets status, body and Retry-After (`retry_after_s`, for 429 and 503, unless a gate has set it).
 void write_error(httplib::Response& response, const httplib::Request& request, const Error& error,
                  const std::string& request_id, int retry_after_s);
 

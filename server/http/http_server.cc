@@ -1,5 +1,7 @@
 #include "server/http/http_server.h"
 
+#include "server/http/access.h"
+#include "server/http/admin_api.h"
 #include "server/http/health_api.h"
 #include "server/http/kserve_infer_api.h"
 #include "server/http/kserve_models_api.h"
@@ -20,7 +22,9 @@ struct HttpServer::Impl {
                   .read_timeout_s = options.read_timeout_s,
                   .write_timeout_s = options.write_timeout_s,
                   .max_body_bytes = options.limits.max_body_bytes,
-                  .record_refusals = true},
+                  .record_refusals = true,
+                  .cors_origins = options.cors_origins,
+                  .tls = options.tls},
                  service),
         native(options, service, listener),
         openai(options, service, listener),
@@ -32,7 +36,12 @@ struct HttpServer::Impl {
     kserve_infer.register_routes();
     register_health_routes(listener, service);
     register_openapi(listener);
+    register_version_routes(listener, service);
     if (options.ui) register_page(listener);
+    if (options.keys == nullptr) return;
+    register_admin_routes(listener, service);
+    listener.set_gate(
+        [keys = options.keys](const auto& request, auto& response) { admit_request(*keys, request, response); });
   }
 
   const HttpOptions options;
@@ -42,6 +51,8 @@ struct HttpServer::Impl {
   KserveModelsApi kserve_models;
   KserveInferApi kserve_infer;
 };
+
+void check_tls(const TlsFiles& tls) { make_http_library_server(tls); }
 
 HttpServer::HttpServer(HttpOptions options, Service& service)
     : impl_(std::make_unique<Impl>(std::move(options), service)) {}

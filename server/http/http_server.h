@@ -1,5 +1,5 @@
-// The REST front on port 8000: /v1/answer, /v1/chat/completions, /v1/models, the Open Inference Protocol under /v2,
-// health, /metrics and the page at "/".
+// The REST front on port 8000: /v1/answer, /v1/chat/completions, /v1/models, /v1/versions, /v1/experts, the Open
+// Inference Protocol under /v2, health, /metrics and the page at "/"; with keys the admin commands too.
 //
 //   HttpServer http({.host = "127.0.0.1", .port = 0}, service);
 //   http.start();                       // bound and listening: http.port() tells where
@@ -13,7 +13,9 @@
 #include <string>
 #include <vector>
 
+#include "server/guard/api_keys.h"
 #include "server/guard/limits.h"
+#include "server/guard/tls_files.h"
 #include "server/kserve/infer_statistics.h"
 #include "server/service/service.h"
 
@@ -33,7 +35,13 @@ struct HttpOptions {
   std::string program_version = "0";  // what GET /v2 says
   // One for all fronts that speak the Open Inference Protocol.
   std::shared_ptr<InferStatistics> infer_statistics = std::make_shared<InferStatistics>();
+  KeyRing* keys = nullptr;       // null: nobody needs a key, and there are no admin routes. Outlives the server
+  std::vector<std::string> cors_origins = {};  // whose pages may call; "*" = everybody's
+  TlsFiles tls = {};
 };
+
+// Errors: InvalidArgument for files that a port could not use.
+void check_tls(const TlsFiles& tls);
 
 class HttpServer {
  public:

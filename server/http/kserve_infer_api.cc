@@ -4,6 +4,7 @@
 
 #include "server/guard/parameters.h"
 #include "server/guard/thrown_error.h"
+#include "server/http/access.h"
 #include "server/http/body_reader.h"
 #include "server/http/kserve_stream.h"
 #include "server/service/wait_for_answer.h"
@@ -73,6 +74,7 @@ KserveInferApi::Asked KserveInferApi::read(Kind kind, const httplib::Request& re
   asked.binary_output = infer.binary_output;
   asked.id = infer.request.id;
   asked.answer = make_infer_answer(std::move(infer.request), asked.model, call.id, call.api);
+  asked.answer.tenant = caller_of(options_.keys, request);
   return asked;
 }
 

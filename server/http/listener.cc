@@ -69,32 +69,46 @@ bool is_unknown_method(const httplib::Request& request) {
 
 }  // namespace
 
+std::unique_ptr<httplib::Server> make_http_library_server(const TlsFiles& tls) {
+  if (!tls.is_on()) return std::make_unique<httplib::Server>();
+  auto server = std::make_unique<httplib::SSLServer>(tls.certificate.c_str(), tls.key.c_str(),
+                                                     tls.client_ca.empty() ? nullptr : tls.client_ca.c_str());
+  if (!server->is_valid()) {
+    throw Error(Code::kInvalidArgument,
+                concat("tls: cannot use ", tls.certificate, " with ", tls.key,
+                       tls.client_ca.empty() ? "" : " and " + tls.client_ca, ": missing, not PEM, or no pair"),
+                "tls-cert");
+  }
+  return server;
+}
+
 std::string join_methods(const std::set<std::string>& methods) {
   std::string joined;
   for (const std::string& method : methods) joined += (joined.empty() ? "" : ", ") + method;
   return joined;
 }
 
-Listener::Listener(ListenerOptions options, Service& service) : options_(std::move(options)), service_(service) {
+Listener::Listener(ListenerOptions options, Service& service)
+    : options_(std::move(options)), service_(service), server_(make_http_library_server(options_.tls)) {
   const size_t threads = static_cast<size_t>(options_.num_threads);
   // All threads from the start: httplib's dynamic ones can leave a job waiting behind a stream.
-  server_.new_task_queue = [threads] { return new httplib::ThreadPool(threads, threads, threads); };
-  server_.set_keep_alive_timeout(options_.keep_alive_timeout_s);
-  server_.set_read_timeout(options_.read_timeout_s);
-  server_.set_write_timeout(options_.write_timeout_s);
-  server_.set_payload_max_length(options_.max_body_bytes * kDiscardFactor + 1);
-  server_.set_tcp_nodelay(true);
+  server_->new_task_queue = [threads] { return new httplib::ThreadPool(threads, threads, threads); };
+  server_->set_keep_alive_timeout(options_.keep_alive_timeout_s);
+  server_->set_read_timeout(options_.read_timeout_s);
+  server_->set_write_timeout(options_.write_timeout_s);
+  server_->set_payload_max_length(options_.max_body_bytes * kDiscardFactor + 1);
+  server_->set_tcp_nodelay(true);
   // The library sets SO_REUSEPORT, with which a second server would share the port unnoticed instead of failing.
-  server_.set_socket_options([](socket_t socket) { httplib::set_socket_opt(socket, SOL_SOCKET, SO_REUSEADDR, 1); });
-  server_.set_default_headers({{"X-Content-Type-Options", "nosniff"}});
-  server_.set_pre_routing_handler(
+  server_->set_socket_options([](socket_t socket) { httplib::set_socket_opt(socket, SOL_SOCKET, SO_REUSEADDR, 1); });
+  server_->set_default_headers({{"X-Content-Type-Options", "nosniff"}});
+  server_->set_pre_routing_handler(
       [this](const auto& request, auto& response) { return before_routing(request, response); });
-  server_.set_error_handler(
+  server_->set_error_handler(
       [this](const httplib::Request& request, httplib::Response& response) { return fill_error(request, response); });
-  server_.set_post_routing_handler([](const httplib::Request&, httplib::Response& response) {
+  server_->set_post_routing_handler([](const httplib::Request&, httplib::Response& response) {
     if (response.get_header_value("Connection") == "close") response.headers.erase("Keep-Alive");
   });
-  server_.set_exception_handler([this](const auto& request, auto& response, std::exception_ptr thrown) {
+  server_->set_exception_handler([this](const auto& request, auto& response, std::exception_ptr thrown) {
     try {
       std::rethrow_exception(thrown);
     } catch (...) {
@@ -107,12 +121,12 @@ Listener::~Listener() { stop(); }
 
 void Listener::get(const std::string& path, Handler handler) {
   add_methods(path, {"GET", "HEAD"});
-  server_.Get(path, std::move(handler));
+  server_->Get(path, std::move(handler));
 }
 
 void Listener::post(const std::string& path, PostHandler handler) {
   add_methods(path, {"POST"});
-  server_.Post(path, std::move(handler));
+  server_->Post(path, std::move(handler));
 }
 
 void Listener::add_methods(const std::string& path, const std::set<std::string>& methods) {
@@ -120,20 +134,20 @@ void Listener::add_methods(const std::string& path, const std::set<std::string>&
 }
 
 void Listener::start() {
-  const bool bound = options_.port == 0 ? (port_ = server_.bind_to_any_port(options_.host)) > 0
-                                        : server_.bind_to_port(options_.host, options_.port);
+  const bool bound = options_.port == 0 ? (port_ = server_->bind_to_any_port(options_.host)) > 0
+                                        : server_->bind_to_port(options_.host, options_.port);
   if (!bound) {
     throw Error(Code::kUnavailable, concat("cannot listen on ", options_.host, ":", options_.port,
                                            ": is it in use, or not an address of this machine?"));
   }
   if (options_.port != 0) port_ = options_.port;
-  thread_ = std::thread([this] { server_.listen_after_bind(); });
-  server_.wait_until_ready();
+  thread_ = std::thread([this] { server_->listen_after_bind(); });
+  server_->wait_until_ready();
 }
 
 void Listener::stop() {
   stopping_ = true;
-  server_.stop();
+  server_->stop();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -152,8 +166,25 @@ std::set<std::string> Listener::methods_of(std::string_view path) const {
   return methods;
 }
 
-void Listener::refuse_early(const httplib::Request& request) const {
-  if (gate_) gate_(request);
+bool Listener::answer_cors(const httplib::Request& request, httplib::Response& response) const {
+  if (options_.cors_origins.empty()) return false;
+  const std::string origin = request.get_header_value("Origin");
+  response.set_header("Vary", "Origin");
+  const bool allowed = !origin.empty() && std::any_of(options_.cors_origins.begin(), options_.cors_origins.end(),
+                                                      [&](const auto& one) { return one == "*" || one == origin; });
+  if (!allowed) return false;
+  response.set_header("Access-Control-Allow-Origin", origin);
+  response.set_header("Access-Control-Expose-Headers", "X-Request-Id, X-Model-Version, Retry-After");
+  if (request.method != "OPTIONS" || !request.has_header("Access-Control-Request-Method")) return false;
+  response.set_header("Access-Control-Allow-Methods", "GET, POST");
+  response.set_header("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id");
+  response.set_header("Access-Control-Max-Age", "600");
+  response.status = 204;
+  return true;
+}
+
+void Listener::refuse_early(const httplib::Request& request, httplib::Response& response) const {
+  if (gate_) gate_(request, response);
   const std::string encoding = request.get_header_value("Content-Encoding");
   if (!encoding.empty() && encoding != "identity") {
     throw Error(Code::kInvalidArgument, "Content-Encoding: compressed bodies are not accepted", "Content-Encoding",
@@ -175,8 +206,9 @@ void Listener::write_refusal(const httplib::Request& request, httplib::Response&
 
 HandlerResponse Listener::before_routing(const httplib::Request& request, httplib::Response& response) {
   if (draining_) response.set_header("Connection", "close");
+  if (answer_cors(request, response)) return HandlerResponse::Handled;
   try {
-    refuse_early(request);
+    refuse_early(request, response);
     const std::set<std::string> methods = methods_of(request.path);
     if (methods.empty()) throw Error(Code::kNotFound, "no such route");
     if (methods.contains(request.method)) return HandlerResponse::Unhandled;

@@ -9,12 +9,15 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
 
+#include "server/guard/tls_files.h"
 #include "server/service/service.h"
 
 namespace sf::server {
@@ -28,6 +31,8 @@ struct ListenerOptions {
   int write_timeout_s = 5;
   size_t max_body_bytes = 0;    // of a POST; a little more is read and thrown away so that the client sees its 413
   bool record_refusals = true;  // whether refused requests are counted and logged through the service
+  std::vector<std::string> cors_origins = {};  // whose pages may call; "*" = everybody's
+  TlsFiles tls = {};
 };
 
 // start() and stop() belong to one thread; handlers run on the pool's.
@@ -35,9 +40,10 @@ class Listener {
  public:
   using Handler = httplib::Server::Handler;
   using PostHandler = httplib::Server::HandlerWithContentReader;
-  // Looked at before routing; throws Error to refuse.
-  using Gate = std::function<void(const httplib::Request&)>;
+  // Looked at before routing; throws Error to refuse, after it has set the headers that explain it.
+  using Gate = std::function<void(const httplib::Request&, httplib::Response&)>;
 
+  // Errors: InvalidArgument for certificates that cannot be used.
   Listener(ListenerOptions options, Service& service);
   ~Listener();
 
@@ -58,7 +64,10 @@ class Listener {
   std::vector<std::string> routes() const;
 
  private:
-  void refuse_early(const httplib::Request& request) const;
+  // Effect: the headers that let a page of an allowed origin read the answer. True if this is such a page's question
+  // whether it may (a preflight), answered here.
+  bool answer_cors(const httplib::Request& request, httplib::Response& response) const;
+  void refuse_early(const httplib::Request& request, httplib::Response& response) const;
   void write_refusal(const httplib::Request& request, httplib::Response& response, const Error& error) const;
   httplib::Server::HandlerResponse before_routing(const httplib::Request& request, httplib::Response& response);
   httplib::Server::HandlerResponse fill_error(const httplib::Request& request, httplib::Response& response);
@@ -76,12 +85,15 @@ class Listener {
   Service& service_;
   Gate gate_;
   std::vector<Route> routes_;
-  httplib::Server server_;
+  const std::unique_ptr<httplib::Server> server_;
   std::thread thread_;
   std::atomic<int> port_{0};
   std::atomic<bool> draining_{false};
   std::atomic<bool> stopping_{false};
 };
+
+// Errors: InvalidArgument for certificates that cannot be used.
+std::unique_ptr<httplib::Server> make_http_library_server(const TlsFiles& tls);
 
 // Allow's value: "GET, HEAD".
 std::string join_methods(const std::set<std::string>& methods);

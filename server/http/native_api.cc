@@ -1,6 +1,7 @@
 #include "server/http/native_api.h"
 
 #include "server/guard/thrown_error.h"
+#include "server/http/access.h"
 #include "server/http/answer_body.h"
 #include "server/http/answer_json.h"
 #include "server/http/http_call.h"
@@ -35,6 +36,7 @@ void NativeApi::answer(const httplib::Request& request, httplib::Response& respo
     AnswerFields fields = read_answer_body(request, reader, options_.limits, options_.body_timeout_s);
     streamed = fields.stream;
     asked = make_answer_request(std::move(fields), call.id, "rest");
+    asked.tenant = caller_of(options_.keys, request);
   } catch (...) {
     refuse_call(service_, call, request, response, thrown_error());
     return;
@@ -49,6 +51,7 @@ void NativeApi::explain(const httplib::Request& request, httplib::Response& resp
   try {
     AnswerFields fields = read_answer_body(request, reader, options_.limits, options_.body_timeout_s);
     asked = make_explain_request(std::move(fields), call.id, "rest");
+    asked.question.tenant = caller_of(options_.keys, request);
   } catch (...) {
     refuse_call(service_, call, request, response, thrown_error());
     return;

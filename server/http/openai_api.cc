@@ -1,6 +1,7 @@
 #include "server/http/openai_api.h"
 
 #include "server/guard/thrown_error.h"
+#include "server/http/access.h"
 #include "server/http/body_reader.h"
 
 namespace sf::server {
@@ -36,6 +37,7 @@ ChatRequest OpenAiApi::read(const httplib::Request& request, const httplib::Cont
   BodyReader body({.max_bytes = options_.limits.max_body_bytes, .timeout_s = options_.body_timeout_s}, request, reader);
   ChatRequest chat = read_chat_request(body.read_whole(), options_.limits);
   chat.request.request_id = call.id;
+  chat.request.tenant = caller_of(options_.keys, request);
   return chat;
 }
 

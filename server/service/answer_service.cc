@@ -63,6 +63,7 @@ std::shared_ptr<ResponseStream> AnswerService::submit_to(const ServingVersionPtr
   job.request_id = std::move(request.request_id);
   job.api = std::move(request.api);
   job.sampling = resolve_sampling(request.sampling, version->engine->info().default_sampling);
+  job.sampling.cache_salt = request.tenant;  // what one tenant cached no other sees
   job.stop = std::move(request.stop);
   job.logprobs = request.logprobs;
   job.priority = request.priority;

@@ -38,6 +38,7 @@ struct ServiceDeps {
   const DrainRate* drain_rate = nullptr;
   const Clock* clock = nullptr;
   std::function<void(const std::string& json_line)> log;
+  ModelAdmin* admin = nullptr;
 };
 
 class AnswerService final : public Service {
@@ -55,6 +56,7 @@ class AnswerService final : public Service {
   void record_finished(const std::string& api, const std::string& code, const std::string& request_id,
                        int64_t model_version, const Summary* summary, double duration_seconds) override;
   int retry_after_seconds() const override;
+  ModelAdmin* admin() const override { return deps_.admin; }
 
   void drain() { draining_.store(true); }
   bool wait_idle(double seconds) { return in_flight_->wait_until_none(seconds); }

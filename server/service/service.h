@@ -16,6 +16,7 @@
 #include "engine/engine.h"
 #include "server/scheduler/priority.h"
 #include "server/scheduler/response_stream.h"
+#include "server/service/model_admin.h"
 
 namespace sf::server {
 
@@ -30,6 +31,7 @@ struct AnswerRequest {
   Priority priority = Priority::kInteractive;
   int64_t timeout_ms = 0;            // 0 = request_timeout_s; never longer than it
   size_t body_bytes = 0;             // for the log line
+  std::string tenant;                // the API key's name, empty without keys: what one tenant cached no other sees
 };
 
 struct ExplainRequest {
@@ -81,6 +83,8 @@ class Service {
                                int64_t model_version, const Summary* summary, double duration_seconds) = 0;
   // Seconds a refused client should wait, from the measured drain rate; at least 1.
   virtual int retry_after_seconds() const = 0;
+  // Versions and experts; null for a service that has none.
+  virtual ModelAdmin* admin() const { return nullptr; }
 };
 
 }  // namespace sf::server

@@ -1,4 +1,5 @@
 // The playground: a picture from anywhere, a question, the answer as it streams; the rest lives in modules of its own.
+import { call } from '/api.js';
 import { startDrawing, stopDrawing, generatePicture } from '/draw.js';
 import { clearExplanation, setUpExplain } from '/explain.js';
 import { showSnippet } from '/calls.js';
@@ -75,7 +76,7 @@ async function ask(signal) {
   form.append('image', state.picture);
   form.append('question', state.question);
   form.append('stream', 'true');
-  const response = await fetch('/v1/answer', { method: 'POST', body: form, signal });
+  const response = await call('/v1/answer', { method: 'POST', body: form, signal });
   if (!response.ok) throw new Error((await response.json()).error.message);
   let text = '';
   for await (const data of events(response)) {
@@ -109,7 +110,7 @@ async function submit(event) {
 
 async function showModel() {
   try {
-    const [model] = (await (await fetch('/v1/models')).json()).data;
+    const [model] = (await (await call('/v1/models')).json()).data;
     element('model').textContent = model
         ? `${model.id} · version ${model.version} · ${(model.num_parameters / 1e6).toFixed(1)} M parameters · ${model.num_experts} experts`
         : 'no model is published yet';

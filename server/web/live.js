@@ -1,5 +1,7 @@
 // What the server is doing now: expert load by layer and modality, and the versions that came and went. Looked at only
 // while the panel is open and the page is visible.
+import { call } from '/api.js';
+
 const kIntervalMs = 2000;
 
 // `refresh` gives false where the server does not have what it asks for: it is not asked again.
@@ -13,7 +15,7 @@ function poll(details, refresh) {
 }
 
 async function fetchJson(path) {
-  const response = await fetch(path);
+  const response = await call(path);
   if (response.status === 404) throw Object.assign(new Error(`this server has no ${path}`), { notOffered: true });
   if (!response.ok) throw new Error((await response.json()).error.message);
   return response.json();

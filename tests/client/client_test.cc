@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "server/grpc/grpc_server.h"
+#include "server/http/admin_server.h"
 #include "server/http/http_server.h"
 #include "tests/support/fake_service.h"
 
@@ -51,6 +52,80 @@ TEST_P(ClientTest, AsksAndReadsEveryField) {
             R"("moe":{"assigned_tokens":40,"overflow_tokens":1},)"
             R"("timings":{"queue_ms":0.5,"image_ms":1.25,"prefill_ms":2.0,"decode_ms":3.0,"total_ms":6.75}})");
   EXPECT_EQ(service.requests().at(0).messages.at(0).parts.at(0).data, asked.image);
+}
+
+TEST_P(ClientTest, ListsVersions) {
+  start();
+  const std::vector<ModelVersion> versions = connect()->versions();
+  ASSERT_EQ(versions.size(), 3u);
+  EXPECT_EQ(versions[1].version, 3);
+  EXPECT_EQ(versions[1].state, "served");
+  EXPECT_TRUE(versions[1].pinned);
+  EXPECT_EQ(versions[1].step, 300);
+  EXPECT_EQ(versions[1].digest, "abc");
+  EXPECT_EQ(versions[1].score, 0.75);
+  EXPECT_EQ(versions[2].reason, "canary");
+  EXPECT_FALSE(versions[2].score.has_value());
+}
+
+TEST_P(ClientTest, ShowsExperts) {
+  start();
+  const ExpertTable table = connect()->experts();
+  EXPECT_EQ(table.model_version, 3);
+  ASSERT_EQ(table.rows.size(), 8u);
+  const ExpertRow& row = table.rows[6];
+  EXPECT_EQ(row.layer, 1);
+  EXPECT_EQ(row.expert, 2);
+  EXPECT_EQ(row.image_tokens, 40);
+  EXPECT_EQ(row.text_tokens, 10);
+  EXPECT_EQ(row.gate_mass, 25.75);
+  EXPECT_EQ(row.overflow_tokens, 3);
+  ASSERT_EQ(table.windows.size(), 1u);
+  EXPECT_EQ(table.windows[0].layer, 1);
+  EXPECT_EQ(table.windows[0].drift_js, 0.125);
+  service.model_admin->served = false;
+  EXPECT_EQ(code_of([&] { connect()->experts(); }), "UNAVAILABLE");
+}
+
+TEST_P(ClientTest, TellsNothingToAPublicPortWithoutKeys) {
+  start();
+  const std::string code = code_of([&] { connect()->tell(VersionCommand::kPin, 3); });
+  EXPECT_EQ(code, over_grpc() ? "UNIMPLEMENTED" : "NOT_FOUND");
+  EXPECT_TRUE(service.model_admin->commands().empty());
+}
+
+TEST(ClientAdminTest, TellsTheManagementPort) {
+  server::FakeService service;
+  server::AdminServer admin({.port = 0}, service);
+  admin.start();
+  const auto client = make_http_client("http://127.0.0.1:" + std::to_string(admin.port()));
+  EXPECT_EQ(client->tell(VersionCommand::kLoad, 2), 2);
+  EXPECT_EQ(client->tell(VersionCommand::kPin, 0), 3);
+  EXPECT_EQ(client->tell(VersionCommand::kUnpin, 0), 3);
+  EXPECT_EQ(client->tell(VersionCommand::kRollback, 0), 1);
+  EXPECT_EQ(service.model_admin->commands(), (std::vector<std::string>{"load 2", "pin 0", "unpin", "rollback"}));
+}
+
+TEST(ClientAdminTest, AKeyOpensBothTransports) {
+  server::FakeService service;
+  server::KeyRing keys(server::parse_api_keys("ops " + server::hash_api_key("k") + " infer,admin\n"),
+                       [] { return 0.0; });
+  server::HttpServer http({.port = 0, .keys = &keys}, service);
+  server::GrpcServer grpc({.port = 0, .keys = &keys}, service);
+  http.start();
+  grpc.start();
+  for (const bool over_grpc : {false, true}) {
+    const auto connect = [&](const std::string& key) {
+      const ConnectOptions options{.api_key = key};
+      return over_grpc ? make_grpc_client("127.0.0.1:" + std::to_string(grpc.port()), options)
+                       : make_http_client("http://127.0.0.1:" + std::to_string(http.port()), options);
+    };
+    EXPECT_EQ(connect("k")->tell(VersionCommand::kPin, 2), 2);
+    EXPECT_EQ(connect("k")->ask({.image = "pic", .question = "what?"}).answer, "circle");
+    EXPECT_THROW(connect("x")->tell(VersionCommand::kPin, 2), ClientError);
+    EXPECT_THROW(connect("")->ask({.image = "pic", .question = "what?"}), ClientError);
+  }
+  EXPECT_EQ(service.requests().at(1).tenant, "ops");
 }
 
 TEST_P(ClientTest, SendsEveryParameter) {

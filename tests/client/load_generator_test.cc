@@ -34,6 +34,9 @@ class CountingClient final : public Client {
   }
   bool is_healthy(bool) override { return true; }
   std::vector<Model> models() override { return {}; }
+  std::vector<ModelVersion> versions() override { return {}; }
+  ExpertTable experts() override { return {}; }
+  int64_t tell(VersionCommand, int64_t) override { return 0; }
 
  private:
   std::multiset<std::string>& asked_;

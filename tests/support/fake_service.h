@@ -15,6 +15,7 @@
 
 #include "engine/base/mutex.h"
 #include "server/service/service.h"
+#include "tests/support/fake_model_admin.h"
 
 namespace sf::server {
 
@@ -66,6 +67,9 @@ class FakeService final : public Service {
   void record_finished(const std::string& api, const std::string& code, const std::string& request_id,
                        int64_t model_version, const Summary* summary, double duration_seconds) override;
   int retry_after_seconds() const override { return 7; }
+  ModelAdmin* admin() const override { return model_admin.get(); }
+
+  std::shared_ptr<FakeModelAdmin> model_admin = std::make_shared<FakeModelAdmin>();
 
   // Counts shared with the streams, which may outlive a request's handler.
   struct Seen {

@@ -11,7 +11,9 @@
 
 #include "engine/base/mutex.h"
 #include "engine/checkpoint/store.h"
+#include "server/app/check_config.h"
 #include "server/app/log_lines.h"
+#include "server/guard/api_keys.h"
 #include "tests/support/fake_engine.h"
 
 namespace sf::server {
@@ -52,9 +54,11 @@ class ServerAppTest : public ::testing::Test {
     if (answer == "broken") throw Error(Code::kDataLoss, "config.json: broken");
     auto engine = std::make_unique<FakeEngine>(FakeEngineOptions{.digest = checkpoint.digest()});
     engine->script("who?", {answer});
-    if (answer == "slow") engine->hold_steps();
     engine_ = engine.get();
     return engine;
+  }
+  void write_keys(const std::string& name, const std::string& key) {
+    std::ofstream(root_ / "keys") << name << " " << hash_api_key(key) << " infer,admin\n";
   }
   void start() {
     app_ = std::make_unique<ServerApp>(
@@ -162,6 +166,7 @@ TEST_F(ServerAppTest, ADrainFinishesWhatWasAdmitted) {
   fill(root_ / "demo", "slow");
   options_.model = root_ / "demo";
   start();
+  engine_->hold_steps();  // the canary is behind it
   std::string answer;
   std::thread client([&] { answer = ask_http("who?"); });
   engine_->wait_until_blocked();
@@ -180,6 +185,7 @@ TEST_F(ServerAppTest, AStopWithoutADrainEndsRequestsWithUnavailable) {
   fill(root_ / "demo", "slow");
   options_.model = root_ / "demo";
   start();
+  engine_->hold_steps();  // the canary is behind it
   std::string answer;
   std::thread client([&] { answer = ask_http("who?"); });
   engine_->wait_until_blocked();
@@ -188,6 +194,113 @@ TEST_F(ServerAppTest, AStopWithoutADrainEndsRequestsWithUnavailable) {
   stopper.join();
   client.join();
   EXPECT_TRUE(answer == "503" || answer == "slow") << answer;
+}
+
+TEST_F(ServerAppTest, APinHoldsOverARestartAndARollbackToo) {
+  publish(1, "first");
+  publish(2, "second");
+  start();
+  EXPECT_EQ(ask_http("who?"), "second");
+  const auto tell = [&](const std::string& command, const std::string& body) {
+    const auto response = httplib::Client("127.0.0.1", app_->ports().admin)
+                              .Post("/v1/admin/" + command, body, "application/json");
+    return response ? response->status : 0;
+  };
+  EXPECT_EQ(tell("rollback", "{}"), 200);
+  EXPECT_EQ(ask_http("who?"), "first");
+  app_.reset();
+  start();
+  EXPECT_EQ(ask_http("who?"), "first");
+  EXPECT_EQ(tell("pin", "{\"version\": 2}"), 200);
+  EXPECT_EQ(ask_http("who?"), "second");
+  EXPECT_EQ(tell("load", "{\"version\": 1}"), 400) << "another one is pinned";
+  EXPECT_EQ(tell("unpin", "{}"), 200);
+  EXPECT_EQ(tell("load", "{\"version\": 1}"), 200);
+  EXPECT_EQ(ask_http("who?"), "first");
+}
+
+TEST_F(ServerAppTest, ListsVersionsAndExperts) {
+  publish(1, "first");
+  publish(2, "broken");
+  start();
+  const auto response = httplib::Client("127.0.0.1", app_->ports().http).Get("/v1/versions");
+  const auto data = nlohmann::json::parse(response->body).at("data");
+  ASSERT_EQ(data.size(), 2u);
+  EXPECT_EQ(data[0]["state"], "served");
+  EXPECT_EQ(data[1]["state"], "quarantined");
+  EXPECT_EQ(data[1]["reason"], "load");
+  ask_http("who?");
+  const auto experts = httplib::Client("127.0.0.1", app_->ports().http).Get("/v1/experts");
+  double tokens = 0;
+  const auto body = nlohmann::json::parse(experts->body);
+  for (const auto& layer : body.at("layers")) {
+    for (const auto& expert : layer.at("experts")) tokens += expert.at("image").at("tokens").get<double>();
+  }
+  EXPECT_EQ(tokens, 2 * 4) << "two layers, four image tokens";
+}
+
+TEST_F(ServerAppTest, AManagementPortThatIsOpenToAllIsSaid) {
+  start();
+  EXPECT_EQ(lines().find("\"event\":\"admin\""), std::string::npos);
+  app_.reset();
+  options_.admin_host = "0.0.0.0";
+  start();
+  EXPECT_THAT(lines(), HasSubstr("\"event\":\"admin\""));
+}
+
+TEST_F(ServerAppTest, KeysAreAskedForAndReadAgain) {
+  options_.api_keys = root_ / "keys";
+  write_keys("alice", "first-key");
+  start();
+  const auto models_with = [&](const std::string& key) {
+    const auto response = httplib::Client("127.0.0.1", app_->ports().http)
+                              .Get("/v1/models", httplib::Headers{{"Authorization", "Bearer " + key}});
+    return response->status;
+  };
+  EXPECT_EQ(models_with("first-key"), 200);
+  EXPECT_EQ(models_with("second-key"), 401);
+  write_keys("alice", "second-key");
+  EXPECT_EQ(models_with("second-key"), 401) << "not before it is asked to";
+  app_->reload_keys();
+  EXPECT_EQ(models_with("second-key"), 200);
+  EXPECT_EQ(models_with("first-key"), 401);
+  std::ofstream(root_ / "keys") << "nonsense\n";
+  app_->reload_keys();
+  EXPECT_EQ(models_with("second-key"), 200);
+  EXPECT_THAT(lines(), HasSubstr("api-keys: line 1"));
+}
+
+TEST_F(ServerAppTest, CheckConfigFindsWhatIsWrongAndStartsNothing) {
+  EXPECT_NO_THROW(check_config(options_));
+  EXPECT_TRUE(fs::is_empty(root_ / "store")) << "nothing is seeded";
+  const auto complaint = [](const ServerOptions& options) -> std::string {
+    try {
+      check_config(options);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  ServerOptions wrong = options_;
+  wrong.model = root_ / "nowhere";
+  EXPECT_THAT(complaint(wrong), HasSubstr("--model"));
+  wrong = options_;
+  wrong.api_keys = root_ / "keys";
+  EXPECT_THAT(complaint(wrong), HasSubstr("keys"));
+  std::ofstream(root_ / "keys") << "alice\n";
+  EXPECT_THAT(complaint(wrong), HasSubstr("line 1"));
+  wrong = options_;
+  wrong.state_dir = root_ / "nowhere";
+  EXPECT_THAT(complaint(wrong), HasSubstr("--state-dir"));
+  wrong = options_;
+  wrong.tls_cert = wrong.tls_key = root_ / "nowhere";
+  EXPECT_THAT(complaint(wrong), HasSubstr("tls"));
+  wrong = options_;
+  wrong.cors_origins = {"app.example"};
+  EXPECT_THAT(complaint(wrong), HasSubstr("--cors-origin"));
+  wrong = options_;
+  std::ofstream(root_ / "demo" / "manifest.json") << "{";
+  EXPECT_THAT(complaint(wrong), HasSubstr("--seed-model"));
 }
 
 TEST(LogLinesTest, StampsInUtcWithMilliseconds) {

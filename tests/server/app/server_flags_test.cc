@@ -35,6 +35,9 @@ TEST(ServerFlagsTest, DefaultsAreTheContract) {
   EXPECT_EQ(options.poll_interval_ms, 1000);
   EXPECT_EQ(options.max_score_drop, 0.02);
   EXPECT_EQ(options.capacity_mode, "account");
+  EXPECT_EQ(options.reload_mode, "overlap");
+  EXPECT_TRUE(options.api_keys.empty());
+  EXPECT_TRUE(options.cors_origins.empty());
   EXPECT_TRUE(options.grpc);
 }
 
@@ -51,9 +54,9 @@ TEST(ServerFlagsTest, ReadsFlags) {
 }
 
 TEST(ServerFlagsTest, RefusesWhatCannotBe) {
-  for (const char* flag :
-       {"--http-port=70000", "--http-port=-1", "--http-port=x", "--max-batch=0", "--poll-interval-ms=0",
-        "--capacity-mode=drop", "--max-image-pixels=0", "--no-such-flag=1"}) {
+  for (const char* flag : {"--http-port=70000", "--http-port=-1", "--http-port=x", "--max-batch=0",
+                           "--poll-interval-ms=0", "--capacity-mode=drop", "--reload-mode=half", "--tls-cert=a.pem",
+                           "--tls-client-ca=a.pem", "--max-image-pixels=0", "--no-such-flag=1"}) {
     EXPECT_THROW(parsed({flag}), CLI::ParseError) << flag;
   }
 }

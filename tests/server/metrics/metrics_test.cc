@@ -72,7 +72,7 @@ TEST(MetricsTest, KnownLabelValuesBeginAtZero) {
   EXPECT_THAT(text, HasSubstr("sparsefusion_requests_rejected_total{reason=\"queue_full\"} 0"));
   EXPECT_THAT(text, HasSubstr("sparsefusion_requests_cancelled_total{api=\"openai\",phase=\"decode\"} 0"));
   EXPECT_THAT(text, HasSubstr("sparsefusion_model_reloads_total{result=\"refused\",reason=\"score\"} 0"));
-  EXPECT_THAT(text, HasSubstr("sparsefusion_model_reload_seconds_count{stage=\"warm_up\"} 0"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_model_reload_seconds_count{stage=\"warmup\"} 0"));
 }
 
 TEST(MetricsTest, SeriesAreBoundedWhateverClientsSend) {

@@ -1,0 +1,161 @@
+#include "server/grpc/admin_service.h"
+
+#include <grpcpp/support/method_handler.h>
+
+#include <chrono>
+
+#include "server/grpc/call_guard.h"
+#include "server/grpc/grpc_errors.h"
+#include "server/grpc/message_buffer.h"
+#include "server/guard/reject_reason.h"
+#include "server/guard/request_id.h"
+#include "server/guard/thrown_error.h"
+
+namespace sf::server {
+namespace {
+
+namespace wire = sparsefusion::v1;
+using grpc::ByteBuffer;
+using grpc::internal::RpcMethod;
+using grpc::internal::RpcServiceMethod;
+
+wire::VersionState wire_state(VersionState state) {
+  switch (state) {
+    case VersionState::kServed:
+      return wire::VERSION_STATE_SERVED;
+    case VersionState::kLoading:
+      return wire::VERSION_STATE_LOADING;
+    case VersionState::kAvailable:
+      return wire::VERSION_STATE_AVAILABLE;
+    case VersionState::kQuarantined:
+      return wire::VERSION_STATE_QUARANTINED;
+    case VersionState::kRetired:
+      return wire::VERSION_STATE_RETIRED;
+  }
+  return wire::VERSION_STATE_UNSPECIFIED;
+}
+
+template <typename Response>
+void add_versions(const std::vector<VersionStatus>& versions, Response& response) {
+  for (const VersionStatus& status : versions) {
+    wire::Version& row = *response.add_versions();
+    row.set_version(status.version);
+    row.set_state(wire_state(status.state));
+    row.set_reason(status.reason);
+    row.set_message(status.message);
+    row.set_pinned(status.pinned);
+    row.set_step(status.facts.step);
+    row.set_created_unix(status.facts.created_unix);
+    row.set_digest(status.facts.digest);
+    if (status.facts.score) row.set_score(*status.facts.score);
+  }
+}
+
+ByteBuffer after_command(const ModelAdmin& admin, int64_t served) {
+  wire::VersionsResponse response;
+  response.set_version(served);
+  add_versions(admin.versions(), response);
+  return serialize_message(response);
+}
+
+ByteBuffer list_versions(ModelAdmin& admin, const wire::ListVersionsRequest&) {
+  wire::ListVersionsResponse response;
+  add_versions(admin.versions(), response);
+  return serialize_message(response);
+}
+
+ByteBuffer load(ModelAdmin& admin, const wire::LoadVersionRequest& request) {
+  if (request.version() < 1) throw invalid_argument("version", "version: must be at least 1, got ", request.version());
+  return after_command(admin, admin.load(request.version()));
+}
+
+ByteBuffer pin(ModelAdmin& admin, const wire::PinRequest& request) {
+  if (request.version() < 0)
+    throw invalid_argument("version", "version: must not be negative, got ", request.version());
+  return after_command(admin, admin.pin(request.version()));
+}
+
+ByteBuffer unpin(ModelAdmin& admin, const wire::UnpinRequest&) { return after_command(admin, admin.unpin()); }
+
+ByteBuffer roll_back(ModelAdmin& admin, const wire::RollbackRequest&) { return after_command(admin, admin.rollback()); }
+
+void set_load(const ExpertLoad& load, wire::ModalityLoad& message) {
+  message.set_tokens(load.tokens);
+  message.set_gate_mass(load.gate_mass);
+  message.set_overflow_tokens(load.overflow_tokens);
+}
+
+ByteBuffer expert_stats(ModelAdmin& admin, const wire::ExpertStatsRequest&) {
+  const std::optional<ExpertLoads> loads = admin.expert_loads();
+  if (!loads) throw Error(Code::kUnavailable, "no model is loaded yet", "", Reason::kDraining);
+  wire::ExpertStatsResponse response;
+  response.set_model_version(loads->version);
+  for (const LayerLoad& layer : loads->layers) {
+    wire::LayerStats& stats = *response.add_layers();
+    for (const auto& expert : layer.experts) {
+      wire::ExpertLoad& load = *stats.add_experts();
+      set_load(expert[kImageModality], *load.mutable_image());
+      set_load(expert[kTextModality], *load.mutable_text());
+    }
+    if (!layer.window) continue;
+    wire::ExpertWindow& window = *stats.mutable_window();
+    window.set_router_entropy_nats(layer.window->entropy_nats);
+    window.set_load_imbalance_ratio(layer.window->imbalance);
+    window.set_dead_experts(layer.window->dead_experts);
+    if (layer.window->drift_js) window.set_routing_drift_js(*layer.window->drift_js);
+  }
+  return serialize_message(response);
+}
+
+}  // namespace
+
+template <typename Request>
+void AdminService::add(const char* name, Access access, Handler<Request> handler) {
+  using Unary = grpc::internal::RpcMethodHandler<AdminService, ByteBuffer, ByteBuffer>;
+  const auto run = [access, handler](AdminService* self, grpc::ServerContext* context, const ByteBuffer* request,
+                                     ByteBuffer* response) {
+    return self->call(*context, access, *response, [&](ModelAdmin& admin) {
+      Request message;
+      parse_message(*request, message);
+      return handler(admin, message);
+    });
+  };
+  AddMethod(new RpcServiceMethod(name, RpcMethod::NORMAL_RPC, new Unary(run, this)));
+}
+
+AdminService::AdminService(const GrpcOptions& options, server::Service& service)
+    : options_(options), service_(service) {
+  add<wire::ListVersionsRequest>("/sparsefusion.v1.ModelAdmin/ListVersions", Access::kAnyKey, list_versions);
+  add<wire::ExpertStatsRequest>("/sparsefusion.v1.ModelAdmin/ExpertStats", Access::kAnyKey, expert_stats);
+  if (options.keys == nullptr) return;
+  add<wire::LoadVersionRequest>("/sparsefusion.v1.ModelAdmin/LoadVersion", Access::kAdmin, load);
+  add<wire::PinRequest>("/sparsefusion.v1.ModelAdmin/Pin", Access::kAdmin, pin);
+  add<wire::UnpinRequest>("/sparsefusion.v1.ModelAdmin/Unpin", Access::kAdmin, unpin);
+  add<wire::RollbackRequest>("/sparsefusion.v1.ModelAdmin/Rollback", Access::kAdmin, roll_back);
+}
+
+grpc::Status AdminService::call(grpc::ServerContext& context, Access access, ByteBuffer& response,
+                                const std::function<ByteBuffer(ModelAdmin&)>& work) {
+  const auto begin = std::chrono::steady_clock::now();
+  const std::string id = choose_request_id("");
+  context.AddInitialMetadata("x-request-id", id);
+  grpc::Status status = grpc::Status::OK;
+  try {
+    admit_call(options_.keys, context, access);
+    ModelAdmin* const admin = service_.admin();
+    if (admin == nullptr) throw Error(Code::kUnimplemented, "this server has no versions");
+    response = work(*admin);
+  } catch (...) {
+    const Error error = thrown_error();
+    status = grpc_status(error, id, service_.retry_after_seconds());
+    if (error.code() == Code::kUnauthenticated || error.code() == Code::kPermissionDenied) {
+      service_.record_rejected("grpc", grpc_code_name(status.error_code()), reject_reason(error), id);
+      return status;
+    }
+  }
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
+  service_.record_finished("admin", grpc_code_name(status.error_code()), id, 0, nullptr, elapsed.count());
+  return status;
+}
+
+}  // namespace sf::server

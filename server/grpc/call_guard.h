@@ -1,0 +1,26 @@
+// The first line of every call: who is it, and may it do that?
+//
+//   const std::string tenant = admit_call(options.keys, context, Access::kInfer);
+//
+// gRPC's synchronous server has no place before a handler where a call can be refused, so each handler begins with
+// this; a test walks every method without a key.
+#pragma once
+
+#include <grpcpp/server_context.h>
+
+#include <string>
+
+#include "server/guard/api_keys.h"
+
+namespace sf::server {
+
+// The name of the key in the metadata `authorization`; empty where no keys are asked for (`keys` is null).
+// Errors: those of KeyRing::admit.
+inline std::string admit_call(KeyRing* keys, const grpc::ServerContext& context, Access access) {
+  if (keys == nullptr) return "";
+  const auto it = context.client_metadata().find("authorization");
+  const bool sent = it != context.client_metadata().end();
+  return keys->admit(sent ? std::string_view(it->second.data(), it->second.size()) : std::string_view(), access);
+}
+
+}  // namespace sf::server

@@ -1,0 +1,16 @@
+// Versions and experts over HTTP. Reading is for everybody who may ask; the commands stand on the management port, and
+// on the public one only where keys are asked for.
+#pragma once
+
+#include "server/http/listener.h"
+
+namespace sf::server {
+
+// GET /v1/versions and /v1/experts. REQUIRES of both: before listener.start(); `service` outlives the listener.
+void register_version_routes(Listener& listener, Service& service);
+
+// POST /v1/admin/load {"version": 3}, /v1/admin/pin {"version": 3} (none: the served one), /v1/admin/unpin and
+// /v1/admin/rollback {}. JSON only: no form of a foreign web page can send that. Each answers when it is done.
+void register_admin_routes(Listener& listener, Service& service);
+
+}  // namespace sf::server

@@ -1,0 +1,29 @@
+// ModelAdmin of a reloader and its slot.
+#pragma once
+
+#include "server/model/reloader.h"
+#include "server/service/model_admin.h"
+
+namespace sf::server {
+
+// Thread-safe.
+class VersionAdmin final : public ModelAdmin {
+ public:
+  // REQUIRES: both outlive this.
+  VersionAdmin(Reloader& reloader, const ModelSlot& slot) : reloader_(reloader), slot_(slot) {}
+
+  std::vector<VersionStatus> versions() const override { return reloader_.list(); }
+  std::optional<ExpertLoads> expert_loads() const override;
+  int64_t load(int64_t version) override;
+  int64_t pin(int64_t version) override;
+  int64_t unpin() override;
+  int64_t rollback() override { return reloader_.rollback(); }
+
+ private:
+  int64_t served() const;
+
+  Reloader& reloader_;
+  const ModelSlot& slot_;
+};
+
+}  // namespace sf::server

@@ -1,0 +1,111 @@
+#include "server/guard/api_keys.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sf::server {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::string line(const std::string& name, const std::string& key, const std::string& rest) {
+  return name + "  " + hash_api_key(key) + "  " + rest + "\n";
+}
+
+class KeyRingTest : public testing::Test {
+ protected:
+  Error refusal(const std::string& authorization, Access access) {
+    try {
+      keys_.admit(authorization, access);
+    } catch (const Error& error) {
+      return error;
+    }
+    return Error(Code::kOk, "admitted");
+  }
+  double now_s_ = 1000;
+  KeyRing keys_{parse_api_keys("# who may call\n\n" + line("alice", "a-key", "infer 3") +
+                               line("ops", "o-key", "admin") + line("both", "b-key", "infer,admin   # a comment")),
+                [this] { return now_s_; }};
+};
+
+TEST_F(KeyRingTest, KnowsItsKeysByName) {
+  EXPECT_EQ(keys_.admit("Bearer a-key", Access::kInfer), "alice");
+  EXPECT_EQ(keys_.admit("bearer  o-key ", Access::kAdmin), "ops");
+  EXPECT_EQ(keys_.admit("Bearer b-key", Access::kAdmin), "both");
+  EXPECT_EQ(keys_.admit("Bearer o-key", Access::kAnyKey), "ops");
+  EXPECT_EQ(keys_.admit("", Access::kPublic), "");
+  EXPECT_EQ(keys_.name_of("Bearer b-key"), "both");
+  EXPECT_EQ(keys_.name_of("Bearer x"), "");
+}
+
+TEST_F(KeyRingTest, WhatIsNoKeyIsUnauthenticated) {
+  const std::string digest = hash_api_key("a-key");
+  for (const std::string& text :
+       {std::string(), std::string("Bearer"), std::string("Bearer "), std::string("a-key"), std::string("Basic a-key"),
+        std::string("Bearer a-ke"), std::string("Bearer a-keyy"), "Bearer " + digest, std::string("Bearer A-KEY"),
+        std::string("Bearer a-key\0x", 14)}) {
+    for (const Access access : {Access::kAnyKey, Access::kInfer, Access::kAdmin}) {
+      EXPECT_EQ(refusal(text, access).code(), Code::kUnauthenticated) << text;
+    }
+  }
+}
+
+TEST_F(KeyRingTest, AScopeThatIsMissingIsDenied) {
+  EXPECT_EQ(refusal("Bearer a-key", Access::kAdmin).code(), Code::kPermissionDenied);
+  EXPECT_EQ(refusal("Bearer o-key", Access::kInfer).code(), Code::kPermissionDenied);
+}
+
+TEST_F(KeyRingTest, AboveItsRateAKeyWaits) {
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(refusal("Bearer a-key", Access::kInfer).code(), Code::kOk);
+  EXPECT_EQ(refusal("Bearer a-key", Access::kInfer).code(), Code::kResourceExhausted);
+  try {
+    keys_.admit("Bearer a-key", Access::kInfer);
+    FAIL() << "admitted";
+  } catch (const RateLimited& error) {
+    EXPECT_EQ(error.retry_after_s(), 20);
+  }
+  EXPECT_EQ(refusal("Bearer b-key", Access::kInfer).code(), Code::kOk) << "another key's limit is its own";
+  EXPECT_EQ(refusal("Bearer a-key", Access::kAnyKey).code(), Code::kOk) << "reading is not counted";
+  now_s_ += 19;
+  EXPECT_EQ(refusal("Bearer a-key", Access::kInfer).code(), Code::kResourceExhausted);
+  now_s_ += 1;
+  EXPECT_EQ(refusal("Bearer a-key", Access::kInfer).code(), Code::kOk);
+  EXPECT_EQ(refusal("Bearer a-key", Access::kInfer).code(), Code::kResourceExhausted);
+  now_s_ += 3600;
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(refusal("Bearer a-key", Access::kInfer).code(), Code::kOk);
+  EXPECT_EQ(refusal("Bearer a-key", Access::kInfer).code(), Code::kResourceExhausted) << "a minute's worth at most";
+}
+
+TEST_F(KeyRingTest, ReplacedKeysCountAtOnceAndKeepWhatTheyUsed) {
+  for (int i = 0; i < 3; ++i) keys_.admit("Bearer a-key", Access::kInfer);
+  keys_.replace(parse_api_keys(line("alice", "new-key", "infer 3")));
+  EXPECT_EQ(refusal("Bearer a-key", Access::kInfer).code(), Code::kUnauthenticated);
+  EXPECT_EQ(refusal("Bearer o-key", Access::kAdmin).code(), Code::kUnauthenticated);
+  EXPECT_EQ(refusal("Bearer new-key", Access::kInfer).code(), Code::kResourceExhausted);
+}
+
+TEST(ApiKeysTest, HashesAsSha256sumDoes) {
+  EXPECT_EQ(hash_api_key("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST(ApiKeysTest, AWrongLineIsNamedAndNotQuoted) {
+  const std::string good = line("a", "k", "infer");
+  for (const std::string& bad : {std::string("secret\n"), std::string("a secret infer\n"), line("b c", "k2", "infer"),
+                                 line("b", "k2", "root"), line("b", "k2", "infer 0"), line("b", "k2", "infer -1"),
+                                 line("b", "k2", "infer nan"), line("b", "k2", "infer x"), line("b", "k2", "infer 1 1"),
+                                 line("a", "k2", "infer"), line("b", "k", "infer"), line("b", "k2", "")}) {
+    try {
+      parse_api_keys(good + bad);
+      FAIL() << bad;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::kInvalidArgument);
+      EXPECT_THAT(error.what(), HasSubstr("line 2")) << bad;
+      EXPECT_THAT(error.what(), Not(HasSubstr("secret")));
+    }
+  }
+  EXPECT_THROW(parse_api_keys("# nobody\n"), Error);
+}
+
+}  // namespace
+}  // namespace sf::server
