@@ -14,6 +14,7 @@ namespace {
 class ExplainCommandTest : public testing::Test {
  protected:
   ExplainCommandTest() {
+    std::filesystem::create_directory(folder_.path() / "model");
     test::write_tiny_checkpoint(folder_.path() / "model", 11);
     write_file(folder_.path() / "scene.png", test::random_picture(3, 90, 70));
     options_.model = (folder_.path() / "model").string();
