@@ -44,8 +44,8 @@ function showExperts(root, layers) {
     title.textContent = `layer ${layer}`;
     const bars = document.createElement('div');
     bars.className = 'bars';
-    const most = Math.max(1, ...experts.map(e => e.image + e.text));
-    bars.append(...experts.flatMap((e, i) => bar(e.expert ?? i, e.image, e.text, most)));
+    const most = Math.max(1, ...experts.map(e => e.image.tokens + e.text.tokens));
+    bars.append(...experts.flatMap(e => bar(e.expert, e.image.tokens, e.text.tokens, most)));
     return [title, bars];
   }));
 }
@@ -56,7 +56,7 @@ export function watchExperts(details) {
   poll(details, async () => {
     try {
       const { layers } = await fetchJson('/v1/experts');
-      const total = layers.reduce((sum, l) => sum + l.experts.reduce((s, e) => s + e.image + e.text, 0), 0);
+      const total = layers.reduce((sum, l) => sum + l.experts.reduce((s, e) => s + e.image.tokens + e.text.tokens, 0), 0);
       status.textContent = total ? 'Tokens since the start: image (blue) and text (orange).' : 'No token has been routed yet: ask something.';
       showExperts(root, layers);
     } catch (error) {
