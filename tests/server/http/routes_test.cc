@@ -44,7 +44,7 @@ TEST_F(RoutesTest, AnswersUnknownRoutesInTheirApisForm) {
     EXPECT_TRUE(json::parse(result->body)["error"]["message"].is_string()) << path;
   }
   EXPECT_TRUE(json::parse(client->Get("/v2/models/x/infer")->body)["error"].is_string());
-  const httplib::Result post = client->Post("/v1/explain", "{}", "application/json");
+  const httplib::Result post = client->Post("/v1/embeddings", "{}", "application/json");
   EXPECT_EQ(post->status, 404);
   EXPECT_TRUE(post->has_header("X-Request-Id"));
   EXPECT_EQ(service.wait_for_rejected(9).back().reason, "not_found");
