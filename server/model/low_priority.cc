@@ -5,28 +5,30 @@
 #include <unistd.h>
 
 #include <exception>
+#include <system_error>
 #include <thread>
 
+#include "engine/base/error.h"
+
 namespace sf::server {
-namespace {
 
-constexpr int kNiceness = 10;
-
-}  // namespace
-
-void run_at_low_priority(const std::function<void()>& work) {
+void run_at_low_priority(int niceness, const std::function<void()>& work) {
   std::exception_ptr thrown;
-  std::thread thread([&] {
+  const auto body = [&] {
     // On Linux this means the thread alone. It cannot fail: less priority is everybody's right.
     const auto self = static_cast<id_t>(syscall(SYS_gettid));
-    if (getpriority(PRIO_PROCESS, self) < kNiceness) setpriority(PRIO_PROCESS, self, kNiceness);
+    if (getpriority(PRIO_PROCESS, self) < niceness) setpriority(PRIO_PROCESS, self, niceness);
     try {
       work();
     } catch (...) {
       thrown = std::current_exception();
     }
-  });
-  thread.join();
+  };
+  try {
+    std::thread(body).join();
+  } catch (const std::system_error&) {
+    throw Error(Code::kUnavailable, "the server has no thread left for this, try again later");
+  }
   if (thrown) std::rethrow_exception(thrown);
 }
 

@@ -150,7 +150,12 @@ Reloader::Outcome Reloader::try_stages(int64_t version, bool chosen, std::string
   const auto run_stage = [&](const char* name, const std::function<void()>& work) {
     stage = name;
     StageTimer timer(deps_, stage);
-    run_at_low_priority(work);
+    // While nobody is served nobody can be delayed, and everybody waits.
+    if (slot_.current()) {
+      run_at_low_priority(kReloadNiceness, work);
+    } else {
+      work();
+    }
   };
   run_stage("verify", [&] {
     candidate = source_.open(version);

@@ -4,7 +4,7 @@
 #include "engine/explain/overlay.h"
 #include "server/guard/reject_reason.h"
 #include "server/service/answer_service.h"
-#include "server/service/low_priority.h"
+#include "server/model/low_priority.h"
 #include "server/service/resolve_sampling.h"
 
 namespace sf::server {
@@ -73,7 +73,7 @@ ExplainResult AnswerService::explain_on(ServingVersion& version, ExplainRequest&
   };
   const SamplingParams sampling = resolve_sampling(request.question.sampling, version.engine->info().default_sampling);
   ExplainResult result{.model = options_.model_name, .model_version = version.version, .explanation = {}, .png = {}};
-  run_at_low_priority([&] {
+  run_at_low_priority(kExplainNiceness, [&] {
     result.explanation = version.engine->explain(*prompt, sampling, request.options, check_on);
     if (request.picture)
       result.png = explanation_png(picture_of(request.question), result.explanation, request.picture_token);

@@ -17,7 +17,7 @@ int niceness() { return getpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_
 TEST(LowPriorityTest, TheWorkIsNicerThanItsCaller) {
   const int own = niceness();
   int seen = 0, of_a_child = 0;
-  run_at_low_priority([&] {
+  run_at_low_priority(kReloadNiceness, [&] {
     seen = niceness();
     std::thread([&] { of_a_child = niceness(); }).join();
   });
@@ -27,7 +27,7 @@ TEST(LowPriorityTest, TheWorkIsNicerThanItsCaller) {
 }
 
 TEST(LowPriorityTest, WhatItThrowsIsThrown) {
-  EXPECT_THROW(run_at_low_priority([] { throw std::runtime_error("boom"); }), std::runtime_error);
+  EXPECT_THROW(run_at_low_priority(kReloadNiceness, [] { throw std::runtime_error("boom"); }), std::runtime_error);
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 #include "server/model/serving_version.h"
 #include "server/service/answer_service.h"
 #include "server/service/explain_fields.h"
-#include "server/service/low_priority.h"
+#include "server/model/low_priority.h"
 #include "tests/support/fake_engine.h"
 #include "tests/support/manual_clock.h"
 
@@ -147,10 +147,10 @@ TEST_F(ExplainServiceTest, ADrainWaitsForItAndAbortEndsIt) {
 TEST(LowPriorityTest, RunsBelowTheCallerAndPassesOnWhatIsThrown) {
   int inside = 0;
   const int before = ::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()));
-  run_at_low_priority([&] { inside = ::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid())); });
+  run_at_low_priority(kExplainNiceness, [&] { inside = ::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid())); });
   EXPECT_EQ(inside, 19);
   EXPECT_EQ(::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid())), before);
-  EXPECT_THROW(run_at_low_priority([] { throw invalid_argument("layer", "layer: no"); }), Error);
+  EXPECT_THROW(run_at_low_priority(kExplainNiceness, [] { throw invalid_argument("layer", "layer: no"); }), Error);
 }
 
 TEST(ExplainFieldsTest, DefaultsAreTheEngines) {
