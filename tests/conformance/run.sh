@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs the stock KServe/Triton client, and perf_analyzer where it can run, against a server that this script starts.
+# Runs the stock OpenAI and KServe/Triton clients, schemathesis, and perf_analyzer where it can run, against a server that this script starts.
 # Prints a PASS line a check, and fails at the first that does not hold.
 #
-#   python3 -m venv VENV && VENV/bin/pip install -r tests/conformance/requirements-kserve.txt
+#   python3 -m venv VENV && VENV/bin/pip install -r tests/conformance/requirements.txt
 #   tests/conformance/run.sh --python VENV/bin/python --server build/release/bin/sparsefusion-server [--model models/demo]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -20,6 +20,7 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$python" ] && [ -n "$server" ] || { echo "run.sh: --python and --server are needed (--help)" >&2; exit 2; }
 
+python=$(realpath -s "$python") server=$(realpath "$server")
 scratch=$(mktemp -d)
 pid=
 cleanup() {
@@ -38,6 +39,18 @@ for _ in $(seq 600); do
 done
 port_of() { "$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$scratch/ports" "$1"; }
 http=127.0.0.1:$(port_of http) grpc=127.0.0.1:$(port_of grpc)
+
+"$python" tests/conformance/openai_client.py --http "$http" --image examples/scene.png
+
+# What the description says must be so: no 5xx, no status, type or schema that it does not name.
+if ! (cd "$scratch" && "$(dirname "$python")/schemathesis" run "http://$http/openapi.json" --seed 1 --max-examples 30 \
+  --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance \
+  --exclude-path-regex '^/v1/admin/') >"$scratch/schemathesis.log" 2>&1; then
+  echo "FAIL schemathesis" >&2
+  cat "$scratch/schemathesis.log" >&2
+  exit 1
+fi
+echo "PASS schemathesis: $(grep -m1 -oE '[0-9]+ generated.*' "$scratch/schemathesis.log" || true)"
 
 "$python" tests/conformance/kserve_client.py --http "$http" --grpc "$grpc" --image examples/scene.png
 
