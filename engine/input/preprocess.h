@@ -64,7 +64,7 @@ struct Window {
   int width = 0, height = 0;
 };
 
-// The resize alone, to exactly width x height. Rounds and clamps to 8 bits between the passes as PIL does.
+// The resize alone, to exactly width x height. Rounds and clamps to 8 bits between the passes, whose order is PIL 13's.
 Image resize_bicubic(const Image& image, int width, int height);
 // The same, but only the part `window` of the width x height pixels is computed. REQUIRES: the window lies in them.
 Image resize_bicubic(const Image& image, int64_t width, int64_t height, const Window& window);
