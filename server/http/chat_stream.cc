@@ -13,21 +13,6 @@ ChatStream::ChatStream(std::vector<std::shared_ptr<ResponseStream>> streams, std
   for (auto& stream : streams) choices_.push_back({.stream = std::move(stream), .role_written = false, .summary = std::nullopt});
 }
 
-bool ChatStream::write(httplib::DataSink& sink, const std::string& data) {
-  last_write_ = std::chrono::steady_clock::now();
-  const std::string event = "data: " + data + "\n\n";
-  return sink.write(event.data(), event.size());
-}
-
-bool ChatStream::ping(httplib::DataSink& sink) {
-  if (options_.is_stopping() || !sink.is_writable()) return false;
-  const auto idle = std::chrono::steady_clock::now() - last_write_;
-  if (idle < std::chrono::milliseconds(options_.ping_interval_ms)) return true;
-  last_write_ = std::chrono::steady_clock::now();
-  static constexpr std::string_view kPing = ": ping\n\n";
-  return sink.write(kPing.data(), kPing.size());
-}
-
 // The next event of any choice that has not ended, in turn.
 std::optional<Event> ChatStream::next_event(int& index) {
   index = 0;
@@ -46,26 +31,27 @@ bool ChatStream::write_next(httplib::DataSink& sink) {
   for (size_t i = 0; i < choices_.size(); ++i) {
     if (choices_[i].role_written) continue;
     choices_[i].role_written = true;
-    return write(sink, chat_role_chunk(options_.head, static_cast<int>(i)));
+    return writer_.write(sink, chat_role_chunk(options_.head, static_cast<int>(i)));
   }
   int index = 0;
   const std::optional<Event> event = next_event(index);
-  return event ? write_event(sink, index, *event) : ping(sink);
+  if (event) return write_event(sink, index, *event);
+  return !options_.is_stopping() && sink.is_writable() && writer_.ping(sink, options_.ping_interval_ms);
 }
 
 bool ChatStream::write_event(httplib::DataSink& sink, int index, const Event& event) {
   if (event.error) {
-    if (!write(sink, error_body(*event.error, "/v1", options_.head.answer.id)) || !write(sink, "[DONE]")) return false;
+    if (!writer_.write(sink, error_body(*event.error, "/v1", options_.head.answer.id)) || !writer_.write(sink, "[DONE]")) return false;
     code_ = http_status(*event.error);
     for (const Choice& choice : choices_) choice.stream->cancel();
     sink.done();
     return true;
   }
   const bool has_delta = !event.text.empty() || (options_.logprobs && !event.tokens.empty());
-  if (has_delta && !write(sink, chat_delta_chunk(options_.head, index, event, options_.logprobs))) return false;
+  if (has_delta && !writer_.write(sink, chat_delta_chunk(options_.head, index, event, options_.logprobs))) return false;
   if (!event.finished) return true;
   choices_[index].summary = event.summary;
-  if (!write(sink, chat_end_chunk(options_.head, index, event.summary->finish_reason))) return false;
+  if (!writer_.write(sink, chat_end_chunk(options_.head, index, event.summary->finish_reason))) return false;
   const bool all = std::all_of(choices_.begin(), choices_.end(), [](const Choice& c) { return c.summary.has_value(); });
   return all ? write_end(sink) : true;
 }
@@ -74,8 +60,8 @@ bool ChatStream::write_end(httplib::DataSink& sink) {
   std::vector<const Summary*> summaries;
   for (const Choice& choice : choices_) summaries.push_back(&*choice.summary);
   const Usage usage = total_usage(summaries);
-  if (options_.include_usage && !write(sink, chat_usage_chunk(options_.head, usage))) return false;
-  if (!write(sink, "[DONE]")) return false;
+  if (options_.include_usage && !writer_.write(sink, chat_usage_chunk(options_.head, usage))) return false;
+  if (!writer_.write(sink, "[DONE]")) return false;
   total_ = *choices_.front().summary;
   total_->usage = usage;
   code_ = 200;

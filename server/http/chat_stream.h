@@ -2,14 +2,11 @@
 // usage if it was asked for, then "data: [DONE]". Where nothing happens for a while a comment keeps proxies awake.
 //
 //   auto chat = std::make_shared<ChatStream>(streams, options, on_end);
-//   response.set_chunked_content_provider(
-//       "text/event-stream", [chat](size_t, httplib::DataSink& sink) { return chat->write_next(sink); },
-//       [chat](bool whole) { chat->close(whole); });
+//   respond_with_events(response, chat);
 #pragma once
 
 #include <httplib.h>
 
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -17,6 +14,7 @@
 #include <vector>
 
 #include "server/http/chat_json.h"
+#include "server/http/event_writer.h"
 
 namespace sf::server {
 
@@ -48,10 +46,8 @@ class ChatStream {
     std::optional<Summary> summary;
   };
 
-  bool write(httplib::DataSink& sink, const std::string& data);
   bool write_event(httplib::DataSink& sink, int index, const Event& event);
   bool write_end(httplib::DataSink& sink);
-  bool ping(httplib::DataSink& sink);
   std::optional<Event> next_event(int& index);
 
   std::vector<Choice> choices_;
@@ -59,7 +55,7 @@ class ChatStream {
   const ChatStreamOptions options_;
   const OnEnd on_end_;
   size_t turn_ = 0;  // the choice that is looked at next
-  std::chrono::steady_clock::time_point last_write_ = std::chrono::steady_clock::now();
+  EventWriter writer_;
   int code_ = 499;  // until the end was written the client counts as gone
   std::optional<Summary> total_;
 };

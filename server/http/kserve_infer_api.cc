@@ -127,20 +127,18 @@ void KserveInferApi::answer_whole(Kind kind, const httplib::Request& request, ht
 
 void KserveInferApi::answer_stream(const httplib::Request& request, httplib::Response& response, const HttpCall& call,
                                    const Asked& asked, std::shared_ptr<ResponseStream> stream) {
-  // The status line waits for the first event, so that what fails before it is a plain HTTP error; but not for longer
-  // than a proxy waits.
   const int64_t version = stream->model_version();
-  std::optional<Event> first;
-  for (int waited_ms = 0; waited_ms < options_.ping_interval_ms; waited_ms += options_.poll_interval_ms) {
-    first = stream->next_for(options_.poll_interval_ms);
-    if (first) break;
-    if (!request.is_connection_closed() && !listener_.stopping()) continue;
+  // For no longer than a proxy waits.
+  const FirstEventOptions patience{.poll_interval_ms = options_.poll_interval_ms, .max_wait_ms = options_.ping_interval_ms};
+  const auto is_unwanted = [&] { return request.is_connection_closed() || listener_.stopping(); };
+  FirstEvent first = wait_for_first_event(*stream, patience, is_unwanted);
+  if (first.unwanted) {
     stream->cancel();
     fail(request, response, call, asked, listener_.stopping() ? shutting_down() : client_gone(), version);
     return;
   }
-  if (first && first->error) {
-    fail(request, response, call, asked, *first->error, version);
+  if (first.event && first.event->error) {
+    fail(request, response, call, asked, *first.event->error, version);
     return;
   }
   GenerateStreamOptions options{.head = {asked.model.name, version, asked.id},
@@ -149,16 +147,12 @@ void KserveInferApi::answer_stream(const httplib::Request& request, httplib::Res
                                 .ping_interval_ms = options_.ping_interval_ms,
                                 .is_stopping = [this] { return listener_.stopping(); }};
   auto generate = std::make_shared<GenerateStream>(
-      std::move(stream), std::move(first), std::move(options),
+      std::move(stream), std::move(first.event), std::move(options),
       [this, call, version, name = asked.model.name](int code, const Summary* summary) {
         record_call(service_, call, code, version, summary);
         count(call, name, summary);
       });
-  response.set_header("Cache-Control", "no-store");
-  response.set_header("X-Accel-Buffering", "no");
-  response.set_chunked_content_provider(
-      "text/event-stream", [generate](size_t, httplib::DataSink& sink) { return generate->write_next(sink); },
-      [generate](bool whole) { generate->close(whole); });
+  respond_with_events(response, std::move(generate));
 }
 
 void KserveInferApi::fail(const httplib::Request& request, httplib::Response& response, const HttpCall& call,

@@ -13,30 +13,16 @@ GenerateStream::GenerateStream(std::shared_ptr<ResponseStream> stream, std::opti
 bool GenerateStream::write_next(httplib::DataSink& sink) {
   std::optional<Event> event = std::exchange(first_, std::nullopt);
   if (!event) event = stream_->next_for(options_.poll_interval_ms);
-  return event ? write_event(sink, *event) : ping(sink);
-}
-
-bool GenerateStream::write(httplib::DataSink& sink, const std::string& data) {
-  last_write_ = std::chrono::steady_clock::now();
-  const std::string event = "data: " + data + "\n\n";
-  return sink.write(event.data(), event.size());
-}
-
-bool GenerateStream::ping(httplib::DataSink& sink) {
-  if (options_.is_stopping() || !sink.is_writable()) return false;
-  const auto idle = std::chrono::steady_clock::now() - last_write_;
-  if (idle < std::chrono::milliseconds(options_.ping_interval_ms)) return true;
-  last_write_ = std::chrono::steady_clock::now();
-  static constexpr std::string_view kPing = ": ping\n\n";
-  return sink.write(kPing.data(), kPing.size());
+  if (event) return write_event(sink, *event);
+  return !options_.is_stopping() && sink.is_writable() && writer_.ping(sink, options_.ping_interval_ms);
 }
 
 bool GenerateStream::write_event(httplib::DataSink& sink, const Event& event) {
-  if (!event.text.empty() && !write(sink, generate_delta_json(options_.head, event.text))) return false;
+  if (!event.text.empty() && !writer_.write(sink, generate_delta_json(options_.head, event.text))) return false;
   if (!event.finished) return true;
   const std::string last = event.error ? error_body(*event.error, "/v2", options_.call_id)
                                        : generate_end_json(options_.head, "", *event.summary, /*streamed=*/true);
-  if (!write(sink, last)) return false;
+  if (!writer_.write(sink, last)) return false;
   code_ = event.error ? http_status(*event.error) : 200;
   summary_ = event.summary;
   sink.done();

@@ -2,19 +2,17 @@
 // end, an event a write, no "[DONE]". Where nothing happens for a while a comment keeps proxies awake.
 //
 //   auto generate = std::make_shared<GenerateStream>(stream, first, options, on_end);
-//   response.set_chunked_content_provider(
-//       "text/event-stream", [=](size_t, httplib::DataSink& sink) { return generate->write_next(sink); },
-//       [=](bool whole) { generate->close(whole); });
+//   respond_with_events(response, generate);
 #pragma once
 
 #include <httplib.h>
 
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "server/http/event_writer.h"
 #include "server/http/kserve_json.h"
 
 namespace sf::server {
@@ -43,15 +41,13 @@ class GenerateStream {
   void close(bool whole);
 
  private:
-  bool write(httplib::DataSink& sink, const std::string& data);
   bool write_event(httplib::DataSink& sink, const Event& event);
-  bool ping(httplib::DataSink& sink);
 
   const std::shared_ptr<ResponseStream> stream_;
   std::optional<Event> first_;
   const GenerateStreamOptions options_;
   const OnEnd on_end_;
-  std::chrono::steady_clock::time_point last_write_ = std::chrono::steady_clock::now();
+  EventWriter writer_;
   int code_ = 499;  // until the end was written the client counts as gone
   std::optional<Summary> summary_;
 };

@@ -109,28 +109,23 @@ void NativeApi::answer_whole(const httplib::Request& request, httplib::Response&
 
 void NativeApi::answer_stream(const httplib::Request& request, httplib::Response& response, const HttpCall& call,
                               std::shared_ptr<ResponseStream> stream, const AnswerHead& head) {
-  // The status line waits for the first event: what fails before it is a plain HTTP error.
-  std::optional<Event> first;
-  while (!(first = stream->next_for(options_.poll_interval_ms))) {
-    if (!request.is_connection_closed() && !listener_.stopping()) continue;
+  const auto is_unwanted = [&] { return request.is_connection_closed() || listener_.stopping(); };
+  FirstEvent first = wait_for_first_event(*stream, {.poll_interval_ms = options_.poll_interval_ms}, is_unwanted);
+  if (first.unwanted) {
     stream->cancel();
     fail_call(service_, call, request, response, listener_.stopping() ? shutting_down() : client_gone(), head.model_version);
     return;
   }
-  if (first->error) {
-    fail_call(service_, call, request, response, *first->error, head.model_version);
+  if (first.event->error) {
+    fail_call(service_, call, request, response, *first.event->error, head.model_version);
     return;
   }
   auto sse = std::make_shared<SseAnswer>(
-      std::move(stream), std::move(*first), head, options_.poll_interval_ms, [this] { return listener_.stopping(); },
+      std::move(stream), std::move(*first.event), head, options_.poll_interval_ms, [this] { return listener_.stopping(); },
       [this, call, version = head.model_version](int code, const Summary* summary) {
         record_call(service_, call, code, version, summary);
       });
-  response.set_header("Cache-Control", "no-store");
-  response.set_header("X-Accel-Buffering", "no");
-  response.set_chunked_content_provider(
-      "text/event-stream", [sse](size_t, httplib::DataSink& sink) { return sse->write_next(sink); },
-      [sse](bool whole) { sse->close(whole); });
+  respond_with_events(response, std::move(sse));
 }
 
 void NativeApi::model(const httplib::Request& request, httplib::Response& response) {

@@ -108,21 +108,19 @@ void OpenAiApi::answer_whole(const httplib::Request& request, httplib::Response&
 
 void OpenAiApi::answer_stream(const httplib::Request& request, httplib::Response& response, const HttpCall& call,
                               const ChatRequest& chat, const Streams& streams, const ChatHead& head) {
-  // The status line waits for the first event, so that what fails before it is a plain HTTP error; but not for longer
-  // than a proxy waits.
   const int64_t version = head.answer.model_version;
-  std::optional<Event> first;
-  for (int waited_ms = 0; waited_ms < options_.ping_interval_ms; waited_ms += options_.poll_interval_ms) {
-    first = streams.front()->next_for(options_.poll_interval_ms);
-    if (first) break;
-    if (!request.is_connection_closed() && !listener_.stopping()) continue;
+  // For no longer than a proxy waits.
+  const FirstEventOptions patience{.poll_interval_ms = options_.poll_interval_ms, .max_wait_ms = options_.ping_interval_ms};
+  const auto is_unwanted = [&] { return request.is_connection_closed() || listener_.stopping(); };
+  FirstEvent first = wait_for_first_event(*streams.front(), patience, is_unwanted);
+  if (first.unwanted) {
     cancel_all(streams);
     fail_call(service_, call, request, response, listener_.stopping() ? shutting_down() : client_gone(), version);
     return;
   }
-  if (first && first->error) {
+  if (first.event && first.event->error) {
     cancel_all(streams);
-    fail_call(service_, call, request, response, *first->error, version);
+    fail_call(service_, call, request, response, *first.event->error, version);
     return;
   }
   ChatStreamOptions options{.head = head,
@@ -132,13 +130,9 @@ void OpenAiApi::answer_stream(const httplib::Request& request, httplib::Response
                             .ping_interval_ms = options_.ping_interval_ms,
                             .is_stopping = [this] { return listener_.stopping(); }};
   auto stream = std::make_shared<ChatStream>(
-      streams, std::move(first), std::move(options),
+      streams, std::move(first.event), std::move(options),
       [this, call, version](int code, const Summary* summary) { record_call(service_, call, code, version, summary); });
-  response.set_header("Cache-Control", "no-store");
-  response.set_header("X-Accel-Buffering", "no");
-  response.set_chunked_content_provider(
-      "text/event-stream", [stream](size_t, httplib::DataSink& sink) { return stream->write_next(sink); },
-      [stream](bool whole) { stream->close(whole); });
+  respond_with_events(response, std::move(stream));
 }
 
 }  // namespace sf::server

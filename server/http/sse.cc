@@ -3,14 +3,6 @@
 #include "server/http/http_errors.h"
 
 namespace sf::server {
-namespace {
-
-bool write_data(httplib::DataSink& sink, const std::string& data) {
-  const std::string event = "data: " + data + "\n\n";
-  return sink.write(event.data(), event.size());
-}
-
-}  // namespace
 
 SseAnswer::SseAnswer(std::shared_ptr<ResponseStream> stream, Event first, AnswerHead head, int poll_interval_ms,
                      std::function<bool()> is_stopping, OnEnd on_end)
@@ -30,14 +22,14 @@ bool SseAnswer::write_next(httplib::DataSink& sink) {
 
 bool SseAnswer::write_event(httplib::DataSink& sink, const Event& event) {
   text_ += event.text;
-  if (!event.text.empty() && !write_data(sink, delta_json(head_, event.text))) return false;
+  if (!event.text.empty() && !writer_.write(sink, delta_json(head_, event.text))) return false;
   return event.finished ? write_end(sink, event) : true;
 }
 
 bool SseAnswer::write_end(httplib::DataSink& sink, const Event& event) {
   const std::string last =
       event.error ? error_body(*event.error, "/v1", head_.id) : answer_json(head_, text_, *event.summary);
-  if (!write_data(sink, last) || !write_data(sink, "[DONE]")) return false;
+  if (!writer_.write(sink, last) || !writer_.write(sink, "[DONE]")) return false;
   code_ = event.error ? http_status(*event.error) : 200;
   summary_ = event.summary;
   sink.done();

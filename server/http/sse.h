@@ -2,9 +2,7 @@
 // object) and "data: [DONE]".
 //
 //   auto stream = std::make_shared<SseAnswer>(...);
-//   response.set_chunked_content_provider("text/event-stream", [=](size_t, httplib::DataSink& sink) { return
-//   stream->write_next(sink); },
-//                                         [=](bool whole) { stream->close(whole); });
+//   respond_with_events(response, stream);
 #pragma once
 
 #include <httplib.h>
@@ -15,6 +13,7 @@
 #include <string>
 
 #include "server/http/answer_json.h"
+#include "server/http/event_writer.h"
 #include "server/service/service.h"
 
 namespace sf::server {
@@ -43,6 +42,7 @@ class SseAnswer {
   const int poll_interval_ms_;
   const std::function<bool()> is_stopping_;
   const OnEnd on_end_;
+  EventWriter writer_;
   std::string text_;
   int code_ = 499;  // until the end was written the client counts as gone
   std::optional<Summary> summary_;
