@@ -12,16 +12,16 @@ namespace {
 using nlohmann::json;
 
 // The value of `name`, or nullptr if it is absent or null.
-const json* find(const json& object, const std::string& name) {
-  const auto it = object.find(name);
-  return it == object.end() || it->is_null() ? nullptr : &*it;
-}
-
 [[noreturn]] void throw_type(const std::string& name, const char* expected, const json& value) {
   throw invalid_argument(name, name, ": must be ", expected, ", got ", value.type_name());
 }
 
 }  // namespace
+
+const json* find_value(const json& object, const std::string& name) {
+  const auto it = object.find(name);
+  return it == object.end() || it->is_null() ? nullptr : &*it;
+}
 
 json parse_json_object(std::string_view text, int max_depth) {
   json value = parse_strict_json(text, "body", max_depth);
@@ -30,28 +30,28 @@ json parse_json_object(std::string_view text, int max_depth) {
 }
 
 std::optional<std::string> get_string(const json& object, const std::string& name) {
-  const json* value = find(object, name);
+  const json* value = find_value(object, name);
   if (value == nullptr) return std::nullopt;
   if (!value->is_string()) throw_type(name, "a string", *value);
   return value->get<std::string>();
 }
 
 std::optional<bool> get_bool(const json& object, const std::string& name) {
-  const json* value = find(object, name);
+  const json* value = find_value(object, name);
   if (value == nullptr) return std::nullopt;
   if (!value->is_boolean()) throw_type(name, "true or false", *value);
   return value->get<bool>();
 }
 
 std::optional<double> get_number(const json& object, const std::string& name) {
-  const json* value = find(object, name);
+  const json* value = find_value(object, name);
   if (value == nullptr) return std::nullopt;
   if (!value->is_number()) throw_type(name, "a number", *value);
   return value->get<double>();
 }
 
 std::optional<int64_t> get_integer(const json& object, const std::string& name) {
-  const json* value = find(object, name);
+  const json* value = find_value(object, name);
   if (value == nullptr) return std::nullopt;
   if (!value->is_number()) throw_type(name, "an integer", *value);
   if (value->is_number_unsigned() &&
@@ -66,7 +66,7 @@ std::optional<int64_t> get_integer(const json& object, const std::string& name) 
 }
 
 std::optional<uint64_t> get_unsigned(const json& object, const std::string& name) {
-  const json* value = find(object, name);
+  const json* value = find_value(object, name);
   if (value != nullptr && value->is_number_unsigned()) return value->get<uint64_t>();
   const std::optional<int64_t> number = get_integer(object, name);
   if (!number) return std::nullopt;
@@ -75,7 +75,7 @@ std::optional<uint64_t> get_unsigned(const json& object, const std::string& name
 }
 
 std::vector<std::string> get_strings(const json& object, const std::string& name) {
-  const json* value = find(object, name);
+  const json* value = find_value(object, name);
   if (value == nullptr) return {};
   if (value->is_string()) return {value->get<std::string>()};
   if (!value->is_array()) throw_type(name, "a string or an array of strings", *value);

@@ -19,6 +19,9 @@ namespace sf::server {
 // for nesting deeper than `max_depth`.
 nlohmann::json parse_json_object(std::string_view text, int max_depth);
 
+// The value of a known name; null if it is absent or null.
+const nlohmann::json* find_value(const nlohmann::json& object, const std::string& name);
+
 // Typed reads of a known name: nothing if it is absent or null.
 // Errors: InvalidArgument naming it if it has another type.
 std::optional<std::string> get_string(const nlohmann::json& object, const std::string& name);

@@ -15,11 +15,6 @@ using nlohmann::json;
   throw invalid_argument(field, field, ": ", what, " is not supported by this server");
 }
 
-const json* find(const json& object, const char* name) {
-  const auto it = object.find(name);
-  return it == object.end() || it->is_null() ? nullptr : &*it;
-}
-
 std::string checked_text(std::string text, const std::string& field) {
   if (!is_valid_utf8(text)) throw invalid_argument(field, field, ": not valid UTF-8");
   return text;
@@ -46,7 +41,7 @@ Part read_part(const json& value, const RequestLimits& limits, const std::string
   if (type != "image_url") {
     throw invalid_argument(field + ".type", field, ".type: must be \"text\" or \"image_url\"");
   }
-  const json* image = find(value, "image_url");
+  const json* image = find_value(value, "image_url");
   if (image == nullptr) throw invalid_argument(field + ".image_url", field, ".image_url: missing");
   return read_image(*image, limits, field + ".image_url");
 }
@@ -59,10 +54,10 @@ Message read_message(const json& value, const RequestLimits& limits, const std::
   if (message.role != "system" && message.role != "user" && message.role != "assistant") {
     throw invalid_argument(field + ".role", field, ".role: must be \"system\", \"developer\", \"user\" or \"assistant\"");
   }
-  if (const json* calls = find(value, "tool_calls"); calls != nullptr && !calls->empty()) {
+  if (const json* calls = find_value(value, "tool_calls"); calls != nullptr && !calls->empty()) {
     throw_unsupported(field + ".tool_calls", "calling tools");
   }
-  const json* content = find(value, "content");
+  const json* content = find_value(value, "content");
   if (content == nullptr) {
     if (message.role == "assistant") return message;
     throw invalid_argument(field + ".content", field, ".content: missing");
@@ -84,7 +79,7 @@ Message read_message(const json& value, const RequestLimits& limits, const std::
 }
 
 std::vector<Message> read_messages(const json& body, const RequestLimits& limits) {
-  const json* messages = find(body, "messages");
+  const json* messages = find_value(body, "messages");
   if (messages == nullptr) throw invalid_argument("messages", "messages: missing");
   if (!messages->is_array() || messages->empty() || messages->size() > kMaxMessages) {
     throw invalid_argument("messages", "messages: must be an array of 1 to ", kMaxMessages, " messages");
@@ -98,17 +93,17 @@ std::vector<Message> read_messages(const json& body, const RequestLimits& limits
 
 void refuse_unsupported(const json& body) {
   for (const char* name : {"tools", "functions", "logit_bias", "audio", "web_search_options", "prediction"}) {
-    if (const json* value = find(body, name); value != nullptr && !value->empty()) throw_unsupported(name, "it");
+    if (const json* value = find_value(body, name); value != nullptr && !value->empty()) throw_unsupported(name, "it");
   }
   for (const char* name : {"presence_penalty", "frequency_penalty"}) {
     if (get_number(body, name).value_or(0) != 0) throw_unsupported(name, "a penalty other than 0");
   }
-  if (const json* format = find(body, "response_format")) {
+  if (const json* format = find_value(body, "response_format")) {
     if (!format->is_object()) throw invalid_argument("response_format", "response_format: must be an object");
     const std::string type = get_string(*format, "type").value_or("");
     if (type != "text") throw_unsupported("response_format", "a type other than \"text\"");
   }
-  if (const json* modalities = find(body, "modalities"); modalities != nullptr && *modalities != json({"text"})) {
+  if (const json* modalities = find_value(body, "modalities"); modalities != nullptr && *modalities != json({"text"})) {
     throw_unsupported("modalities", "anything but [\"text\"]");
   }
   if (get_integer(body, "top_logprobs").value_or(0) != 0) throw_unsupported("top_logprobs", "a value other than 0");
@@ -151,7 +146,7 @@ ChatRequest read_chat_request(std::string_view text, const RequestLimits& limits
   if (n < 1 || n > kMaxChoices) throw invalid_argument("n", "n: must be between 1 and ", kMaxChoices, ", got ", n);
   chat.n = static_cast<int>(n);
   chat.stream = get_bool(body, "stream").value_or(false);
-  if (const json* options = find(body, "stream_options")) {
+  if (const json* options = find_value(body, "stream_options")) {
     if (!options->is_object()) throw invalid_argument("stream_options", "stream_options: must be an object");
     if (!chat.stream) throw invalid_argument("stream_options", "stream_options: only with \"stream\": true");
     chat.include_usage = get_bool(*options, "include_usage").value_or(false);

@@ -32,11 +32,6 @@ class BinaryPart {
   std::string_view bytes_;
 };
 
-const json* find(const json& object, const char* name) {
-  const auto it = object.find(name);
-  return it == object.end() || it->is_null() ? nullptr : &*it;
-}
-
 InferValue read_value(const std::string& name, const json& value) {
   if (value.is_boolean()) return value.get<bool>();
   if (value.is_number_unsigned()) return value.get<uint64_t>();
@@ -56,7 +51,7 @@ void add_parameter(InferParameterMap& map, const std::string& name, const json& 
 
 InferParameterMap read_parameters(const json& body) {
   InferParameterMap map;
-  const json* parameters = find(body, "parameters");
+  const json* parameters = find_value(body, "parameters");
   if (parameters == nullptr) return map;
   if (!parameters->is_object()) throw invalid_argument("parameters", "parameters: must be an object");
   for (const auto& [name, value] : parameters->items()) add_parameter(map, name, value);
@@ -65,7 +60,7 @@ InferParameterMap read_parameters(const json& body) {
 
 // Parameters of one tensor: only those in `known` mean anything here (shared memory and classes do not).
 json tensor_parameters(const json& tensor, const std::string& name, const char* known) {
-  const json* parameters = find(tensor, "parameters");
+  const json* parameters = find_value(tensor, "parameters");
   if (parameters == nullptr) return json::object();
   if (!parameters->is_object()) throw invalid_argument(name, name, ".parameters: must be an object");
   for (const auto& [key, value] : parameters->items()) {
@@ -75,7 +70,7 @@ json tensor_parameters(const json& tensor, const std::string& name, const char* 
 }
 
 std::vector<json> read_tensors(const json& body, const char* name) {
-  const json* list = find(body, name);
+  const json* list = find_value(body, name);
   if (list == nullptr) return {};
   if (!list->is_array() || list->size() > kMaxTensors) {
     throw invalid_argument(name, name, ": must be an array of at most ", kMaxTensors, " tensors");
@@ -94,7 +89,7 @@ std::string tensor_name(const json& tensor, const char* list) {
 
 InferTensorHead read_head(const json& tensor) {
   InferTensorHead head{tensor_name(tensor, "inputs"), get_string(tensor, "datatype").value_or(""), {}};
-  const json* shape = find(tensor, "shape");
+  const json* shape = find_value(tensor, "shape");
   if (shape == nullptr || !shape->is_array()) {
     throw invalid_argument(excerpt(head.name), excerpt(head.name), ": shape must be an array of integers");
   }
@@ -104,10 +99,10 @@ InferTensorHead read_head(const json& tensor) {
 
 // The one text of "data", which may be nested as the shape is or flat.
 std::string read_text(const json& tensor, const std::string& name) {
-  const json* data = find(tensor, "data");
+  const json* data = find_value(tensor, "data");
   if (data == nullptr) throw invalid_argument(name, name, ": has neither data nor binary_data_size");
   while (data->is_array() && data->size() == 1) data = &data->front();
-  if (!data->is_string() || data == find(tensor, "data")) {
+  if (!data->is_string() || data == find_value(tensor, "data")) {
     throw invalid_argument(name, name, ": data must be an array of one string");
   }
   return data->get<std::string>();
@@ -119,7 +114,7 @@ void read_input(InferRequest& request, const json& tensor, BinaryPart& binary, c
   const std::optional<uint64_t> size =
       get_unsigned(tensor_parameters(tensor, head.name, "binary_data_size"), "binary_data_size");
   if (size) {
-    if (find(tensor, "data")) throw invalid_argument(head.name, head.name, ": has data and binary_data_size");
+    if (find_value(tensor, "data")) throw invalid_argument(head.name, head.name, ": has data and binary_data_size");
     set_input(request, head, std::move(split_bytes_tensor(binary.take(head.name, *size), 1, head.name).front()));
     return;
   }
