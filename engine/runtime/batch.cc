@@ -93,6 +93,17 @@ Batch make_batch(const std::vector<BatchPart>& parts, const KvCache& cache, at::
   return batch;
 }
 
+at::Tensor mrope_positions(const Batch& batch) {
+  std::vector<int64_t> values;
+  for (const BatchPart& part : batch.parts) {
+    for (int i = part.begin; i < part.begin + part.count; ++i) {
+      const auto position = mrope_position(part.sequence->prompt->tokens.images, i);
+      values.insert(values.end(), position.begin(), position.end());
+    }
+  }
+  return torch::tensor(values, at::kLong).view({-1, 3}).to(batch.positions_T.device());
+}
+
 at::Tensor PagedAttention::attend(int layer, const at::Tensor& q_THC, const at::Tensor& k_TGC, const at::Tensor& v_TGC) {
   at::Tensor keys = cache_.keys(layer), values = cache_.values(layer);
   keys.index_copy_(0, batch_.new_slot_T, k_TGC);

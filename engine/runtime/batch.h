@@ -43,6 +43,9 @@ struct Batch {
 // REQUIRES: every part's pages cover begin + count tokens.
 Batch make_batch(const std::vector<BatchPart>& parts, const KvCache& cache, at::Device device);
 
+// int64 [T, 3]: (time, row, column) of every token, for M-RoPE.
+at::Tensor mrope_positions(const Batch& batch);
+
 class PagedAttention : public AttentionBackend {
  public:
   PagedAttention(const Batch& batch, const KvCache& cache) : batch_(batch), cache_(cache) {}

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "engine/runtime/checkpoint_model.h"
+#include "engine/runtime/device.h"
 #include "engine/runtime/expert_stats.h"
 #include "engine/runtime/explain.h"
 #include "engine/runtime/prompt_maker.h"
@@ -13,32 +14,6 @@
 
 namespace sf {
 namespace {
-
-at::Device choose_device(const std::string& name) {
-  if (name == "auto") return torch::cuda::is_available() ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
-  if (name == "cpu") return at::Device(at::kCPU);
-  if (name.rfind("cuda", 0) == 0) {
-    if (!torch::cuda::is_available()) throw invalid_argument("device", "device: ", name, " was asked for, but there is no GPU");
-    const std::string index = name.size() > 5 && name[4] == ':' ? name.substr(5) : "0";
-    const bool digits = !index.empty() && index.size() < 4 && index.find_first_not_of("0123456789") == std::string::npos;
-    if (digits && std::stoi(index) < static_cast<int>(torch::cuda::device_count())) {
-      return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(std::stoi(index)));
-    }
-  }
-  throw invalid_argument("device", "device: must be auto, cpu, cuda or cuda:N of a GPU that exists, got ", name);
-}
-
-// [T, 3]: (time, row, column) of every token, for M-RoPE.
-at::Tensor mrope_positions(const Batch& batch) {
-  std::vector<int64_t> values;
-  for (const BatchPart& part : batch.parts) {
-    for (int i = part.begin; i < part.begin + part.count; ++i) {
-      const auto position = mrope_position(part.sequence->prompt->tokens.images, i);
-      values.insert(values.end(), position.begin(), position.end());
-    }
-  }
-  return torch::tensor(values, at::kLong).view({-1, 3}).to(batch.positions_T.device());
-}
 
 void check_capacity_mode(const std::string& mode, const MoeConfig& moe) {
   if (mode != "account" && mode != "strict") {

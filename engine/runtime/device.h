@@ -1,0 +1,14 @@
+// --device: where an engine's tensors live.
+#pragma once
+
+#include <string>
+
+#include <torch/torch.h>
+
+namespace sf {
+
+// `name` is auto (the first GPU where there is one), cpu, cuda or cuda:N.
+// Errors: InvalidArgument (field "device") for any other, and for a GPU that is not there.
+at::Device choose_device(const std::string& name);
+
+}  // namespace sf
