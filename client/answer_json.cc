@@ -1,5 +1,7 @@
 #include "client/answer_json.h"
 
+#include <charconv>
+
 namespace sf::client {
 namespace {
 
@@ -30,6 +32,14 @@ const char* code_of_status(int status) {
     default:
       return status >= 500 ? "INTERNAL" : "UNKNOWN";
   }
+}
+
+std::optional<int64_t> milliseconds_of(const std::string& seconds) {
+  int64_t value = 0;
+  const char* end = seconds.data() + seconds.size();
+  const auto [stop, error] = std::from_chars(seconds.data(), end, value);
+  if (error != std::errc() || stop != end || value < 0 || value > 86400) return std::nullopt;
+  return value * 1000;
 }
 
 }  // namespace
@@ -106,7 +116,7 @@ ExpertTable experts_from(const json& object) {
   }
 }
 
-ClientError error_from(const std::string& body, int http_status) {
+ClientError error_from(const std::string& body, int http_status, const std::string& retry_after) {
   std::string message = "HTTP status " + std::to_string(http_status);
   const json parsed = json::parse(body, nullptr, /*allow_exceptions=*/false);
   if (parsed.is_object() && parsed.contains("error")) {
@@ -116,7 +126,7 @@ ClientError error_from(const std::string& body, int http_status) {
       message = error["message"].get<std::string>();
     }
   }
-  return ClientError(code_of_status(http_status), message, http_status);
+  return ClientError(code_of_status(http_status), message, http_status, milliseconds_of(retry_after));
 }
 
 std::string to_json(const Answer& answer) {

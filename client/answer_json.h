@@ -15,6 +15,7 @@ std::vector<ModelVersion> versions_from(const nlohmann::json& list);
 ExpertTable experts_from(const nlohmann::json& object);
 
 // An error object ({"error": {"message", "code"}} or {"error": "..."}) with its status, as what the client throws.
-ClientError error_from(const std::string& body, int http_status);
+// `retry_after` is the header's value in seconds, empty if there is none; a date is not read.
+ClientError error_from(const std::string& body, int http_status, const std::string& retry_after = {});
 
 }  // namespace sf::client

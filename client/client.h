@@ -16,17 +16,24 @@
 
 namespace sf::client {
 
-// `code` is gRPC's name on both transports ("RESOURCE_EXHAUSTED"); `http_status` is 0 over gRPC.
+// `code` is gRPC's name on both transports ("RESOURCE_EXHAUSTED"); `http_status` is 0 over gRPC; `retry_after_ms` is what
+// the server asked to wait (Retry-After, RetryInfo), if it did.
 class ClientError : public std::runtime_error {
  public:
-  ClientError(std::string code, const std::string& message, int http_status = 0)
-      : std::runtime_error(message), code_(std::move(code)), http_status_(http_status) {}
+  ClientError(std::string code, const std::string& message, int http_status = 0,
+              std::optional<int64_t> retry_after_ms = {})
+      : std::runtime_error(message),
+        code_(std::move(code)),
+        http_status_(http_status),
+        retry_after_ms_(retry_after_ms) {}
   const std::string& code() const { return code_; }
   int http_status() const { return http_status_; }
+  std::optional<int64_t> retry_after_ms() const { return retry_after_ms_; }
 
  private:
   std::string code_;
   int http_status_;
+  std::optional<int64_t> retry_after_ms_;
 };
 
 // What is absent is the server's default.
@@ -38,7 +45,7 @@ struct Question {
   std::optional<uint64_t> seed = {};
   std::vector<std::string> stop = {};
   bool batch = false;  // waits while interactive requests wait
-  std::optional<int64_t> timeout_ms = {};
+  std::optional<int64_t> timeout_ms = {};  // the server's deadline; the client gives up a second later
   std::string model = {};
   std::string request_id = {};  // empty: the server makes one
 };
@@ -109,7 +116,7 @@ class Client {
 
 struct ConnectOptions {
   int connect_timeout_ms = 5000;
-  int read_timeout_ms = 120000;  // of REST: between two reads
+  int read_timeout_ms = 120000;  // over REST between two reads, over gRPC of a whole call; for questions without timeout_ms
   std::string api_key = {};      // empty: none is sent
 };
 

@@ -5,6 +5,8 @@
 #include <iostream>
 #include <iterator>
 
+#include "client/retry.h"
+
 namespace sf::client {
 namespace {
 
@@ -27,8 +29,10 @@ std::unique_ptr<Client> connect(const Connection& connection) {
   const ConnectOptions options{.connect_timeout_ms = std::min(connection.timeout_ms, 5000),
                                .read_timeout_ms = connection.timeout_ms,
                                .api_key = connection.api_key};
-  return connection.grpc_target.empty() ? make_http_client(connection.url, options)
-                                        : make_grpc_client(connection.grpc_target, options);
+  auto client = connection.grpc_target.empty() ? make_http_client(connection.url, options)
+                                               : make_grpc_client(connection.grpc_target, options);
+  if (connection.num_retries == 0) return client;
+  return with_retries(std::move(client), {.max_attempts = 1 + connection.num_retries});
 }
 
 std::string read_file(const std::string& path) {

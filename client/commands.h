@@ -14,6 +14,7 @@ struct Connection {
   std::string grpc_target = {};  // host:port; empty: REST
   int timeout_ms = 120000;
   std::string api_key = {};
+  int num_retries = 0;  // where the server is full or away (client/retry.h)
 };
 
 std::unique_ptr<Client> connect(const Connection& connection);

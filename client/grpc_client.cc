@@ -3,6 +3,7 @@
 #include "client/admin_messages.h"
 #include "client/client.h"
 #include "client/grpc_health.h"
+#include "sparsefusion/rpc/status.pb.h"
 #include "sparsefusion/v1/admin.grpc.pb.h"
 #include "sparsefusion/v1/vqa.grpc.pb.h"
 
@@ -55,8 +56,22 @@ const char* code_name(grpc::StatusCode code) {
   return code >= 0 && code <= 16 ? kNames[code] : "UNKNOWN";
 }
 
+// google.rpc.RetryInfo among the status's details.
+std::optional<int64_t> retry_after_ms(const grpc::Status& status) {
+  sparsefusion::rpc::Status details;
+  if (!details.ParseFromString(status.error_details())) return std::nullopt;
+  for (const auto& detail : details.details()) {
+    sparsefusion::rpc::RetryInfo retry;
+    if (detail.type_url().ends_with("/google.rpc.RetryInfo") && retry.ParseFromString(detail.value())) {
+      return retry.retry_delay().seconds() * 1000 + retry.retry_delay().nanos() / 1000000;
+    }
+  }
+  return std::nullopt;
+}
+
 void require(const grpc::Status& status) {
-  if (!status.ok()) throw ClientError(code_name(status.error_code()), status.error_message());
+  if (status.ok()) return;
+  throw ClientError(code_name(status.error_code()), status.error_message(), 0, retry_after_ms(status));
 }
 
 class GrpcClient final : public Client {
@@ -139,6 +154,7 @@ class GrpcClient final : public Client {
     require_connected();
     grpc::ClientContext context;
     add_key(context);
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(options_.read_timeout_ms));
     require((admin_.get()->*method)(&context, request, &response));
   }
 
@@ -161,6 +177,9 @@ class GrpcClient final : public Client {
 
   void prepare(grpc::ClientContext& context, const Question& question) const {
     add_key(context);
+    // The server's own deadline comes first, so that its error arrives.
+    const int64_t patience_ms = question.timeout_ms ? *question.timeout_ms + 1000 : options_.read_timeout_ms;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(patience_ms));
     if (!question.request_id.empty()) context.AddMetadata("x-request-id", question.request_id);
   }
 

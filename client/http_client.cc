@@ -33,6 +33,11 @@ httplib::UploadFormDataItems form_of(const Question& question, bool stream) {
   return items;
 }
 
+void require_ok(const httplib::Response& response) {
+  if (response.status == 200) return;
+  throw error_from(response.body, response.status, response.get_header_value("Retry-After"));
+}
+
 // Connections to one server, so that each of several threads keeps its own alive.
 class Pool {
  public:
@@ -71,13 +76,14 @@ class Pool {
 
 class HttpClient final : public Client {
  public:
-  HttpClient(const std::string& url, const ConnectOptions& options) : url_(url), pool_(url, options) {}
+  HttpClient(const std::string& url, const ConnectOptions& options)
+      : url_(url), read_timeout_ms_(options.read_timeout_ms), pool_(url, options) {}
 
   Answer ask(const Question& question) override {
-    auto connection = pool_.take();
+    auto connection = take_for(question);
     const httplib::Result result = connection->Post("/v1/answer", headers_of(question), form_of(question, false));
     const httplib::Response& response = require(result);
-    if (response.status != 200) throw error_from(response.body, response.status);
+    require_ok(response);
     Answer answer = answer_from(json::parse(response.body, nullptr, false));
     pool_.give_back(std::move(connection));
     return answer;
@@ -95,7 +101,7 @@ class HttpClient final : public Client {
     auto connection = pool_.take();
     const httplib::Result result = connection->Get("/v1/models");
     const httplib::Response& response = require(result);
-    if (response.status != 200) throw error_from(response.body, response.status);
+    require_ok(response);
     try {
       std::vector<Model> models;
       const json list = json::parse(response.body);  // named: a range-for does not keep a temporary alive
@@ -119,7 +125,7 @@ class HttpClient final : public Client {
     const httplib::Result result =
         connection->Post(kPaths[static_cast<size_t>(command)], body.dump(), "application/json");
     const httplib::Response& response = require(result);
-    if (response.status != 200) throw error_from(response.body, response.status);
+    require_ok(response);
     const json answer = json::parse(response.body, nullptr, /*allow_exceptions=*/false);
     if (!answer.is_object() || !answer.contains("version") || !answer["version"].is_number_integer()) {
       throw ClientError("INTERNAL", "the server did not say which version serves");
@@ -132,8 +138,16 @@ class HttpClient final : public Client {
     auto connection = pool_.take();
     const httplib::Result result = connection->Get(path);
     const httplib::Response& response = require(result);
-    if (response.status != 200) throw error_from(response.body, response.status);
+    require_ok(response);
     return json::parse(response.body, nullptr, /*allow_exceptions=*/false);
+  }
+
+  std::unique_ptr<httplib::Client> take_for(const Question& question) {
+    auto connection = pool_.take();
+    // The server's own deadline comes first, so that its error arrives.
+    const int64_t patience_ms = question.timeout_ms ? *question.timeout_ms + 1000 : read_timeout_ms_;
+    connection->set_read_timeout(std::chrono::milliseconds(patience_ms));
+    return connection;
   }
 
   static httplib::Headers headers_of(const Question& question) {
@@ -148,6 +162,7 @@ class HttpClient final : public Client {
   }
 
   const std::string url_;
+  const int read_timeout_ms_;
   Pool pool_;
 };
 
@@ -176,9 +191,9 @@ struct StreamState {
 };
 
 Answer HttpClient::ask_stream(const Question& question, const OnDelta& on_delta) {
-  auto connection = pool_.take();
+  auto connection = take_for(question);
   StreamState state;
-  std::string refusal;  // the body of an answer that is no stream
+  httplib::Response refusal;  // an answer that is no stream
   int status = 0;
   std::exception_ptr thrown;  // httplib's frames must not be unwound through
 
@@ -191,13 +206,15 @@ Answer HttpClient::ask_stream(const Question& question, const OnDelta& on_delta)
   request.set_header("Content-Type", form.content_type());
   request.response_handler = [&](const httplib::Response& response) {
     status = response.status;
+    refusal.headers = response.headers;
+    refusal.status = response.status;
     return true;
   };
   request.content_receiver = [&](const char* data, size_t size, size_t, size_t) {
     try {
       if (status != 200) {
-        refusal.append(data, size);
-        return refusal.size() < (1 << 16);
+        refusal.body.append(data, size);
+        return refusal.body.size() < (1 << 16);
       }
       for (const std::string& event : state.lines.push({data, size})) {
         if (!state.on_event(event, on_delta)) return false;
@@ -212,7 +229,7 @@ Answer HttpClient::ask_stream(const Question& question, const OnDelta& on_delta)
   if (thrown) std::rethrow_exception(thrown);
   if (state.cancelled) throw ClientError("CANCELLED", "cancelled by the caller");
   if (state.error) throw *state.error;
-  if (status != 0 && status != 200) throw error_from(refusal, status);
+  if (status != 0) require_ok(refusal);
   require(result);
   if (!state.answer) throw ClientError("UNAVAILABLE", "the stream ended before the answer did");
   pool_.give_back(std::move(connection));

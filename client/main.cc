@@ -14,6 +14,7 @@ using namespace sf::client;
 
 struct Flags {
   Connection connection;
+  std::string admin_url = "http://127.0.0.1:8002";
   bool rest = false;
   bool json = false;
   AskCommand ask;
@@ -25,11 +26,13 @@ struct Flags {
 };
 
 constexpr const char* kDefaultGrpcTarget = "127.0.0.1:8001";
-constexpr const char* kDefaultAdminUrl = "http://127.0.0.1:8002";
 
 void add_connection(CLI::App& app, Flags& flags) {
   app.add_option("--server", flags.connection.url, "ask over REST, at this URL")
       ->envname("SPARSEFUSION_SERVER")
+      ->capture_default_str();
+  app.add_option("--admin", flags.admin_url, "the management port, which takes the commands of reload")
+      ->envname("SPARSEFUSION_ADMIN")
       ->capture_default_str();
   app.add_option("--grpc", flags.connection.grpc_target,
                  std::string("HOST:PORT: ask over gRPC; what ask and bench do anyway, at ") + kDefaultGrpcTarget)
@@ -37,6 +40,10 @@ void add_connection(CLI::App& app, Flags& flags) {
   app.add_option("--api-key", flags.connection.api_key, "the key of a server that asks for one")
       ->envname("SPARSEFUSION_API_KEY");
   app.add_flag("--rest", flags.rest, "ask over REST");
+  app.add_option("--retries", flags.connection.num_retries, "ask again so often where the server is full or away")
+      ->envname("SPARSEFUSION_RETRIES")
+      ->check(CLI::Range(0, 100))
+      ->capture_default_str();
   app.add_option("--timeout-ms", flags.connection.timeout_ms, "how long to wait for the server")
       ->envname("SPARSEFUSION_TIMEOUT_MS")
       ->check(CLI::PositiveNumber)
@@ -54,7 +61,8 @@ Connection choose_connection(const CLI::App& app, const Flags& flags) {
     connection.grpc_target = kDefaultGrpcTarget;
   }
   // Commands are taken on the management port; with keys also elsewhere, if told so.
-  if (app.got_subcommand("reload") && app.count("--server") == 0) connection.url = kDefaultAdminUrl;
+  const bool names_server = app.count("--server") != 0;
+  if (app.got_subcommand("reload") && (app.count("--admin") != 0 || !names_server)) connection.url = flags.admin_url;
   return connection;
 }
 
@@ -132,7 +140,9 @@ int run(const CLI::App& app, const Flags& flags) {
   const Connection connection = choose_connection(app, flags);
   if (app.got_subcommand("bench")) {
     const std::vector<Question> questions = read_questions(flags.pairs);
-    const LoadResult result = run_load(questions, flags.load, [&] { return connect(connection); });
+    Connection once = connection;
+    once.num_retries = 0;  // what the server refuses is to be seen
+    const LoadResult result = run_load(questions, flags.load, [&] { return connect(once); });
     std::cout << to_json(result, flags.load) << std::endl;
     return result.num_ok == flags.load.num_requests ? 0 : 1;
   }

@@ -35,7 +35,7 @@ if(NOT SF_ENGINE_CORE)
 
   set(SF_HTTPLIB_DIR "${SF_DEPS_DIR}/cpp-httplib-0.58.0" CACHE PATH "Folder of httplib.h and httplib.cpp (0.58.0 or newer)")
   add_library(sf_httplib STATIC ${SF_HTTPLIB_DIR}/httplib.cpp)
-  target_include_directories(sf_httplib SYSTEM PUBLIC ${SF_HTTPLIB_DIR})
+  target_include_directories(sf_httplib SYSTEM PUBLIC $<BUILD_INTERFACE:${SF_HTTPLIB_DIR}>)
   target_compile_definitions(sf_httplib PUBLIC CPPHTTPLIB_OPENSSL_SUPPORT CPPHTTPLIB_ZLIB_SUPPORT)
   target_link_libraries(sf_httplib PUBLIC sf_options OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB Threads::Threads)
 endif()

@@ -4,10 +4,11 @@ include(CheckLinkerFlag)
 check_linker_flag(CXX -fuse-ld=mold SF_HAVE_MOLD)
 
 add_library(sf_options INTERFACE)
-target_include_directories(sf_options INTERFACE ${PROJECT_SOURCE_DIR})
+target_include_directories(sf_options INTERFACE
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/sparsefusion>)
 target_compile_features(sf_options INTERFACE cxx_std_20)
 if(SF_HAVE_MOLD)
-  target_link_options(sf_options INTERFACE -fuse-ld=mold)
+  target_link_options(sf_options INTERFACE $<BUILD_INTERFACE:-fuse-ld=mold>)
 endif()
 if(SF_SANITIZE)
   target_compile_options(sf_options INTERFACE -fsanitize=${SF_SANITIZE} -fno-omit-frame-pointer)

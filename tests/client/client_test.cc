@@ -54,6 +54,34 @@ TEST_P(ClientTest, AsksAndReadsEveryField) {
   EXPECT_EQ(service.requests().at(0).messages.at(0).parts.at(0).data, asked.image);
 }
 
+TEST_P(ClientTest, SaysHowLongTheServerAsksToWait) {
+  service.submit_error = Error(Code::kResourceExhausted, "the queue is full");
+  start();
+  try {
+    connect()->ask(question());
+    FAIL() << "answered";
+  } catch (const ClientError& error) {
+    EXPECT_EQ(error.code(), "RESOURCE_EXHAUSTED");
+    ASSERT_TRUE(error.retry_after_ms());
+    EXPECT_GE(*error.retry_after_ms(), 1000);
+  }
+  try {
+    connect()->ask_stream(question(), [](std::string_view) { return true; });
+    FAIL() << "answered";
+  } catch (const ClientError& error) {
+    EXPECT_TRUE(error.retry_after_ms());
+  }
+}
+
+TEST_P(ClientTest, GivesUpByItselfASecondAfterTheServersDeadline) {
+  service.hang_before_text = true;
+  start();
+  Question asked = question();
+  asked.timeout_ms = 1;  // the fake server has no deadlines
+  const std::string code = code_of([&] { connect()->ask(asked); });
+  EXPECT_TRUE(code == "DEADLINE_EXCEEDED" || code == "UNAVAILABLE") << code;
+}
+
 TEST_P(ClientTest, ListsVersions) {
   start();
   const std::vector<ModelVersion> versions = connect()->versions();

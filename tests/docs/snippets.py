@@ -1,0 +1,203 @@
+"""Runs what the documents show: every fenced block of README.md and docs/ against a live server.
+
+    snippets.py --binaries build/release/bin --python PYTHON README.md docs/*.md
+
+What a block's language means:
+    sh          run by bash from the root of the repository (in a copy, so that nothing is left behind); must exit with 0
+    python      run by --python, likewise
+    json        must parse
+    toml        accepted by sparsefusion-server --check-config
+    cpp, cmake  kept true by a test of its own: only looked at by people
+    text        output or a sketch: not run
+Without a language: an error. A comment on a line of its own before a block says what else is expected of it:
+    <!-- expect: WORDS -->        the output has these words
+    <!-- no-test: REASON -->      not run; every one is listed at the end
+Also: a relative link must lead to a file that is there, and its #fragment to a heading.
+
+localhost:8000 (REST), :8001 (gRPC) and :8002 (management) become the ports of the server that the test starts.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+FENCE = re.compile(r"^( *)```([\w+-]*)\s*$")
+REMARK = re.compile(r"^\s*<!-- (no-test|expect): (.+) -->\s*$")
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+TIMEOUT_S = 240
+LOOKED_AT = {"cpp", "cmake", "text", "proto", "promql", "yaml", "mermaid", "go", "java"}
+
+
+class Block:
+    def __init__(self, path, line, language, remarks):
+        self.path, self.line, self.language = path, line, language
+        self.expected = [text for kind, text in remarks if kind == "expect"]
+        self.reason = next((text for kind, text in remarks if kind == "no-test"), None)
+        self.text = ""
+
+    @property
+    def place(self):
+        return f"{self.path}:{self.line}"
+
+
+def blocks_of(path):
+    blocks, remarks, block, indent = [], [], None, ""
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        fence = FENCE.match(line)
+        if block is None and fence:
+            block, indent = Block(path, number, fence[2], remarks), fence[1]
+            remarks = []
+        elif block is not None and fence and not fence[2]:
+            blocks.append(block)
+            block = None
+        elif block is not None:
+            block.text += line.removeprefix(indent) + "\n"
+        elif REMARK.match(line):
+            remarks.append(REMARK.match(line).groups())
+        elif line.strip():
+            remarks = []
+    if block is not None:
+        sys.exit(f"{block.place}: this block never ends")
+    return blocks
+
+
+def anchors_of(path):
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", path.read_text(), flags=re.S), flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def dead_links(path):
+    text = re.sub(r"```.*?```", "", path.read_text(), flags=re.S)
+    for target in LINK.findall(text):
+        if re.match(r"^[a-z]+:", target):
+            continue
+        name, _, fragment = target.partition("#")
+        file = (path.parent / name) if name else path
+        if not file.exists():
+            yield f"{path}: the link to {target} leads nowhere"
+        elif fragment and file.suffix == ".md" and fragment not in anchors_of(file):
+            yield f"{path}: {target}: no such heading"
+
+
+class Server:
+    """The bundled model on free ports, in a store of its own, so that reload commands have something to do."""
+
+    def __init__(self, root, binaries, scratch):
+        store, ports = scratch / "server-store", scratch / "ports.json"
+        for version in ("1", "2"):
+            shutil.copytree(root / "models/demo", store / version)
+        self.log = scratch / "server.log"
+        self.process = subprocess.Popen(
+            [binaries / "sparsefusion-server", "--model", store, "--threads", "1", "--http-port", "0", "--grpc-port", "0",
+             "--admin-port", "0", "--port-file", ports],
+            stdout=subprocess.DEVNULL, stderr=self.log.open("w"))
+        deadline = time.monotonic() + 120
+        while not ports.exists():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                sys.exit("the server did not start:\n" + self.log.read_text()[-2000:])
+            time.sleep(0.05)
+        self.ports = json.loads(ports.read_text())
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(60)
+
+
+def with_ports(text, ports):
+    for port, name in ((8000, "http"), (8001, "grpc"), (8002, "admin")):
+        actual = ports.get(f"{name}_port", ports.get(name))
+        text = re.sub(rf"\b(localhost|127\.0\.0\.1|host):{port}\b", f"127.0.0.1:{actual}", text)
+    return text
+
+
+def run(block, server, arguments, workspace, environment):
+    """What is wrong with it, or None."""
+    text = with_ports(block.text, server.ports)
+    if block.language == "json":
+        try:
+            json.loads(text)
+        except ValueError as error:
+            return f"no JSON: {error}"
+        return None
+    if block.language == "toml":
+        file = workspace / "snippet.toml"
+        file.write_text(text)
+        command = [arguments.binaries / "sparsefusion-server", "--config", file, "--check-config"]
+    elif block.language == "python":
+        command = [arguments.python, "-c", text]
+    else:
+        command = ["bash", "-euo", "pipefail", "-c", text]
+    try:
+        done = subprocess.run(command, cwd=workspace, env=environment, timeout=TIMEOUT_S, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    except subprocess.TimeoutExpired:
+        return f"did not end within {TIMEOUT_S} s"
+    if done.returncode != 0:
+        return f"exit status {done.returncode}\n{done.stdout[-2000:]}"
+    missing = [words for words in block.expected if words not in done.stdout]
+    return f"expected {missing} in\n{done.stdout[-2000:]}" if missing else None
+
+
+def make_workspace(root, scratch):
+    """A place that looks like the repository after a build."""
+    workspace = scratch / "workspace"
+    workspace.mkdir()
+    for entry in ("models", "examples", "bench", "scripts", "deploy", "proto", "tests", "build"):
+        (workspace / entry).symlink_to(root / entry)
+    return workspace
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--binaries", type=pathlib.Path, required=True)
+    parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("documents", type=pathlib.Path, nargs="+")
+    arguments = parser.parse_args()
+    arguments.binaries = arguments.binaries.resolve()
+    root = pathlib.Path(__file__).resolve().parents[2]
+
+    failures = [problem for path in arguments.documents for problem in dead_links(path)]
+    blocks = [block for path in arguments.documents for block in blocks_of(path)]
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = pathlib.Path(folder)
+        workspace = make_workspace(root, scratch)
+        server = Server(root, arguments.binaries, scratch)
+        grpc, http, admin = (f"127.0.0.1:{server.ports.get(f'{name}_port', server.ports.get(name))}"
+                             for name in ("grpc", "http", "admin"))
+        environment = os.environ | {
+            "PATH": f"{arguments.binaries}:{pathlib.Path(arguments.python).parent}:{os.environ['PATH']}",
+            "SPARSEFUSION_GRPC": grpc, "SPARSEFUSION_SERVER": f"http://{http}", "SPARSEFUSION_ADMIN": f"http://{admin}"}
+        num_run = 0
+        try:
+            for block in blocks:
+                if not block.language:
+                    failures.append(f"{block.place}: this block names no language")
+                elif block.reason is None and block.language not in LOOKED_AT:
+                    began = time.monotonic()
+                    problem = run(block, server, arguments, workspace, environment)
+                    num_run += 1
+                    print(f"{'FAIL' if problem else 'ok  '} {block.place} ({block.language}, "
+                          f"{time.monotonic() - began:.1f} s)", flush=True)
+                    if problem:
+                        failures.append(f"{block.place}: {problem}")
+        finally:
+            server.stop()
+    for block in blocks:
+        if block.reason:
+            print(f"not run: {block.place}: {block.reason}")
+    print(f"{num_run} blocks ran, {len(failures)} failures")
+    for failure in failures:
+        print(failure)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
