@@ -61,8 +61,12 @@ Connection choose_connection(const CLI::App& app, const Flags& flags) {
     connection.grpc_target = kDefaultGrpcTarget;
   }
   // Commands are taken on the management port; with keys also elsewhere, if told so.
-  const bool names_server = app.count("--server") != 0;
-  if (app.got_subcommand("reload") && (app.count("--admin") != 0 || !names_server)) connection.url = flags.admin_url;
+  if (app.got_subcommand("reload")) {
+    const bool names_admin = app.count("--admin") != 0;
+    if (names_admin || app.count("--server") == 0) connection.url = flags.admin_url;
+    if (names_admin) connection.grpc_target.clear();
+  }
+  if (app.got_subcommand("models")) connection.grpc_target.clear();  // gRPC has no list of models
   return connection;
 }
 

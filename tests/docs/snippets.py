@@ -92,8 +92,7 @@ class Server:
 
     def __init__(self, root, binaries, scratch):
         store, ports = scratch / "server-store", scratch / "ports.json"
-        for version in ("1", "2"):
-            shutil.copytree(root / "models/demo", store / version)
+        shutil.copytree(root / "models/demo", store / "5")
         self.log = scratch / "server.log"
         self.process = subprocess.Popen(
             [binaries / "sparsefusion-server", "--model", store, "--threads", "1", "--http-port", "0", "--grpc-port", "0",
@@ -105,6 +104,13 @@ class Server:
                 sys.exit("the server did not start:\n" + self.log.read_text()[-2000:])
             time.sleep(0.05)
         self.ports = json.loads(ports.read_text())
+        # A second version, so that there is one to go back to.
+        shutil.copytree(root / "models/demo", store / ".7.tmp")
+        (store / ".7.tmp").rename(store / "7")
+        while '"event":"reload","version":7,"result":"success"' not in self.log.read_text():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                sys.exit("version 7 was not published:\n" + self.log.read_text()[-2000:])
+            time.sleep(0.05)
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
