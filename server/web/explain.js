@@ -11,6 +11,7 @@ let token = 0;
 
 export function clearExplanation() {
   explanation = null;
+  token = 0;
   for (const id of ['overlay', 'tokens', 'legend', 'lens', 'view-label']) element(id).hidden = true;
   element('layer-label').hidden = true;
   element('why-status').textContent = '';
@@ -21,11 +22,15 @@ async function fetchExplanation() {
   form.append('image', state.picture);
   form.append('question', state.question);
   form.append('method', element('method').value);
+  if (byLayer()) form.append('layer', element('layer').value || '-1');
   const response = await call('/v1/explain', { method: 'POST', body: form });
   if (response.status === 404) throw new Error('this server does not explain');
   if (!response.ok) throw new Error((await response.json()).error.message);
   return response.json();
 }
+
+const byExpert = () => element('view').value === 'experts';
+const byLayer = () => !byExpert() && element('method').value === 'attention';
 
 async function explain() {
   element('explain').disabled = true;
@@ -33,7 +38,7 @@ async function explain() {
   element('why-status').textContent = 'looking…';
   try {
     explanation = await fetchExplanation();
-    token = 0;
+    if (token >= explanation.tokens.length) token = 0;
     element('why-status').textContent = '';
     fillLayers();
     showTokens();
@@ -49,8 +54,12 @@ async function explain() {
 
 function fillLayers() {
   const numLayers = explanation.experts.tokens.length ? explanation.experts.tokens[0].ids.length : 0;
-  element('layer').replaceChildren(...Array.from({ length: numLayers }, (_, layer) => new Option(String(layer), String(layer))));
+  const chosen = element('layer').value;
+  const names = Array.from({ length: numLayers }, (_, layer) => String(layer));
+  element('layer').replaceChildren(...(byExpert() ? [] : [new Option('all', '-1')]), ...names.map(name => new Option(name, name)));
+  if ([...element('layer').options].some(option => option.value === chosen)) element('layer').value = chosen;
   element('view-label').hidden = false;
+  element('layer-label').hidden = !byExpert() && !byLayer();
 }
 
 function showTokens() {
@@ -163,9 +172,7 @@ function showLens() {
 function draw() {
   if (!explanation || !explanation.tokens.length) return;
   const context = prepareOverlay();
-  const byExpert = element('view').value === 'experts';
-  element('layer-label').hidden = !byExpert;
-  if (byExpert) drawExperts(context);
+  if (byExpert()) drawExperts(context);
   else drawHeatmap(context);
   element('legend').hidden = false;
   showLens();
@@ -175,7 +182,7 @@ export function setUpExplain(newState) {
   state = newState;
   element('explain').addEventListener('click', explain);
   element('method').addEventListener('change', () => explanation && explain());
-  element('view').addEventListener('change', draw);
-  element('layer').addEventListener('change', draw);
+  element('view').addEventListener('change', () => { if (explanation) { fillLayers(); draw(); } });
+  element('layer').addEventListener('change', () => { if (byLayer() && explanation) explain(); else draw(); });
   addEventListener('resize', draw);
 }

@@ -201,7 +201,10 @@ class PlaygroundTest(unittest.TestCase):
             self.assertIn("circle", self.text("tokens"))
             self.assertGreater(self.num_painted("overlay"), 0, method)
         self.assertIn("logit lens", self.text("lens"))
-        heatmap = self.element("overlay").screenshot_as_base64
+        heatmap = self.element("overlay").screenshot_as_base64  # attention, the mean of all layers
+        self.browser.find_element(By.CSS_SELECTOR, "#layer option[value='2']").click()
+        self.wait(lambda: self.element("explain").is_enabled() and not self.text("why-status"))
+        self.assertNotEqual(self.element("overlay").screenshot_as_base64, heatmap)
         self.browser.find_element(By.CSS_SELECTOR, "#view option[value=experts]").click()
         self.wait(lambda: self.element("layer").is_displayed())
         self.assertNotEqual(self.element("overlay").screenshot_as_base64, heatmap)
