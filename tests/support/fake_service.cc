@@ -133,6 +133,7 @@ ExplainResult FakeService::explain(ExplainRequest request, const std::function<b
   }
   seen_->changed.notify_all();
   if (submit_error) throw *submit_error;
+  if (explain_error) throw *explain_error;
   while (hang_explain) {
     if (is_unwanted()) throw Error(Code::kCancelled, "the client closed the connection");
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
