@@ -49,6 +49,10 @@ Answer answer_from(const json& object) {
     const json& usage = object.at("usage");
     const json& moe = object.at("moe");
     const json& timings = object.at("timings");
+    std::vector<Answer::Choice> choices;
+    for (const json& choice : object.value("choices", json::array())) {
+      choices.push_back({choice.at("text"), choice.at("probability")});
+    }
     return {.id = object.at("id"),
             .answer = object.at("answer"),
             .model = object.at("model"),
@@ -64,7 +68,8 @@ Answer answer_from(const json& object) {
             .image_ms = timings.at("image_ms"),
             .prefill_ms = timings.at("prefill_ms"),
             .decode_ms = timings.at("decode_ms"),
-            .total_ms = timings.at("total_ms")};
+            .total_ms = timings.at("total_ms"),
+            .choices = std::move(choices)};
   } catch (const json::exception&) {
     throw ClientError("INTERNAL", "the server sent no answer object");
   }
@@ -145,6 +150,9 @@ std::string to_json(const Answer& answer) {
                      {"prefill_ms", answer.prefill_ms},
                      {"decode_ms", answer.decode_ms},
                      {"total_ms", answer.total_ms}};
+  for (const Answer::Choice& choice : answer.choices) {
+    body["choices"].push_back({{"text", choice.text}, {"probability", choice.probability}});
+  }
   return body.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 

@@ -10,6 +10,9 @@ namespace sf::client {
 // Errors: ClientError INTERNAL if it is not an answer object.
 Answer answer_from(const nlohmann::json& object);
 
+// The object of POST /v1/explain. Errors: likewise.
+Explained explained_from(const nlohmann::json& object);
+
 // The bodies of GET /v1/versions and /v1/experts. Errors: ClientError INTERNAL if they are not.
 std::vector<ModelVersion> versions_from(const nlohmann::json& list);
 ExpertTable experts_from(const nlohmann::json& object);

@@ -44,6 +44,7 @@ struct Question {
   std::optional<float> temperature = {}, top_p = {};
   std::optional<uint64_t> seed = {};
   std::vector<std::string> stop = {};
+  std::vector<std::string> choices = {};  // the answer is one of these; empty: any answer
   bool batch = false;  // waits while interactive requests wait
   std::optional<int64_t> timeout_ms = {};  // the server's deadline; the client gives up a second later
   std::string model = {};
@@ -56,6 +57,34 @@ struct Answer {
   int image_tokens = 0, prompt_tokens = 0, completion_tokens = 0, cached_tokens = 0;
   uint64_t assigned_tokens = 0, overflow_tokens = 0;
   double queue_ms = 0, image_ms = 0, prefill_ms = 0, decode_ms = 0, total_ms = 0;
+  struct Choice {
+    std::string text;
+    double probability = 0;
+  };
+  std::vector<Choice> choices = {};  // of a question with choices, in its order
+};
+
+// What an answer is explained with; what is absent is the server's default.
+struct ExplainQuestion {
+  Question question = {};            // without stop and choices
+  std::string method = {};           // attention, rollout, relevancy or occlusion
+  std::optional<int> layer = {}, head = {}, lens_top = {};
+  std::optional<int> token = {};     // of the picture: this answer token's heatmap; absent: the mean of all
+  bool picture = false;
+};
+
+struct Explained {
+  std::string id = {}, answer = {}, model = {}, method = {};
+  int64_t model_version = 0;
+  int image_width = 0, image_height = 0, rows = 0, columns = 0;  // pixels; image tokens
+  struct Token {
+    std::string text = {};
+    double logprob = 0;
+    int cell = 0;  // of the grid, where the heatmap is highest; row-major
+    std::vector<std::vector<int>> experts = {};  // by layer, by falling gate; none where the token was never computed
+  };
+  std::vector<Token> tokens = {};  // of the answer
+  std::string png = {};            // if a picture was asked for
 };
 
 struct Model {
@@ -103,6 +132,8 @@ class Client {
   // Calls `on_delta` for each piece of text as it arrives; false from it cancels the call (then ClientError CANCELLED).
   using OnDelta = std::function<bool(std::string_view delta)>;
   virtual Answer ask_stream(const Question& question, const OnDelta& on_delta) = 0;
+  // Blocks while the server explains: much longer than an answer takes. Over REST a picture is a call of its own.
+  virtual Explained explain(const ExplainQuestion& question) = 0;
   // Whether the server lives, or whether it is ready to answer. False also where nobody listens.
   virtual bool is_healthy(bool ready) = 0;
   // Errors: UNIMPLEMENTED over gRPC, which has no list of models.
@@ -118,9 +149,16 @@ struct ConnectOptions {
   int connect_timeout_ms = 5000;
   int read_timeout_ms = 120000;  // over REST between two reads, over gRPC of a whole call; for questions without timeout_ms
   std::string api_key = {};      // empty: none is sent
+  // --- TLS: over REST with an https:// URL, over gRPC with `tls` ---
+  bool tls = false;
+  std::string ca_file = {};      // PEM; empty: the system's certificates
+  std::string cert_file = {}, key_file = {};  // PEM, of a server that asks its clients for a certificate
 };
 
-// `target` is host:port.
+// Errors: ClientError NOT_FOUND or INVALID_ARGUMENT, naming the path. "-" is standard input.
+std::string read_file(const std::string& path);
+
+// `target` is host:port. Errors: those of read_file for the TLS files.
 std::unique_ptr<Client> make_grpc_client(const std::string& target, const ConnectOptions& options = {});
 // `url` is http://host:port. Errors: INVALID_ARGUMENT if it is not.
 std::unique_ptr<Client> make_http_client(const std::string& url, const ConnectOptions& options = {});

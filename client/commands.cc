@@ -1,5 +1,6 @@
 #include "client/commands.h"
 
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -23,12 +24,24 @@ std::string read_stream(std::istream& input, const std::string& name) {
   return bytes;
 }
 
+void print_choices(const Answer& answer, std::ostream& out) {
+  for (const Answer::Choice& choice : answer.choices) {
+    char probability[32];
+    std::snprintf(probability, sizeof(probability), "%8.4f", choice.probability);
+    out << probability << "  " << choice.text << "\n";
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<Client> connect(const Connection& connection) {
   const ConnectOptions options{.connect_timeout_ms = std::min(connection.timeout_ms, 5000),
                                .read_timeout_ms = connection.timeout_ms,
-                               .api_key = connection.api_key};
+                               .api_key = connection.api_key,
+                               .tls = connection.uses_tls(),
+                               .ca_file = connection.ca_file,
+                               .cert_file = connection.cert_file,
+                               .key_file = connection.key_file};
   auto client = connection.grpc_target.empty() ? make_http_client(connection.url, options)
                                                : make_grpc_client(connection.grpc_target, options);
   if (connection.num_retries == 0) return client;
@@ -47,7 +60,9 @@ int run_ask(Client& client, AskCommand command, std::ostream& out) {
   command.question.image = read_file(command.image_path);
   if (!command.stream) {
     const Answer answer = client.ask(command.question);
-    out << (command.json ? to_json(answer) : answer.answer) << std::endl;
+    out << (command.json ? to_json(answer) : answer.answer) << "\n";
+    if (!command.json) print_choices(answer, out);
+    out.flush();
     return 0;
   }
   const bool print_text = !command.json;
@@ -56,7 +71,9 @@ int run_ask(Client& client, AskCommand command, std::ostream& out) {
     return true;
   });
   if (command.json) out << to_json(answer);
-  out << std::endl;
+  out << "\n";
+  if (print_text) print_choices(answer, out);
+  out.flush();
   return 0;
 }
 

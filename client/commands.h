@@ -15,12 +15,13 @@ struct Connection {
   int timeout_ms = 120000;
   std::string api_key = {};
   int num_retries = 0;  // where the server is full or away (client/retry.h)
+  // TLS over gRPC if any is set, over REST with an https:// URL (ConnectOptions).
+  bool tls = false;
+  std::string ca_file = {}, cert_file = {}, key_file = {};
+  bool uses_tls() const { return tls || !ca_file.empty() || !cert_file.empty(); }
 };
 
 std::unique_ptr<Client> connect(const Connection& connection);
-
-// Errors: ClientError NOT_FOUND or INVALID_ARGUMENT, naming the path.
-std::string read_file(const std::string& path);
 
 struct AskCommand {
   std::string image_path;  // "-" = standard input
@@ -29,6 +30,15 @@ struct AskCommand {
   bool stream = false;
 };
 int run_ask(Client& client, AskCommand command, std::ostream& out);
+
+// The answer, then a line for each of its tokens: its probability, where in the picture it looks, its experts by layer.
+struct ExplainCommand {
+  std::string image_path;  // "-" = standard input
+  ExplainQuestion question;
+  std::string picture_path;  // where the picture under its heatmap goes, as a PNG; empty: nowhere
+};
+// Errors: beside the server's, ClientError INTERNAL if the file cannot be written.
+int run_explain(Client& client, ExplainCommand command, std::ostream& out);
 
 // One line a model, or the server's objects as JSON.
 int run_models(Client& client, bool json, std::ostream& out);

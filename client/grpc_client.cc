@@ -2,6 +2,7 @@
 
 #include "client/admin_messages.h"
 #include "client/client.h"
+#include "client/explain_messages.h"
 #include "client/grpc_health.h"
 #include "sparsefusion/rpc/status.pb.h"
 #include "sparsefusion/v1/admin.grpc.pb.h"
@@ -22,6 +23,7 @@ wire::AnswerRequest message_of(const Question& question) {
   if (question.top_k) message.set_top_k(*question.top_k);
   if (question.seed) message.set_seed(*question.seed);
   for (const std::string& stop : question.stop) message.add_stop(stop);
+  for (const std::string& choice : question.choices) message.add_choices(choice);
   if (question.batch) message.set_priority(wire::PRIORITY_BATCH);
   if (question.timeout_ms) message.set_timeout_ms(*question.timeout_ms);
   message.set_model(question.model);
@@ -29,6 +31,8 @@ wire::AnswerRequest message_of(const Question& question) {
 }
 
 Answer answer_of(const wire::AnswerResponse& message) {
+  std::vector<Answer::Choice> choices;
+  for (const wire::Choice& choice : message.choices()) choices.push_back({choice.text(), choice.probability()});
   return {.id = message.id(),
           .answer = message.answer(),
           .model = message.model(),
@@ -44,7 +48,8 @@ Answer answer_of(const wire::AnswerResponse& message) {
           .image_ms = message.timings().image_ms(),
           .prefill_ms = message.timings().prefill_ms(),
           .decode_ms = message.timings().decode_ms(),
-          .total_ms = message.timings().total_ms()};
+          .total_ms = message.timings().total_ms(),
+          .choices = std::move(choices)};
 }
 
 const char* code_name(grpc::StatusCode code) {
@@ -74,11 +79,21 @@ void require(const grpc::Status& status) {
   throw ClientError(code_name(status.error_code()), status.error_message(), 0, retry_after_ms(status));
 }
 
+std::shared_ptr<grpc::ChannelCredentials> credentials_of(const ConnectOptions& options) {
+  if (!options.tls) return grpc::InsecureChannelCredentials();
+  const auto pem = [](const std::string& path) { return path.empty() ? std::string() : read_file(path); };
+  grpc::SslCredentialsOptions credentials;
+  credentials.pem_root_certs = pem(options.ca_file);
+  credentials.pem_cert_chain = pem(options.cert_file);
+  credentials.pem_private_key = pem(options.key_file);
+  return grpc::SslCredentials(credentials);
+}
+
 class GrpcClient final : public Client {
  public:
   GrpcClient(const std::string& target, const ConnectOptions& options)
       : options_(options),
-        channel_(make_channel(target)),
+        channel_(make_channel(target, options)),
         stub_(wire::VisualQuestionAnswering::NewStub(channel_)),
         admin_(wire::ModelAdmin::NewStub(channel_)) {}
 
@@ -105,6 +120,18 @@ class GrpcClient final : public Client {
     require(reader->Finish());
     if (!answer) throw ClientError("UNAVAILABLE", "the stream ended before the answer did");
     return *answer;
+  }
+
+  Explained explain(const ExplainQuestion& question) override {
+    require_connected();
+    wire::ExplainRequest message;
+    set_explain_options(question, message);
+    *message.mutable_question() = message_of(question.question);
+    grpc::ClientContext context;
+    prepare(context, question.question);
+    wire::ExplainResponse response;
+    require(stub_->Explain(&context, message, &response));
+    return explained_of(response);
   }
 
   bool is_healthy(bool ready) override { return check_grpc_health(channel_, options_.connect_timeout_ms, ready); }
@@ -158,17 +185,19 @@ class GrpcClient final : public Client {
     require((admin_.get()->*method)(&context, request, &response));
   }
 
-  static std::shared_ptr<grpc::Channel> make_channel(const std::string& target) {
+  static std::shared_ptr<grpc::Channel> make_channel(const std::string& target, const ConnectOptions& options) {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(64 << 20);
     // A channel of its own, so that several clients in one process are several connections.
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+    return grpc::CreateCustomChannel(target, credentials_of(options), arguments);
   }
 
   void require_connected() const {
     const auto deadline = std::chrono::system_clock::now() + std::chrono::milliseconds(options_.connect_timeout_ms);
-    if (!channel_->WaitForConnected(deadline)) throw ClientError("UNAVAILABLE", "no gRPC server answers");
+    if (channel_->WaitForConnected(deadline)) return;
+    throw ClientError("UNAVAILABLE", options_.tls ? "no gRPC server answers over TLS with a certificate that is trusted"
+                                                  : "no gRPC server answers");
   }
 
   void add_key(grpc::ClientContext& context) const {

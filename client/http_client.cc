@@ -26,6 +26,7 @@ httplib::UploadFormDataItems form_of(const Question& question, bool stream) {
   if (question.top_p) add("top_p", number_text(*question.top_p));
   if (question.seed) add("seed", std::to_string(*question.seed));
   for (const std::string& stop : question.stop) add("stop", stop);
+  for (const std::string& choice : question.choices) add("choices", choice);
   if (question.batch) add("priority", "batch");
   if (question.timeout_ms) add("timeout_ms", std::to_string(*question.timeout_ms));
   if (!question.model.empty()) add("model", question.model);
@@ -36,6 +37,18 @@ httplib::UploadFormDataItems form_of(const Question& question, bool stream) {
 void require_ok(const httplib::Response& response) {
   if (response.status == 200) return;
   throw error_from(response.body, response.status, response.get_header_value("Retry-After"));
+}
+
+httplib::UploadFormDataItems form_of(const ExplainQuestion& question, const char* format) {
+  httplib::UploadFormDataItems items = form_of(question.question, false);
+  const auto add = [&](const char* name, std::string value) { items.push_back({name, std::move(value), "", ""}); };
+  add("format", format);
+  if (!question.method.empty()) add("method", question.method);
+  if (question.layer) add("layer", std::to_string(*question.layer));
+  if (question.head) add("head", std::to_string(*question.head));
+  if (question.lens_top) add("lens_top", std::to_string(*question.lens_top));
+  if (question.token) add("token", std::to_string(*question.token));
+  return items;
 }
 
 // Connections to one server, so that each of several threads keeps its own alive.
@@ -52,7 +65,8 @@ class Pool {
         return connection;
       }
     }
-    auto connection = std::make_unique<httplib::Client>(url_);
+    auto connection = std::make_unique<httplib::Client>(url_, options_.cert_file, options_.key_file);
+    if (!options_.ca_file.empty()) connection->set_ca_cert_path(options_.ca_file);
     connection->set_keep_alive(true);
     connection->set_tcp_nodelay(true);
     connection->set_connection_timeout(std::chrono::milliseconds(options_.connect_timeout_ms));
@@ -90,6 +104,21 @@ class HttpClient final : public Client {
   }
 
   Answer ask_stream(const Question& question, const OnDelta& on_delta) override;
+
+  Explained explain(const ExplainQuestion& question) override {
+    const auto post = [&](const char* format) {
+      auto connection = pool_.take();
+      const httplib::Result result =
+          connection->Post("/v1/explain", headers_of(question.question), form_of(question, format));
+      const httplib::Response& response = require(result);
+      require_ok(response);
+      pool_.give_back(std::move(connection));
+      return response.body;
+    };
+    Explained explained = explained_from(json::parse(post("json"), nullptr, /*allow_exceptions=*/false));
+    if (question.picture) explained.png = post("png");
+    return explained;
+  }
 
   bool is_healthy(bool ready) override {
     auto connection = pool_.take();

@@ -18,6 +18,7 @@ struct Flags {
   bool rest = false;
   bool json = false;
   AskCommand ask;
+  ExplainCommand explain;
   bool ready = false;
   std::string pairs;
   ExpertsCommand experts;
@@ -26,6 +27,8 @@ struct Flags {
 };
 
 constexpr const char* kDefaultGrpcTarget = "127.0.0.1:8001";
+constexpr const char* kDefaultUrl = "http://127.0.0.1:8000";
+constexpr const char* kDefaultTlsUrl = "https://127.0.0.1:8000";
 
 void add_connection(CLI::App& app, Flags& flags) {
   app.add_option("--server", flags.connection.url, "ask over REST, at this URL")
@@ -39,6 +42,16 @@ void add_connection(CLI::App& app, Flags& flags) {
       ->envname("SPARSEFUSION_GRPC");
   app.add_option("--api-key", flags.connection.api_key, "the key of a server that asks for one")
       ->envname("SPARSEFUSION_API_KEY");
+  app.add_flag("--tls", flags.connection.tls, "gRPC over TLS (REST: an https:// URL); the next three imply it");
+  app.add_option("--ca-file", flags.connection.ca_file, "PEM: whose certificates to trust; default: the system's")
+      ->envname("SPARSEFUSION_CA_FILE");
+  CLI::Option* certificate =
+      app.add_option("--cert-file", flags.connection.cert_file, "PEM: the certificate of this client")
+          ->envname("SPARSEFUSION_CERT_FILE");
+  CLI::Option* key = app.add_option("--key-file", flags.connection.key_file, "PEM: its private key")
+                         ->envname("SPARSEFUSION_KEY_FILE");
+  certificate->needs(key);
+  key->needs(certificate);
   app.add_flag("--rest", flags.rest, "ask over REST");
   app.add_option("--retries", flags.connection.num_retries, "ask again so often where the server is full or away")
       ->envname("SPARSEFUSION_RETRIES")
@@ -54,11 +67,14 @@ void add_connection(CLI::App& app, Flags& flags) {
 // server without gRPC offers too.
 Connection choose_connection(const CLI::App& app, const Flags& flags) {
   Connection connection = flags.connection;
-  const bool asks = app.got_subcommand("ask") || app.got_subcommand("bench");
+  const bool asks = app.got_subcommand("ask") || app.got_subcommand("bench") || app.got_subcommand("explain");
   if (flags.rest) {
     connection.grpc_target.clear();
   } else if (connection.grpc_target.empty() && asks && app.count("--server") == 0) {
     connection.grpc_target = kDefaultGrpcTarget;
+  }
+  if (connection.uses_tls() && app.count("--server") == 0 && connection.url == kDefaultUrl) {
+    connection.url = kDefaultTlsUrl;
   }
   // Commands are taken on the management port; with keys also elsewhere, if told so.
   if (app.got_subcommand("reload")) {
@@ -85,10 +101,30 @@ CLI::App* add_ask(CLI::App& app, Flags& flags) {
   ask->add_option("--stop", question.stop, "the answer ends before this text; may be repeated")
       ->expected(1)
       ->take_all();
+  ask->add_option("--choice", question.choices, "the answer is one of these; give two or more; prints their probabilities")
+      ->expected(1)
+      ->take_all();
   ask->add_flag("--batch", question.batch, "wait while interactive requests wait");
   ask->add_option("--model", question.model);
   ask->add_option("--request-id", question.request_id);
   return ask;
+}
+
+void add_explain(CLI::App& app, Flags& flags) {
+  CLI::App* explain = app.add_subcommand("explain", "show what an answer was made of: where it looks, which experts");
+  ExplainQuestion& asked = flags.explain.question;
+  explain->add_option("IMAGE", flags.explain.image_path, "a PNG, JPEG or WebP file; - reads standard input")->required();
+  explain->add_option("QUESTION", asked.question.question)->required();
+  explain->add_option("--out", flags.explain.picture_path, "write the picture under its heatmap to this PNG file");
+  explain->add_option("--method", asked.method, "attention, rollout, relevancy (default) or occlusion");
+  explain->add_option("--layer", asked.layer, "of attention; default: the mean of all");
+  explain->add_option("--head", asked.head, "of attention; default: the mean of all");
+  explain->add_option("--token", asked.token, "the answer token whose heatmap --out shows; default: the mean of all");
+  explain->add_option("--max-tokens", asked.question.max_tokens, "of the answer, 1 to 64");
+  explain->add_option("--temperature", asked.question.temperature, "0 (greedy) to 2");
+  explain->add_option("--seed", asked.question.seed, "equal seeds give equal draws");
+  explain->add_option("--model", asked.question.model);
+  explain->add_option("--request-id", asked.question.request_id);
 }
 
 CLI::App* add_bench(CLI::App& app, Flags& flags) {
@@ -155,6 +191,7 @@ int run(const CLI::App& app, const Flags& flags) {
   if (app.got_subcommand("health")) return run_health(*client, flags.ready, std::cout);
   if (app.got_subcommand("experts")) return run_experts(*client, flags.experts, std::cout, sleep_on);
   if (app.got_subcommand("reload")) return list_or_tell(*app.get_subcommand("reload"), *client, flags);
+  if (app.got_subcommand("explain")) return run_explain(*client, flags.explain, std::cout);
   return run_ask(*client, flags.ask, std::cout);
 }
 
@@ -171,6 +208,7 @@ int main(int argc, char** argv) {
   Flags flags;
   add_connection(app, flags);
   add_ask(app, flags);
+  add_explain(app, flags);
   add_bench(app, flags);
   add_experts(app, flags);
   add_reload(app, flags);
@@ -183,7 +221,7 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   if (app.get_subcommands().empty()) {
-    std::cerr << "sparsefusion: a command is needed: ask, bench, experts, health, models or reload\n";
+    std::cerr << "sparsefusion: a command is needed: ask, bench, experts, explain, health, models or reload\n";
     return 2;
   }
   try {

@@ -75,6 +75,15 @@ class RetryingClient final : public Client {
         waits, [&] { return client_->ask_stream(with_time_left(question, waits), watched); }, [&] { return !has_text; });
   }
 
+  Explained explain(const ExplainQuestion& question) override {
+    Waits waits(options_, question.question.timeout_ms);
+    return retry(waits, [&] {
+      ExplainQuestion timed = question;
+      timed.question = with_time_left(question.question, waits);
+      return client_->explain(timed);
+    });
+  }
+
   bool is_healthy(bool ready) override { return client_->is_healthy(ready); }
   std::vector<Model> models() override {
     Waits waits(options_, {});

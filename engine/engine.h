@@ -20,6 +20,9 @@ namespace sf {
 
 using SequenceId = uint64_t;
 
+inline constexpr int kMaxChoiceTokens = 64;  // of one choice, its end token included
+inline constexpr int kMaxTopLogprobs = 5;
+
 struct Part {
   enum class Kind { kText, kImage };
   Kind kind = Kind::kText;
@@ -47,6 +50,24 @@ class PreparedPrompt {
 };
 using PreparedPromptPtr = std::shared_ptr<const PreparedPrompt>;
 
+// The strings that an answer is chosen from, tokenised as the answer would be after its prompt; immutable; made and read
+// by one engine only. Their tokens, each ended by the end token, are a trie. A choice's probability is the product over
+// its path of the softmax over the children of the node alone:
+//
+//   p(choice) = prod_i  exp(z[t_i | prompt, t_1..t_i-1])  /  sum over c in children(t_1..t_i-1) of exp(z[c | ...])
+//
+// with z the model's logits, so that all of them sum to 1; choices of the same tokens share their path's equally. With
+// temperature 0 the choice of the highest p answers (of equal ones the first), which is not always where the likeliest
+// first token leads; else one is drawn from p^(1/temperature), renormalised, by the counter of (seed, position).
+class PreparedChoices {
+ public:
+  virtual ~PreparedChoices() = default;
+  std::vector<std::string> texts;
+  int num_tokens = 0;      // computed beyond the prompt, at most: the trie's nodes that others part behind
+  int longest_tokens = 0;  // of a choice, its end token included
+};
+using PreparedChoicesPtr = std::shared_ptr<const PreparedChoices>;
+
 // Which experts every token of a prompt and its answer went to, flat [tokens, layers, top_k]. The last token of an answer
 // is never computed, so it has no row.
 struct RoutingRecord {
@@ -67,6 +88,9 @@ struct SamplingParams {
   std::shared_ptr<const RoutingRecord> replay_routing = {};
   bool record_routing = false;  // routing_record() will be asked for; the engine always knows
   std::string cache_salt = {};  // who may share computed prefixes: equal salts only (a tenant's API key)
+  int top_logprobs = 0;         // likeliest tokens that are reported beside each generated one
+  // The answer is one of these: max_tokens, top_p and top_k do not count, and neither kind of routing is offered.
+  PreparedChoicesPtr choices = {};
 };
 
 // One version's text stream for one answer. Never emits half a UTF-8 character. One thread only.
@@ -75,6 +99,9 @@ class TokenStream {
   virtual ~TokenStream() = default;
   virtual std::string push(int token) = 0;
   virtual std::string finish() = 0;
+  // What push() would return; the token as the vocabulary writes it where that is nothing (an end token, a part of a
+  // character). Changes nothing.
+  virtual std::string peek(int token) const = 0;
 };
 
 struct ModelInfo {
@@ -135,11 +162,26 @@ struct MoeStepStats {
   std::vector<float> route_seconds, experts_seconds, combine_seconds;  // [layers]
 };
 
+struct TokenGuess {
+  int token = 0;
+  float logprob = 0;  // natural logarithm, of the distribution before temperature
+};
+
+// Which of SamplingParams::choices answers.
+struct ChosenAnswer {
+  int index = 0;
+  int num_tokens = 0;                 // of the chosen one, its end token included
+  std::vector<double> probabilities;  // of all, in their order, before temperature; sum 1
+};
+
 struct SequenceStepResult {
   SequenceId id = 0;
   std::vector<int> tokens;           // 0 or 1 token; none while the prompt is being computed, or while this sequence
                                      // waits a step for a picture that another one computes in it
   std::vector<float> logprobs;       // beside tokens
+  std::vector<std::vector<TokenGuess>> top;  // beside tokens: the likeliest ones, by falling probability
+  bool choosing = false;             // its prompt is computed, and a place was weighed where its choices part
+  std::optional<ChosenAnswer> chosen;  // the whole answer of a sequence with choices: it has no tokens
   bool stop_token = false;           // the token ends the answer and carries no text
   bool out_of_pages = false;         // nothing was computed: preempt somebody and plan it again
   std::optional<Error> error;        // only this sequence failed; release it
@@ -177,6 +219,10 @@ class Engine {
   // "image" or "question"; InvalidArgument for a prompt that leaves no room for one answer token in the context.
   virtual PreparedPromptPtr prepare(const std::vector<Message>& messages) const = 0;
   virtual std::unique_ptr<TokenStream> token_stream() const = 0;
+  // Errors: InvalidArgument (field "choices") for one of no or more than kMaxChoiceTokens tokens.
+  virtual PreparedChoicesPtr prepare_choices(const std::vector<std::string>&) const {
+    throw invalid_argument("choices", "choices: not offered by this engine");
+  }
   // Effect: answers `prompt` in memory of its own, on the calling thread, and tells where the answer came from; steps of
   // other threads go on beside it and are not changed by it. Computes the whole sequence again for each token: a few to
   // some hundred times as much work as the answer alone.

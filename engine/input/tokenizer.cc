@@ -17,6 +17,11 @@ std::string Detokenizer::push(int id) {
   return take_whole_utf8(pending_);
 }
 
+std::string Detokenizer::peek(int id) const {
+  const std::string text = Detokenizer(*this).push(id);
+  return text.empty() ? tokenizer_->piece(id) : text;
+}
+
 std::string Detokenizer::finish() {
   // The end decides what the missing bytes left open: an incomplete character is one invalid sequence.
   const bool cut_off = !pending_.empty();

@@ -47,6 +47,8 @@ class Detokenizer {
   explicit Detokenizer(std::shared_ptr<const Tokenizer> tokenizer) : tokenizer_(std::move(tokenizer)) {}
   std::string push(int id);
   std::string finish();
+  // What push() would return, or the piece as stored where that is nothing. Changes nothing.
+  std::string peek(int id) const;
 
  private:
   std::shared_ptr<const Tokenizer> tokenizer_;

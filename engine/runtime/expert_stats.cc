@@ -72,6 +72,7 @@ ExpertStats::HostStep ExpertStats::finish(const Batch& batch, const Sampled* sam
     pieces.push_back(sampled->ids_S.to(at::kFloat));
     pieces.push_back(sampled->logprobs_S);
     pieces.push_back(sampled->finite_S.to(at::kFloat));
+    if (sampled->details.defined()) pieces.push_back(sampled->details);
   }
   const at::Tensor host = at::cat(pieces).cpu().contiguous();
   const float* values = host.const_data_ptr<float>();
@@ -103,6 +104,7 @@ ExpertStats::HostStep ExpertStats::finish(const Batch& batch, const Sampled* sam
       out.logprobs.push_back(at[count + s]);
       out.finite.push_back(at[2 * count + s] != 0);
     }
+    if (sampled->details.defined()) out.details.assign(at + 3 * count, at + 3 * count + sampled->details.size(0));
   }
   return out;
 }

@@ -31,6 +31,7 @@ class ExpertStats : public MoeObserver {
     std::vector<int> tokens;        // sampled, one per sampling part
     std::vector<float> logprobs;
     std::vector<bool> finite;
+    std::vector<float> details;     // Sampled::details
     MoeStepStats moe;
     // Per part, of the tokens from Sequence::counted on: the others were reported before. Overflow of scope `request`.
     std::vector<uint32_t> assigned, overflow;

@@ -143,4 +143,26 @@ std::shared_ptr<EnginePrompt> PromptMaker::make(const std::vector<Message>& mess
   return prompt;
 }
 
+// What follows the template's last words before an answer, so that a space between the two becomes part of a token just as
+// it does in the model's own answers.
+std::vector<int> PromptMaker::answer_tokens(const std::string& text) const {
+  if (form_->user_after.empty()) return tokenizer_->encode(form_->answer_before + text);
+  const std::vector<int> before = tokenizer_->encode(form_->user_after);
+  const std::vector<int> both = tokenizer_->encode(form_->user_after + form_->answer_before + text);
+  const bool apart = std::mismatch(before.begin(), before.end(), both.begin(), both.end()).first == before.end();
+  return apart ? std::vector<int>(both.begin() + before.size(), both.end()) : tokenizer_->encode(text);
+}
+
+std::shared_ptr<const ChoiceTrie> PromptMaker::make_choices(const std::vector<std::string>& texts) const {
+  std::vector<std::vector<int>> paths;
+  for (const std::string& text : texts) {
+    paths.push_back(answer_tokens(text));
+    if (paths.back().empty() || static_cast<int>(paths.back().size()) >= kMaxChoiceTokens) {
+      throw invalid_argument("choices", "choices: each must be 1 to ", kMaxChoiceTokens - 1, " tokens, choice ", paths.size(),
+                             " is ", paths.back().size());
+    }
+  }
+  return std::make_shared<const ChoiceTrie>(texts, std::move(paths), tokenizer_->eos_id());
+}
+
 }  // namespace sf

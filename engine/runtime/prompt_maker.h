@@ -9,6 +9,7 @@
 #include "engine/input/preprocess.h"
 #include "engine/input/tokenizer.h"
 #include "engine/model/config.h"
+#include "engine/runtime/choice_trie.h"
 #include "engine/runtime/sequence.h"
 
 namespace sf {
@@ -25,9 +26,12 @@ class PromptMaker {
   PromptCost estimate_cost(const std::vector<Message>& messages) const;
   // Errors: those of Engine::prepare.
   std::shared_ptr<EnginePrompt> make(const std::vector<Message>& messages) const;
+  // Errors: those of Engine::prepare_choices.
+  std::shared_ptr<const ChoiceTrie> make_choices(const std::vector<std::string>& texts) const;
 
  private:
   void check(const std::vector<Message>& messages) const;
+  std::vector<int> answer_tokens(const std::string& text) const;
 
   std::shared_ptr<const Tokenizer> tokenizer_;
   TemplateTokens tokens_;

@@ -34,6 +34,22 @@ at::Tensor sample_row(const at::Tensor& logits_V, const SamplingRow& row) {
   return order.index_select(0, scores.argmax(0, /*keepdim=*/true)).squeeze(0);
 }
 
+at::Tensor details_of(const at::Tensor& logprobs_SV, const std::vector<SamplingRow>& rows) {
+  std::vector<at::Tensor> pieces;
+  for (size_t s = 0; s < rows.size(); ++s) {
+    const at::Tensor logprobs_V = logprobs_SV[static_cast<int64_t>(s)];
+    if (const int top = rows[s].params.top_logprobs; top > 0) {
+      const auto [values, ids] = logprobs_V.topk(std::min<int64_t>(top, logprobs_V.size(0)));
+      pieces.push_back(ids.to(at::kFloat));
+      pieces.push_back(values);
+    }
+    if (rows[s].candidates.empty()) continue;
+    const at::Tensor ids = torch::tensor(rows[s].candidates, at::kInt).to(logprobs_V.device());
+    pieces.push_back(logprobs_V.index_select(0, ids));
+  }
+  return pieces.empty() ? at::Tensor() : at::cat(pieces);
+}
+
 }  // namespace
 
 double counter_uniform(uint64_t seed, uint64_t position, uint64_t index) {
@@ -48,7 +64,9 @@ Sampled sample(const at::Tensor& logits_SV, const std::vector<SamplingRow>& rows
   for (size_t s = 0; s < rows.size(); ++s) {
     if (rows[s].params.temperature > 0) out.ids_S[s].copy_(sample_row(logits_SV[s], rows[s]));
   }
-  out.logprobs_S = at::log_softmax(logits_SV, 1).gather(1, out.ids_S.unsqueeze(1)).squeeze(1);
+  const at::Tensor logprobs_SV = at::log_softmax(logits_SV, 1);
+  out.logprobs_S = logprobs_SV.gather(1, out.ids_S.unsqueeze(1)).squeeze(1);
+  out.details = details_of(logprobs_SV, rows);
   out.finite_S = logits_SV.isfinite().all(1);
   return out;
 }

@@ -14,12 +14,16 @@ namespace sf {
 struct SamplingRow {
   SamplingParams params;
   int64_t position = 0;  // of the token to be drawn
+  std::vector<int> candidates = {};  // tokens whose log-probabilities are wanted as well
 };
 
 struct Sampled {
   at::Tensor ids_S;       // int64, on the logits' device
   at::Tensor logprobs_S;  // f32, of the untempered distribution
   at::Tensor finite_S;    // bool: whether the row's logits are all finite
+  // f32, row after row: the row's top_logprobs tokens, their log-probabilities, those of its candidates. Ids are exact:
+  // vocabularies are below 2^24. Undefined where no row asks for any.
+  at::Tensor details;
 };
 
 // logits_SV f32; one row of parameters each. temperature 0 takes the highest logit; otherwise top_k, then top_p cut the

@@ -1,8 +1,10 @@
 // One request inside the engine: its tokens, how far they are computed, the pages that hold their keys and values.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <torch/torch.h>
@@ -11,6 +13,7 @@
 #include "engine/engine.h"
 #include "engine/input/preprocess.h"
 #include "engine/input/prompt.h"
+#include "engine/runtime/choice_walk.h"
 
 namespace sf {
 
@@ -42,7 +45,7 @@ struct Sequence {
   SequenceId id = 0;
   std::shared_ptr<const EnginePrompt> prompt;
   SamplingParams sampling;
-  std::vector<int> ids;              // prompt and answer so far
+  std::vector<int> ids;              // prompt and answer so far; of one with choices: as far as the next place to weigh
   int computed = 0;                  // tokens whose keys and values are in the cache
   std::vector<int> pages;
   std::vector<at::Tensor> image_PD;  // encoded pictures, until their span is computed
@@ -51,6 +54,9 @@ struct Sequence {
   bool shares_prefixes = false;      // its pages may be another's, and another's its own
   bool looked_up = false;            // its prompt was looked for in the prefix cache, and that was reported
   std::vector<Sha256Digest> page_keys;  // the prefix cache's key of everything before page i, as far as known
+  std::optional<ChoiceWalk> walk;    // of one with choices
+  // Tokens that others may find: what is tried beyond the prompt is taken back again.
+  int shareable() const { return walk ? std::min(computed, prompt->num_tokens()) : computed; }
 };
 
 }  // namespace sf

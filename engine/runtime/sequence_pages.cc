@@ -95,14 +95,15 @@ bool SequencePages::extend(Sequence& sequence, int end) {
 void SequencePages::publish(Sequence& sequence, int begin) {
   if (!enabled_ || !sequence.shares_prefixes) return;
   const int page_size = cache_.page_size();
-  for (int page = begin / page_size; page * page_size < sequence.computed; ++page) {
-    const int end = std::min((page + 1) * page_size, sequence.computed);
+  const int shareable = sequence.shareable();
+  for (int page = begin / page_size; page * page_size < shareable; ++page) {
+    const int end = std::min((page + 1) * page_size, shareable);
     prefixes_.put(key_before(sequence, page), prefix_tokens(sequence, page * page_size, end), sequence.pages[page]);
   }
 }
 
 void SequencePages::release(Sequence& sequence) {
-  if (!sequence.pages.empty() && sequence.computed > 0) publish(sequence, sequence.computed - 1);
+  if (!sequence.pages.empty() && sequence.computed > 0) publish(sequence, sequence.shareable() - 1);
   cache_.release(sequence.pages);
   sequence.pages.clear();
   sequence.computed = 0;
@@ -113,7 +114,8 @@ void SequencePages::withdraw(Sequence& sequence) {
   for (int page : sequence.pages) prefixes_.forget(page);
 }
 
-// The chain grows with the sequence; what is in it stays, because tokens are never taken back.
+// The chain grows with the sequence; what is in it stays, because tokens are never taken back (but for the tried ones of
+// choices, which publish() never reaches).
 Sha256Digest SequencePages::key_before(Sequence& sequence, int page) const {
   std::vector<Sha256Digest>& keys = sequence.page_keys;
   if (keys.empty()) keys.push_back(prefixes_.root(sequence.sampling.cache_salt));

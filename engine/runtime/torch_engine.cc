@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <map>
+#include <span>
 #include <unordered_map>
 
 #include "engine/runtime/checkpoint_model.h"
+#include "engine/runtime/choice_walk.h"
 #include "engine/runtime/device.h"
 #include "engine/runtime/expert_stats.h"
 #include "engine/runtime/explain.h"
@@ -30,6 +32,7 @@ class EngineTokenStream : public TokenStream {
   explicit EngineTokenStream(std::shared_ptr<const Tokenizer> tokenizer) : detokenizer_(std::move(tokenizer)) {}
   std::string push(int token) override { return detokenizer_.push(token); }
   std::string finish() override { return detokenizer_.finish(); }
+  std::string peek(int token) const override { return detokenizer_.peek(token); }
 
  private:
   Detokenizer detokenizer_;
@@ -60,6 +63,9 @@ class TorchEngine : public Engine {
     return prompt;
   }
   std::unique_ptr<TokenStream> token_stream() const override { return std::make_unique<EngineTokenStream>(model_.tokenizer); }
+  PreparedChoicesPtr prepare_choices(const std::vector<std::string>& texts) const override {
+    return prompts_->make_choices(texts);
+  }
   Explanation explain(const PreparedPrompt& prompt, const SamplingParams& sampling, const ExplainOptions& options,
                       const ExplainCheck& check) const override {
     const auto* mine = dynamic_cast<const EnginePrompt*>(&prompt);
@@ -90,6 +96,9 @@ class TorchEngine : public Engine {
   bool begin_sequence(Sequence& sequence, const std::vector<BatchPart>& parts, SequenceStepResult& out, StepResult& result);
   void encode_images(const std::vector<BatchPart>& parts, StepResult& result);
   at::Tensor embed(const Batch& batch);
+  std::vector<SamplingRow> sampling_rows(const Batch& batch) const;
+  void deliver_tokens(const Batch& batch, const ExpertStats::HostStep& host, StepResult& result);
+  void weigh_choices(Sequence& sequence, std::span<const float> logprobs, SequenceStepResult& out);
   void deliver(const Batch& batch, ExpertStats::HostStep host, StepResult& result);
   void run_to_end(int text_tokens);
 
@@ -140,6 +149,12 @@ SequenceId TorchEngine::admit(PreparedPromptPtr prompt, const SamplingParams& sa
   auto sequence = std::make_unique<Sequence>();
   sequence->id = next_id_++;
   sequence->ids = mine->tokens.ids;
+  if (sampling.choices) {
+    auto trie = std::dynamic_pointer_cast<const ChoiceTrie>(sampling.choices);
+    SF_CHECK(trie && !sampling.replay_routing && !sampling.record_routing, "engine: choices of another engine, or with routing");
+    const std::vector<int>& path = sequence->walk.emplace(std::move(trie)).place().path;
+    sequence->ids.insert(sequence->ids.end(), path.begin(), path.end());
+  }
   sequence->prompt = std::move(mine);
   sequence->sampling = sampling;
   sequence->window.counts.resize(static_cast<size_t>(info_.num_layers) * info_.num_experts);
@@ -232,7 +247,7 @@ bool TorchEngine::begin_sequence(Sequence& sequence, const std::vector<BatchPart
   sequence.looked_up = true;  // what comes back after a preemption is no new request
   out.cached_tokens = static_cast<uint32_t>(hit.tokens);
   result.prefix_cache_queries += sequence.prompt->num_tokens();
-  result.prefix_cache_hits += hit.tokens;
+  result.prefix_cache_hits += std::min(hit.tokens, sequence.prompt->num_tokens());
   result.image_cache_queries += static_cast<int>(sequence.prompt->tokens.images.size());
   result.image_cache_hits += hit.images;
   return true;
@@ -312,14 +327,73 @@ StepResult TorchEngine::step(const StepPlan& plan) {
   at::Tensor hidden_TD = model_.vlm->decoder().forward(input, attention, &stats);
   std::optional<Sampled> sampled;
   if (!batch.sampling_parts.empty()) {
-    std::vector<SamplingRow> rows;
-    for (size_t p : batch.sampling_parts) {
-      rows.push_back({parts[p].sequence->sampling, static_cast<int64_t>(parts[p].sequence->ids.size())});
-    }
-    sampled = sample(model_.vlm->decoder().logits(hidden_TD.index_select(0, batch.last_token)).to(at::kFloat), rows);
+    const at::Tensor logits_SV = model_.vlm->decoder().logits(hidden_TD.index_select(0, batch.last_token));
+    sampled = sample(logits_SV.to(at::kFloat), sampling_rows(batch));
   }
   deliver(batch, stats.finish(batch, sampled ? &*sampled : nullptr), result);
   return result;
+}
+
+// What is drawn or read behind the last token of every part that has one due.
+std::vector<SamplingRow> TorchEngine::sampling_rows(const Batch& batch) const {
+  std::vector<SamplingRow> rows;
+  for (size_t p : batch.sampling_parts) {
+    const Sequence& sequence = *batch.parts[p].sequence;
+    const auto position = static_cast<int64_t>(sequence.ids.size());
+    if (sequence.walk) rows.push_back({{}, position, sequence.walk->place().children});
+    else rows.push_back({sequence.sampling, position});
+  }
+  return rows;
+}
+
+// Effect: one place of the sequence's choices is weighed; it goes on to the next one, whose path replaces the tokens tried
+// so far as far as they differ, or has its answer.
+void TorchEngine::weigh_choices(Sequence& sequence, std::span<const float> logprobs, SequenceStepResult& out) {
+  out.choosing = true;
+  const int prompt_tokens = sequence.prompt->num_tokens();
+  if (sequence.walk->weigh(logprobs)) {
+    out.chosen = sequence.walk->choose(sequence.sampling, prompt_tokens);
+    return;
+  }
+  const std::vector<int>& path = sequence.walk->place().path;
+  sequence.computed = prompt_tokens + sequence.walk->common();
+  sequence.counted = std::min(sequence.counted, sequence.computed);
+  sequence.ids.resize(prompt_tokens);
+  sequence.ids.insert(sequence.ids.end(), path.begin(), path.end());
+  const int64_t window = expert_capacity(kCapacityWindow, info_.num_experts, info_.top_k, info_.capacity_factor);
+  pages_->routing().recount(sequence, sequence.computed, window);
+}
+
+void TorchEngine::deliver_tokens(const Batch& batch, const ExpertStats::HostStep& host, StepResult& result) {
+  std::span<const float> details = host.details;
+  const auto take = [&details](size_t count) {
+    const std::span<const float> taken = details.first(count);
+    details = details.subspan(count);
+    return taken;
+  };
+  for (size_t i = 0; i < batch.sampling_parts.size(); ++i) {
+    Sequence& sequence = *batch.parts[batch.sampling_parts[i]].sequence;
+    SequenceStepResult& out = result.sequences[result_of_.at(sequence.id)];
+    const size_t num_top = sequence.walk ? 0 : std::min(sequence.sampling.top_logprobs, model_.tokenizer->vocab_size());
+    const std::span<const float> top_ids = take(num_top), top_logprobs = take(num_top);
+    const std::span<const float> candidates = take(sequence.walk ? sequence.walk->place().children.size() : 0);
+    if (!host.finite[i]) {
+      ++result.nonfinite_logits;
+      pages_->withdraw(sequence);
+      out.error = Error(Code::kInternal, "engine: the model's logits are not finite");
+      continue;
+    }
+    if (sequence.walk) {
+      weigh_choices(sequence, candidates, out);
+      continue;
+    }
+    out.tokens.push_back(host.tokens[i]);
+    out.logprobs.push_back(host.logprobs[i]);
+    std::vector<TokenGuess>& top = out.top.emplace_back();
+    for (size_t t = 0; t < num_top; ++t) top.push_back({static_cast<int>(top_ids[t]), top_logprobs[t]});
+    out.stop_token = model_.tokenizer->is_end(host.tokens[i]);
+    sequence.ids.push_back(host.tokens[i]);
+  }
 }
 
 void TorchEngine::deliver(const Batch& batch, ExpertStats::HostStep host, StepResult& result) {
@@ -332,20 +406,7 @@ void TorchEngine::deliver(const Batch& batch, ExpertStats::HostStep host, StepRe
     out.assigned_tokens += host.assigned[p];
     out.overflow_tokens += host.overflow[p];
   }
-  for (size_t i = 0; i < batch.sampling_parts.size(); ++i) {
-    Sequence& sequence = *batch.parts[batch.sampling_parts[i]].sequence;
-    SequenceStepResult& out = result.sequences[result_of_.at(sequence.id)];
-    if (!host.finite[i]) {
-      ++result.nonfinite_logits;
-      pages_->withdraw(sequence);
-      out.error = Error(Code::kInternal, "engine: the model's logits are not finite");
-      continue;
-    }
-    out.tokens.push_back(host.tokens[i]);
-    out.logprobs.push_back(host.logprobs[i]);
-    out.stop_token = model_.tokenizer->is_end(host.tokens[i]);
-    sequence.ids.push_back(host.tokens[i]);
-  }
+  deliver_tokens(batch, host, result);
   for (const BatchPart& part : batch.parts) {
     // A page that a decoding sequence fills token by token is worth finding once it is full.
     const bool whole = part.sequence->computed % cache().page_size() == 0;

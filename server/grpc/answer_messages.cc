@@ -15,6 +15,7 @@ AnswerFields answer_fields_from(sparsefusion::v1::AnswerRequest& message) {
   if (message.has_seed()) fields.seed = message.seed();
   if (message.has_timeout_ms()) fields.timeout_ms = message.timeout_ms();
   fields.stop.assign(message.stop().begin(), message.stop().end());
+  if (message.choices_size() > 0) fields.choices.emplace(message.choices().begin(), message.choices().end());
   fields.model = std::move(*message.mutable_model());
   fields.record_routing = message.record_routing();
   if (message.has_replay_routing()) {
@@ -58,6 +59,11 @@ sparsefusion::v1::AnswerResponse answer_message(const std::string& id, const std
   timings->set_prefill_ms(summary.timings.prefill_ms);
   timings->set_decode_ms(summary.timings.decode_ms);
   timings->set_total_ms(summary.timings.total_ms);
+  for (const ChoiceProbability& choice : summary.choices) {
+    sparsefusion::v1::Choice* out = message.add_choices();
+    out->set_text(choice.text);
+    out->set_probability(choice.probability);
+  }
   if (summary.routing) {
     sparsefusion::v1::Routing* routing = message.mutable_routing();
     routing->set_layers(summary.routing->num_layers);

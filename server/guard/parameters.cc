@@ -1,5 +1,6 @@
 #include "server/guard/parameters.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -22,6 +23,8 @@ int64_t check_range(const char* name, int64_t value, int64_t low, int64_t high) 
 void require_utf8(std::string_view text, const std::string& field) {
   if (!is_valid_utf8(text)) throw invalid_argument(field, field, ": not valid UTF-8");
 }
+
+bool blank(std::string_view text) { return text.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos; }
 
 template <typename T>
 T parse_whole(std::string_view text, const std::string& name, const char* expected) {
@@ -71,9 +74,29 @@ std::vector<std::string> check_stop(std::vector<std::string> stop) {
   return stop;
 }
 
+std::vector<std::string> check_choices(std::vector<std::string> choices) {
+  if (choices.size() < kMinChoices || choices.size() > kMaxChoiceStrings) {
+    throw invalid_argument("choices", "choices: must be ", kMinChoices, " to ", kMaxChoiceStrings, " strings, got ",
+                           choices.size());
+  }
+  for (const std::string& text : choices) {
+    if (text.size() > kMaxChoiceBytes) {
+      throw invalid_argument("choices", "choices: at most ", kMaxChoiceBytes, " bytes a string, got ", text.size());
+    }
+    require_utf8(text, "choices");
+    if (blank(text)) throw invalid_argument("choices", "choices: none may be empty or only white space");
+  }
+  std::vector<std::string_view> sorted(choices.begin(), choices.end());
+  std::sort(sorted.begin(), sorted.end());
+  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
+    throw invalid_argument("choices", "choices: all must differ");
+  }
+  return choices;
+}
+
 std::string check_question(std::string question) {
   require_utf8(question, "question");
-  if (question.find_first_not_of(" \t\r\n\v\f") == std::string::npos) {
+  if (blank(question)) {
     throw invalid_argument("question", "question: must not be empty");
   }
   return question;

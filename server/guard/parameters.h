@@ -11,6 +11,7 @@ namespace sf::server {
 
 inline constexpr size_t kMaxStopStrings = 16;
 inline constexpr size_t kMaxStopBytes = 256;
+inline constexpr size_t kMinChoices = 2, kMaxChoiceStrings = 64, kMaxChoiceBytes = 256;
 
 int check_max_tokens(int64_t max_tokens);      // 1 .. 2^20; the engine cuts it to the context
 float check_temperature(double temperature);   // 0 .. 2
@@ -19,6 +20,8 @@ int check_top_k(int64_t top_k);                // 0 (all) .. 2^20
 int64_t check_timeout_ms(int64_t timeout_ms);  // 1 .. 24 h; the service cuts it to request_timeout_s
 // At most kMaxStopStrings, each of 1 .. kMaxStopBytes bytes of UTF-8.
 std::vector<std::string> check_stop(std::vector<std::string> stop);
+// kMinChoices to kMaxChoiceStrings different ones, each of 1 .. kMaxChoiceBytes bytes of UTF-8, not only white space.
+std::vector<std::string> check_choices(std::vector<std::string> choices);
 // Not empty, UTF-8, and not only white space.
 std::string check_question(std::string question);
 // True for "batch", false for "interactive".

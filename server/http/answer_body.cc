@@ -11,13 +11,12 @@ namespace {
 
 using nlohmann::json;
 
-[[noreturn]] void throw_not_offered(const std::string& name) {
-  throw invalid_argument(name, name, ": not offered by this server");
-}
-
-void refuse_unoffered(const json& body) {
-  if (get_bool(body, "explain").value_or(false)) throw_not_offered("explain");
-  if (!get_strings(body, "choices").empty()) throw_not_offered("choices");
+// An empty list is an error of the list, not its absence.
+std::optional<std::vector<std::string>> get_choices(const json& body) {
+  const json* choices = find_value(body, "choices");
+  if (choices == nullptr) return std::nullopt;
+  if (!choices->is_array()) throw invalid_argument("choices", "choices: must be an array of strings");
+  return get_strings(body, "choices");
 }
 
 bool set_explain_field(ExplainFields& fields, const std::string& name, std::string& value) {
@@ -86,12 +85,10 @@ bool set_form_field(AnswerFields& fields, const std::string& name, std::string& 
   } else if (name == "stream") {
     fields.stream = parse_bool(value, name);
   } else if (name == "explain") {
-    if (parse_bool(value, name)) throw_not_offered(name);
+    fields.explained = parse_bool(value, name);
   } else if (name == "routing") {
     const bool object = value.starts_with('{');
     set_routing(fields, object ? parse_json_object(value, limits.max_json_depth) : json(value));
-  } else if (name == "choices") {
-    throw_not_offered(name);
   } else {
     return set_explain_field(fields.explain, name, value);
   }
@@ -102,7 +99,6 @@ bool set_form_field(AnswerFields& fields, const std::string& name, std::string& 
 
 AnswerFields read_answer_json(std::string_view text, const RequestLimits& limits) {
   const json body = parse_json_object(text, limits.max_json_depth);
-  refuse_unoffered(body);
   AnswerFields fields;
   if (const auto image = get_string(body, "image")) {
     fields.image = decode_image_text(*image, limits.max_image_bytes, "image");
@@ -114,6 +110,8 @@ AnswerFields read_answer_json(std::string_view text, const RequestLimits& limits
   fields.top_k = get_integer(body, "top_k");
   fields.seed = get_unsigned(body, "seed");
   fields.stop = get_strings(body, "stop");
+  fields.choices = get_choices(body);
+  fields.explained = get_bool(body, "explain").value_or(false);
   fields.priority = get_string(body, "priority");
   fields.timeout_ms = get_integer(body, "timeout_ms");
   fields.model = get_string(body, "model").value_or("");
@@ -132,8 +130,13 @@ AnswerFields read_answer_form(std::vector<FormPart> parts, const RequestLimits& 
   AnswerFields fields;
   std::vector<std::string> seen;
   for (FormPart& part : parts) {
-    if (part.name == "stop") {  // the one field that may come several times
+    if (part.name == "stop") {  // this field and the next may come several times
       fields.stop.push_back(std::move(part.content));
+      continue;
+    }
+    if (part.name == "choices") {
+      if (!fields.choices) fields.choices.emplace();
+      fields.choices->push_back(std::move(part.content));
       continue;
     }
     if (std::find(seen.begin(), seen.end(), part.name) != seen.end()) {

@@ -12,8 +12,7 @@
 namespace sf::server {
 
 // All thread-safe. Errors: InvalidArgument naming the field of a wrong type; unknown names are ignored, as OpenAI's API
-// does. `explain` and `choices` are refused where they ask for something: a silent answer without what was
-// asked for would look like success.
+// does.
 AnswerFields read_answer_json(std::string_view body, const RequestLimits& limits);
 AnswerFields read_answer_form(std::vector<FormPart> parts, const RequestLimits& limits);
 

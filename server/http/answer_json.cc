@@ -45,7 +45,8 @@ json describe(const ModelDescription& model) {
 
 }  // namespace
 
-std::string answer_json(const AnswerHead& head, const std::string& text, const Summary& summary) {
+std::string answer_json(const AnswerHead& head, const std::string& text, const Summary& summary,
+                        const ExplainResult* explanation) {
   const Usage& usage = summary.usage;
   const Timings& timings = summary.timings;
   json body = {{"id", head.id}, {"answer", text}, {"model", head.model}, {"model_version", head.model_version}};
@@ -60,6 +61,13 @@ std::string answer_json(const AnswerHead& head, const std::string& text, const S
                      {"prefill_ms", rounded_ms(timings.prefill_ms)},
                      {"decode_ms", rounded_ms(timings.decode_ms)},
                      {"total_ms", rounded_ms(timings.total_ms)}};
+  for (const ChoiceProbability& choice : summary.choices) {
+    body["choices"].push_back({{"text", choice.text}, {"probability", choice.probability}});
+  }
+  if (explanation != nullptr) {
+    body["explain"] =
+        explanation_json(explanation->explanation, head_json({head.id, explanation->model, explanation->model_version}));
+  }
   if (summary.routing) {
     body["routing"] = {{"layers", summary.routing->num_layers},
                        {"top_k", summary.routing->top_k},

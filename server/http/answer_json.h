@@ -15,7 +15,9 @@ struct AnswerHead {
   int64_t model_version = 0;
 };
 
-std::string answer_json(const AnswerHead& head, const std::string& text, const Summary& summary);
+// `explanation` may be null.
+std::string answer_json(const AnswerHead& head, const std::string& text, const Summary& summary,
+                        const ExplainResult* explanation = nullptr);
 std::string explain_json(const AnswerHead& head, const Explanation& explanation);
 // One event of a stream: {"id", "model", "model_version", "delta"}.
 std::string delta_json(const AnswerHead& head, const std::string& delta);

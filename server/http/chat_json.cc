@@ -20,13 +20,19 @@ json head_json(const ChatHead& head, const char* object) {
 
 const char* reason_text(FinishReason reason) { return reason == FinishReason::kStop ? "stop" : "length"; }
 
+json token_json(const std::string& text, float logprob) {
+  json bytes = json::array();
+  for (const char c : text) bytes.push_back(static_cast<unsigned char>(c));
+  return {{"token", text}, {"logprob", logprob}, {"bytes", bytes}};
+}
+
 json logprobs_json(const std::vector<TokenLogprob>& tokens) {
   json content = json::array();
   for (const TokenLogprob& token : tokens) {
-    json bytes = json::array();
-    for (const char c : token.text) bytes.push_back(static_cast<unsigned char>(c));
-    content.push_back(
-        {{"token", token.text}, {"logprob", token.logprob}, {"bytes", bytes}, {"top_logprobs", json::array()}});
+    json told = token_json(token.text, token.logprob);
+    told["top_logprobs"] = json::array();
+    for (const TokenAlternative& other : token.top) told["top_logprobs"].push_back(token_json(other.text, other.logprob));
+    content.push_back(std::move(told));
   }
   return {{"content", content}, {"refusal", nullptr}};
 }

@@ -106,7 +106,6 @@ void refuse_unsupported(const json& body) {
   if (const json* modalities = find_value(body, "modalities"); modalities != nullptr && *modalities != json({"text"})) {
     throw_unsupported("modalities", "anything but [\"text\"]");
   }
-  if (get_integer(body, "top_logprobs").value_or(0) != 0) throw_unsupported("top_logprobs", "a value other than 0");
 }
 
 SamplingParams read_sampling(const json& body) {
@@ -124,6 +123,16 @@ SamplingParams read_sampling(const json& body) {
   return sampling;
 }
 
+// Errors: InvalidArgument beyond kMaxTopLogprobs, or without logprobs.
+int read_top_logprobs(const json& body, bool logprobs) {
+  const int64_t top = get_integer(body, "top_logprobs").value_or(0);
+  if (top < 0 || top > kMaxTopLogprobs) {
+    throw invalid_argument("top_logprobs", "top_logprobs: must be between 0 and ", kMaxTopLogprobs, ", got ", top);
+  }
+  if (top > 0 && !logprobs) throw invalid_argument("top_logprobs", "top_logprobs: only with \"logprobs\": true");
+  return static_cast<int>(top);
+}
+
 }  // namespace
 
 ChatRequest read_chat_request(std::string_view text, const RequestLimits& limits) {
@@ -137,6 +146,7 @@ ChatRequest read_chat_request(std::string_view text, const RequestLimits& limits
   request.sampling = read_sampling(body);
   request.stop = check_stop(get_strings(body, "stop"));
   request.logprobs = get_bool(body, "logprobs").value_or(false);
+  request.sampling.top_logprobs = read_top_logprobs(body, request.logprobs);
   if (const auto priority = get_string(body, "priority"); priority && check_batch_priority(*priority)) {
     request.priority = Priority::kBatch;
   }

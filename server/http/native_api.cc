@@ -1,5 +1,8 @@
 #include "server/http/native_api.h"
 
+#include <chrono>
+#include <optional>
+
 #include "server/guard/thrown_error.h"
 #include "server/http/access.h"
 #include "server/http/answer_body.h"
@@ -31,17 +34,23 @@ void NativeApi::answer(const httplib::Request& request, httplib::Response& respo
                        const httplib::ContentReader& reader) {
   const HttpCall call = begin_call("rest", request, response);
   AnswerRequest asked;
+  std::optional<ExplainRequest> explained;
   bool streamed = false;
   try {
     AnswerFields fields = read_answer_body(request, reader, options_.limits, options_.body_timeout_s);
     streamed = fields.stream;
+    if (fields.explained) {
+      if (!fields.seed) fields.seed = random_seed();  // of both
+      explained = make_answer_explanation(fields, call.id, "rest");
+      explained->question.tenant = caller_of(options_.keys, request);
+    }
     asked = make_answer_request(std::move(fields), call.id, "rest");
     asked.tenant = caller_of(options_.keys, request);
   } catch (...) {
     refuse_call(service_, call, request, response, thrown_error());
     return;
   }
-  submit(request, response, call, std::move(asked), streamed);
+  submit(request, response, call, std::move(asked), streamed, explained ? &*explained : nullptr);
 }
 
 void NativeApi::explain(const httplib::Request& request, httplib::Response& response,
@@ -76,26 +85,51 @@ void NativeApi::explain(const httplib::Request& request, httplib::Response& resp
 }
 
 void NativeApi::submit(const httplib::Request& request, httplib::Response& response, const HttpCall& call,
-                       AnswerRequest asked, bool streamed) {
+                       AnswerRequest asked, bool streamed, const ExplainRequest* explained) {
   std::shared_ptr<ResponseStream> stream;
   try {
     const std::string model = asked.model;
-    stream = service_.submit(std::move(asked));
+    ExplainResult explanation;
+    stream = explained ? explain_and_submit(request, call, std::move(asked), *explained, explanation)
+                       : service_.submit(std::move(asked));
     const AnswerHead head{call.id, served_model(service_, model), stream->model_version()};
     response.set_header("X-Model-Version", std::to_string(head.model_version));
     if (streamed) {
       answer_stream(request, response, call, stream, head);
     } else {
-      answer_whole(request, response, call, *stream, head);
+      answer_whole(request, response, call, *stream, head, explained ? &explanation : nullptr);
     }
   } catch (...) {
     if (stream) stream->cancel();
-    fail_call(service_, call, request, response, thrown_error(), 0);
+    const Error error = thrown_error();
+    const bool stopped = error.code() == Code::kCancelled && listener_.stopping();
+    fail_call(service_, call, request, response, stopped ? shutting_down() : error, 0);
   }
 }
 
+// The explanation first: while too many are under way, nothing is answered in vain. Both come from one version: if a new
+// one was published in between, both are made again.
+std::shared_ptr<ResponseStream> NativeApi::explain_and_submit(const httplib::Request& request, const HttpCall& call,
+                                                              AnswerRequest asked, ExplainRequest explained,
+                                                              ExplainResult& explanation) {
+  const auto is_unwanted = [&] { return request.is_connection_closed() || listener_.stopping(); };
+  const auto spent_s = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - call.start).count();
+  };
+  constexpr int kAttempts = 3;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    explained.question.spent_s = spent_s();
+    explanation = service_.explain(explained, is_unwanted);
+    asked.spent_s = spent_s();
+    std::shared_ptr<ResponseStream> stream = service_.submit(asked);
+    if (stream->model_version() == explanation.model_version) return stream;
+    stream->cancel();
+  }
+  throw Error(Code::kUnavailable, "the model was replaced again and again, try again later");
+}
+
 void NativeApi::answer_whole(const httplib::Request& request, httplib::Response& response, const HttpCall& call,
-                             ResponseStream& stream, const AnswerHead& head) {
+                             ResponseStream& stream, const AnswerHead& head, const ExplainResult* explanation) {
   const auto is_unwanted = [&] { return request.is_connection_closed() || listener_.stopping(); };
   WholeAnswer answer = wait_for_answer(stream, options_.poll_interval_ms, is_unwanted);
   if (answer.error) {
@@ -103,7 +137,7 @@ void NativeApi::answer_whole(const httplib::Request& request, httplib::Response&
     fail_call(service_, call, request, response, stopped ? shutting_down() : *answer.error, head.model_version);
     return;
   }
-  response.set_content(answer_json(head, answer.text, *answer.summary), "application/json");
+  response.set_content(answer_json(head, answer.text, *answer.summary, explanation), "application/json");
   record_call(service_, call, 200, head.model_version, &*answer.summary);
 }
 

@@ -24,9 +24,12 @@ class NativeApi {
   void answer(const httplib::Request& request, httplib::Response& response, const httplib::ContentReader& reader);
   void explain(const httplib::Request& request, httplib::Response& response, const httplib::ContentReader& reader);
   void submit(const httplib::Request& request, httplib::Response& response, const HttpCall& call, AnswerRequest asked,
-              bool streamed);
+              bool streamed, const ExplainRequest* explained);
+  std::shared_ptr<ResponseStream> explain_and_submit(const httplib::Request& request, const HttpCall& call,
+                                                     AnswerRequest asked, ExplainRequest explained,
+                                                     ExplainResult& explanation);
   void answer_whole(const httplib::Request& request, httplib::Response& response, const HttpCall& call,
-                    ResponseStream& stream, const AnswerHead& head);
+                    ResponseStream& stream, const AnswerHead& head, const ExplainResult* explanation);
   void answer_stream(const httplib::Request& request, httplib::Response& response, const HttpCall& call,
                      std::shared_ptr<ResponseStream> stream, const AnswerHead& head);
   void model(const httplib::Request& request, httplib::Response& response);

@@ -22,7 +22,7 @@ Job::Job(JobRequest request, const Engine& engine, std::shared_ptr<EventQueue> s
 
 Phase Job::phase() const {
   if (admitted_s_ == 0) return Phase::kQueued;
-  return usage_.completion_tokens == 0 ? Phase::kPrefill : Phase::kDecode;
+  return first_token_s_ == 0 ? Phase::kPrefill : Phase::kDecode;
 }
 
 void Job::on_admitted(SequenceId id, double now_s) {
@@ -37,18 +37,33 @@ void Job::on_step(const SequenceStepResult& result) {
   usage_.cached_tokens = std::min<int>(usage_.prompt_tokens, usage_.cached_tokens + result.cached_tokens);
 }
 
-std::optional<FinishReason> Job::on_token(int token, float logprob, bool stop_token, double now_s) {
+std::optional<FinishReason> Job::on_token(TokenGuess token, const std::vector<TokenGuess>& top, bool stop_token,
+                                          double now_s) {
   if (usage_.completion_tokens == 0) first_token_s_ = now_s;
   last_token_s_ = now_s;
   ++usage_.completion_tokens;
   if (stop_token) return FinishReason::kStop;
-  const std::string text = text_->push(token);
   std::vector<TokenLogprob> tokens;
-  if (request_.logprobs) tokens.push_back({text, logprob});
+  if (request_.logprobs) {
+    TokenLogprob& told = tokens.emplace_back();
+    told.logprob = token.logprob;
+    for (const TokenGuess& guess : top) told.top.push_back({text_->peek(guess.token), guess.logprob});
+  }
+  const std::string text = text_->push(token.token);
+  if (request_.logprobs) tokens.back().text = text;
   stream_->push(stop_matcher_.push(text), std::move(tokens));
   if (stop_matcher_.stopped()) return FinishReason::kStop;
   if (usage_.completion_tokens >= max_new_tokens_) return FinishReason::kLength;
   return std::nullopt;
+}
+
+void Job::on_chosen(const ChosenAnswer& chosen, double now_s) {
+  on_choosing(now_s);
+  last_token_s_ = now_s;
+  usage_.completion_tokens = chosen.num_tokens;
+  const std::vector<std::string>& texts = request_.sampling.choices->texts;
+  for (size_t i = 0; i < texts.size(); ++i) choices_.push_back({texts[i], chosen.probabilities.at(i)});
+  stream_->push(texts.at(static_cast<size_t>(chosen.index)));
 }
 
 void Job::finish(FinishReason reason, double now_s) {
@@ -63,6 +78,7 @@ void Job::finish(FinishReason reason, double now_s) {
   summary.assigned_tokens = assigned_tokens_;
   summary.overflow_tokens = overflow_tokens_;
   summary.routing = routing_;
+  summary.choices = choices_;
   summary.timings.queue_ms = (admitted_s_ - queued_s_) * 1e3;
   summary.timings.image_ms = request_.prompt->image_decode_seconds() * 1e3;
   summary.timings.prefill_ms = (first_token_s_ - admitted_s_) * 1e3;

@@ -1,6 +1,6 @@
 // One request from submit to its terminal event: its text, its usage, its times.
 //
-//   std::optional<FinishReason> end = job.on_token(token, logprob, stop_token, now_s);
+//   std::optional<FinishReason> end = job.on_token({token, logprob}, stop_token, now_s);
 //   if (end) job.finish(*end, now_s);
 //
 // Handed from the service's thread to the scheduler's; then the scheduler's thread only.
@@ -43,6 +43,10 @@ class Job {
   const EventQueue& stream() const { return *stream_; }
   int max_new_tokens() const { return max_new_tokens_; }
   int completion_tokens() const { return usage_.completion_tokens; }
+  // Tokens of the prompt, and those tried beyond it at most before the answer is known.
+  int tokens_before_answer() const {
+    return request_.prompt->num_tokens() + (request_.sampling.choices ? request_.sampling.choices->longest_tokens : 0);
+  }
   Phase phase() const;
 
   // --- the scheduler's thread ---
@@ -52,7 +56,14 @@ class Job {
   // Counts of one step, with or without a token.
   void on_step(const SequenceStepResult& result);
   // Effect: sends the token's text as far as no stop string can begin in it. Returns how the answer ends, if it does.
-  std::optional<FinishReason> on_token(int token, float logprob, bool stop_token, double now_s);
+  // `top`: the likeliest tokens in its place.
+  std::optional<FinishReason> on_token(TokenGuess token, const std::vector<TokenGuess>& top, bool stop_token, double now_s);
+  // The prompt of an answer with choices is computed; they are being weighed.
+  void on_choosing(double now_s) {
+    if (first_token_s_ == 0) first_token_s_ = now_s;
+  }
+  // Effect: sends the chosen answer whole. Then finish() is due.
+  void on_chosen(const ChosenAnswer& chosen, double now_s);
   void finish(FinishReason reason, double now_s);
   // Effect: the summary will hold the record. REQUIRES: before finish().
   void set_routing(RoutingRecord record) { routing_ = std::make_shared<const RoutingRecord>(std::move(record)); }
@@ -77,6 +88,7 @@ class Job {
   uint64_t assigned_tokens_ = 0;
   uint64_t overflow_tokens_ = 0;
   std::shared_ptr<const RoutingRecord> routing_;
+  std::vector<ChoiceProbability> choices_;
   double queued_s_ = 0, admitted_s_ = 0, first_token_s_ = 0, last_token_s_ = 0;
 };
 

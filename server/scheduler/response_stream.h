@@ -29,6 +29,12 @@ struct Timings {
   double queue_ms = 0, image_ms = 0, prefill_ms = 0, decode_ms = 0, total_ms = 0;
 };
 
+// One of the strings that the answer was chosen from.
+struct ChoiceProbability {
+  std::string text;
+  double probability = 0;  // before temperature; all of them sum to 1
+};
+
 // Everything known at the end of an answer.
 struct Summary {
   FinishReason finish_reason = FinishReason::kStop;
@@ -37,12 +43,20 @@ struct Summary {
   uint64_t overflow_tokens = 0;  // of them above the capacity of scope `request`
   Timings timings;
   std::shared_ptr<const RoutingRecord> routing;  // if the request asked for it
+  std::vector<ChoiceProbability> choices = {};   // if the request gave any, in its order
+};
+
+// A token that might have come instead.
+struct TokenAlternative {
+  std::string text;   // what it would have added to the answer; as the vocabulary writes it where that is nothing
+  float logprob = 0;
 };
 
 // One generated token, for those who asked for log-probabilities.
 struct TokenLogprob {
   std::string text;   // what the token added to the answer; empty where it ends in the middle of a character
   float logprob = 0;  // natural logarithm, of the distribution before temperature
+  std::vector<TokenAlternative> top = {};  // the likeliest ones, by falling probability; as many as were asked for
 };
 
 struct Event {

@@ -101,7 +101,7 @@ PlannerInput Scheduler::planner_input() const {
                              .priority = job->request().priority,
                              .queued_s = job->queued_s(),
                              .deadline_s = job->request().deadline_s,
-                             .prompt_tokens = job->request().prompt->num_tokens(),
+                             .prompt_tokens = job->tokens_before_answer(),
                              .cancelled = job->stream().cancelled()});
   }
   for (const Running& running : running_) {

@@ -86,7 +86,8 @@ class Scheduler {
   void run_step(const StepPlan& plan);
   void deliver(const StepResult& result, double now_s, StepSample& sample);
   // True if the sequence ended.
-  bool deliver_token(Job& job, int token, float logprob, bool stop_token, double now_s, StepSample& sample);
+  bool deliver_token(Job& job, const SequenceStepResult& result, size_t token, double now_s, StepSample& sample);
+  void deliver_chosen(Job& job, const ChosenAnswer& chosen, double now_s, StepSample& sample);
   // Effect: parks the youngest sequence; if it is the only one, it can never fit and fails.
   void make_room();
   void fail_running(SequenceId id, Error error, const std::string& what);

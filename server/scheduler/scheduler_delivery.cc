@@ -48,10 +48,17 @@ void Scheduler::deliver(const StepResult& result, double now_s, StepSample& samp
       continue;
     }
     out_of_pages = out_of_pages || sequence.out_of_pages;
+    if (sequence.choosing) {
+      if (running->job->phase() == Phase::kPrefill) sample.prefill_s.push_back(now_s - running->job->admitted_s());
+      running->job->on_choosing(now_s);
+    }
+    if (sequence.chosen) {
+      deliver_chosen(*running->job, *sequence.chosen, now_s, sample);
+      remove_running(sequence.id);
+      continue;
+    }
     for (size_t i = 0; i < sequence.tokens.size(); ++i) {
-      const bool stop_token = sequence.stop_token && i + 1 == sequence.tokens.size();
-      const float logprob = i < sequence.logprobs.size() ? sequence.logprobs[i] : 0.0f;
-      if (deliver_token(*running->job, sequence.tokens[i], logprob, stop_token, now_s, sample)) {
+      if (deliver_token(*running->job, sequence, i, now_s, sample)) {
         remove_running(sequence.id);
         break;
       }
@@ -60,7 +67,19 @@ void Scheduler::deliver(const StepResult& result, double now_s, StepSample& samp
   if (out_of_pages) make_room();
 }
 
-bool Scheduler::deliver_token(Job& job, int token, float logprob, bool stop_token, double now_s, StepSample& sample) {
+void Scheduler::deliver_chosen(Job& job, const ChosenAnswer& chosen, double now_s, StepSample& sample) {
+  sample.generated_tokens += chosen.num_tokens;
+  sample.first_token_s.push_back(now_s - job.request().submitted_s);
+  job.on_chosen(chosen, now_s);
+  sample.decode_s.push_back(now_s - job.first_token_s());
+  job.finish(FinishReason::kStop, now_s);
+}
+
+bool Scheduler::deliver_token(Job& job, const SequenceStepResult& result, size_t token, double now_s, StepSample& sample) {
+  static const std::vector<TokenGuess> kNone;
+  const bool stop_token = result.stop_token && token + 1 == result.tokens.size();
+  const float logprob = token < result.logprobs.size() ? result.logprobs[token] : 0.0f;
+  const std::vector<TokenGuess>& top = token < result.top.size() ? result.top[token] : kNone;
   ++sample.generated_tokens;
   if (job.completion_tokens() == 0) {
     sample.first_token_s.push_back(now_s - job.request().submitted_s);
@@ -68,7 +87,7 @@ bool Scheduler::deliver_token(Job& job, int token, float logprob, bool stop_toke
   } else {
     sample.inter_token_s.push_back(now_s - job.last_token_s());
   }
-  const std::optional<FinishReason> end = job.on_token(token, logprob, stop_token, now_s);
+  const std::optional<FinishReason> end = job.on_token({result.tokens[token], logprob}, top, stop_token, now_s);
   if (!end) return false;
   sample.decode_s.push_back(now_s - job.first_token_s());
   if (job.request().sampling.record_routing) job.set_routing(deps_.engine->routing_record(job.sequence()));

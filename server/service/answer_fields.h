@@ -32,10 +32,12 @@ struct AnswerFields {
   std::optional<uint64_t> seed;
   std::optional<std::string> priority;
   std::vector<std::string> stop;
+  std::optional<std::vector<std::string>> choices;
   std::string model;
   bool record_routing = false;
   std::optional<RoutingRecord> replay_routing;
   bool stream = false;
+  bool explained = false;  // an answer's explanation is wanted too
   ExplainFields explain;
   size_t body_bytes = 0;
 };
@@ -59,6 +61,7 @@ inline AnswerRequest make_answer_request(AnswerFields fields, std::string reques
   if (fields.top_k) sampling.top_k = check_top_k(*fields.top_k);
   sampling.seed = fields.seed ? *fields.seed : random_seed();
   request.stop = check_stop(std::move(fields.stop));
+  if (fields.choices) request.choices = check_choices(std::move(*fields.choices));
   if (fields.priority && check_batch_priority(*fields.priority)) request.priority = Priority::kBatch;
   if (fields.timeout_ms) request.timeout_ms = check_timeout_ms(*fields.timeout_ms);
   sampling.record_routing = fields.record_routing;

@@ -20,6 +20,25 @@ class Counted {
   std::atomic<int>& count_;
 };
 
+// The answer is a choice whole: what cuts an answer or its distribution, or reports its single tokens, says nothing.
+void check_with_choices(const AnswerRequest& request) {
+  const auto refuse = [](const char* name) {
+    throw invalid_argument(name, name, ": has no meaning together with choices");
+  };
+  const SamplingParams& sampling = request.sampling;
+  if (!request.stop.empty()) refuse("stop");
+  if (request.logprobs) refuse("logprobs");
+  if (sampling.top_p < 1) refuse("top_p");
+  if (sampling.top_k > 0) refuse("top_k");
+  if (sampling.record_routing || sampling.replay_routing) refuse("routing");
+}
+
+void check_room(const PreparedChoices& choices, const PreparedPrompt& prompt, int max_context) {
+  if (prompt.num_tokens() + choices.longest_tokens <= max_context) return;
+  throw invalid_argument("choices", "choices: the prompt's ", prompt.num_tokens(), " tokens and the longest choice's ",
+                         choices.longest_tokens, " are more than the context of ", max_context);
+}
+
 }  // namespace
 
 AnswerService::AnswerService(ServiceOptions options, ServiceDeps deps)
@@ -54,15 +73,20 @@ std::shared_ptr<ResponseStream> AnswerService::submit_to(const ServingVersionPtr
   if (request.sampling.replay_routing) check_routing(*request.sampling.replay_routing, version->engine->info());
   const double now_s = deps_.clock->now_s();
   const PromptCost cost = version->engine->estimate_cost(request.messages);
-  std::optional<Ticket> ticket = version->scheduler().reserve(cost.image_tokens + cost.max_text_tokens);
+  const PreparedChoicesPtr choices = prepare_choices(*version, request);
+  const int choice_tokens = choices ? choices->num_tokens : 0;
+  std::optional<Ticket> ticket =
+      version->scheduler().reserve(cost.image_tokens + cost.max_text_tokens + choice_tokens);
   if (!ticket) throw Error(Code::kResourceExhausted, "the queue is full, try again later", "", Reason::kQueueFull);
 
   JobRequest job;
   job.deadline_s = now_s + timeout_s(request);
   job.prompt = prepare(*version, request, job.deadline_s);
+  if (choices) check_room(*choices, *job.prompt, version->engine->info().max_context);
   job.request_id = std::move(request.request_id);
   job.api = std::move(request.api);
   job.sampling = resolve_sampling(request.sampling, version->engine->info().default_sampling);
+  job.sampling.choices = choices;
   job.sampling.cache_salt = request.tenant;  // what one tenant cached no other sees
   job.stop = std::move(request.stop);
   job.logprobs = request.logprobs;
@@ -76,8 +100,18 @@ std::shared_ptr<ResponseStream> AnswerService::submit_to(const ServingVersionPtr
 }
 
 double AnswerService::timeout_s(const AnswerRequest& request) const {
-  if (request.timeout_ms <= 0) return options_.request_timeout_s;
-  return std::min(static_cast<double>(request.timeout_ms) / 1e3, options_.request_timeout_s);
+  if (request.timeout_ms <= 0) return options_.request_timeout_s - request.spent_s;
+  return std::min(static_cast<double>(request.timeout_ms) / 1e3, options_.request_timeout_s) - request.spent_s;
+}
+
+PreparedChoicesPtr AnswerService::prepare_choices(const ServingVersion& version, const AnswerRequest& request) const {
+  if (request.choices.empty()) return nullptr;
+  PreparedChoicesPtr choices = version.engine->prepare_choices(request.choices);
+  if (choices->longest_tokens > request.sampling.max_tokens) {
+    throw invalid_argument("max_tokens", "max_tokens: the longest of the choices has ", choices->longest_tokens,
+                           " tokens with its end, got ", request.sampling.max_tokens);
+  }
+  return choices;
 }
 
 void AnswerService::check(const AnswerRequest& request) const {
@@ -93,6 +127,7 @@ void AnswerService::check(const AnswerRequest& request) const {
   if (request.stop.size() > static_cast<size_t>(options_.max_stop_strings)) {
     throw invalid_argument("stop", "stop: at most ", options_.max_stop_strings, " strings, got ", request.stop.size());
   }
+  if (!request.choices.empty()) check_with_choices(request);
   for (const std::string& stop : request.stop) {
     if (stop.size() > options_.max_stop_bytes) {
       throw invalid_argument("stop", "stop: a string has at most ", options_.max_stop_bytes, " bytes, got ",

@@ -69,6 +69,8 @@ class AnswerService final : public Service {
   void check(const AnswerRequest& request) const;
   // The request's own timeout, or the server's where it is shorter.
   double timeout_s(const AnswerRequest& request) const;
+  // What the request's choices are to `version`'s engine; null where it gave none.
+  PreparedChoicesPtr prepare_choices(const ServingVersion& version, const AnswerRequest& request) const;
   PreparedPromptPtr prepare(const ServingVersion& version, const AnswerRequest& request, double deadline_s);
   LiveGauges live_gauges() const;
 

@@ -4,6 +4,7 @@
 //   ExplainRequest request = make_explain_request(std::move(fields), request_id, "rest");
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -24,6 +25,7 @@ inline ExplainRequest make_explain_request(AnswerFields fields, std::string requ
   if (!fields.image || fields.image->empty()) throw invalid_argument("image", "image: missing or empty");
   if (fields.stream) throw invalid_argument("stream", "stream: an explanation comes whole");
   if (!fields.stop.empty()) throw invalid_argument("stop", "stop: not offered for explanations");
+  if (fields.choices) throw invalid_argument("choices", "choices: not offered for explanations");
   ExplainRequest request;
   ExplainOptions& options = request.options;
   const ExplainFields& given = fields.explain;
@@ -39,6 +41,15 @@ inline ExplainRequest make_explain_request(AnswerFields fields, std::string requ
   request.picture_token = integer(given.token, "token", -1, kMaxExplainedTokens - 1, -1);
   request.question = make_answer_request(std::move(fields), std::move(request_id), std::move(api));
   return request;
+}
+
+// The explanation that goes with an answer to `fields`, with the defaults of an explain request; it covers the answer's
+// first tokens. Errors: as above.
+inline ExplainRequest make_answer_explanation(AnswerFields fields, std::string request_id, std::string api) {
+  fields.explain = {};
+  const int64_t most = ExplainOptions{}.max_tokens;
+  if (fields.max_tokens) fields.max_tokens = std::min(most, int64_t{check_max_tokens(*fields.max_tokens)});
+  return make_explain_request(std::move(fields), std::move(request_id), std::move(api));
 }
 
 }  // namespace sf::server

@@ -27,9 +27,11 @@ struct AnswerRequest {
   std::vector<Message> messages;
   SamplingParams sampling;           // temperature < 0 = not given: the checkpoint's default
   std::vector<std::string> stop;     // at most 16 strings of at most 256 bytes
-  bool logprobs = false;             // events carry their tokens and log-probabilities
+  bool logprobs = false;             // events carry their tokens and log-probabilities, and sampling.top_logprobs others
+  std::vector<std::string> choices;  // the answer is one of these (parameters.h); empty = any answer
   Priority priority = Priority::kInteractive;
   int64_t timeout_ms = 0;            // 0 = request_timeout_s; never longer than it
+  double spent_s = 0;                // of that time, before submit
   size_t body_bytes = 0;             // for the log line
   std::string tenant;                // the API key's name, empty without keys: what one tenant cached no other sees
 };

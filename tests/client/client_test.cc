@@ -181,6 +181,65 @@ TEST_P(ClientTest, SendsEveryParameter) {
   EXPECT_EQ(seen.model, "sparsefusion");
 }
 
+TEST_P(ClientTest, AsksForOneOfSeveralStrings) {
+  start();
+  Question asked = question();
+  asked.choices = {"circle", "gr\xc3\xbcn"};
+  const auto client = connect();
+  for (const bool stream : {false, true}) {
+    std::vector<std::string> deltas;
+    const auto keep = [&](std::string_view delta) {
+      deltas.emplace_back(delta);
+      return true;
+    };
+    const Answer answer = stream ? client->ask_stream(asked, keep) : client->ask(asked);
+    EXPECT_EQ(answer.answer, "gr\xc3\xbcn");
+    ASSERT_EQ(answer.choices.size(), 2u);
+    EXPECT_EQ(answer.choices[0].text, "circle");
+    EXPECT_EQ(answer.choices[0].probability, 0.5);
+    EXPECT_EQ(deltas.size(), stream ? 1u : 0u);
+  }
+  asked.choices = {"alone"};
+  EXPECT_EQ(code_of([&] { client->ask(asked); }), "INVALID_ARGUMENT");
+}
+
+TEST_P(ClientTest, Explains) {
+  Explanation& explanation = service.explanation.explanation;
+  explanation.answer = "red";
+  explanation.method = HeatmapMethod::kRollout;
+  explanation.rows = 2;
+  explanation.columns = 2;
+  explanation.picture.width = 64;
+  explanation.picture.height = 48;
+  explanation.tokens = {{"r", 5, -0.25f, {0, 0, 0.75f, 0.25f}}, {"ed", 6, -0.5f, {1, 0, 0, 0}}};
+  explanation.num_prompt_tokens = 1;
+  explanation.routing = {{"<image>", true, {{0, 1}, {2, 3}}, {{1, 0}, {1, 0}}}, {"r", false, {{3, 1}, {2, 0}}, {{1, 0}, {1, 0}}}};
+  service.explanation.png = "a picture";
+  start();
+  ExplainQuestion asked{.question = question(), .method = "rollout", .layer = 1, .lens_top = 0, .token = 1, .picture = true};
+  asked.question.max_tokens = 3;
+  const Explained explained = connect()->explain(asked);
+  EXPECT_EQ(explained.answer, "red");
+  EXPECT_EQ(explained.method, "rollout");
+  EXPECT_EQ(explained.model_version, 3);
+  EXPECT_EQ(explained.image_width, 64);
+  EXPECT_EQ(explained.columns, 2);
+  ASSERT_EQ(explained.tokens.size(), 2u);
+  EXPECT_EQ(explained.tokens[0].cell, 2);
+  EXPECT_EQ(explained.tokens[0].logprob, -0.25);
+  EXPECT_EQ(explained.tokens[0].experts, (std::vector<std::vector<int>>{{3, 1}, {2, 0}}));
+  EXPECT_TRUE(explained.tokens[1].experts.empty());
+  EXPECT_EQ(explained.png, "a picture");
+  const server::ExplainRequest seen = service.explain_requests().back();
+  EXPECT_EQ(seen.options.method, HeatmapMethod::kRollout);
+  EXPECT_EQ(seen.options.layer, 1);
+  EXPECT_EQ(seen.options.lens_top, 0);
+  EXPECT_EQ(seen.options.max_tokens, 3);
+  EXPECT_EQ(seen.picture_token, 1);
+  asked.method = "guess";
+  EXPECT_EQ(code_of([&] { connect()->explain(asked); }), "INVALID_ARGUMENT");
+}
+
 TEST_P(ClientTest, Streams) {
   service.deltas = {"red", " gr\xc3\xbcn"};
   start();

@@ -16,13 +16,29 @@ class ScriptedClient final : public Client {
  public:
   Answer ask(const Question& question) override {
     asked = question;
-    return {.id = "id", .answer = "red circle"};
+    Answer answer{.id = "id", .answer = "red circle"};
+    for (const std::string& text : question.choices) answer.choices.push_back({text, 0.5});
+    return answer;
   }
   Answer ask_stream(const Question& question, const OnDelta& on_delta) override {
     on_delta("red ");
     on_delta("circle");
     return ask(question);
   }
+  Explained explain(const ExplainQuestion& question) override {
+    asked = question.question;
+    wants_picture = question.picture;
+    return {.answer = "red circle",
+            .method = "relevancy",
+            .model_version = 3,
+            .image_width = 64,
+            .image_height = 48,
+            .rows = 2,
+            .columns = 3,
+            .tokens = {{" r\ned", 0, 4, {{3, 1}, {0, 2}}}, {" circle", -0.6931472, 0, {}}},
+            .png = "picture"};
+  }
+  bool wants_picture = false;
   bool is_healthy(bool ready) override { return ready ? is_ready : true; }
   std::vector<Model> models() override { return served; }
   std::vector<ModelVersion> versions() override {
@@ -92,6 +108,43 @@ TEST_F(CommandsTest, AskPrintsJsonAlone) {
     run_ask(client, json, out);
     EXPECT_EQ(nlohmann::json::parse(out.str())["answer"], "red circle");
   }
+}
+
+TEST_F(CommandsTest, AskPrintsTheChoicesBelowTheAnswer) {
+  AskCommand chosen = command();
+  chosen.question.choices = {"red circle", "square"};
+  const std::string expected = "red circle\n  0.5000  red circle\n  0.5000  square\n";
+  run_ask(client, chosen, out);
+  EXPECT_EQ(out.str(), expected);
+  out.str("");
+  chosen.stream = true;
+  run_ask(client, chosen, out);
+  EXPECT_EQ(out.str(), expected);
+  out.str("");
+  chosen.json = true;
+  run_ask(client, chosen, out);
+  EXPECT_EQ(nlohmann::json::parse(out.str())["choices"][1]["text"], "square");
+}
+
+TEST_F(CommandsTest, ExplainPrintsTokensWithTheirExpertsAndWritesThePicture) {
+  ExplainCommand explain{.image_path = command().image_path, .question = {}, .picture_path = {}};
+  explain.question.question.question = "what?";
+  run_explain(client, explain, out);
+  EXPECT_EQ(out.str(),
+            "red circle\n"
+            "method relevancy, version 3, picture 64 x 48 pixels as 2 x 3 tokens\n"
+            "  prob    looks most at      experts by layer  token\n"
+            "  1.0000  row  1 column  1  3,1 | 0,2   r ed\n"
+            "  0.5000  row  0 column  0  -   circle\n");
+  EXPECT_FALSE(client.wants_picture);
+  EXPECT_EQ(client.asked.image, "by\ntes");
+  explain.picture_path = command().image_path + ".png";
+  run_explain(client, explain, out);
+  EXPECT_EQ(read_file(explain.picture_path), "picture");
+  EXPECT_TRUE(client.wants_picture);
+  std::filesystem::remove(explain.picture_path);
+  explain.picture_path = "/nonexistent/out.png";
+  EXPECT_THROW(run_explain(client, explain, out), ClientError);
 }
 
 TEST_F(CommandsTest, AskNamesAPictureThatCannotBeRead) {

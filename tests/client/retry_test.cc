@@ -23,6 +23,10 @@ class FailingClient final : public Client {
     if (says_something_first) on_delta("cir");
     return ask(question);
   }
+  Explained explain(const ExplainQuestion& question) override {
+    ask(question.question);
+    return {};
+  }
   bool is_healthy(bool) override { return true; }
   std::vector<Model> models() override {
     fail();

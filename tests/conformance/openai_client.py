@@ -31,6 +31,12 @@ def check_sync(base_url, url):
     check("openai: answer", choice.message.content == TRUTH and choice.finish_reason == "stop", answer)
     check("openai: usage", answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens, answer.usage)
     check("openai: logprobs", choice.logprobs.content[0].logprob <= 0, choice.logprobs)
+    told = chat(model=model, messages=messages(url, QUESTION), logprobs=True, top_logprobs=5).choices[0].logprobs.content
+    check("openai: top_logprobs", len(told[0].top_logprobs) == 5 and told[0].top_logprobs[0].token == told[0].token
+          and told[0].top_logprobs[0].logprob == told[0].logprob, told)
+    chunks = list(chat(model=model, messages=messages(url, QUESTION), logprobs=True, top_logprobs=2, stream=True))
+    told = [token for chunk in chunks for c in chunk.choices if c.logprobs for token in c.logprobs.content]
+    check("openai: top_logprobs in a stream", told and all(len(token.top_logprobs) == 2 for token in told), told)
     whole = chat(model=model, messages=messages(url, "describe the picture")).choices[0].message.content
     chunks = list(chat(model=model, messages=messages(url, "describe the picture"), stream=True,
                        stream_options={"include_usage": True}))
@@ -48,6 +54,8 @@ def check_sync(base_url, url):
     for name, error, call in (
             ("unknown model", openai.NotFoundError, dict(model="nope", messages=messages(url, QUESTION))),
             ("no data URI", openai.BadRequestError, dict(model=model, messages=messages("https://example.org/a.png", QUESTION))),
+            ("top_logprobs 6", openai.BadRequestError, dict(model=model, messages=messages(url, QUESTION), logprobs=True,
+                                                            top_logprobs=6)),
             ("JSON mode", openai.BadRequestError, dict(model=model, messages=messages(url, QUESTION),
                                                        response_format={"type": "json_object"}))):
         try:

@@ -30,6 +30,10 @@ class FakeTokenStream final : public TokenStream {
   explicit FakeTokenStream(std::vector<std::string> pieces) : pieces_(std::move(pieces)) {}
   std::string push(int token) override { return pieces_.at(static_cast<size_t>(token)); }
   std::string finish() override { return ""; }
+  std::string peek(int token) const override {
+    const std::string& piece = pieces_.at(static_cast<size_t>(token));
+    return piece.empty() ? "</s>" : piece;
+  }
 
  private:
   std::vector<std::string> pieces_;
@@ -194,11 +198,44 @@ bool FakeEngine::can_admit(int num_tokens) const {
   return (num_tokens + options_.page_size - 1) / options_.page_size <= options_.total_pages - used_pages_;
 }
 
-SequenceId FakeEngine::admit(PreparedPromptPtr prompt, const SamplingParams&) {
+PreparedChoicesPtr FakeEngine::prepare_choices(const std::vector<std::string>& texts) const {
+  auto choices = std::make_shared<PreparedChoices>();
+  choices->texts = texts;
+  choices->num_tokens = static_cast<int>(texts.size()) - 2;
+  for (const std::string& text : texts) {
+    choices->longest_tokens = std::max(choices->longest_tokens, static_cast<int>(text.size()) + 1);
+  }
+  return choices;
+}
+
+void FakeEngine::weigh_choices(Sequence& sequence, SequenceStepResult& result) const {
+  const std::vector<std::string>& texts = sequence.choices->texts;
+  result.choosing = true;
+  ++sequence.num_tokens;
+  if (++sequence.num_weighed + 1 < static_cast<int>(texts.size())) return;
+  std::string answer;
+  {
+    MutexLock lock(mutex_);
+    for (const int id : sequence.answer) answer += pieces_.at(static_cast<size_t>(id));
+  }
+  ChosenAnswer& chosen = result.chosen.emplace();
+  chosen.probabilities.assign(texts.size(), 1.0 / static_cast<double>(texts.size()));
+  const auto found = std::find(texts.begin(), texts.end(), answer);
+  if (found != texts.end()) {
+    chosen.index = static_cast<int>(found - texts.begin());
+    chosen.probabilities.assign(texts.size(), 0.25 / static_cast<double>(texts.size() - 1));
+    chosen.probabilities[static_cast<size_t>(chosen.index)] = 0.75;
+  }
+  chosen.num_tokens = static_cast<int>(texts[static_cast<size_t>(chosen.index)].size()) + 1;
+}
+
+SequenceId FakeEngine::admit(PreparedPromptPtr prompt, const SamplingParams& sampling) {
   const auto& fake = dynamic_cast<const FakePrompt&>(*prompt);
   Sequence sequence;
   sequence.question = fake.question();
   sequence.num_tokens = fake.num_tokens();
+  sequence.choices = sampling.choices;
+  sequence.top_logprobs = sampling.top_logprobs;
   {
     MutexLock lock(mutex_);
     SF_CHECK(!refused_.contains(sequence.question), "fake engine: refuses this question");
@@ -269,10 +306,18 @@ SequenceStepResult FakeEngine::step_sequence(Sequence& sequence, const StepPlan:
   sequence.num_computed += item.num_tokens;
   SF_CHECK(sequence.num_computed <= sequence.num_tokens, "fake engine: planned more tokens than there are");
   if (sequence.num_computed < sequence.num_tokens) return result;
+  if (sequence.choices) {
+    weigh_choices(sequence, result);
+    return result;
+  }
   const auto next = static_cast<size_t>(sequence.num_generated);
   result.stop_token = next >= sequence.answer.size();
   result.tokens.push_back(result.stop_token ? kStopToken : sequence.answer[next]);
   result.logprobs.push_back(-0.1f);
+  std::vector<TokenGuess>& top = result.top.emplace_back();
+  for (int i = 0; i < sequence.top_logprobs; ++i) {  // the token itself, then the stop token and the first pieces
+    top.push_back({i == 0 ? result.tokens.back() : i - 1, -0.1f - static_cast<float>(i)});
+  }
   ++sequence.num_generated;
   ++sequence.num_tokens;
   return result;

@@ -61,6 +61,9 @@ class FakeEngine final : public Engine {
   PromptCost estimate_cost(const std::vector<Message>& messages) const override;
   PreparedPromptPtr prepare(const std::vector<Message>& messages) const override;
   std::unique_ptr<TokenStream> token_stream() const override;
+  // Weighed one step after the other, all but the last. The scripted answer has three quarters if it is among them, and
+  // the others share the rest; else all have the same. A byte is a token, and each has an end token.
+  PreparedChoicesPtr prepare_choices(const std::vector<std::string>& texts) const override;
   // The scripted answer over a grid of 2 x 2, all of a token's weight on cell (its index % 4).
   Explanation explain(const PreparedPrompt& prompt, const SamplingParams& sampling, const ExplainOptions& options,
                       const ExplainCheck& check) const override;
@@ -82,7 +85,11 @@ class FakeEngine final : public Engine {
     int num_computed = 0;     // of them in the cache
     int num_generated = 0;
     int pages = 0;
+    PreparedChoicesPtr choices;
+    int num_weighed = 0;
+    int top_logprobs = 0;
   };
+  void weigh_choices(Sequence& sequence, SequenceStepResult& result) const;
 
   void block_if_held();
   SequenceStepResult step_sequence(Sequence& sequence, const StepPlan::Item& item);

@@ -20,10 +20,12 @@ void wait_until(const FakeService::Seen& seen, const Done& done) SF_REQUIRES(see
 
 class FakeStream final : public ResponseStream {
  public:
-  FakeStream(const FakeService& service, bool logprobs, bool record_routing, std::shared_ptr<FakeService::Seen> seen)
-      : deltas_(service.deltas),
-        logprobs_(logprobs),
-        record_routing_(record_routing),
+  FakeStream(const FakeService& service, const AnswerRequest& request, std::shared_ptr<FakeService::Seen> seen)
+      : deltas_(request.choices.empty() ? service.deltas : std::vector<std::string>{request.choices.back()}),
+        choices_(request.choices),
+        logprobs_(request.logprobs),
+        top_logprobs_(request.sampling.top_logprobs),
+        record_routing_(request.sampling.record_routing),
         error_(service.stream_error),
         hang_at_(service.hang_before_text  ? 0
                  : service.hang_after_text ? deltas_.size()
@@ -45,6 +47,7 @@ class FakeStream final : public ResponseStream {
       const std::string& text = deltas_[at_++];
       Event event{.text = text};
       if (logprobs_) event.tokens = {{text, -0.5f}};
+      for (int i = 0; i < top_logprobs_; ++i) event.tokens[0].top.push_back({i == 0 ? text : "</s>", -0.5f - i});
       return event;
     }
     return error_ ? end(*error_) : whole();
@@ -80,12 +83,19 @@ class FakeStream final : public ResponseStream {
     if (record_routing_) {
       summary.routing = std::make_shared<const RoutingRecord>(RoutingRecord{1, 2, {3, 258, 0, 1}, {0.75f, 0.25f, 1, 0}});
     }
+    // The last one answers, with one half; the others share the rest.
+    for (const std::string& text : choices_) {
+      const double share = 0.5 / static_cast<double>(choices_.size() - 1);
+      summary.choices.push_back({text, text == choices_.back() ? 0.5 : share});
+    }
     summary.timings = {.queue_ms = 0.5, .image_ms = 1.25, .prefill_ms = 2, .decode_ms = 3, .total_ms = 6.75};
     return Event{.finished = true, .summary = summary};
   }
 
   const std::vector<std::string> deltas_;
+  const std::vector<std::string> choices_;
   const bool logprobs_;
+  const int top_logprobs_;
   const bool record_routing_;
   const std::optional<Error> error_;
   const size_t hang_at_;
@@ -101,8 +111,7 @@ class FakeStream final : public ResponseStream {
 std::shared_ptr<ResponseStream> FakeService::submit(AnswerRequest request) {
   const std::vector<Part>& parts = request.messages.at(0).parts;
   const std::string image = parts.empty() ? "" : parts.front().data;
-  const bool logprobs = request.logprobs;
-  const bool record_routing = request.sampling.record_routing;
+  auto stream = std::make_shared<FakeStream>(*this, request, seen_);
   int number = 0;
   {
     MutexLock lock(seen_->mutex);
@@ -114,7 +123,7 @@ std::shared_ptr<ResponseStream> FakeService::submit(AnswerRequest request) {
   if (check_image) check_image(image);
   if (throw_unknown) throw std::runtime_error("secret internals");
   if (submit_error) throw *submit_error;
-  return std::make_shared<FakeStream>(*this, logprobs, record_routing, seen_);
+  return stream;
 }
 
 ExplainResult FakeService::explain(ExplainRequest request, const std::function<bool()>& is_unwanted) {
@@ -124,6 +133,7 @@ ExplainResult FakeService::explain(ExplainRequest request, const std::function<b
   }
   seen_->changed.notify_all();
   if (submit_error) throw *submit_error;
+  if (explain_error) throw *explain_error;
   while (hang_explain) {
     if (is_unwanted()) throw Error(Code::kCancelled, "the client closed the connection");
     std::this_thread::sleep_for(std::chrono::milliseconds(1));

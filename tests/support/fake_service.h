@@ -33,6 +33,7 @@ class FakeService final : public Service {
   bool hang_after_text = false;       // all deltas, then no end until the stream is cancelled
   std::optional<Error> submit_error;  // thrown by submit and explain
   ExplainResult explanation{.model = "sparsefusion", .model_version = 3, .explanation = {}, .png = {}};  // what explain returns
+  std::optional<Error> explain_error;  // thrown by explain alone
   bool hang_explain = false;          // until it is unwanted
   std::optional<Error> stream_error;  // the stream's end
   int refuse_from = 0;                // the submit with this number, from 1, and all later ones find the queue full

@@ -58,6 +58,28 @@ TEST_F(GrpcAnswerTest, RecordsTheRoutingAndTakesItBack) {
   EXPECT_EQ(ask(request).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
+TEST_F(GrpcAnswerTest, ChoicesComeBackWithTheirProbabilities) {
+  start();
+  wire::AnswerRequest request = question();
+  request.add_choices("circle");
+  EXPECT_EQ(ask(request).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  request.add_choices("square");
+  grpc::ClientContext context, streaming;
+  wire::AnswerResponse response;
+  ASSERT_TRUE(stub->Answer(&context, request, &response).ok());
+  EXPECT_EQ(response.answer(), "square");
+  ASSERT_EQ(response.choices_size(), 2);
+  EXPECT_EQ(response.choices(0).text(), "circle");
+  EXPECT_EQ(response.choices(0).probability(), 0.5);
+  const auto reader = stub->StreamAnswer(&streaming, request);
+  wire::StreamAnswerResponse event;
+  ASSERT_TRUE(reader->Read(&event));
+  EXPECT_EQ(event.delta(), "square");
+  ASSERT_TRUE(reader->Read(&event));
+  EXPECT_EQ(event.answer().choices_size(), 2);
+  EXPECT_TRUE(reader->Finish().ok());
+}
+
 TEST_F(GrpcAnswerTest, PassesEveryParameterOn) {
   start();
   wire::AnswerRequest request = question();

@@ -132,7 +132,6 @@ TEST_F(NativeApiTest, NamesTheFieldThatIsWrong) {
                                                 {"timeout_ms", 0},
                                                 {"timeout_ms", -5},
                                                 {"model", 1},
-                                                {"explain", true},
                                                 {"routing", true},
                                                 {"routing", "replay"},
                                                 {"routing", {{"replay", "record"}}},
@@ -141,7 +140,15 @@ TEST_F(NativeApiTest, NamesTheFieldThatIsWrong) {
                                                 {"routing", replay_of(1, "AAAA")},
                                                 {"routing", replay_of(-1, "AAAAAA==")},
                                                 {"routing", replay_of("1", "AAAAAA==")},
-                                                {"choices", {"a", "b"}},
+                                                {"choices", json::array()},
+                                                {"choices", {"a"}},
+                                                {"choices", "ab"},
+                                                {"choices", {"a", "a"}},
+                                                {"choices", {"a", ""}},
+                                                {"choices", {"a", " "}},
+                                                {"choices", {"a", 1}},
+                                                {"choices", {"a", std::string(257, 'x')}},
+                                                {"choices", std::vector<int>(65)},
                                                 {"explain", "x"},
                                                 {"top_k", 1e300},
                                                 {"max_tokens", 99999999999}};
@@ -191,7 +198,8 @@ TEST_F(NativeApiTest, NamesTheFormFieldThatIsWrong) {
   start();
   const std::pair<const char*, const char*> cases[] = {
       {"max_tokens", "five"}, {"temperature", "nan"}, {"seed", "-1"},          {"stream", "maybe"},
-      {"question", ""},       {"explain", "true"},    {"question", "\xff\xfe"},
+      {"question", ""},       {"explain", "yes"},     {"question", "\xff\xfe"},
+      {"choices", "alone"},
       {"routing", "true"},    {"routing", "{}"}};
   for (const auto& [name, value] : cases) {
     httplib::UploadFormDataItems items = {{"image", "bytes", "", ""}, {name, value, "", ""}};

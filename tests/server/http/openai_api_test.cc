@@ -140,6 +140,22 @@ TEST_F(OpenAiApiTest, GivesTheTokensLogProbabilities) {
   EXPECT_EQ(content[1]["top_logprobs"], json::array());
 }
 
+TEST_F(OpenAiApiTest, GivesTheLikeliestTokensBesideEach) {
+  service.deltas = {"a", "b"};
+  start();
+  json body = chat();
+  body["logprobs"] = true;
+  body["top_logprobs"] = 2;
+  const json content = json::parse(post(body)->body)["choices"][0]["logprobs"]["content"];
+  ASSERT_EQ(content.size(), 2u);
+  ASSERT_EQ(content[1]["top_logprobs"].size(), 2u);
+  EXPECT_EQ(content[1]["top_logprobs"][0], json({{"token", "b"}, {"logprob", -0.5}, {"bytes", {98}}}));
+  EXPECT_EQ(content[1]["top_logprobs"][1]["token"], "</s>");
+  EXPECT_EQ(service.requests().at(0).sampling.top_logprobs, 2);
+  body["stream"] = true;
+  EXPECT_NE(post(body)->body.find("\"top_logprobs\":[{\"token\":\"a\""), std::string::npos);
+}
+
 TEST_F(OpenAiApiTest, StreamsRoleDeltasEndAndUsage) {
   service.deltas = {"red", " circle"};
   start();
@@ -232,7 +248,10 @@ TEST_F(OpenAiApiTest, RefusesWhatItCannotDoByName) {
       {{{"response_format", "json"}}, "response_format"},
       {{{"presence_penalty", 0.5}}, "presence_penalty"},
       {{{"logit_bias", {{"5", 1}}}}, "logit_bias"},
-      {{{"top_logprobs", 2}}, "top_logprobs"},
+      {{{"top_logprobs", 2}}, "top_logprobs"},  // without logprobs
+      {{{"logprobs", true}, {"top_logprobs", 6}}, "top_logprobs"},
+      {{{"logprobs", true}, {"top_logprobs", -1}}, "top_logprobs"},
+      {{{"logprobs", true}, {"top_logprobs", "two"}}, "top_logprobs"},
       {{{"n", 0}}, "n"},
       {{{"n", 9}}, "n"},
       {{{"n", "two"}}, "n"},

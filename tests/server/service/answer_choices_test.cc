@@ -1,0 +1,108 @@
+// What of a request with choices is refused before anything is computed, and what is counted.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "server/service/answer_service.h"
+#include "tests/support/fake_engine.h"
+#include "tests/support/manual_clock.h"
+
+namespace sf::server {
+namespace {
+
+using ::testing::HasSubstr;
+
+class AnswerChoicesTest : public ::testing::Test {
+ protected:
+  void start(QueueLimits queue = {}) {
+    serving_.scheduler.queue = queue;
+    serving_.clock = &clock_;
+    serving_.metrics = &metrics_;
+    serving_.drain_rate = &drain_rate_;
+    serving_.log_failure = [](const std::string&, const std::string&) {};
+    service_ = std::make_unique<AnswerService>(
+        ServiceOptions{}, ServiceDeps{&slot_, &metrics_, &drain_rate_, &clock_, [](const std::string&) {}});
+    auto engine = std::make_unique<FakeEngine>();
+    engine_ = engine.get();
+    slot_.publish(make_serving_version(1, std::move(engine), std::nullopt, nullptr, serving_));
+  }
+  static AnswerRequest request(const std::string& question = "which?") {
+    AnswerRequest request;
+    request.request_id = "id";
+    request.api = "rest";
+    request.messages = ask(question);
+    request.sampling.temperature = -1;
+    request.choices = {"circle", "square"};
+    return request;
+  }
+  Error refusal(AnswerRequest request) {
+    try {
+      service_->submit(std::move(request));
+    } catch (const Error& error) {
+      return error;
+    }
+    return Error(Code::kOk, "not refused");
+  }
+
+  ManualClock clock_;
+  Metrics metrics_{{}};
+  DrainRate drain_rate_;
+  ServingDeps serving_;
+  ModelSlot slot_{[](const ServingVersion&) {}};
+  std::unique_ptr<AnswerService> service_;
+  FakeEngine* engine_ = nullptr;
+};
+
+TEST_F(AnswerChoicesTest, AnswersWithOneOfThem) {
+  start();
+  engine_->script("which?", {"square"});
+  const auto stream = service_->submit(request());
+  std::string text;
+  Event event;
+  do {
+    event = stream->next();
+    text += event.text;
+  } while (!event.finished);
+  EXPECT_EQ(text, "square");
+  ASSERT_TRUE(event.summary);
+  EXPECT_EQ(event.summary->choices.size(), 2u);
+}
+
+TEST_F(AnswerChoicesTest, RefusesWhatMeansNothingBesideThem) {
+  start();
+  const auto refused_field = [&](const std::function<void(AnswerRequest&)>& change) {
+    AnswerRequest asked = request();
+    change(asked);
+    const Error error = refusal(asked);
+    EXPECT_EQ(error.code(), Code::kInvalidArgument);
+    return error.field();
+  };
+  EXPECT_EQ(refused_field([](auto& r) { r.stop = {"x"}; }), "stop");
+  EXPECT_EQ(refused_field([](auto& r) { r.logprobs = true; }), "logprobs");
+  EXPECT_EQ(refused_field([](auto& r) { r.sampling.top_p = 0.5f; }), "top_p");
+  EXPECT_EQ(refused_field([](auto& r) { r.sampling.top_k = 1; }), "top_k");
+  EXPECT_EQ(refused_field([](auto& r) { r.sampling.record_routing = true; }), "routing");
+  EXPECT_EQ(refused_field([](auto& r) { r.sampling.max_tokens = 6; }), "max_tokens");
+  EXPECT_EQ(refused_field([](auto& r) { r.choices = {"a", std::string(240, 'b')}, r.messages = ask(std::string(300, 'q')); }),
+            "choices");
+  EXPECT_EQ(engine_->num_prepared(), 1) << "only the last one needed its prompt's length";
+  AnswerRequest enough = request();
+  enough.sampling.max_tokens = 7;
+  service_->submit(enough)->cancel();
+}
+
+TEST_F(AnswerChoicesTest, ReserveWhatTheyCompute) {
+  start({.max_requests = 4, .max_tokens = 30});
+  engine_->hold_steps();
+  service_->submit(request("a"));  // runs
+  engine_->wait_until_blocked();
+  service_->submit(request("b"));  // waits: 5 tokens and none for its choices
+  AnswerRequest many = request("c");
+  for (int i = 0; i < 40; ++i) many.choices.push_back(std::to_string(i));
+  const Error error = refusal(many);
+  EXPECT_EQ(error.code(), Code::kResourceExhausted);
+  EXPECT_THAT(error.what(), HasSubstr("queue"));
+  engine_->release_steps();
+}
+
+}  // namespace
+}  // namespace sf::server
