@@ -248,6 +248,7 @@ std::string tokenizer_json(const HfConfig& hf) {
   for (const auto& [id, content] : hf.added_tokens) tokens.push_back({{"id", id}, {"content", content}});
   Json json = {{"format_version", 1},
                {"add_bos", hf.add_bos},
+               {"prefix_space", hf.prefix_space},
                {"eos_ids", hf.eos},
                {"image_id", hf.image_token},
                {"added_tokens", tokens}};
