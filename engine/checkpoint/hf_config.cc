@@ -218,8 +218,9 @@ HfImage read_image(const fs::path& directory, const HfVision& vision) {
   for (const char* key : {"do_resize", "do_center_crop", "do_rescale", "do_normalize"}) {
     if (!section.flag(key, true)) section.fail(key, "false is not supported");
   }
-  const Json* resample = section.find("resample");
-  if (resample && *resample != 3) section.fail("resample", "must be 3 (bicubic)");
+  const int64_t resample = section.integer("resample", 3);
+  if (resample != 2 && resample != 3) section.fail("resample", "must be 2 (bilinear) or 3 (bicubic)");
+  image.resample = resample == 2 ? "bilinear" : "bicubic";
   if (image.crop_side != vision.image_size)
     section.fail("crop_size", concat("must be the tower's image_size ", vision.image_size));
   return image;

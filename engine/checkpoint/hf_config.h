@@ -34,6 +34,7 @@ struct HfVision {
 
 struct HfImage {
   int64_t resize_side = 0, crop_side = 0;
+  std::string resample = "bicubic";  // or "bilinear"
   std::vector<double> mean, std;
 };
 

@@ -234,6 +234,7 @@ Json image_config(const HfConfig& hf) {
   const int64_t side = hf.vision.image_size / hf.vision.patch_size;
   return {{"cell_size", hf.vision.patch_size},
           {"resize", "crop"},
+          {"resample", hf.image.resample},
           {"resize_side", hf.image.resize_side},
           {"crop_side", hf.image.crop_side},
           {"crop_offset", "floor"},

@@ -35,7 +35,7 @@ void NativeApi::answer(const httplib::Request& request, httplib::Response& respo
   try {
     AnswerFields fields = read_answer_body(request, reader, options_.limits, options_.body_timeout_s);
     streamed = fields.stream;
-    asked = make_answer_request(std::move(fields), call.id, "rest");
+    asked = make_answer_request(std::move(fields), call.id, "rest", &service_);
     asked.tenant = caller_of(options_.keys, request);
   } catch (...) {
     refuse_call(service_, call, request, response, thrown_error());
