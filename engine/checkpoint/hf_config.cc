@@ -218,8 +218,9 @@ HfImage read_image(const fs::path& directory, const HfVision& vision) {
   for (const char* key : {"do_resize", "do_center_crop", "do_rescale", "do_normalize"}) {
     if (!section.flag(key, true)) section.fail(key, "false is not supported");
   }
-  const Json* resample = section.find("resample");
-  if (resample && *resample != 3) section.fail("resample", "must be 3 (bicubic)");
+  const int64_t resample = section.integer("resample", 3);
+  if (resample != 2 && resample != 3) section.fail("resample", "must be 2 (bilinear) or 3 (bicubic)");
+  image.resample = resample == 2 ? "bilinear" : "bicubic";
   if (image.crop_side != vision.image_size)
     section.fail("crop_size", concat("must be the tower's image_size ", vision.image_size));
   return image;
@@ -244,9 +245,56 @@ std::vector<int64_t> read_eos(const Json& generation, const Json& text, const Js
   return {2};
 }
 
+// The parts of a tokenizer.json's normalizer or pre_tokenizer, which is one, a Sequence of some, or null.
+std::vector<Json> steps_of(const Json& tokenizer, const std::string& key, const std::string& list) {
+  const Section section(tokenizer, "tokenizer.json");
+  const Json* step = section.find(key);
+  if (!step) return {};
+  const Section outer(*step, "tokenizer.json " + key);
+  if (outer.text("type", "") != "Sequence") return {*step};
+  const Json* inner = outer.find(list);
+  return inner && inner->is_array() ? inner->get<std::vector<Json>>() : std::vector<Json>{};
+}
+
+// "" where the file says nothing of it.
+std::string prefix_space_of(const Json& tokenizer) {
+  for (const Json& step : steps_of(tokenizer, "normalizer", "normalizers")) {
+    if (Section(step, "tokenizer.json normalizer").text("type", "") == "Prepend") return "always";
+  }
+  for (const Json& step : steps_of(tokenizer, "pre_tokenizer", "pretokenizers")) {
+    const Section section(step, "tokenizer.json pre_tokenizer");
+    if (section.text("type", "") != "Metaspace") continue;
+    const std::string scheme = section.text("prepend_scheme", "always");
+    if (scheme == "first") return "first";
+    if (scheme != "always") section.fail("prepend_scheme", scheme + " is not supported; supported: always, first");
+    return "unspaced";
+  }
+  return "";
+}
+
+// What transformers 5 makes of `legacy`. Its LlamaTokenizer, which only a Llama of that tokenizer_class gets, takes it for
+// false where it is absent and leaves tokenizer.json aside; elsewhere tokenizer.json counts, and absent is true.
+std::string read_prefix_space(const fs::path& directory, const Section& section, const HfConfig& hf) {
+  const std::string type = section.text("tokenizer_class", "");
+  const bool llama_class = hf.architecture == "LlamaForCausalLM" && (type == "LlamaTokenizer" || type == "LlamaTokenizerFast");
+  if (llama_class) return section.flag("legacy", false) ? "unspaced" : "first";
+  const std::string stored = prefix_space_of(read_json_or_empty(directory, "tokenizer.json"));
+  if (!stored.empty()) return stored;
+  return section.flag("legacy", true) ? "always" : "first";
+}
+
+// Spaces beside a control token that are cut off with it would move the text that a template puts there.
+void require_no_strip(const Section& token, int64_t id, const HfConfig& hf) {
+  const bool placed = id == hf.image_token || std::find(hf.eos.begin(), hf.eos.end(), id) != hf.eos.end();
+  for (const char* key : {"lstrip", "rstrip"}) {
+    if (placed && token.flag(key, false)) token.fail(key, concat("true is not supported, token ", id));
+  }
+}
+
 void read_tokens(const fs::path& directory, HfConfig& out) {
   const Json json = read_json_or_empty(directory, "tokenizer_config.json");
   const Section section(json, "tokenizer_config.json");
+  out.prefix_space = read_prefix_space(directory, section, out);
   out.add_bos = section.flag("add_bos_token", true);
   if (section.flag("add_eos_token", false)) section.fail("add_eos_token", "true is not supported");
   const auto add = [&](int64_t id, const std::string& content) {
@@ -258,7 +306,9 @@ void read_tokens(const fs::path& directory, HfConfig& out) {
     for (const auto& [key, token] : decoder->items()) {
       const bool digits = !key.empty() && key.size() < 8 && key.find_first_not_of("0123456789") == std::string::npos;
       if (!digits) section.fail("added_tokens_decoder", "has a key that is no token id: " + key);
-      add(std::stoll(key), Section(token, "tokenizer_config.json added_tokens_decoder").text("content", ""));
+      const Section added(token, "tokenizer_config.json added_tokens_decoder");
+      require_no_strip(added, std::stoll(key), out);
+      add(std::stoll(key), added.text("content", ""));
     }
   }
   const Json added = read_json_or_empty(directory, "added_tokens.json");

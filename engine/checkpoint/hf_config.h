@@ -34,6 +34,7 @@ struct HfVision {
 
 struct HfImage {
   int64_t resize_side = 0, crop_side = 0;
+  std::string resample = "bicubic";  // or "bilinear"
   std::vector<double> mean, std;
 };
 
@@ -44,6 +45,7 @@ struct HfConfig {
   HfVision vision;
   HfImage image;
   int64_t image_token = -1;  // -1 = none
+  std::string prefix_space = "always";  // engine/input/tokenizer_config.h
   bool add_bos = true;
   std::vector<int64_t> eos;
   std::map<int64_t, std::string> added_tokens;  // id -> text

@@ -74,10 +74,13 @@ void read_preprocessing(VisionFacts& f, const VisionImportOptions& options, cons
     if (config.contains("image_std")) f.std = channels_of(config["image_std"], "image_std");
     f.resize_side = side_of(config, "size", f.resize_side);
     f.crop_side = side_of(config, "crop_size", f.crop_side);
-    constexpr int64_t kPilBicubic = 3;
-    if (integer(config, "resample", kPilBicubic) != kPilBicubic || !config.value("do_center_crop", true)) {
-      throw invalid_argument("preprocessor_config.json", "preprocessor_config.json: only resample 3 (bicubic) with a centre crop is supported");
+    constexpr int64_t kPilBilinear = 2, kPilBicubic = 3;
+    const int64_t resample = integer(config, "resample", kPilBicubic);
+    if ((resample != kPilBilinear && resample != kPilBicubic) || !config.value("do_center_crop", true)) {
+      throw invalid_argument("preprocessor_config.json",
+                             "preprocessor_config.json: only resample 2 (bilinear) or 3 (bicubic) with a centre crop is supported");
     }
+    f.resample = resample == kPilBilinear ? "bilinear" : "bicubic";
   }
   if (f.crop_side < 1 || f.resize_side < 1) throw invalid_argument("preprocessor_config.json", "preprocessor_config.json: no size");
   if (options.image_size > 0) {

@@ -234,6 +234,7 @@ Json image_config(const HfConfig& hf) {
   const int64_t side = hf.vision.image_size / hf.vision.patch_size;
   return {{"cell_size", hf.vision.patch_size},
           {"resize", "crop"},
+          {"resample", hf.image.resample},
           {"resize_side", hf.image.resize_side},
           {"crop_side", hf.image.crop_side},
           {"crop_offset", "floor"},
@@ -248,6 +249,7 @@ std::string tokenizer_json(const HfConfig& hf) {
   for (const auto& [id, content] : hf.added_tokens) tokens.push_back({{"id", id}, {"content", content}});
   Json json = {{"format_version", 1},
                {"add_bos", hf.add_bos},
+               {"prefix_space", hf.prefix_space},
                {"eos_ids", hf.eos},
                {"image_id", hf.image_token},
                {"added_tokens", tokens}};

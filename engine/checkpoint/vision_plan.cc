@@ -87,7 +87,7 @@ std::array<double, 3> channels_of(const nlohmann::json& value, const std::string
 std::string vision_config_json(const VisionFacts& f, const VisionImportOptions& options) {
   const int64_t side = f.crop_side / std::max<int64_t>(f.patch, 1);
   nlohmann::ordered_json json = {{"model_type", "sparsefusion-vision"}};
-  json["image"] = {{"cell_size", f.patch}, {"resize", "crop"}, {"resize_side", f.resize_side}, {"crop_side", f.crop_side},
+  json["image"] = {{"cell_size", f.patch}, {"resize", "crop"}, {"resample", f.resample}, {"resize_side", f.resize_side}, {"crop_side", f.crop_side},
                    {"crop_offset", f.crop_offset}, {"mean", f.mean}, {"std", f.std}};
   json["vision"] = {{"token_size", f.patch}, {"stem", "linear"}, {"stem_bias", f.stem_bias}, {"coordinates", false},
                     {"class_token", f.class_token}, {"position_embedding", "table"}, {"position_rows", f.grid},

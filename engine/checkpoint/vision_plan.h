@@ -18,7 +18,7 @@ struct VisionFacts {
   double norm_eps = 0;
   std::string activation;       // as config.json says it
   int64_t resize_side = 0, crop_side = 0;
-  std::string crop_offset;
+  std::string crop_offset, resample = "bicubic";
   std::array<double, 3> mean{}, std{};
 };
 

@@ -88,7 +88,7 @@ PixelValues preprocess_crop(const Image& image, const PreprocessOptions& options
   pixels.height = static_cast<int>(std::min(height, kFar));
   pixels.left = -static_cast<int>(std::min(window.left, kFar / 2));
   pixels.top = -static_cast<int>(std::min(window.top, kFar / 2));
-  write_normalised(resize_bicubic(image, width, height, window), options, pixels);
+  write_normalised(resize_image(image, options.resample, width, height, window), options, pixels);
   return pixels;
 }
 
@@ -124,7 +124,8 @@ PixelValues preprocess(const Image& image, const PreprocessOptions& options) {
   if (image.width == pixels.width && image.height == pixels.height) {
     write_normalised(image, options, pixels);
   } else {
-    write_normalised(resize_bicubic(image, pixels.width, pixels.height), options, pixels);
+    const Window whole{0, 0, pixels.width, pixels.height};
+    write_normalised(resize_image(image, options.resample, pixels.width, pixels.height, whole), options, pixels);
   }
   return pixels;
 }

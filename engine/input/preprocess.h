@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/input/image.h"
+#include "engine/input/resample_taps.h"
 
 namespace sf {
 
@@ -27,6 +28,7 @@ struct PreprocessOptions {
   std::array<float, 3> mean = {0.5f, 0.5f, 0.5f};  // of red, green, blue in 0..1
   std::array<float, 3> std = {0.25f, 0.25f, 0.25f};
   float pad_value = 0.5f;      // what is outside the picture, in 0..1 before normalisation
+  ResampleFilter resample = ResampleFilter::kBicubic;
   bool stretch = false;        // then only crop_side counts; not with crop
   bool crop = false;           // then these instead of max_cells and max_side_cells:
   int resize_side = 256;       // length of the shorter side; the longer becomes floor(resize_side * longer / shorter)
@@ -54,7 +56,7 @@ struct PixelValues {
 // ratio only.
 GridSize choose_grid(int width, int height, const PreprocessOptions& options);
 
-// Effect: antialiased bicubic resize (PIL's: a = -0.5, support scaled when shrinking): to the largest size with the same
+// Effect: antialiased resize (PIL's: bicubic with a = -0.5 or bilinear, support scaled when shrinking): to the largest size with the same
 // aspect ratio that fits the grid, centred; or by the shorter side, and cropped. Thread-safe.
 PixelValues preprocess(const Image& image, const PreprocessOptions& options);
 
@@ -66,7 +68,7 @@ struct Window {
 
 // The resize alone, to exactly width x height. Rounds and clamps to 8 bits between the passes, whose order is PIL 13's.
 Image resize_bicubic(const Image& image, int width, int height);
-// The same, but only the part `window` of the width x height pixels is computed. REQUIRES: the window lies in them.
-Image resize_bicubic(const Image& image, int64_t width, int64_t height, const Window& window);
+// With either filter, and only the part `window` of the width x height pixels is computed. REQUIRES: the window lies in them.
+Image resize_image(const Image& image, ResampleFilter filter, int64_t width, int64_t height, const Window& window);
 
 }  // namespace sf

@@ -17,6 +17,7 @@ const std::vector<PromptTemplate>& templates() {
        .user_after = " ASSISTANT:",
        .answer_before = " "},
       {.name = "mistral",
+       .bos_in_text = true,
        .system_in_turn = true,
        .system_after = "\n\n",
        .user_before = "[INST] ",
@@ -67,14 +68,23 @@ std::array<int64_t, 3> mrope_position(const std::vector<ImageSpan>& images, int 
 
 PromptBuilder::PromptBuilder(const Tokenizer& tokenizer, TemplateTokens tokens, const PromptTemplate& form)
     : tokenizer_(tokenizer), tokens_(tokens), form_(form) {
-  if (tokenizer.add_bos()) prompt_.ids.push_back(tokenizer.bos_id());
+  if (!tokenizer.add_bos()) return;
+  prompt_.ids.push_back(tokenizer.bos_id());
+  begun_ = form.bos_in_text;
 }
 
 void PromptBuilder::flush() {
   if (text_.empty()) return;
-  const std::vector<int> ids = tokenizer_.encode(text_);
+  const std::vector<int> ids = begun_ ? tokenizer_.encode_inside(text_) : tokenizer_.encode(text_);
   prompt_.ids.insert(prompt_.ids.end(), ids.begin(), ids.end());
   text_.clear();
+  begun_ = true;
+}
+
+void PromptBuilder::add_control(int id, int count) {
+  flush();
+  prompt_.ids.insert(prompt_.ids.end(), static_cast<size_t>(count), id);
+  begun_ = true;
 }
 
 void PromptBuilder::open_turn() {
@@ -92,16 +102,13 @@ void PromptBuilder::add_image(int image_tokens, int rows, int columns) {
   open_turn();
   flush();
   prompt_.images.push_back({static_cast<int>(prompt_.ids.size()), image_tokens, rows, columns});
-  prompt_.ids.insert(prompt_.ids.end(), image_tokens, tokens_.image);
+  add_control(tokens_.image, image_tokens);
   text_ += form_.image_after;
 }
 
 void PromptBuilder::add_question(std::string_view text) {
   open_turn();
-  if (form_.question_token && tokens_.question >= 0) {
-    flush();
-    prompt_.ids.push_back(tokens_.question);
-  }
+  if (form_.question_token && tokens_.question >= 0) add_control(tokens_.question);
   text_ += system_;
   text_ += text;
   text_ += form_.user_after;
@@ -113,8 +120,7 @@ void PromptBuilder::add_question(std::string_view text) {
 void PromptBuilder::add_answer(std::string_view text) {
   text_ += form_.answer_before;
   text_ += text;
-  flush();
-  prompt_.ids.push_back(tokens_.eos);
+  add_control(tokens_.eos);
 }
 
 PromptTokens PromptBuilder::finish() && {

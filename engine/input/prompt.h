@@ -32,6 +32,7 @@ struct PromptTemplate {
   std::string name = {};
   bool needs_image = false;       // a prompt without a picture is refused: the model was never trained on one
   bool question_token = false;    // <question> before the text, where the vocabulary has it
+  bool bos_in_text = false;       // the template itself begins with <s>: what follows stands inside the prompt
   bool system_in_turn = false;    // a system message stands inside the user's next turn
   std::string system_after = {};  // behind a system message
   std::string user_before = {}, image_after = {}, user_after = {};
@@ -80,6 +81,7 @@ class PromptBuilder {
  private:
   void open_turn();
   void flush();  // text so far -> ids
+  void add_control(int id, int count = 1);
 
   const Tokenizer& tokenizer_;
   TemplateTokens tokens_;
@@ -88,6 +90,7 @@ class PromptBuilder {
   std::string text_;    // not encoded yet
   std::string system_;  // to stand inside the next turn
   bool in_turn_ = false;
+  bool begun_ = false;  // a control token or a text stands before text_
 };
 
 }  // namespace sf

@@ -1,10 +1,15 @@
-// The weights of one output pixel of an antialiased bicubic resize.
+// The weights of one output pixel of an antialiased resize.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
 namespace sf {
+
+enum class ResampleFilter {
+  kBicubic,   // Keys' cubic with a = -0.5, over four pixels
+  kBilinear,  // a triangle over two pixels
+};
 
 // Output pixel i = sum over t of weights[t] * input[first + t]; the weights sum to 1.
 struct ResampleTaps {
@@ -13,8 +18,8 @@ struct ResampleTaps {
 };
 
 // Effect: writes the taps of output pixel `index` of a line resized from input_size to output_size, reusing
-// `taps`' memory. Keys' cubic with a = -0.5; its support grows with the scale when shrinking, as in PIL. Thread-safe.
+// `taps`' memory. The filter's support grows with the scale when shrinking, as in PIL. Thread-safe.
 // REQUIRES: 0 <= index < output_size, input_size >= 1.
-void compute_taps(int64_t index, int input_size, int64_t output_size, ResampleTaps& taps);
+void compute_taps(ResampleFilter filter, int64_t index, int input_size, int64_t output_size, ResampleTaps& taps);
 
 }  // namespace sf

@@ -48,6 +48,7 @@ void apply_block(const ResampleTaps& taps, const float* block, std::array<uint8_
 
 // Columns [left, left + width) of the picture resized to full_width columns.
 struct Columns {
+  ResampleFilter filter;
   int64_t full_width, left;
   int width;
 };
@@ -55,7 +56,7 @@ struct Columns {
 Image resize_columns_in_blocks(const Image& image, const Columns& columns) {
   const int width = columns.width;
   std::vector<ResampleTaps> taps(static_cast<size_t>(width));
-  for (int x = 0; x < width; ++x) compute_taps(columns.left + x, image.width, columns.full_width, taps[static_cast<size_t>(x)]);
+  for (int x = 0; x < width; ++x) compute_taps(columns.filter, columns.left + x, image.width, columns.full_width, taps[static_cast<size_t>(x)]);
 
   Image out{width, image.height,
             std::vector<uint8_t>(static_cast<size_t>(width) * static_cast<size_t>(image.height) * kChannels)};
@@ -82,7 +83,7 @@ Image resize_columns_directly(const Image& image, const Columns& columns) {
             std::vector<uint8_t>(static_cast<size_t>(width) * static_cast<size_t>(image.height) * kChannels)};
   ResampleTaps taps;
   for (int x = 0; x < width; ++x) {
-    compute_taps(columns.left + x, image.width, columns.full_width, taps);
+    compute_taps(columns.filter, columns.left + x, image.width, columns.full_width, taps);
     for (int y = 0; y < image.height; ++y) {
       const size_t row = static_cast<size_t>(y);
       const uint8_t* in =
@@ -100,13 +101,13 @@ Image resize_columns_directly(const Image& image, const Columns& columns) {
 }
 
 // Rows [top, top + height) of the picture resized to full_height rows.
-Image resize_rows(const Image& image, int64_t full_height, int64_t top, int height) {
+Image resize_rows(const Image& image, ResampleFilter filter, int64_t full_height, int64_t top, int height) {
   const size_t stride = static_cast<size_t>(image.width) * kChannels;
   Image out{image.width, height, std::vector<uint8_t>(stride * static_cast<size_t>(height))};
   ResampleTaps taps;
   std::vector<float> sum(stride);
   for (int y = 0; y < height; ++y) {
-    compute_taps(top + y, image.height, full_height, taps);
+    compute_taps(filter, top + y, image.height, full_height, taps);
     std::fill(sum.begin(), sum.end(), 0.0f);
     const uint8_t* in = image.pixels.data() + static_cast<size_t>(taps.first) * stride;
     for (const float weight : taps.weights) {
@@ -128,10 +129,10 @@ bool rows_come_first(const Image& image, int64_t width, int64_t height) {
 }  // namespace
 
 Image resize_bicubic(const Image& image, int width, int height) {
-  return resize_bicubic(image, width, height, Window{0, 0, width, height});
+  return resize_image(image, ResampleFilter::kBicubic, width, height, Window{0, 0, width, height});
 }
 
-Image resize_bicubic(const Image& image, int64_t width, int64_t height, const Window& window) {
+Image resize_image(const Image& image, ResampleFilter filter, int64_t width, int64_t height, const Window& window) {
   SF_REQUIRE(window.width > 0 && window.height > 0, "resize: size must be positive, got ", window.width, "x", window.height);
   SF_REQUIRE(image.width > 0 && image.height > 0, "resize: picture is empty");
   SF_REQUIRE(window.left >= 0 && window.top >= 0 && window.left + window.width <= width && window.top + window.height <= height,
@@ -140,12 +141,12 @@ Image resize_bicubic(const Image& image, int64_t width, int64_t height, const Wi
            "resize: pixels do not match the size");
   const auto with_columns = [&](const Image& in) {
     if (width == in.width && window.width == in.width) return in;
-    const Columns columns{width, window.left, window.width};
+    const Columns columns{filter, width, window.left, window.width};
     return in.width <= kMaxBlockWidth ? resize_columns_in_blocks(in, columns) : resize_columns_directly(in, columns);
   };
   const auto with_rows = [&](const Image& in) {
     if (height == in.height && window.height == in.height) return in;
-    return resize_rows(in, height, window.top, window.height);
+    return resize_rows(in, filter, height, window.top, window.height);
   };
   return rows_come_first(image, width, height) ? with_columns(with_rows(image)) : with_rows(with_columns(image));
 }

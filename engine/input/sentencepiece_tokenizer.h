@@ -13,6 +13,8 @@ namespace sf {
 
 // Effect: parses the bytes of a tokenizer.model. Errors: InvalidArgument (field "tokenizer.model") if it is not one.
 std::shared_ptr<const Tokenizer> load_sentencepiece(std::string_view model_bytes);
+// The same vocabulary without the space that the model itself may put before every text (add_dummy_prefix).
+std::shared_ptr<const Tokenizer> load_sentencepiece_without_prefix(std::string_view model_bytes);
 
 struct TokenizerTraining {
   int vocab_size = 768;  // includes 256 byte pieces, <unk> 0, <s> 1, </s> 2, <pad> 3

@@ -31,6 +31,8 @@ class Tokenizer {
   virtual bool add_bos() const { return false; }
   // Effect: ids of `text`, no BOS or EOS added. Errors: InvalidArgument (field "question") for invalid UTF-8.
   virtual std::vector<int> encode(std::string_view text) const = 0;
+  // The same for a text that follows a control token of a prompt; some models put no leading space there.
+  virtual std::vector<int> encode_inside(std::string_view text) const { return encode(text); }
   // The id of a whole piece such as "<image>"; -1 where the vocabulary lacks it.
   virtual int piece_id(std::string_view piece) const = 0;
   // The piece's text as stored: U+2581 marks a leading space, "<0xNN>" a byte.

@@ -1,6 +1,8 @@
 #include "engine/input/tokenizer_config.h"
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include "engine/base/error.h"
 #include "engine/base/strict_json.h"
@@ -12,16 +14,22 @@ namespace {
 
 const std::string kName = "tokenizer_config.json";
 constexpr int64_t kMaxId = 1 << 24;
+constexpr std::array<std::pair<std::string_view, PrefixSpace>, 3> kPrefixSpaces = {
+    {{"always", PrefixSpace::kAlways}, {"unspaced", PrefixSpace::kUnspaced}, {"first", PrefixSpace::kFirst}}};
 
 template <typename... Args>
 [[noreturn]] void fail(const Args&... reason) {
   throw invalid_argument(kName, kName, ": ", reason...);
 }
 
+constexpr std::string_view kSpaceMark = "\xe2\x96\x81";  // U+2581, which SentencePiece reads as a space
+
 class ImportedTokenizer final : public Tokenizer {
  public:
-  ImportedTokenizer(std::shared_ptr<const Tokenizer> base, TokenizerConfig config, int vocab_size)
-      : base_(std::move(base)), config_(std::move(config)), vocab_size_(vocab_size) {}
+  // `unprefixed`: the same vocabulary without the space before a text; unused with PrefixSpace::kAlways.
+  ImportedTokenizer(std::shared_ptr<const Tokenizer> base, std::shared_ptr<const Tokenizer> unprefixed,
+                    TokenizerConfig config, int vocab_size)
+      : base_(std::move(base)), unprefixed_(std::move(unprefixed)), config_(std::move(config)), vocab_size_(vocab_size) {}
 
   int vocab_size() const override { return vocab_size_; }
   int bos_id() const override { return base_->bos_id(); }
@@ -34,7 +42,13 @@ class ImportedTokenizer final : public Tokenizer {
   bool imported() const override { return true; }
   bool add_bos() const override { return config_.add_bos && bos_id() >= 0; }
 
-  std::vector<int> encode(std::string_view text) const override { return base_->encode(text); }
+  std::vector<int> encode(std::string_view text) const override {
+    const bool spaced = text.starts_with(' ') || text.starts_with(kSpaceMark);
+    return unprefixed_ && spaced ? unprefixed_->encode(text) : base_->encode(text);
+  }
+  std::vector<int> encode_inside(std::string_view text) const override {
+    return config_.prefix_space == PrefixSpace::kFirst ? unprefixed_->encode(text) : encode(text);
+  }
   int piece_id(std::string_view piece) const override {
     for (const auto& [id, content] : config_.added_tokens) {
       if (content == piece) return id;
@@ -58,10 +72,24 @@ class ImportedTokenizer final : public Tokenizer {
     SF_REQUIRE(id >= 0 && id < vocab_size_, "tokenizer: id out of range, got ", id, " of ", vocab_size_);
   }
 
-  std::shared_ptr<const Tokenizer> base_;
+  std::shared_ptr<const Tokenizer> base_, unprefixed_;
   TokenizerConfig config_;
   int vocab_size_;
 };
+
+PrefixSpace parse_prefix_space(const std::string& name) {
+  for (const auto& [known, value] : kPrefixSpaces) {
+    if (known == name) return value;
+  }
+  fail("prefix_space must be always, unspaced or first, got ", name);
+}
+
+std::string name_of(PrefixSpace value) {
+  for (const auto& [name, known] : kPrefixSpaces) {
+    if (known == value) return std::string(name);
+  }
+  SF_CHECK(false, "tokenizer: no such prefix_space");
+}
 
 std::vector<std::string> parse_characters(const nlohmann::json& list) {
   if (!list.is_array()) fail("characters must be a list");
@@ -85,6 +113,8 @@ TokenizerConfig parse_tokenizer_config(std::string_view json_text) {
     } else if (key == "add_bos") {
       if (!value.is_boolean()) fail("add_bos must be true or false");
       config.add_bos = value;
+    } else if (key == "prefix_space") {
+      config.prefix_space = parse_prefix_space(json_string(json, key, kName));
     } else if (key == "image_id") {
       config.image_id = static_cast<int>(json_int(json, key, -1, kMaxId, kName));
     } else if (key == "eos_ids") {
@@ -116,6 +146,7 @@ std::string to_json(const TokenizerConfig& config) {
                                  {"eos_ids", config.eos_ids},
                                  {"image_id", config.image_id},
                                  {"added_tokens", tokens}};
+  if (config.prefix_space != PrefixSpace::kAlways) json["prefix_space"] = name_of(config.prefix_space);
   if (!config.characters.empty()) json["characters"] = config.characters;
   return json.dump(2) + "\n";
 }
@@ -139,7 +170,11 @@ std::shared_ptr<const Tokenizer> make_tokenizer(const TokenizerConfig& config, s
   for (const int id : ids) {
     if (id >= vocab_size) fail("token ", id, " is beyond the model's vocabulary of ", vocab_size);
   }
-  return std::make_shared<ImportedTokenizer>(std::move(base), config, vocab_size);
+  std::shared_ptr<const Tokenizer> unprefixed;
+  if (config.prefix_space != PrefixSpace::kAlways) {
+    unprefixed = config.characters.empty() ? load_sentencepiece_without_prefix(model_bytes) : base;
+  }
+  return std::make_shared<ImportedTokenizer>(std::move(base), std::move(unprefixed), config, vocab_size);
 }
 
 }  // namespace sf

@@ -24,11 +24,11 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DecoderConfig, vocab_size, width
                                    positions, rope, rope_theta, rope_fraction, rope_interleaved, norm, norm_eps,
                                    residual_after_norm, qk_norm, attention_bias, attention_out_bias, attention_scale,
                                    scale_embedding, tied_head, head_bias, max_context, moe)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ImageConfig, cell_size, resize, max_cells, max_side_cells, resize_side,
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ImageConfig, cell_size, resize, resample, max_cells, max_side_cells, resize_side,
                                                 crop_side, crop_offset, mean, std, max_images)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModelConfig, model_type, preset, image, vision, projector, projector_norm,
                                    projector_hidden, modality_embedding,
-                                   decoder, prompt_template)
+                                   decoder, prompt_template, single_turn)
 
 namespace {
 
@@ -164,6 +164,7 @@ void check_image(const ImageConfig& image, const VisionConfig& vision, int shuff
   require(image.cell_size == vision.token_size * shuffle,
           "image.cell_size must be vision.token_size times the projector's shuffle");
   require_one_of(image.resize, {"fit", "crop", "stretch"}, "image.resize");
+  require_one_of(image.resample, {"bicubic", "bilinear"}, "image.resample");
   require_one_of(image.crop_offset, {"even", "floor"}, "image.crop_offset");
   require_size(image.max_cells, "image.max_cells", 1 << 16);
   require_size(image.max_side_cells, "image.max_side_cells", 256);
@@ -262,7 +263,7 @@ std::string to_json(const VisionModelConfig& config) {
 }
 
 std::string preprocessor_json(const ImageConfig& image) {
-  nlohmann::ordered_json json = {{"do_resize", true}, {"resample", "bicubic"}, {"antialias", true}};
+  nlohmann::ordered_json json = {{"do_resize", true}, {"resample", image.resample}, {"antialias", true}};
   if (image.resize == "crop") {
     json.update({{"keep_aspect_ratio", true}, {"size", {{"shortest_edge", image.resize_side}}}, {"do_center_crop", true},
                  {"crop_size", {{"height", image.crop_side}, {"width", image.crop_side}}}, {"crop_offset", image.crop_offset}});

@@ -95,6 +95,7 @@ struct ImageConfig {
   int cell_size = 32;                      // pixels along one image token's side: token_size x projector's shuffle
   std::string resize = "fit";              // "fit": the geometry is kept, the grid follows it; "crop": one square
                                            // of it; "stretch": all of it, pressed into that square
+  std::string resample = "bicubic";        // filter of the resize, antialiased: "bicubic" or "bilinear"
   int max_cells = 36;                      // "fit": image tokens of one picture at most
   int max_side_cells = 9;                  // "fit"
   int resize_side = 256;                   // "crop": length of the shorter side after the resize
@@ -119,6 +120,8 @@ struct ModelConfig {
   bool modality_embedding = true;
   DecoderConfig decoder;
   std::string prompt_template = "plain";   // "plain", "llava-1.5" or "mistral" (engine/input/prompt.h)
+  bool single_turn = false;                // trained on single questions: of a conversation only the last question counts,
+                                           // with its picture or the one before it that is nearest
 
   bool has_vision() const { return projector != "none"; }
 };

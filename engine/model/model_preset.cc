@@ -41,6 +41,7 @@ ModelConfig model_preset(const std::string& name) {
     config.projector_norm = config.modality_embedding = false;
     config.projector_hidden = 512;
     config.image.resize = "stretch";
+    config.image.resample = "bilinear";
     config.image.crop_side = config.image.resize_side = 96;
     config.image.mean = {0.485, 0.456, 0.406};
     config.image.std = {0.229, 0.224, 0.225};

@@ -19,8 +19,7 @@ void check_options(const ExplainedModel& model, const EnginePrompt& prompt, cons
   const auto require = [](bool ok, const char* field, auto... message) {
     if (!ok) throw invalid_argument(field, message...);
   };
-  require(prompt.pixels.size() == 1, "image", "image: an explanation is of one picture, the prompt has ",
-          prompt.pixels.size());
+  require(!prompt.pixels.empty(), "image", "image: an explanation is of a picture, and the prompt has none");
   require(o.layer >= -1 && o.layer < decoder.num_layers, "layer", "layer: must be 0..", decoder.num_layers - 1,
           ", or -1 for the mean of all, got ", o.layer);
   require(o.head >= -1 && o.head < decoder.num_heads, "head", "head: must be 0..", decoder.num_heads - 1,
@@ -186,11 +185,10 @@ void Explainer::trace() {
 
 void Explainer::fill_routing(const RoutingTrace& routing) {
   const size_t top_k = static_cast<size_t>(out_.top_k);
-  const ImageSpan span = sequence_.image_span();
   for (size_t t = 0; t < ids_.size(); ++t) {
     TokenRouting token;
     token.text = piece_text(ids_[t]);
-    token.image = static_cast<int>(t) >= span.begin && static_cast<int>(t) < span.begin + span.count;
+    token.image = sequence_.is_image_token(static_cast<int>(t));
     for (size_t layer = 0; layer < routing.ids_TK.size(); ++layer) {
       const int64_t* ids = routing.ids_TK[layer].const_data_ptr<int64_t>() + t * top_k;
       const float* gates = routing.gates_TK[layer].const_data_ptr<float>() + t * top_k;
@@ -300,8 +298,8 @@ Explanation explain_answer(const ExplainedModel& model, const EnginePrompt& prom
   if (sampling.replay_routing) throw invalid_argument("routing", "routing: a replay cannot be explained");
   check_options(model, prompt, options);
   Explanation out = Explainer(model, prompt, options, check).run(sampling);
-  out.picture.width = prompt.picture_sizes[0].first;
-  out.picture.height = prompt.picture_sizes[0].second;
+  out.picture.width = prompt.picture_sizes.back().first;
+  out.picture.height = prompt.picture_sizes.back().second;
   return out;
 }
 

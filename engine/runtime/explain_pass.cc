@@ -30,11 +30,19 @@ void RoutingTrace::on_routed(int, const Routing& routing, const Dispatch& d) {
 }
 
 ExplainSequence::ExplainSequence(const ExplainedModel& model, const EnginePrompt& prompt)
-    : model_(model), prompt_(prompt) {
-  const PixelValues& values = picture();
+    : model_(model), prompt_(prompt), pixels_(pixels_of(picture())) {
+  torch::NoGradGuard no_grad;
+  for (size_t i = 0; i + 1 < prompt.pixels.size(); ++i) {
+    const PixelValues& values = prompt.pixels[i];
+    const PictureBox box{values.left, values.top, values.width, values.height};
+    earlier_ID_.push_back(vlm().encode_images(pixels_of(values), {box}, nullptr)[0]);
+  }
+}
+
+at::Tensor ExplainSequence::pixels_of(const PixelValues& values) const {
   const int64_t cell = vlm().config().image.cell_size;
   at::Tensor flat = torch::tensor(values.values);
-  pixels_ = flat.view({1, 3, values.grid.rows * cell, values.grid.columns * cell}).to(model.device);
+  return flat.view({1, 3, values.grid.rows * cell, values.grid.columns * cell}).to(model_.device);
 }
 
 at::Tensor ExplainSequence::encode(const at::Tensor& pixels_B3HW, VitMaps* maps) const {
@@ -59,7 +67,13 @@ at::Tensor ExplainSequence::forward(const at::Tensor& image_BID, const std::vect
   const int64_t rows = image_BID.size(0), length = static_cast<int64_t>(ids.size());
   const ImageSpan& span = image_span();
   at::Tensor ids_L = torch::tensor(std::vector<int64_t>(ids.begin(), ids.end())).to(model_.device);
-  at::Tensor text_BLD = vlm().embed_text(ids_L).unsqueeze(0).expand({rows, length, image_BID.size(2)});
+  at::Tensor given_LD = vlm().embed_text(ids_L);
+  if (!earlier_ID_.empty()) given_LD = given_LD.detach().clone();
+  for (size_t i = 0; i < earlier_ID_.size(); ++i) {
+    const ImageSpan& earlier = prompt_.tokens.images[i];
+    given_LD.narrow(0, earlier.begin, earlier.count).copy_(earlier_ID_[i]);
+  }
+  at::Tensor text_BLD = given_LD.unsqueeze(0).expand({rows, length, image_BID.size(2)});
   at::Tensor before = text_BLD.narrow(1, 0, span.begin), behind = text_BLD.slice(1, span.begin + span.count);
   DecoderInput input;
   input.x_TD = at::cat({before, image_BID, behind}, 1).flatten(0, 1);

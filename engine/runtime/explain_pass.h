@@ -6,6 +6,7 @@
 //   at::Tensor hidden_TD = sequence.forward(image_BPD, ids, attention);
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include <torch/torch.h>
@@ -55,11 +56,12 @@ class RoutingTrace : public MoeObserver {
   std::vector<at::Tensor> gates_TK;  // f32
 };
 
-// REQUIRES: model and prompt outlive it; the prompt has one picture.
+// Of several pictures the last one is explained; the others are what they are. REQUIRES: model and prompt outlive it;
+// the prompt has a picture.
 class ExplainSequence {
  public:
   ExplainSequence(const ExplainedModel& model, const EnginePrompt& prompt);
-  // The picture as the model sees it, [1, 3, rows*cell, columns*cell].
+  // The explained picture as the model sees it, [1, 3, rows*cell, columns*cell].
   const at::Tensor& pixels() const { return pixels_; }
   // Pictures laid out as pixels() is -> image tokens [B, I, D].
   at::Tensor encode(const at::Tensor& pixels_B3HW, VitMaps* maps = nullptr) const;
@@ -72,16 +74,25 @@ class ExplainSequence {
   at::Tensor next_logits(const at::Tensor& image_BID, const std::vector<int>& ids) const;
 
   const Vlm& vlm() const { return model_.vlm; }
-  const PixelValues& picture() const { return prompt_.pixels[0]; }
-  const ImageSpan& image_span() const { return prompt_.tokens.images[0]; }
+  const PixelValues& picture() const { return prompt_.pixels.back(); }
+  const ImageSpan& image_span() const { return prompt_.tokens.images.back(); }
+  // Whether token `index` stands for any picture.
+  bool is_image_token(int index) const {
+    const auto& images = prompt_.tokens.images;
+    return std::any_of(images.begin(), images.end(), [&](const ImageSpan& span) {
+      return index >= span.begin && index < span.begin + span.count;
+    });
+  }
   int prompt_tokens() const { return prompt_.num_tokens(); }
 
  private:
+  at::Tensor pixels_of(const PixelValues& values) const;
   at::Tensor positions(int64_t rows, int64_t length) const;
 
   const ExplainedModel& model_;
   const EnginePrompt& prompt_;
   at::Tensor pixels_;
+  std::vector<at::Tensor> earlier_ID_;  // image tokens of the pictures before it
 };
 
 }  // namespace sf

@@ -32,6 +32,21 @@ Sha256Digest digest_of(const PixelValues& pixels) {
   return sha256(geometry);
 }
 
+// What a model of single questions is asked: the last message; where it has no picture, with the last one before it.
+std::vector<Message> last_turn(const std::vector<Message>& messages) {
+  const auto is_image = [](const Part& part) { return part.kind == Part::Kind::kImage; };
+  std::vector<Message> turn = {messages.back()};
+  std::vector<Part>& parts = turn[0].parts;
+  if (std::any_of(parts.begin(), parts.end(), is_image)) return turn;
+  for (auto message = messages.rbegin() + 1; message != messages.rend(); ++message) {
+    const auto image = std::find_if(message->parts.rbegin(), message->parts.rend(), is_image);
+    if (image == message->parts.rend()) continue;
+    parts.insert(parts.begin(), *image);
+    break;
+  }
+  return turn;
+}
+
 bool blank(const std::string& text) { return text.find_first_not_of(" \t\r\n") == std::string::npos; }
 
 }  // namespace
@@ -41,6 +56,7 @@ PreprocessOptions preprocess_options(const ImageConfig& config) {
   options.cell_size = config.cell_size;
   options.max_cells = config.max_cells;
   options.max_side_cells = config.max_side_cells;
+  options.resample = config.resample == "bilinear" ? ResampleFilter::kBilinear : ResampleFilter::kBicubic;
   options.crop = config.resize == "crop";
   options.stretch = config.resize == "stretch";
   options.resize_side = config.resize_side;
@@ -59,6 +75,7 @@ PromptMaker::PromptMaker(std::shared_ptr<const Tokenizer> tokenizer, const Model
       form_(&prompt_template(config.prompt_template)),
       preprocess_(preprocess_options(config.image)),
       image_tokens_(image_token_rule(config)),
+      single_turn_(config.single_turn),
       max_images_(config.has_vision() ? config.image.max_images : 0),
       max_context_(config.decoder.max_context),
       limits_(limits) {
@@ -95,6 +112,14 @@ void PromptMaker::check(const std::vector<Message>& messages) const {
 }
 
 PromptCost PromptMaker::estimate_cost(const std::vector<Message>& messages) const {
+  return single_turn_ && messages.size() > 1 ? cost_of(last_turn(messages)) : cost_of(messages);
+}
+
+std::shared_ptr<EnginePrompt> PromptMaker::make(const std::vector<Message>& messages) const {
+  return single_turn_ && messages.size() > 1 ? prompt_of(last_turn(messages)) : prompt_of(messages);
+}
+
+PromptCost PromptMaker::cost_of(const std::vector<Message>& messages) const {
   check(messages);
   PromptCost cost;
   for (const Message& message : messages) {
@@ -113,7 +138,7 @@ PromptCost PromptMaker::estimate_cost(const std::vector<Message>& messages) cons
   return cost;
 }
 
-std::shared_ptr<EnginePrompt> PromptMaker::make(const std::vector<Message>& messages) const {
+std::shared_ptr<EnginePrompt> PromptMaker::prompt_of(const std::vector<Message>& messages) const {
   check(messages);
   auto prompt = std::make_shared<EnginePrompt>();
   PromptBuilder builder(*tokenizer_, tokens_, *form_);

@@ -32,12 +32,15 @@ class PromptMaker {
  private:
   void check(const std::vector<Message>& messages) const;
   std::vector<int> answer_tokens(const std::string& text) const;
+  PromptCost cost_of(const std::vector<Message>& messages) const;
+  std::shared_ptr<EnginePrompt> prompt_of(const std::vector<Message>& messages) const;
 
   std::shared_ptr<const Tokenizer> tokenizer_;
   TemplateTokens tokens_;
   const PromptTemplate* form_;
   PreprocessOptions preprocess_;
   ImageTokenRule image_tokens_;
+  bool single_turn_;
   int max_images_, max_context_;
   ImageLimits limits_;
   size_t longest_piece_ = 1;  // bytes of text that one token can stand for

@@ -6,7 +6,7 @@ namespace sf::server {
 
 AnswerFields answer_fields_from(sparsefusion::v1::AnswerRequest& message) {
   AnswerFields fields;
-  fields.image = std::move(*message.mutable_image());
+  if (!message.image().empty()) fields.image = std::move(*message.mutable_image());
   fields.question = std::move(*message.mutable_question());
   if (message.has_max_tokens()) fields.max_tokens = message.max_tokens();
   if (message.has_temperature()) fields.temperature = message.temperature();

@@ -53,7 +53,7 @@ void VqaService::submit(Call& call, const ByteBuffer& request) {
     const std::string tenant = admit_call(options_.keys, call.context, Access::kInfer);
     sparsefusion::v1::AnswerRequest message;
     const size_t num_bytes = parse_message(request, message);
-    asked = make_answer_request(answer_fields_from(message), call.id, "grpc");
+    asked = make_answer_request(answer_fields_from(message), call.id, "grpc", &service_);
     asked.tenant = tenant;
     asked.body_bytes = num_bytes;
     asked.timeout_ms = shorter_timeout(asked.timeout_ms, call.context);

@@ -44,7 +44,7 @@ void NativeApi::answer(const httplib::Request& request, httplib::Response& respo
       explained = make_answer_explanation(fields, call.id, "rest");
       explained->question.tenant = caller_of(options_.keys, request);
     }
-    asked = make_answer_request(std::move(fields), call.id, "rest");
+    asked = make_answer_request(std::move(fields), call.id, "rest", &service_);
     asked.tenant = caller_of(options_.keys, request);
   } catch (...) {
     refuse_call(service_, call, request, response, thrown_error());

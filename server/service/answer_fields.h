@@ -2,7 +2,7 @@
 // service's request, so that REST and gRPC share ranges, defaults and error texts.
 //
 //   AnswerFields fields;  fields.image = bytes;  fields.question = "what shape is the red object?";
-//   auto stream = service.submit(make_answer_request(std::move(fields), request_id, "rest"));
+//   auto stream = service.submit(make_answer_request(std::move(fields), request_id, "rest", &service));
 #pragma once
 
 #include <cstdint>
@@ -42,18 +42,28 @@ struct AnswerFields {
   size_t body_bytes = 0;
 };
 
+// Before a model is there: as if it read them.
+inline bool reads_pictures(const Service& service) {
+  const std::vector<ModelDescription> models = service.models();
+  return models.empty() || models.front().info.max_image_tokens > 0;
+}
+
+// `service`: whose model answers; a picture may be left out where it reads none. Null: a picture is needed.
 // Thread-safe. Errors: InvalidArgument naming the field that is missing or out of range.
-inline AnswerRequest make_answer_request(AnswerFields fields, std::string request_id, std::string api) {
-  if (!fields.image || fields.image->empty()) throw invalid_argument("image", "image: missing or empty");
+inline AnswerRequest make_answer_request(AnswerFields fields, std::string request_id, std::string api,
+                                         const Service* service = nullptr) {
+  const bool text_alone = !fields.image && service && !reads_pictures(*service);
+  if (!text_alone && (!fields.image || fields.image->empty())) throw invalid_argument("image", "image: missing or empty");
   if (!fields.question) throw invalid_argument("question", "question: missing");
 
   AnswerRequest request;
   request.request_id = std::move(request_id);
   request.api = std::move(api);
   request.model = std::move(fields.model);
-  request.messages = {{"user",
-                       {{Part::Kind::kImage, std::move(*fields.image)},
-                        {Part::Kind::kText, check_question(std::move(*fields.question))}}}};
+  Message& message = request.messages.emplace_back();
+  message.role = "user";
+  if (fields.image) message.parts.push_back({Part::Kind::kImage, std::move(*fields.image)});
+  message.parts.push_back({Part::Kind::kText, check_question(std::move(*fields.question))});
   SamplingParams& sampling = request.sampling;
   if (fields.max_tokens) sampling.max_tokens = check_max_tokens(*fields.max_tokens);
   sampling.temperature = fields.temperature ? check_temperature(*fields.temperature) : -1.0f;

@@ -155,6 +155,13 @@ TEST_F(LlavaParityTest, WhatTheTowerCannotDoIsRefusedByItsKey) {
   EXPECT_THAT(refusal("\"default\"", "\"average\""), HasSubstr("vision_feature_select_strategy"));
   EXPECT_THAT(refusal("\"gelu\"", "\"relu\""), HasSubstr("projector_hidden_act"));
   EXPECT_EQ(refusal("\"default\"", "\"full\""), "accepted");
+  write_file(source / "config.json", config);
+  write_file(source / "tokenizer_config.json",
+             R"({"added_tokens_decoder": {"312": {"content": "<image>", "special": true, "lstrip": true}}})");
+  EXPECT_THROW(convert(source), Error);  // the space of `USER: <image>` would go
+  write_file(source / "tokenizer_config.json", "{}");
+  write_file(source / "tokenizer.json", R"({"pre_tokenizer": {"type": "Metaspace", "prepend_scheme": "never"}})");
+  EXPECT_THROW(convert(source), Error);
 }
 
 }  // namespace

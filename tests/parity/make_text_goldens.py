@@ -23,14 +23,14 @@ WORDS = ("what shape is the red object left right top bottom circle square blue 
          "user assistant describe picture closest furthest colour yes no one two three four").split()
 
 
-def tokenizer_model(seed: int) -> bytes:
-    """A Llama-style model: BPE with byte fallback, dummy prefix, <unk> 0, <s> 1, </s> 2."""
+def tokenizer_model(seed: int, trims: bool = False) -> bytes:
+    """A Llama-style model: BPE with byte fallback, dummy prefix, <unk> 0, <s> 1, </s> 2. `trims`: it removes extra spaces."""
     generator = torch.Generator().manual_seed(seed)
     lines = [" ".join(WORDS[i] for i in torch.randint(len(WORDS), (8,), generator=generator)) for _ in range(400)]
     out = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(lines), model_writer=out, model_type="bpe", vocab_size=310, byte_fallback=True,
-        character_coverage=1.0, normalization_rule_name="identity", remove_extra_whitespaces=False, num_threads=1,
+        character_coverage=1.0, normalization_rule_name="identity", remove_extra_whitespaces=trims, num_threads=1,
         minloglevel=2, unk_id=0, bos_id=1, eos_id=2, pad_id=-1)
     return out.getvalue()
 

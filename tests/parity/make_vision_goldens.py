@@ -16,6 +16,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from timm.data import create_transform
 from timm.layers import resample_abs_pos_embed
+from torchvision.transforms import Resize
 from transformers import CLIPVisionConfig, CLIPVisionModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
@@ -130,6 +131,7 @@ def picture_golden(folder):
         tensors[f"picture_{key}"] = torch.from_numpy(image)
         tensors[f"timm_{key}"] = transform(pil)                         # f32 [3, 32, 32], resized to 35
         tensors[f"timm37_{key}"] = (exact(pil) * 255).round().to(torch.uint8)
+        tensors[f"seed_{key}"] = torch.from_numpy(np.asarray(Resize((32, 32))(pil)).copy())  # the original's: bilinear
         tensors[f"clip37_{key}"] = torch.from_numpy(np.asarray(hf(pil)["pixel_values"][0])).to(torch.uint8)
     write(folder, "pictures.safetensors", tensors)
 

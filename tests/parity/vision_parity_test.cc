@@ -178,6 +178,36 @@ TEST(PreprocessingParityTest, CropsAreThoseOfTimmAndOfTransformers) {
   EXPECT_GT(differing, 0);
 }
 
+// torchvision's Resize of a PIL picture, which the original SparseFusion uses.
+TEST(PreprocessingParityTest, AStretchedPictureIsThatOfTheOriginal) {
+  const Golden golden(goldens() / "pictures.safetensors");
+  PreprocessOptions options;
+  options.stretch = true;
+  options.cell_size = 8;
+  options.crop_side = 32;
+  options.mean = {0, 0, 0};
+  options.std = {1, 1, 1};
+  int pictures = 0, otherwise = 0;
+  for (const auto& [name, view] : golden.tensors()) {
+    if (name.rfind("picture_", 0) != 0) continue;
+    ++pictures;
+    const std::string_view theirs = golden.raw("seed_" + name.substr(8));
+    options.resample = ResampleFilter::kBilinear;
+    const PixelValues ours = preprocess(golden.image(name), options);
+    options.resample = ResampleFilter::kBicubic;
+    const PixelValues other = preprocess(golden.image(name), options);
+    ASSERT_EQ(ours.values.size(), theirs.size());
+    for (size_t i = 0; i < theirs.size(); ++i) {  // theirs is [y, x, channel]
+      const size_t at = i % 3 * 32 * 32 + i / 3;
+      const float level = static_cast<float>(static_cast<uint8_t>(theirs[i])) / 255.0f;
+      ASSERT_NEAR(ours.values[at], level, kGreyLevel) << name << " at " << i;
+      otherwise += std::abs(other.values[at] - level) > 5 * kGreyLevel;
+    }
+  }
+  EXPECT_EQ(pictures, 9);
+  EXPECT_GT(otherwise, 1000) << "the filters cannot be told apart";
+}
+
 TEST(FullSizeParityTest, VitSmallAndClipBaseAgree) {
   const char* folder = std::getenv("SF_PARITY_FULL");
   if (folder == nullptr) GTEST_SKIP() << "SF_PARITY_FULL names no folder of make_vision_goldens.py --full";

@@ -40,6 +40,7 @@ class FakeService final : public Service {
   bool throw_unknown = false;         // submit throws what is no Error
   bool ready = true, live = true;
   bool published = true;
+  bool reads_pictures = true;         // else its model is one of text alone
   // As the engine would: picks the image out and refuses it with this.
   std::function<void(const std::string& image)> check_image;
 

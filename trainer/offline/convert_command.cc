@@ -1,6 +1,7 @@
-#include <sys/resource.h>
-
+#include <fstream>
 #include <iostream>
+#include <optional>
+#include <string>
 
 #include "engine/base/progress.h"
 #include "engine/checkpoint/checkpoint_reader.h"
@@ -17,10 +18,13 @@ Dtype parse_dtype(const std::string& name) {
   throw invalid_argument("dtype", "dtype: must be f32 or bf16, got ", name);
 }
 
+// getrusage would count what a large parent had resident when it started this process.
 int64_t peak_rss_mib() {
-  struct rusage usage {};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss >> 10;  // Linux counts KiB
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmHWM:")) return std::stoll(line.substr(6)) >> 10;  // KiB
+  }
+  return 0;
 }
 
 }  // namespace

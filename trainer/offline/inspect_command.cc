@@ -22,7 +22,7 @@ std::string preprocessing(const ImageConfig& image) {
       : image.resize == "crop"
           ? concat("shorter side to ", image.resize_side, " px, centre crop of ", image.crop_side, " px")
           : concat("aspect ratio kept, at most ", image.max_cells, " cells of ", image.cell_size, " px");
-  return concat("antialiased bicubic, ", geometry, ", mean ", channels(image.mean), ", std ", channels(image.std));
+  return concat("antialiased ", image.resample, ", ", geometry, ", mean ", channels(image.mean), ", std ", channels(image.std));
 }
 
 void print_usage(size_t layer, const char* tokens, const std::vector<int64_t>& assignments) {

@@ -62,10 +62,15 @@ TEST(TokenizerConfigTest, RoundTripsAndRefusesWhatItDoesNotKnow) {
   config.eos_ids = {2, 5};
   config.image_id = 7;
   config.added_tokens = {{7, "<image>"}};
-  const std::string text = to_json(config);
-  EXPECT_EQ(to_json(parse_tokenizer_config(text)), text);
+  for (const PrefixSpace space : {PrefixSpace::kAlways, PrefixSpace::kUnspaced, PrefixSpace::kFirst}) {
+    config.prefix_space = space;
+    const std::string text = to_json(config);
+    EXPECT_EQ(to_json(parse_tokenizer_config(text)), text);
+    EXPECT_EQ(parse_tokenizer_config(text).prefix_space, space);
+  }
   for (const char* json :
-       {"", "[]", "{}", R"({"eos_ids":[]})", R"({"eos_ids":[-1]})", R"({"eos_ids":[2],"x":1})", R"({"eos_ids":["2"]})",
+       {"", "[]", "{}", R"({"eos_ids":[]})", R"({"eos_ids":[-1]})", R"({"eos_ids":[2],"x":1})", R"({"eos_ids":[2],"prefix_space":"never"})",
+        R"({"eos_ids":[2],"prefix_space":true})", R"({"eos_ids":["2"]})",
         R"({"eos_ids":[2],"format_version":2})", R"({"eos_ids":[2],"added_tokens":[{"id":3}]})",
         R"({"eos_ids":[2],"added_tokens":[{"id":3,"content":"a"},{"id":3,"content":"b"}]})",
         R"({"eos_ids":[2],"characters":["a",1]})"}) {

@@ -93,6 +93,40 @@ TEST_F(EngineInputTest, AnEarlierTurnIsPartOfThePrompt) {
   EXPECT_GE(cost.image_tokens + cost.max_text_tokens, prompt->num_tokens());
 }
 
+// A model of single questions: of a conversation the last question counts, with the picture nearest before it.
+TEST_F(EngineInputTest, ASingleTurnModelHearsTheLastQuestionAsIfAskedAlone) {
+  test::TempFolder folder;
+  ModelConfig config = test::tiny_config();
+  config.single_turn = true;
+  test::write_checkpoint_of(Vlm(config), folder.path());
+  const auto engine = make_torch_engine(open_checkpoint(folder.path()), {.threads = 1, .kv_cache_mib = 1});
+  const std::string first = test::random_picture(1, 80, 80), second = test::random_picture(2, 200, 100);
+  const auto ids = [&](const std::vector<Message>& messages) {
+    return dynamic_cast<const EnginePrompt&>(*engine->prepare(messages)).tokens.ids;
+  };
+  std::vector<Message> talk = ask(first, "what shape is the red object?");
+  talk.push_back({"assistant", {{Part::Kind::kText, "circle"}}});
+  talk.push_back({"user", {{Part::Kind::kText, "count blue"}}});
+  const std::vector<Message> alone = ask(first, "count blue");
+  EXPECT_EQ(ids(talk), ids(alone));
+  EXPECT_EQ(engine->estimate_cost(talk).max_text_tokens, engine->estimate_cost(alone).max_text_tokens);
+  talk.insert(talk.begin(), {"system", {{Part::Kind::kText, std::string(100'000, 'a')}}});
+  EXPECT_EQ(ids(talk), ids(alone)) << "what is not used is not counted either";
+
+  talk.push_back({"assistant", {{Part::Kind::kText, "two"}}});
+  talk.push_back({"user", {{Part::Kind::kImage, second}}});  // a picture in a turn of its own
+  talk.push_back({"user", {{Part::Kind::kText, "left or right?"}}});
+  EXPECT_EQ(ids(talk), ids(ask(second, "left or right?")));
+  EXPECT_EQ(engine->prepare(talk)->num_image_tokens(), 32);
+  talk.back().parts.push_back({Part::Kind::kImage, first});  // its own picture goes before an earlier one
+  EXPECT_EQ(ids(talk), ids(ask(first, "left or right?")));
+
+  talk.back() = {"assistant", {{Part::Kind::kText, "left"}}};
+  EXPECT_THROW(engine->prepare(talk), Error);
+  talk = {{"user", {{Part::Kind::kText, "count"}}}, {"user", {{Part::Kind::kText, "count blue"}}}};
+  EXPECT_THROW(engine->prepare(talk), Error) << "no picture anywhere";
+}
+
 TEST_F(EngineInputTest, TextBeforeThePictureGivesTheSamePrompt) {
   const std::string png = test::random_picture(1, 80, 80);
   const std::vector<Message> turned = {{"user", {{Part::Kind::kText, "count blue"}, {Part::Kind::kImage, png}}}};

@@ -31,6 +31,7 @@ class ExplainModelsTest : public testing::TestWithParam<ExplainedVariant> {
     config.image.max_side_cells = std::min(config.image.max_side_cells, 12);
     config.vision.class_token = std::string(GetParam().features) != "patches";
     config.vision.features = GetParam().features;
+    config.image.max_images = 2;
     config.decoder.rope = GetParam().rope;
     config.decoder.rope_fraction = 1;
     const auto vlm = std::make_shared<Vlm>(config);
@@ -41,9 +42,39 @@ class ExplainModelsTest : public testing::TestWithParam<ExplainedVariant> {
     vlm->eval();
     test::write_checkpoint_of(*vlm, folder);
   }
+
+  // Ids, log-probabilities, and a heatmap over a whole grid.
+  void expect_explained_as_served(Engine& engine, const PreparedPromptPtr& prompt) const {
+    const SequenceId id = engine.admit(prompt, {});
+    for (HeatmapMethod method : kHeatmapMethods) {
+      const Explanation e = engine.explain(*prompt, {}, {.method = method, .max_tokens = 6}, [] {});
+      ASSERT_FALSE(e.tokens.empty());
+      EXPECT_GT(e.rows * e.columns, 1);
+      int image_tokens = 0;
+      for (const TokenRouting& token : e.routing) image_tokens += token.image;
+      EXPECT_EQ(image_tokens, prompt->num_image_tokens());
+      for (const ExplainedToken& token : e.tokens) {
+        ASSERT_EQ(token.heatmap.size(), size_t(e.rows) * e.columns);
+        EXPECT_NEAR(std::accumulate(token.heatmap.begin(), token.heatmap.end(), 0.0), 1, 1e-5);
+      }
+      // Only the attention of a decoder whose one image token is the class token says nothing of a place.
+      const auto [least, most] = std::minmax_element(e.tokens[0].heatmap.begin(), e.tokens[0].heatmap.end());
+      const bool placeless = method == HeatmapMethod::kAttention && std::string(GetParam().features) == "class";
+      EXPECT_EQ(*least == *most, placeless) << heatmap_method_name(method);
+      if (method != HeatmapMethod::kRelevancy) continue;
+      for (const ExplainedToken& token : e.tokens) {
+        const SequenceStepResult out = engine.step({{{id, engine.tokens_to_compute(id)}}}).sequences.at(0);
+        ASSERT_EQ(out.tokens.size(), 1u);
+        EXPECT_EQ(token.id, out.tokens[0]);
+        EXPECT_NEAR(token.logprob, out.logprobs[0], kServedTolerance);
+      }
+    }
+    engine.release(id);
+  }
 };
 
-TEST_P(ExplainModelsTest, AnswersAsTheEngineDoesAndMapsThePicture) {
+// Of several pictures the last one.
+TEST_P(ExplainModelsTest, AnswersAsTheEngineDoesAndMapsTheLastPicture) {
   test::TempFolder folder;
   write_variant(folder.path());
   TorchEngineOptions options;
@@ -51,33 +82,15 @@ TEST_P(ExplainModelsTest, AnswersAsTheEngineDoesAndMapsThePicture) {
   options.kv_cache_mib = 1;
   options.capacity_mode = GetParam().capacity_mode;
   const auto engine = make_torch_engine(open_checkpoint(folder.path()), options);
-  const PreparedPromptPtr prompt = engine->prepare(
-      {{"user", {{Part::Kind::kImage, test::random_picture(5, 90, 70)}, {Part::Kind::kText, "describe the picture"}}}});
-  const SequenceId id = engine->admit(prompt, {});
-  for (HeatmapMethod method : kHeatmapMethods) {
-    const Explanation e = engine->explain(*prompt, {}, {.method = method, .max_tokens = 6}, [] {});
-    ASSERT_FALSE(e.tokens.empty());
-    EXPECT_GT(e.rows * e.columns, 1);
-    int image_tokens = 0;
-    for (const TokenRouting& token : e.routing) image_tokens += token.image;
-    EXPECT_EQ(image_tokens, prompt->num_image_tokens());
-    for (const ExplainedToken& token : e.tokens) {
-      ASSERT_EQ(token.heatmap.size(), size_t(e.rows) * e.columns);
-      EXPECT_NEAR(std::accumulate(token.heatmap.begin(), token.heatmap.end(), 0.0), 1, 1e-5);
-    }
-    // Only the attention of a decoder whose one image token is the class token says nothing of a place.
-    const auto [least, most] = std::minmax_element(e.tokens[0].heatmap.begin(), e.tokens[0].heatmap.end());
-    const bool placeless = method == HeatmapMethod::kAttention && std::string(GetParam().features) == "class";
-    EXPECT_EQ(*least == *most, placeless) << heatmap_method_name(method);
-    if (method != HeatmapMethod::kRelevancy) continue;
-    for (const ExplainedToken& token : e.tokens) {
-      const SequenceStepResult out = engine->step({{{id, engine->tokens_to_compute(id)}}}).sequences.at(0);
-      ASSERT_EQ(out.tokens.size(), 1u);
-      EXPECT_EQ(token.id, out.tokens[0]);
-      EXPECT_NEAR(token.logprob, out.logprobs[0], kServedTolerance);
-    }
-  }
-  engine->release(id);
+  Message asked{"user", {{Part::Kind::kImage, test::random_picture(5, 90, 70)}, {Part::Kind::kText, "describe the picture"}}};
+  expect_explained_as_served(*engine, engine->prepare({asked}));
+  asked.parts.insert(asked.parts.begin(), {Part::Kind::kImage, test::random_picture(6, 60, 120)});
+  const PreparedPromptPtr two = engine->prepare({asked});
+  expect_explained_as_served(*engine, two);
+  const Explanation e = engine->explain(*two, {}, {.method = HeatmapMethod::kAttention}, [] {});
+  EXPECT_GT(e.columns, e.rows);
+  EXPECT_EQ(e.picture.width, 90);
+  EXPECT_EQ(e.picture.height, 70);
 }
 
 INSTANTIATE_TEST_SUITE_P(Variants, ExplainModelsTest,

@@ -147,6 +147,16 @@ TEST_F(GrpcAnswerTest, StreamsDeltasThenTheAnswer) {
   EXPECT_EQ(service.wait_for_finished(1).at(0).code, "OK");
 }
 
+TEST_F(GrpcAnswerTest, AModelOfTextAloneIsAskedWithoutAPicture) {
+  service.reads_pictures = false;
+  start();
+  wire::AnswerRequest request = question();
+  request.clear_image();
+  EXPECT_TRUE(ask(request).ok());
+  ASSERT_EQ(service.requests().size(), 1u);
+  EXPECT_EQ(service.requests()[0].messages.at(0).parts.size(), 1u);
+}
+
 TEST_F(GrpcAnswerTest, NamesTheFieldThatIsWrong) {
   start();
   const auto with = [](const std::function<void(wire::AnswerRequest&)>& change) {

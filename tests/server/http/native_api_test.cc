@@ -101,6 +101,23 @@ TEST_F(NativeApiTest, AcceptsMultipartWithAndWithoutFileName) {
   }
 }
 
+TEST_F(NativeApiTest, AModelOfTextAloneIsAskedWithoutAPicture) {
+  service.reads_pictures = false;
+  start();
+  EXPECT_EQ(client->Post("/v1/answer", R"({"question": "what?"})", "application/json")->status, 200);
+  EXPECT_EQ(client->Post("/v1/answer", httplib::UploadFormDataItems{{"question", "what?", "", ""}})->status, 200);
+  for (const AnswerRequest& seen : service.requests()) {
+    ASSERT_EQ(seen.messages.size(), 1u);
+    ASSERT_EQ(seen.messages[0].parts.size(), 1u);
+    EXPECT_EQ(seen.messages[0].parts[0].kind, Part::Kind::kText);
+    EXPECT_EQ(seen.messages[0].parts[0].data, "what?");
+  }
+  // One that is there goes to the engine, which refuses it by name; one that is empty never gets that far.
+  const auto empty = client->Post("/v1/answer", R"({"image": "", "question": "what?"})", "application/json");
+  EXPECT_EQ(empty->status, 400);
+  EXPECT_EQ(json::parse(empty->body)["error"]["param"], "image");
+}
+
 TEST_F(NativeApiTest, NamesTheFieldThatIsWrong) {
   start();
   const std::pair<const char*, json> cases[] = {{"image", 1},
