@@ -2,12 +2,16 @@
 # not found its tests fail, saying so.
 set(sf_tools ${SF_DEPS_DIR})
 find_program(SF_PROMTOOL promtool HINTS ${sf_tools}/prometheus/usr/bin)
-find_program(SF_CHECK_JSONSCHEMA check-jsonschema HINTS ${sf_tools}/check-jsonschema-0.39.0/bin)
+find_program(SF_CHECK_JSONSCHEMA check-jsonschema HINTS ${sf_tools}/deploy-checks/bin)
+find_program(SF_DEPLOY_PYTHON NAMES python3 python PATHS ${sf_tools}/deploy-checks/bin NO_DEFAULT_PATH)
 if(NOT SF_PROMTOOL)
   set(SF_PROMTOOL promtool_is_missing_run_scripts_setup)
 endif()
 if(NOT SF_CHECK_JSONSCHEMA)
   set(SF_CHECK_JSONSCHEMA check_jsonschema_is_missing_run_scripts_setup)
+endif()
+if(NOT SF_DEPLOY_PYTHON)
+  set(SF_DEPLOY_PYTHON deploy_checks_are_missing_run_scripts_setup)
 endif()
 
 # sf_deploy_check(NAME COMMAND...): a tool's verdict as a test.
@@ -20,7 +24,8 @@ sf_deploy_check(deploy_prometheus_config ${SF_PROMTOOL} check config prometheus/
 sf_deploy_check(deploy_prometheus_rules ${SF_PROMTOOL} check rules --lint=all --lint-fatal
     prometheus/rules/recording.yml prometheus/rules/alerts.yml)
 sf_deploy_check(deploy_alerts ${SF_PROMTOOL} test rules ${PROJECT_SOURCE_DIR}/tests/deploy/alerts_test.yml)
-sf_deploy_check(deploy_compose ${SF_CHECK_JSONSCHEMA} --builtin-schema vendor.compose-spec docker-compose.yml)
+sf_deploy_check(deploy_compose ${SF_CHECK_JSONSCHEMA} --builtin-schema vendor.compose-spec
+    docker-compose.yml docker-compose.gpu.yml)
 sf_deploy_check(deploy_grafana_datasources ${SF_CHECK_JSONSCHEMA}
     --schemafile ${PROJECT_SOURCE_DIR}/tests/deploy/grafana_datasources.schema.json
     grafana/provisioning/datasources/prometheus.yaml)
@@ -36,6 +41,14 @@ if(TARGET sf_server_metrics)
       DEPS sf_server_metrics nlohmann_json::nlohmann_json)
   target_compile_definitions(deploy_test PRIVATE SF_PROMTOOL="${SF_PROMTOOL}")
   set_tests_properties(deploy PROPERTIES LABELS static)
+endif()
+
+if(TARGET sparsefusion-server AND TARGET sparsefusion-train)
+  foreach(kind compose kubernetes)
+    sf_deploy_check(deploy_${kind}_agrees ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 ${SF_DEPLOY_PYTHON}
+        ${PROJECT_SOURCE_DIR}/tests/deploy/${kind}_test.py ${PROJECT_SOURCE_DIR}/deploy
+        $<TARGET_FILE:sparsefusion-server> $<TARGET_FILE:sparsefusion-train>)
+  endforeach()
 endif()
 
 # The bundled model is what this is about; before it is there, nothing can be tested.
