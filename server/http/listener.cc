@@ -31,7 +31,7 @@ Error error_of_status(int status) {
     case 414:
       return Error(Code::kInvalidArgument, "the request target is too long");
     case 416:
-      return Error(Code::kInvalidArgument, "the Range header cannot be satisfied");
+      return Error(Code::kInvalidArgument, "the Range header is malformed", "Range");
     default:
       return Error(status >= 500 ? Code::kInternal : Code::kInvalidArgument, "malformed HTTP request");
   }
@@ -205,6 +205,9 @@ void Listener::write_refusal(const httplib::Request& request, httplib::Response&
 }
 
 HandlerResponse Listener::before_routing(const httplib::Request& request, httplib::Response& response) {
+  // Half an answer helps nobody, and the library would cut one up: a server may ignore Range (RFC 9110, 14.2). The
+  // request is the library's own object, const for handlers only.
+  const_cast<httplib::Request&>(request).ranges.clear();
   if (draining_) response.set_header("Connection", "close");
   if (answer_cors(request, response)) return HandlerResponse::Handled;
   try {
@@ -226,7 +229,7 @@ HandlerResponse Listener::before_routing(const httplib::Request& request, httpli
 
 HandlerResponse Listener::fill_error(const httplib::Request& request, httplib::Response& response) {
   if (!response.body.empty() || response.content_provider_) return HandlerResponse::Unhandled;
-  const int status = response.status;
+  const int status = response.status == 416 ? 400 : response.status;
   if (status == 400 && is_unknown_method(request)) {
     const std::set<std::string> methods = methods_of(request.target.substr(0, request.target.find_first_of("?#")));
     if (!methods.empty()) {
@@ -235,7 +238,7 @@ HandlerResponse Listener::fill_error(const httplib::Request& request, httplib::R
       return HandlerResponse::Handled;
     }
   }
-  write_refusal(request, response, error_of_status(status));
+  write_refusal(request, response, error_of_status(response.status));
   response.status = status;
   return HandlerResponse::Handled;
 }
