@@ -54,7 +54,8 @@ std::shared_ptr<ResponseStream> AnswerService::submit_to(const ServingVersionPtr
   if (request.sampling.replay_routing) check_routing(*request.sampling.replay_routing, version->engine->info());
   const double now_s = deps_.clock->now_s();
   const PromptCost cost = version->engine->estimate_cost(request.messages);
-  std::optional<Ticket> ticket = version->scheduler().reserve(cost.image_tokens + cost.max_text_tokens);
+  std::optional<Ticket> ticket =
+      version->scheduler().reserve(cost.image_tokens + cost.max_text_tokens, request.tenant);
   if (!ticket) throw Error(Code::kResourceExhausted, "the queue is full, try again later", "", Reason::kQueueFull);
 
   JobRequest job;
@@ -62,6 +63,7 @@ std::shared_ptr<ResponseStream> AnswerService::submit_to(const ServingVersionPtr
   job.prompt = prepare(*version, request, job.deadline_s);
   job.request_id = std::move(request.request_id);
   job.api = std::move(request.api);
+  job.tenant = request.tenant;
   job.sampling = resolve_sampling(request.sampling, version->engine->info().default_sampling);
   job.sampling.cache_salt = request.tenant;  // what one tenant cached no other sees
   job.stop = std::move(request.stop);
