@@ -6,11 +6,18 @@
 //
 // A reservation counts until its ticket goes: when the job starts to run, or when it dies before. A job that runs and
 // is preempted holds no ticket, so the limits never touch it again. Thread-safe.
+//
+// A tenant (an API key) gets a place only while it holds less than kTenantShare times what is free. So one that floods
+// fills 7/8 of the queue and no more, two fill 14/15 together: whoever comes with a key of his own finds a place.
+// Without keys there is one tenant, "", and he may fill it all.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/base/mutex.h"
@@ -23,8 +30,10 @@ class AdmissionQueue;
 // Move-only right to wait. REQUIRES: the queue outlives it.
 class Ticket {
  public:
-  Ticket(AdmissionQueue* queue, int tokens) : queue_(queue), tokens_(tokens) {}
-  Ticket(Ticket&& other) noexcept : queue_(other.queue_), tokens_(other.tokens_) { other.queue_ = nullptr; }
+  Ticket(AdmissionQueue* queue, int tokens, std::string tenant)
+      : queue_(queue), tokens_(tokens), tenant_(std::move(tenant)) {}
+  Ticket(Ticket&& other) noexcept
+      : queue_(std::exchange(other.queue_, nullptr)), tokens_(other.tokens_), tenant_(std::move(other.tenant_)) {}
   Ticket& operator=(Ticket&&) = delete;
   ~Ticket();
   int tokens() const { return tokens_; }
@@ -32,6 +41,7 @@ class Ticket {
  private:
   AdmissionQueue* queue_;
   int tokens_;
+  std::string tenant_;
 };
 
 struct QueueLimits {
@@ -49,8 +59,9 @@ class AdmissionQueue {
   explicit AdmissionQueue(QueueLimits limits);
   ~AdmissionQueue();
 
-  // Nothing if a limit would be passed. A request of more tokens than the limit fits an empty queue.
-  std::optional<Ticket> reserve(int tokens);
+  // Nothing if a limit would be passed, or the tenant's share of it. A request of more tokens than the limit fits an
+  // empty queue.
+  std::optional<Ticket> reserve(int tokens, const std::string& tenant = "");
   void push(std::unique_ptr<Job> job);
   QueueLoad load() const;
 
@@ -64,12 +75,14 @@ class AdmissionQueue {
 
  private:
   friend class Ticket;
-  void give_back(int tokens);
+  void give_back(int tokens, const std::string& tenant);
+  bool exceeds_share(const std::string& tenant) const SF_REQUIRES(mutex_);
 
   const QueueLimits limits_;
   mutable Mutex mutex_;
   CondVar changed_;
   QueueLoad load_ SF_GUARDED_BY(mutex_);
+  std::map<std::string, QueueLoad> by_tenant_ SF_GUARDED_BY(mutex_);  // of those that hold tickets; not of ""
   std::vector<std::unique_ptr<Job>> arrived_ SF_GUARDED_BY(mutex_);
   bool woken_ SF_GUARDED_BY(mutex_) = false;
   bool stopped_ SF_GUARDED_BY(mutex_) = false;

@@ -23,9 +23,10 @@ double DrainRate::per_second(double now_s) const {
   const auto first = std::lower_bound(times_.begin(), times_.end(), now_s - kWindowS);
   const auto count = times_.end() - first;
   if (count == 0) return 0;
-  // A full ring covers less than the window: what it covers is what counts.
-  const bool ring_is_full = times_.size() == kMaxTimes && first == times_.begin();
-  return static_cast<double>(count) / (ring_is_full ? std::max(now_s - *first, 1e-3) : kWindowS);
+  // A ring that is full covers less than the window, and so does one whose first request came a moment ago: what is
+  // covered is what counts. Less than a second says nothing yet, unless the ring is full.
+  const double least_s = times_.size() == kMaxTimes ? 1e-3 : 1.0;
+  return static_cast<double>(count) / std::max(now_s - *first, least_s);
 }
 
 int DrainRate::seconds_for(int waiting, double now_s) const {

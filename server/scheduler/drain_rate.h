@@ -11,7 +11,7 @@ namespace sf::server {
 class DrainRate {
  public:
   void record(double now_s);
-  // Requests per second over the last 10 s; 0 where nothing left the queue in them.
+  // Requests per second since the first of those that left the queue in the last 10 s; 0 where none did.
   double per_second(double now_s) const;
   // Whole seconds until `waiting` requests are gone, in 1..60; 1 where nothing was measured.
   int seconds_for(int waiting, double now_s) const;

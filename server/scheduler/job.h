@@ -22,6 +22,7 @@ namespace sf::server {
 struct JobRequest {
   std::string request_id;
   std::string api;
+  std::string tenant;  // the API key's name; empty without keys
   PreparedPromptPtr prompt;
   SamplingParams sampling;
   std::vector<std::string> stop;

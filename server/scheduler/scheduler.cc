@@ -99,6 +99,7 @@ PlannerInput Scheduler::planner_input() const {
   for (const std::unique_ptr<Job>& job : waiting_) {
     input.waiting.push_back({.key = key_of(*job),
                              .priority = job->request().priority,
+                             .tenant = job->request().tenant,
                              .queued_s = job->queued_s(),
                              .deadline_s = job->request().deadline_s,
                              .prompt_tokens = job->tokens_before_answer(),
@@ -107,6 +108,7 @@ PlannerInput Scheduler::planner_input() const {
   for (const Running& running : running_) {
     const Job& job = *running.job;
     input.running.push_back({.key = key_of(job),
+                             .tenant = job.request().tenant,
                              .deadline_s = job.request().deadline_s,
                              .tokens_to_compute = deps_.engine->tokens_to_compute(job.sequence()),
                              .parked = running.parked,

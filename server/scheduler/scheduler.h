@@ -48,7 +48,7 @@ class Scheduler {
   ~Scheduler();
 
   // --- any thread ---
-  std::optional<Ticket> reserve(int tokens) { return queue_.reserve(tokens); }
+  std::optional<Ticket> reserve(int tokens, const std::string& tenant = "") { return queue_.reserve(tokens, tenant); }
   void submit(std::unique_ptr<Job> job);
   QueueLoad queue_load() const { return queue_.load(); }
   int num_running() const { return num_running_.load(std::memory_order_relaxed); }

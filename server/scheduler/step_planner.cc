@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "server/scheduler/queue_order.h"
+
 namespace sf::server {
 namespace {
 
@@ -51,10 +53,6 @@ bool drop_if_over(const View& job, double now_s, StepDecision& decision) {
 
 }  // namespace
 
-double queue_order(const WaitingView& job, const PlannerOptions& options) {
-  return job.queued_s + (job.priority == Priority::kBatch ? options.batch_patience_s : 0);
-}
-
 StepDecision plan_step(const PlannerInput& input, const PlannerOptions& options) {
   StepDecision decision;
   Room room(input, options);
@@ -89,15 +87,13 @@ StepDecision plan_step(const PlannerInput& input, const PlannerOptions& options)
     decision.work.push_back({job->key, room.take_tokens(job->tokens_to_compute)});
   }
 
-  std::vector<const WaitingView*> queue;
+  std::vector<const WaitingView*> waiting;
   for (const WaitingView& job : input.waiting) {
-    if (!drop_if_over(job, input.now_s, decision)) queue.push_back(&job);
+    if (!drop_if_over(job, input.now_s, decision)) waiting.push_back(&job);
   }
-  std::stable_sort(queue.begin(), queue.end(), [&](const WaitingView* a, const WaitingView* b) {
-    return queue_order(*a, options) < queue_order(*b, options);
-  });
-  for (const WaitingView* job : queue) {
-    if (!all_resumed || !room.has_sequence() || !room.has_token() || !room.fits(job->prompt_tokens)) break;
+  if (!all_resumed || !room.has_sequence()) return decision;
+  for (const WaitingView* job : order_queue(waiting, input.running, options)) {
+    if (!room.has_sequence() || !room.has_token() || !room.fits(job->prompt_tokens)) break;
     decision.admit.push_back(job->key);
     room.take_pages(job->prompt_tokens);
     room.take_sequence();

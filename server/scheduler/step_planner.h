@@ -4,11 +4,13 @@
 //   options);
 //
 // Order within a step: every decoding sequence gets its token, then prompts under way get what is left of the token
-// budget in the order in which they began, then preempted ones come back, then the queue. So decoding never waits for
-// more than one step of max_step_tokens, and whatever was admitted is finished before anything new begins.
+// budget in the order in which they began, then preempted ones come back, then the queue in the order of
+// queue_order.h. So decoding never waits for more than one step of max_step_tokens, and whatever was admitted is
+// finished before anything new begins.
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "server/scheduler/priority.h"
@@ -27,6 +29,7 @@ using JobKey = uint64_t;
 struct WaitingView {
   JobKey key = 0;
   Priority priority = Priority::kInteractive;
+  std::string_view tenant = {};  // the API key's name; empty for all without keys
   double queued_s = 0;
   double deadline_s = 0;
   int prompt_tokens = 0;
@@ -35,6 +38,7 @@ struct WaitingView {
 
 struct RunningView {
   JobKey key = 0;
+  std::string_view tenant = {};
   double deadline_s = 0;
   int tokens_to_compute = 1;  // 1 while decoding
   bool parked = false;        // preempted: holds no pages
@@ -64,8 +68,5 @@ struct StepDecision {
 // A sequence is let in only if its pages fit beside one page for each sequence that runs (each may need its next page
 // in any step); the first one is always let in, so that the engine can say that it will never fit.
 StepDecision plan_step(const PlannerInput& input, const PlannerOptions& options);
-
-// The key by which the queue is ordered: smaller goes first.
-double queue_order(const WaitingView& job, const PlannerOptions& options);
 
 }  // namespace sf::server

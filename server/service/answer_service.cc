@@ -76,7 +76,7 @@ std::shared_ptr<ResponseStream> AnswerService::submit_to(const ServingVersionPtr
   const PreparedChoicesPtr choices = prepare_choices(*version, request);
   const int choice_tokens = choices ? choices->num_tokens : 0;
   std::optional<Ticket> ticket =
-      version->scheduler().reserve(cost.image_tokens + cost.max_text_tokens + choice_tokens);
+      version->scheduler().reserve(cost.image_tokens + cost.max_text_tokens + choice_tokens, request.tenant);
   if (!ticket) throw Error(Code::kResourceExhausted, "the queue is full, try again later", "", Reason::kQueueFull);
 
   JobRequest job;
@@ -85,6 +85,7 @@ std::shared_ptr<ResponseStream> AnswerService::submit_to(const ServingVersionPtr
   if (choices) check_room(*choices, *job.prompt, version->engine->info().max_context);
   job.request_id = std::move(request.request_id);
   job.api = std::move(request.api);
+  job.tenant = request.tenant;
   job.sampling = resolve_sampling(request.sampling, version->engine->info().default_sampling);
   job.sampling.choices = choices;
   job.sampling.cache_salt = request.tenant;  // what one tenant cached no other sees

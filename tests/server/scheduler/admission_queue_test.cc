@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "server/scheduler/drain_rate.h"
 #include "server/scheduler/job.h"
 
@@ -50,6 +52,34 @@ TEST(AdmissionQueueTest, AMovedTicketCountsOnce) {
   EXPECT_EQ(queue.load().tokens, 0);
 }
 
+TEST(AdmissionQueueTest, ATenantThatFloodsLeavesPlacesToTheOthers) {
+  AdmissionQueue queue({.max_requests = 64, .max_tokens = 100'000});
+  std::vector<Ticket> flood;
+  while (auto ticket = queue.reserve(1, "flood")) flood.push_back(std::move(*ticket));
+  EXPECT_EQ(flood.size(), 56u);
+  auto calm = queue.reserve(1, "calm");
+  EXPECT_TRUE(calm.has_value());
+  EXPECT_FALSE(queue.reserve(1, "flood").has_value());
+  flood.pop_back();
+  calm.reset();
+  EXPECT_TRUE(queue.reserve(1, "flood").has_value()) << "what is given back is the tenant's again";
+}
+
+TEST(AdmissionQueueTest, ATenantLeavesTokensToTheOthersToo) {
+  AdmissionQueue queue({.max_requests = 1000, .max_tokens = 800});
+  std::vector<Ticket> flood;
+  while (auto ticket = queue.reserve(10, "flood")) flood.push_back(std::move(*ticket));
+  EXPECT_EQ(queue.load().tokens, 700);
+  EXPECT_TRUE(queue.reserve(100, "calm").has_value());
+}
+
+TEST(AdmissionQueueTest, WithoutKeysTheWholeQueueIsEverybodys) {
+  AdmissionQueue queue({.max_requests = 64, .max_tokens = 100'000});
+  std::vector<Ticket> all;
+  while (auto ticket = queue.reserve(1)) all.push_back(std::move(*ticket));
+  EXPECT_EQ(all.size(), 64u);
+}
+
 TEST(AdmissionQueueTest, WaitEndsForAWakeAndForAStop) {
   AdmissionQueue queue({});
   queue.wake();
@@ -71,6 +101,13 @@ TEST(DrainRateTest, DividesTheQueueByTheRate) {
   EXPECT_EQ(rate.seconds_for(7, 110), 4);
   EXPECT_EQ(rate.seconds_for(0, 110), 1);
   EXPECT_EQ(rate.seconds_for(100000, 110), 60);
+}
+
+TEST(DrainRateTest, DoesNotTakeAYoungServerForASlowOne) {
+  DrainRate rate;
+  for (int i = 0; i < 80; ++i) rate.record(100 + i * 0.025);
+  EXPECT_NEAR(rate.per_second(102), 40, 1);
+  EXPECT_EQ(rate.seconds_for(64, 102), 2);
 }
 
 TEST(DrainRateTest, ForgetsWhatIsLongAgo) {

@@ -178,6 +178,29 @@ TEST_F(AnswerServiceTest, AFullQueueRefusesBeforeThePictureIsDecoded) {
   EXPECT_EQ(read(*running).text + read(*first).text + read(*second).text, "abc");
 }
 
+TEST_F(AnswerServiceTest, AKeyThatFloodsNeitherFillsTheQueueNorGoesFirst) {
+  start({.planner = {.max_batch = 1}, .queue = {.max_requests = 16, .max_tokens = 10'000}});
+  FakeEngine& engine = publish(1);
+  engine.hold_steps();
+  const auto request_by = [](const std::string& tenant, const std::string& question) {
+    AnswerRequest request = request_of(question);
+    request.tenant = tenant;
+    return request;
+  };
+  auto running = service_->submit(request_by("flood", "x"));
+  engine.wait_until_blocked();
+  std::vector<std::shared_ptr<ResponseStream>> flood;
+  for (int i = 0; i < 14; ++i) flood.push_back(service_->submit(request_by("flood", "x")));
+  EXPECT_EQ(refusal(request_by("flood", "x")).reason(), Reason::kQueueFull);
+  auto calm = service_->submit(request_by("calm", "calm"));
+  engine.release_steps();
+  EXPECT_EQ(read(*running).text, "x");
+  EXPECT_EQ(read(*calm).text, "calm");
+  for (const auto& stream : flood) EXPECT_EQ(read(*stream).text, "x");
+  // After the two steps of the first "x" comes the calm one's prompt: a picture and four bytes of question.
+  EXPECT_EQ(engine.plans().at(2).items.at(0).num_tokens, 4 + 4);
+}
+
 TEST_F(AnswerServiceTest, ABrokenPictureGivesItsPlaceBack) {
   start({.planner = {}, .queue = {.max_requests = 1, .max_tokens = 1000}});
   publish(1);
