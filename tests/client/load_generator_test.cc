@@ -32,6 +32,7 @@ class CountingClient final : public Client {
     on_delta("cle");
     return ask(question);
   }
+  Explained explain(const ExplainQuestion&) override { return {}; }
   bool is_healthy(bool) override { return true; }
   std::vector<Model> models() override { return {}; }
   std::vector<ModelVersion> versions() override { return {}; }
