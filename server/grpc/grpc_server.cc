@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "engine/base/file.h"
+#include "grpc/health/v1/health.pb.h"
 #include "server/grpc/admin_service.h"
 #include "server/grpc/health_mirror.h"
 #include "server/grpc/kserve_service.h"
@@ -35,7 +36,10 @@ void set_up_libraries() {
 // a process only: what matters is that a program with keys never gets here.
 void set_up_reflection() {
   static std::once_flag once;
-  std::call_once(once, [] { grpc::reflection::InitProtoReflectionServerBuilderPlugin(); });
+  std::call_once(once, [] {
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    grpc::health::v1::HealthCheckRequest::descriptor();  // links what describes the library's own service
+  });
 }
 
 std::string authority(const std::string& host, int port) {

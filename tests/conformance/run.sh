@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the stock OpenAI and KServe/Triton clients, schemathesis, and perf_analyzer where it can run, against a server that this script starts.
-# Prints a PASS line a check, and fails at the first that does not hold.
+# Runs the stock OpenAI and KServe/Triton clients, a gRPC client by reflection, schemathesis, and perf_analyzer where it
+# can run, against servers that this script starts. Prints a PASS line a check, and fails at the first that does not hold.
 #
 #   python3 -m venv VENV && VENV/bin/pip install -r tests/conformance/requirements.txt
 #   tests/conformance/run.sh --python VENV/bin/python --server build/release/bin/sparsefusion-server [--model models/demo]
@@ -22,35 +22,61 @@ done
 
 python=$(realpath -s "$python") server=$(realpath "$server")
 scratch=$(mktemp -d)
-pid=
+pids=()
 cleanup() {
-  [ -z "$pid" ] || { kill "$pid" 2>/dev/null && wait "$pid"; } || true
+  [ ${#pids[@]} -eq 0 ] || { kill "${pids[@]}" 2>/dev/null && wait "${pids[@]}"; } || true
   rm -rf "$scratch"
 }
 trap cleanup EXIT
 
-"$server" --model "$model" --http-port 0 --grpc-port 0 --admin-port 0 --port-file "$scratch/ports" \
-  >"$scratch/server.log" 2>&1 &
-pid=$!
-for _ in $(seq 600); do
-  [ -e "$scratch/ports" ] && break
-  kill -0 "$pid" 2>/dev/null || { cat "$scratch/server.log" >&2; exit 1; }
-  sleep 0.1
-done
-port_of() { "$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$scratch/ports" "$1"; }
-http=127.0.0.1:$(port_of http) grpc=127.0.0.1:$(port_of grpc)
-
-"$python" tests/conformance/openai_client.py --http "$http" --image examples/scene.png
+start() {  # name of its port file, flags
+  local ports=$scratch/$1
+  shift
+  "$server" --http-port 0 --grpc-port 0 --admin-port 0 --port-file "$ports" "$@" >"$ports.log" 2>&1 &
+  pids+=($!)
+  for _ in $(seq 600); do
+    [ -e "$ports" ] && return
+    kill -0 "$!" 2>/dev/null || { cat "$ports.log" >&2; exit 1; }
+    sleep 0.1
+  done
+  echo "FAIL no server after 60 s" >&2
+  exit 1
+}
+port_of() { "$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$scratch/$1" "$2"; }
 
 # What the description says must be so: no 5xx, no status, type or schema that it does not name.
-if ! (cd "$scratch" && "$(dirname "$python")/schemathesis" run "http://$http/openapi.json" --seed 1 --max-examples 30 \
-  --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance \
-  --exclude-path-regex '^/v1/admin/') >"$scratch/schemathesis.log" 2>&1; then
-  echo "FAIL schemathesis" >&2
-  cat "$scratch/schemathesis.log" >&2
-  exit 1
-fi
-echo "PASS schemathesis: $(grep -m1 -oE '[0-9]+ generated.*' "$scratch/schemathesis.log" || true)"
+schemathesis() {  # title, arguments
+  local title=$1
+  shift
+  if ! (cd "$scratch" && "$(dirname "$python")/schemathesis" run --seed 1 \
+    --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance "$@") \
+    >"$scratch/schemathesis.log" 2>&1; then
+    echo "FAIL schemathesis, $title" >&2
+    cat "$scratch/schemathesis.log" >&2
+    exit 1
+  fi
+  echo "PASS schemathesis, $title: $(grep -m1 -oE '[0-9]+ generated.*' "$scratch/schemathesis.log" || true)"
+}
+
+start main --model "$model"
+http=127.0.0.1:$(port_of main http) grpc=127.0.0.1:$(port_of main grpc)
+
+"$python" tests/conformance/openai_client.py --http "$http" --image examples/scene.png
+"$python" tests/conformance/grpc_client.py --grpc "$grpc" --image examples/scene.png
+schemathesis "every route" "http://$http/openapi.json" --max-examples 30 --exclude-path-regex '^/v1/admin/'
+
+# The commands, against a server that has keys and a store of its own: with a key that may, and without one.
+key=$("$python" -c 'import secrets; print(secrets.token_hex(32))')
+mkdir -p "$scratch/store/1" && cp -r "$model"/. "$scratch/store/1" && cp -r "$scratch/store/1" "$scratch/store/2"
+echo "all $(printf %s "$key" | sha256sum | cut -d' ' -f1) infer,admin" >"$scratch/keys"
+start admin --model "$scratch/store" --api-keys "$scratch/keys"
+curl -sf -H "Authorization: Bearer $key" "http://127.0.0.1:$(port_of admin http)/openapi.json" >"$scratch/openapi.json"
+commands='^/v1/(admin|versions|experts)|^/metrics|^/healthz|^/readyz'
+schemathesis "the commands, with a key" "$scratch/openapi.json" --url "http://127.0.0.1:$(port_of admin http)" \
+  --max-examples 30 --include-path-regex "$commands" -H "Authorization: Bearer $key"
+schemathesis "the management port" "$scratch/openapi.json" --url "http://127.0.0.1:$(port_of admin admin)" \
+  --max-examples 30 --include-path-regex "$commands"
+schemathesis "without a key" "$scratch/openapi.json" --url "http://127.0.0.1:$(port_of admin http)" --max-examples 3
 
 "$python" tests/conformance/kserve_client.py --http "$http" --grpc "$grpc" --image examples/scene.png
 

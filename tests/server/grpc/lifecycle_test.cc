@@ -85,6 +85,9 @@ TEST_F(GrpcLifecycleTest, ReflectionListsTheServices) {
   ASSERT_TRUE(stream->Write(to_buffer(field_bytes('\x22', "sparsefusion.v1.AnswerRequest"))));
   ASSERT_TRUE(stream->Read(&response));
   EXPECT_NE(to_bytes(response).find("max_tokens"), std::string::npos);
+  ASSERT_TRUE(stream->Write(to_buffer(field_bytes('\x22', "grpc.health.v1.Health"))));  // not listed only: described
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_NE(to_bytes(response).find("HealthCheckRequest"), std::string::npos);
   stream->WritesDone();
   EXPECT_TRUE(stream->Finish().ok());
 }
