@@ -65,6 +65,7 @@ class Stack:
         self.run(BINARIES / "sparsefusion-train", "--data=sort-of-clevr", "--model=tiny", f"--out={store}", "--resume", "--publish=all",
                  "--learning-rate=1e-6", "--steps=1000000", "--threads=1", "--batch-size=2", "--evaluate-every=10", "--evaluation-pictures=4",
                  f"--metrics-port={metrics_port}")
+        self.trainer = f"http://127.0.0.1:{metrics_port}"
         self.prometheus = f"http://127.0.0.1:{free_port()}"
         self.configure({"server:8002": f"127.0.0.1:{ports['admin']}", "trainer:8003": f"127.0.0.1:{metrics_port}",
                         "127.0.0.1:9090": self.prometheus.removeprefix("http://")})
@@ -147,6 +148,8 @@ class LivePanelsTest(unittest.TestCase):
             # An expression that only names something wrong is empty, not an error: the check above must be able to fail.
             self.assertEqual(stack.values("sum(sparsefusion_no_such_metric)", True), [])
             self.check_rules(stack)
+            # What the compose file asks to learn whether the trainer lives.
+            self.assertEqual(subprocess.run([BINARIES / "sparsefusion", "health", "--server", stack.trainer], capture_output=True).returncode, 0)
             print(f"{len(queries)} queries answered, {stack.values('sum(sparsefusion_requests_total)', True)[0]:.0f} requests served, "
                   f"version {max(stack.versions())}")
 

@@ -61,6 +61,8 @@ if(TARGET sparsefusion-server AND TARGET sparsefusion-train AND TARGET sparsefus
   add_test(NAME deploy_compose_processes
            COMMAND ${PROJECT_SOURCE_DIR}/tests/deploy/compose_processes.sh $<TARGET_FILE_DIR:sparsefusion>)
   set_tests_properties(deploy_compose_processes PROPERTIES TIMEOUT 900 RUN_SERIAL ON)
+  add_test(NAME deploy_install COMMAND ${PROJECT_SOURCE_DIR}/tests/deploy/install_test.sh ${PROJECT_BINARY_DIR})
+  set_tests_properties(deploy_install PROPERTIES TIMEOUT 300)
   add_test(NAME deploy_live_panels
            COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 ${SF_DEPLOY_PYTHON}
                    ${PROJECT_SOURCE_DIR}/tests/deploy/live_panels_test.py $<TARGET_FILE_DIR:sparsefusion> ${SF_PROMETHEUS})
