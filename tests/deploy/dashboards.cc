@@ -41,6 +41,9 @@ std::vector<Dashboard> read_dashboards(const std::filesystem::path& root) {
     std::ifstream in(entry.path());
     Dashboard board{entry.path().filename().string(), nlohmann::json::parse(in), {}};
     for (const nlohmann::json& panel : board.json.at("panels")) add_panel_queries(board.file, panel, board.queries);
+    for (const nlohmann::json& annotation : board.json.at("annotations").at("list")) {
+      board.queries.push_back({board.file + ": " + annotation.at("name").get<std::string>(), annotation.at("expr")});
+    }
     for (const nlohmann::json& variable : board.json.at("templating").at("list")) {
       add_variable_query(board.file, variable, board.queries);
     }

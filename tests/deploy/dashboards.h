@@ -19,7 +19,7 @@ struct Query {
 struct Dashboard {
   std::string file;  // "serving.json"
   nlohmann::json json;
-  std::vector<Query> queries;  // of panels and of variables
+  std::vector<Query> queries;  // of panels, annotations and variables
 };
 
 // Errors: nlohmann's parse_error for a file that is no JSON.

@@ -32,11 +32,15 @@ bool overlap(const json& a, const json& b) {
   return !apart(a.at("x"), a.at("w"), b.at("x"), b.at("w")) && !apart(a.at("y"), a.at("h"), b.at("y"), b.at("h"));
 }
 
-TEST_F(DashboardsTest, BothBoardsAreThere) {
-  ASSERT_EQ(dashboards_.size(), 2u);
-  EXPECT_EQ(dashboards_[0].file, "serving.json");
-  EXPECT_EQ(dashboards_[0].json.at("uid"), "sparsefusion-serving");
-  EXPECT_EQ(dashboards_[1].json.at("uid"), "sparsefusion-training");
+TEST_F(DashboardsTest, TheThreeBoardsAreThereAndLeadToEachOther) {
+  ASSERT_EQ(dashboards_.size(), 3u);
+  const std::string uids[] = {"sparsefusion-experts", "sparsefusion-serving", "sparsefusion-training"};
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(dashboards_[i].json.at("uid"), uids[i]);
+    std::set<std::string> linked{uids[i]};
+    for (const json& link : dashboards_[i].json.at("links")) linked.insert(link.at("url").get<std::string>().substr(3));
+    EXPECT_EQ(linked, (std::set<std::string>{uids[0], uids[1], uids[2]})) << dashboards_[i].file;
+  }
   for (const Dashboard& board : dashboards_) {
     EXPECT_TRUE(board.json.at("id").is_null()) << board.file << ": a fixed id collides with what a Grafana holds";
     EXPECT_FALSE(board.json.contains("__inputs")) << board.file << ": would have to be imported by hand";
@@ -81,13 +85,29 @@ TEST_F(DashboardsTest, TheDataSourceIsTheProvisionedOne) {
   }
 }
 
-TEST_F(DashboardsTest, ServingShowsExpertLoadOverflowLatencyAndReload) {
+TEST_F(DashboardsTest, WhatOperatorsLookForIsThere) {
   std::set<std::string> titles;
   for_each_panel([&](const std::string& where, const json&) { titles.insert(where); });
-  for (const char* title : {"Expert load over time", "Expert load by layer and expert, last 5 minutes", "Overflow by layer",
-                            "Time to first token", "Reloads", "Versions in memory"}) {
-    EXPECT_TRUE(titles.contains(std::string("serving.json: ") + title)) << title;
+  for (const char* title :
+       {"serving.json: Time to first token", "serving.json: Reloads", "serving.json: Versions in memory",
+        "serving.json: Expert load over time", "experts.json: Expert load of image tokens by layer and expert",
+        "experts.json: Expert load of text tokens by layer and expert", "experts.json: Overflow by layer and modality",
+        "experts.json: Load imbalance", "experts.json: Router entropy", "experts.json: Routing drift",
+        "experts.json: Dead experts by layer", "training.json: Loss by part"}) {
+    EXPECT_TRUE(titles.contains(title)) << title;
   }
+}
+
+TEST_F(DashboardsTest, ALoadMapHasARowALayerAndAColumnAnExpert) {
+  size_t num_maps = 0;
+  for_each_panel([&](const std::string& where, const json& panel) {
+    if (where.find("by layer and expert") == std::string::npos) return;
+    ++num_maps;
+    EXPECT_EQ(panel.at("transformations").at(0).at("id"), "groupingToMatrix") << where;
+    EXPECT_EQ(panel.at("transformations").at(0).at("options").at("rowField"), "layer") << where;
+    EXPECT_EQ(panel.at("transformations").at(0).at("options").at("columnField"), "expert") << where;
+  });
+  EXPECT_EQ(num_maps, 2u);
 }
 
 // promtool reads recording rules, JSON being YAML; so each query becomes one.

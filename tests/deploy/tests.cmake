@@ -4,8 +4,12 @@ set(sf_tools ${SF_DEPS_DIR})
 find_program(SF_PROMTOOL promtool HINTS ${sf_tools}/prometheus/usr/bin)
 find_program(SF_CHECK_JSONSCHEMA check-jsonschema HINTS ${sf_tools}/deploy-checks/bin)
 find_program(SF_DEPLOY_PYTHON NAMES python3 python PATHS ${sf_tools}/deploy-checks/bin NO_DEFAULT_PATH)
+find_program(SF_PROMETHEUS prometheus HINTS ${sf_tools}/prometheus/usr/bin)
 if(NOT SF_PROMTOOL)
   set(SF_PROMTOOL promtool_is_missing_run_scripts_setup)
+endif()
+if(NOT SF_PROMETHEUS)
+  set(SF_PROMETHEUS prometheus_is_missing_run_scripts_setup)
 endif()
 if(NOT SF_CHECK_JSONSCHEMA)
   set(SF_CHECK_JSONSCHEMA check_jsonschema_is_missing_run_scripts_setup)
@@ -44,7 +48,7 @@ if(TARGET sf_server_metrics)
 endif()
 
 if(TARGET sparsefusion-server AND TARGET sparsefusion-train)
-  foreach(kind compose kubernetes)
+  foreach(kind alerts compose kubernetes)
     sf_deploy_check(deploy_${kind}_agrees ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 ${SF_DEPLOY_PYTHON}
         ${PROJECT_SOURCE_DIR}/tests/deploy/${kind}_test.py ${PROJECT_SOURCE_DIR}/deploy
         $<TARGET_FILE:sparsefusion-server> $<TARGET_FILE:sparsefusion-train>)
@@ -57,4 +61,10 @@ if(TARGET sparsefusion-server AND TARGET sparsefusion-train AND TARGET sparsefus
   add_test(NAME deploy_compose_processes
            COMMAND ${PROJECT_SOURCE_DIR}/tests/deploy/compose_processes.sh $<TARGET_FILE_DIR:sparsefusion>)
   set_tests_properties(deploy_compose_processes PROPERTIES TIMEOUT 900 RUN_SERIAL ON)
+  add_test(NAME deploy_install COMMAND ${PROJECT_SOURCE_DIR}/tests/deploy/install_test.sh ${PROJECT_BINARY_DIR})
+  set_tests_properties(deploy_install PROPERTIES TIMEOUT 300)
+  add_test(NAME deploy_live_panels
+           COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 ${SF_DEPLOY_PYTHON}
+                   ${PROJECT_SOURCE_DIR}/tests/deploy/live_panels_test.py $<TARGET_FILE_DIR:sparsefusion> ${SF_PROMETHEUS})
+  set_tests_properties(deploy_live_panels PROPERTIES TIMEOUT 600 RUN_SERIAL ON)
 endif()
