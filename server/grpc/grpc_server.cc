@@ -6,6 +6,7 @@
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
 
+#include <algorithm>
 #include <mutex>
 
 #include "engine/base/file.h"
@@ -21,6 +22,7 @@ namespace {
 // How long a handler gets to notice that the server stops before its call is cut.
 constexpr std::chrono::seconds kStopGrace{2};
 constexpr int64_t kMaxPemBytes = 1 << 20;
+constexpr int kMaxPollers = 32;
 
 // Process-wide switches of the libraries.
 void set_up_libraries() {
@@ -62,11 +64,14 @@ std::shared_ptr<grpc::ServerCredentials> credentials_of(const TlsFiles& tls) {
 void set_limits(grpc::ServerBuilder& builder, const GrpcOptions& options) {
   grpc::ResourceQuota quota("sparsefusion");
   quota.Resize(options.max_memory_bytes);
-  // Beside the handlers, gRPC's own pollers.
-  quota.SetMaxThreads(options.limits.num_front_threads() + 4);
+  // A call that finds no thread is refused by gRPC itself, which knows nothing of RetryInfo: beside those who wait for an
+  // answer there is room for a burst of those who are told to come back.
+  const int num_threads = 2 * options.limits.num_front_threads();
+  quota.SetMaxThreads(num_threads + 4);
   builder.SetResourceQuota(quota);
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.limits.max_body_bytes));
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.max_concurrent_streams);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+                             std::max(options.max_concurrent_streams, options.limits.num_front_threads()));
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, options.max_metadata_bytes);
   // A second server on the port must fail, not share it.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -77,7 +82,8 @@ void set_limits(grpc::ServerBuilder& builder, const GrpcOptions& options) {
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 5);
   builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
-  builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
+  // A handler's thread that finds so many others waiting for calls ends, and the next call starts a new one.
+  builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, kMaxPollers);
 }
 
 }  // namespace

@@ -17,7 +17,8 @@ struct HttpServer::Impl {
       : options(std::move(given)),
         listener({.host = options.host,
                   .port = options.port,
-                  .num_threads = options.limits.num_front_threads(),
+                  // As many again as admission needs: for connections that are idle between two requests.
+                  .num_threads = 2 * options.limits.num_front_threads(),
                   .keep_alive_timeout_s = options.keep_alive_timeout_s,
                   .read_timeout_s = options.read_timeout_s,
                   .write_timeout_s = options.write_timeout_s,

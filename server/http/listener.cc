@@ -67,6 +67,29 @@ bool is_unknown_method(const httplib::Request& request) {
          std::all_of(request.method.begin(), request.method.end(), is_token) && !kKnown.contains(request.method);
 }
 
+// A thread for each connection, and how many there are.
+class CountedPool final : public httplib::TaskQueue {
+ public:
+  // All threads from the start: httplib's dynamic ones can leave a job waiting behind a stream.
+  CountedPool(size_t threads, std::shared_ptr<std::atomic<int>> num_connections)
+      : pool_(threads, threads, threads), num_connections_(std::move(num_connections)) {}
+
+  bool enqueue(std::function<void()> connection) override {
+    ++*num_connections_;
+    const bool taken = pool_.enqueue([this, connection = std::move(connection)] {
+      connection();
+      --*num_connections_;
+    });
+    if (!taken) --*num_connections_;
+    return taken;
+  }
+  void shutdown() override { pool_.shutdown(); }
+
+ private:
+  httplib::ThreadPool pool_;
+  const std::shared_ptr<std::atomic<int>> num_connections_;
+};
+
 }  // namespace
 
 std::unique_ptr<httplib::Server> make_http_library_server(const TlsFiles& tls) {
@@ -91,8 +114,8 @@ std::string join_methods(const std::set<std::string>& methods) {
 Listener::Listener(ListenerOptions options, Service& service)
     : options_(std::move(options)), service_(service), server_(make_http_library_server(options_.tls)) {
   const size_t threads = static_cast<size_t>(options_.num_threads);
-  // All threads from the start: httplib's dynamic ones can leave a job waiting behind a stream.
-  server_->new_task_queue = [threads] { return new httplib::ThreadPool(threads, threads, threads); };
+  const auto num_connections = std::make_shared<std::atomic<int>>(0);
+  server_->new_task_queue = [threads, num_connections] { return new CountedPool(threads, num_connections); };
   server_->set_keep_alive_timeout(options_.keep_alive_timeout_s);
   server_->set_read_timeout(options_.read_timeout_s);
   server_->set_write_timeout(options_.write_timeout_s);
@@ -105,7 +128,10 @@ Listener::Listener(ListenerOptions options, Service& service)
       [this](const auto& request, auto& response) { return before_routing(request, response); });
   server_->set_error_handler(
       [this](const httplib::Request& request, httplib::Response& response) { return fill_error(request, response); });
-  server_->set_post_routing_handler([](const httplib::Request&, httplib::Response& response) {
+  server_->set_post_routing_handler([this, num_connections](const httplib::Request&, httplib::Response& response) {
+    // A connection that is kept holds a thread while it is idle: not where half of them are taken.
+    const bool crowded = *num_connections > options_.num_threads / 2;
+    if (crowded && !response.has_header("Connection")) response.set_header("Connection", "close");
     if (response.get_header_value("Connection") == "close") response.headers.erase("Keep-Alive");
   });
   server_->set_exception_handler([this](const auto& request, auto& response, std::exception_ptr thrown) {

@@ -6,8 +6,8 @@
 
 namespace sf::server {
 
-EventQueue::EventQueue(int64_t model_version, std::function<void()> on_delivered)
-    : model_version_(model_version), on_delivered_(std::move(on_delivered)) {}
+EventQueue::EventQueue(int64_t model_version, std::function<void()> on_delivered, TimePoint deadline)
+    : model_version_(model_version), deadline_(deadline), on_delivered_(std::move(on_delivered)) {}
 
 EventQueue::~EventQueue() { delivered(); }
 
@@ -32,11 +32,28 @@ Event EventQueue::take(bool merge_pending) {
   return event;
 }
 
+bool EventQueue::wait_for_event(TimePoint until) {
+  const TimePoint first = std::min(until, deadline_);
+  while (events_.empty()) {
+    if (first == TimePoint::max()) {
+      ready_.wait(mutex_);
+    } else if (!ready_.wait_until(mutex_, first) && events_.empty()) {
+      if (ended_ || std::chrono::steady_clock::now() < deadline_) return false;
+      ended_ = true;
+      Event late;
+      late.finished = true;
+      late.error = Error(Code::kDeadlineExceeded, "the request's deadline passed before its answer was complete");
+      events_.push_back(std::move(late));
+    }
+  }
+  return true;
+}
+
 Event EventQueue::next(bool merge_pending) {
   Event event;
   {
     MutexLock lock(mutex_);
-    while (events_.empty()) ready_.wait(mutex_);
+    while (!wait_for_event(TimePoint::max())) continue;
     event = take(merge_pending);
   }
   if (event.finished) delivered();
@@ -44,13 +61,11 @@ Event EventQueue::next(bool merge_pending) {
 }
 
 std::optional<Event> EventQueue::next_for(int timeout_ms, bool merge_pending) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+  const TimePoint until = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
   std::optional<Event> event;
   {
     MutexLock lock(mutex_);
-    while (events_.empty()) {
-      if (!ready_.wait_until(mutex_, deadline) && events_.empty()) return std::nullopt;
-    }
+    if (!wait_for_event(until)) return std::nullopt;
     event = take(merge_pending);
   }
   if (event->finished) delivered();

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <deque>
 #include <functional>
 
@@ -17,8 +18,12 @@ namespace sf::server {
 
 class EventQueue final : public ResponseStream {
  public:
-  // `on_delivered` runs once, on the reader's thread when it takes the terminal event, or in the destructor.
-  explicit EventQueue(int64_t model_version, std::function<void()> on_delivered = {});
+  using TimePoint = std::chrono::steady_clock::time_point;
+
+  // `on_delivered` runs once, on the reader's thread when it takes the terminal event, or in the destructor. A reader
+  // that waits at `deadline` gets Error(kDeadlineExceeded), whatever the scheduler and its engine are doing.
+  explicit EventQueue(int64_t model_version, std::function<void()> on_delivered = {},
+                      TimePoint deadline = TimePoint::max());
   ~EventQueue() override;
 
   Event next(bool merge_pending = false) override;
@@ -36,9 +41,12 @@ class EventQueue final : public ResponseStream {
  private:
   bool end(Event terminal);
   Event take(bool merge_pending) SF_REQUIRES(mutex_);
+  // Waits for an event until `until` or the deadline. False if there is none by then.
+  bool wait_for_event(TimePoint until) SF_REQUIRES(mutex_);
   void delivered();
 
   const int64_t model_version_;
+  const TimePoint deadline_;
   std::atomic<bool> cancelled_{false};
   Mutex mutex_;
   CondVar ready_;

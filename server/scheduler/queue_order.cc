@@ -11,13 +11,15 @@ namespace {
 using Jobs = std::vector<const WaitingView*>;
 using Counts = std::map<std::string_view, int>;  // by tenant
 
-// Sorted by rank, then by age. `held`: sequences that each tenant runs.
+// Sorted by rank, then by the tenants' last turns, then by age. `held`: sequences that each tenant runs.
 Jobs take_turns(Jobs jobs, const Counts& held) {
   std::stable_sort(jobs.begin(), jobs.end(), [](const auto* a, const auto* b) { return a->queued_s < b->queued_s; });
   Counts ahead = held;
   std::vector<std::pair<int, const WaitingView*>> ranked;
   for (const WaitingView* job : jobs) ranked.emplace_back(ahead[job->tenant]++, job);
-  std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.first, a.second->tenants_turn) < std::pair(b.first, b.second->tenants_turn);
+  });
   std::transform(ranked.begin(), ranked.end(), jobs.begin(), [](const auto& pair) { return pair.second; });
   return jobs;
 }

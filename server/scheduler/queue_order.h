@@ -3,9 +3,9 @@
 //   std::vector<const WaitingView*> order = order_queue(candidates, input.running, options);
 //
 // Within a priority the keys take turns: a job's rank is the number of sequences that its key already runs and of jobs
-// that its key has before it in the queue, and the lowest rank goes first, then the oldest. So a key that floods waits
-// for itself: of the places that come free, keys that wait get equal shares. Without keys everybody is one, and the
-// order is that of arrival.
+// that its key has before it in the queue. The lowest rank goes first; of equal ones that of the key whose last turn is
+// longest ago, then the oldest. So a key that floods waits for itself: of the places that come free, keys that wait get
+// equal shares. Without keys everybody is one, and the order is that of arrival.
 //
 // Between the priorities the interactive go first, except that a batch job lets pass only those that come less than
 // batch_patience_s after it. However many interactive jobs come, those that came before that moment are finite in

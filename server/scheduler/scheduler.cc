@@ -76,6 +76,7 @@ void Scheduler::plan_and_run() {
   drop(decision);
   resume(decision);
   admit(decision);
+  forget_turns();
   const StepPlan plan = plan_of(decision);
   if (!plan.items.empty()) run_step(plan);
 }
@@ -100,6 +101,7 @@ PlannerInput Scheduler::planner_input() const {
     input.waiting.push_back({.key = key_of(*job),
                              .priority = job->request().priority,
                              .tenant = job->request().tenant,
+                             .tenants_turn = turn_of(job->request().tenant),
                              .queued_s = job->queued_s(),
                              .deadline_s = job->request().deadline_s,
                              .prompt_tokens = job->tokens_before_answer(),
@@ -119,6 +121,19 @@ PlannerInput Scheduler::planner_input() const {
   input.page_size = std::max(cache.page_size, 1);
   input.now_s = deps_.clock->now_s();
   return input;
+}
+
+uint64_t Scheduler::turn_of(const std::string& tenant) const {
+  const auto turn = turns_.find(tenant);
+  return turn == turns_.end() ? 0 : turn->second;
+}
+
+void Scheduler::forget_turns() {
+  std::erase_if(turns_, [this](const auto& turn) {
+    const auto is_tenants = [&](const Job& job) { return job.request().tenant == turn.first; };
+    return std::none_of(waiting_.begin(), waiting_.end(), [&](const auto& job) { return is_tenants(*job); }) &&
+           std::none_of(running_.begin(), running_.end(), [&](const Running& r) { return is_tenants(*r.job); });
+  });
 }
 
 void Scheduler::drop(const StepDecision& decision) {
@@ -171,6 +186,7 @@ void Scheduler::admit_job(std::unique_ptr<Job> job) {
   const double now_s = deps_.clock->now_s();
   const JobRequest& request = job->request();
   deps_.drain_rate->record(now_s);
+  turns_[request.tenant] = ++num_admitted_;
   try {
     job->on_admitted(deps_.engine->admit(request.prompt, request.sampling), now_s);
   } catch (const std::exception& error) {

@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -75,6 +76,9 @@ class Scheduler {
 
   void plan_and_run();
   PlannerInput planner_input() const;
+  uint64_t turn_of(const std::string& tenant) const;
+  // Effect: forgets the turns of tenants that have nothing here any more.
+  void forget_turns();
   // --- carrying out the decision, scheduler.cc ---
   void drop(const StepDecision& decision);
   void drop_job(JobKey key, const Error& error, bool client_left);
@@ -103,6 +107,8 @@ class Scheduler {
   AdmissionQueue queue_;
   std::vector<std::unique_ptr<Job>> waiting_;  // in order of arrival
   std::vector<Running> running_;               // in order of admission
+  uint64_t num_admitted_ = 0;
+  std::map<std::string, uint64_t> turns_;  // of each tenant that has a job here, the number of its last admission
   std::atomic<int> num_running_{0};
   std::atomic<int> num_jobs_{0};  // submitted and not ended
   std::atomic<double> last_progress_s_{0};

@@ -30,6 +30,7 @@ struct WaitingView {
   JobKey key = 0;
   Priority priority = Priority::kInteractive;
   std::string_view tenant = {};  // the API key's name; empty for all without keys
+  uint64_t tenants_turn = 0;  // the number of the tenant's last admission; 0 where nothing of it was let in
   double queued_s = 0;
   double deadline_s = 0;
   int prompt_tokens = 0;

@@ -1,6 +1,8 @@
 #include "server/service/answer_service.h"
 
 #include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <utility>
 
 #include "server/guard/reject_reason.h"
@@ -93,8 +95,10 @@ std::shared_ptr<ResponseStream> AnswerService::submit_to(const ServingVersionPtr
   job.logprobs = request.logprobs;
   job.priority = request.priority;
   job.submitted_s = now_s;
-  auto stream =
-      std::make_shared<EventQueue>(version->version, [held = std::move(in_flight)]() mutable { held.reset(); });
+  const double seconds_left = std::clamp(job.deadline_s - deps_.clock->now_s(), 0.0, 86400.0);
+  auto stream = std::make_shared<EventQueue>(
+      version->version, [held = std::move(in_flight)]() mutable { held.reset(); },
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(std::llround(seconds_left * 1e3)));
   version->scheduler().submit(
       std::make_unique<Job>(std::move(job), *version->engine, stream, std::move(*ticket), version));
   return stream;

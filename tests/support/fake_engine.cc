@@ -27,8 +27,8 @@ class FakePrompt final : public PreparedPrompt {
 
 class FakeTokenStream final : public TokenStream {
  public:
-  explicit FakeTokenStream(std::vector<std::string> pieces) : pieces_(std::move(pieces)) {}
-  std::string push(int token) override { return pieces_.at(static_cast<size_t>(token)); }
+  explicit FakeTokenStream(std::shared_ptr<const std::vector<std::string>> pieces) : pieces_(std::move(pieces)) {}
+  std::string push(int token) override { return pieces_->at(static_cast<size_t>(token)); }
   std::string finish() override { return ""; }
   std::string peek(int token) const override {
     const std::string& piece = pieces_.at(static_cast<size_t>(token));
@@ -36,12 +36,16 @@ class FakeTokenStream final : public TokenStream {
   }
 
  private:
-  std::vector<std::string> pieces_;
+  std::shared_ptr<const std::vector<std::string>> pieces_;
 };
+
+void sleep_for(double seconds) {
+  if (seconds > 0) std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+}
 
 }  // namespace
 
-FakeEngine::FakeEngine(FakeEngineOptions options) : options_(std::move(options)), pieces_{""} {
+FakeEngine::FakeEngine(FakeEngineOptions options) : options_(std::move(options)), pieces_(std::make_shared<std::vector<std::string>>(1)) {
   info_.digest = options_.digest;
   info_.step = 1000;
   info_.created_unix = 1'700'000'000;
@@ -79,6 +83,13 @@ void FakeEngine::fail_admit(const std::string& question) {
 void FakeEngine::hold_steps() {
   MutexLock lock(mutex_);
   held_ = true;
+  allowed_ = 0;
+}
+
+void FakeEngine::allow_steps(int count) {
+  MutexLock lock(mutex_);
+  allowed_ += count;
+  changed_.notify_all();
 }
 
 void FakeEngine::release_steps() {
@@ -94,9 +105,10 @@ void FakeEngine::wait_until_blocked() {
 
 void FakeEngine::block_if_held() {
   MutexLock lock(mutex_);
-  blocked_ = held_;
+  blocked_ = held_ && allowed_ == 0;
   changed_.notify_all();
-  while (held_) changed_.wait(mutex_);
+  while (held_ && allowed_ == 0) changed_.wait(mutex_);
+  if (held_) --allowed_;
   blocked_ = false;
 }
 
@@ -134,6 +146,7 @@ PreparedPromptPtr FakeEngine::prepare(const std::vector<Message>& messages) cons
       if (part.data == "IMG broken") throw invalid_argument("image", "image: truncated data");
     }
   }
+  sleep_for(options_.prepare_seconds);
   ++num_prepared_;
   return std::make_shared<FakePrompt>(question, cost.image_tokens);
 }
@@ -141,14 +154,19 @@ PreparedPromptPtr FakeEngine::prepare(const std::vector<Message>& messages) cons
 std::unique_ptr<TokenStream> FakeEngine::token_stream() const {
   MutexLock lock(mutex_);
   // Ids are given at admission, after this stream exists, so every piece that can come is named here.
-  for (int byte = 0; byte < 256; ++byte) ids_.emplace(std::string(1, static_cast<char>(byte)), 0);
+  for (int byte = 0; !knows_bytes_ && byte < 256; ++byte) ids_.emplace(std::string(1, static_cast<char>(byte)), 0);
+  knows_bytes_ = true;
   for (const auto& [question, pieces] : scripts_) {
     for (const std::string& piece : pieces) ids_.emplace(piece, 0);
   }
-  for (auto& [piece, id] : ids_) {
-    if (id != 0) continue;
-    id = static_cast<int>(pieces_.size());
-    pieces_.push_back(piece);
+  if (ids_.size() >= pieces_->size()) {
+    std::vector<std::string> pieces = *pieces_;
+    for (auto& [piece, id] : ids_) {
+      if (id != 0) continue;
+      id = static_cast<int>(pieces.size());
+      pieces.push_back(piece);
+    }
+    pieces_ = std::make_shared<const std::vector<std::string>>(std::move(pieces));
   }
   return std::make_unique<FakeTokenStream>(pieces_);
 }
@@ -186,7 +204,7 @@ Explanation FakeEngine::explain(const PreparedPrompt& prompt, const SamplingPara
   if (const auto error = errors_.find(question); error != errors_.end()) throw error->second;
   for (int id : answer_of(question)) {
     if (static_cast<int>(e.tokens.size()) == std::min(sampling.max_tokens, options.max_tokens)) break;
-    ExplainedToken token{pieces_.at(id), id, -0.5f, std::vector<float>(4)};
+    ExplainedToken token{pieces_->at(id), id, -0.5f, std::vector<float>(4)};
     token.heatmap[e.tokens.size() % 4] = 1;
     e.answer += token.text;
     e.tokens.push_back(std::move(token));
@@ -243,6 +261,7 @@ SequenceId FakeEngine::admit(PreparedPromptPtr prompt, const SamplingParams& sam
   }
   sequences_.emplace(next_id_, std::move(sequence));
   ++num_sequences_;
+  ++num_admitted_;
   return next_id_++;
 }
 
@@ -325,11 +344,12 @@ SequenceStepResult FakeEngine::step_sequence(Sequence& sequence, const StepPlan:
 
 StepResult FakeEngine::step(const StepPlan& plan) {
   block_if_held();
+  sleep_for(options_.step_seconds);
   ++num_steps_;
   std::map<std::string, Error> errors;
   {
     MutexLock lock(mutex_);
-    plans_.push_back(plan);
+    if (options_.keep_plans) plans_.push_back(plan);
     errors = errors_;
     if (!step_failures_.empty()) {
       const std::string what = step_failures_.front();

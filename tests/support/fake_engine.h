@@ -30,6 +30,9 @@ struct FakeEngineOptions {
   std::string digest = "fake";
   std::string device = "cpu";
   int nonfinite_logits = 0;  // of every step
+  double step_seconds = 0;     // a step takes so long: with max_batch this makes an engine of a known speed
+  double prepare_seconds = 0;  // and so does the decoding of a picture
+  bool keep_plans = true;      // for plans(); not in a test that measures memory
 };
 
 class FakeEngine final : public Engine {
@@ -46,11 +49,14 @@ class FakeEngine final : public Engine {
   void hold_steps();
   void wait_until_blocked();
   void release_steps();
+  // While steps are held, this many more may end.
+  void allow_steps(int count);
   // Explanations wait, asking their check, until released.
   void hold_explains() { explains_held_ = true; }
   void release_explains() { explains_held_ = false; }
   int num_explaining() const { return num_explaining_.load(); }
   int num_sequences() const { return num_sequences_.load(); }
+  int num_admitted() const { return num_admitted_.load(); }
   int num_steps() const { return num_steps_.load(); }
   int num_prepared() const { return num_prepared_.load(); }
   bool warmed_up() const { return warmed_up_.load(); }
@@ -101,7 +107,7 @@ class FakeEngine final : public Engine {
   std::map<SequenceId, Sequence> sequences_;  // the scheduler's thread
   SequenceId next_id_ = 1;
   int used_pages_ = 0;
-  std::atomic<int> num_sequences_{0}, num_steps_{0};
+  std::atomic<int> num_sequences_{0}, num_admitted_{0}, num_steps_{0};
   mutable std::atomic<int> num_prepared_{0}, num_explaining_{0};
   std::atomic<bool> explains_held_{false};
   std::atomic<bool> warmed_up_{false};
@@ -109,13 +115,16 @@ class FakeEngine final : public Engine {
   mutable Mutex mutex_;
   CondVar changed_;
   mutable std::map<std::string, int> ids_ SF_GUARDED_BY(mutex_);   // piece -> id
-  mutable std::vector<std::string> pieces_ SF_GUARDED_BY(mutex_);  // id -> piece; 0 is the stop token
+  mutable bool knows_bytes_ SF_GUARDED_BY(mutex_) = false;
+  // id -> piece; 0 is the stop token. Streams share it: a new piece makes a new list.
+  mutable std::shared_ptr<const std::vector<std::string>> pieces_ SF_GUARDED_BY(mutex_);
   std::map<std::string, std::vector<std::string>> scripts_ SF_GUARDED_BY(mutex_);
   std::map<std::string, Error> errors_ SF_GUARDED_BY(mutex_);
   std::set<std::string> refused_ SF_GUARDED_BY(mutex_);
   std::vector<std::string> step_failures_ SF_GUARDED_BY(mutex_);
   std::vector<StepPlan> plans_ SF_GUARDED_BY(mutex_);
   bool held_ SF_GUARDED_BY(mutex_) = false;
+  int allowed_ SF_GUARDED_BY(mutex_) = 0;  // steps that may pass while held
   bool blocked_ SF_GUARDED_BY(mutex_) = false;
 };
 

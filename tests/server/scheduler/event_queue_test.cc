@@ -21,6 +21,16 @@ TEST(EventQueueTest, GivesDeltasThenOneTerminalEvent) {
   EXPECT_EQ(stream.model_version(), 3);
 }
 
+TEST(EventQueueTest, ADeadlineEndsItWhateverTheSchedulerDoes) {
+  EventQueue queue(1, {}, std::chrono::steady_clock::now());
+  queue.push("in time");
+  EXPECT_EQ(queue.next().text, "in time");
+  const Event end = queue.next();
+  ASSERT_TRUE(end.finished && end.error);
+  EXPECT_EQ(end.error->code(), Code::kDeadlineExceeded);
+  EXPECT_FALSE(queue.finish({})) << "one terminal event";
+}
+
 TEST(EventQueueTest, IgnoresWhateverComesAfterTheEnd) {
   EventQueue stream(1);
   EXPECT_TRUE(stream.fail(Error(Code::kInternal, "first")));

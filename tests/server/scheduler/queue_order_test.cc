@@ -39,6 +39,14 @@ TEST(QueueOrderTest, WhoHoldsFewerSequencesGoesFirst) {
   EXPECT_THAT(order({job(1, "a", 1), job(2, "b", 9)}, {held_by("a"), held_by("a"), held_by("b")}), ElementsAre(2, 1));
 }
 
+TEST(QueueOrderTest, OfEqualsTheOneWhoseTurnIsLongestAgoGoesFirst) {
+  WaitingView flood = job(1, "flood", 1), calm = job(2, "calm", 9);
+  flood.tenants_turn = 7;
+  EXPECT_THAT(order({flood, calm}), ElementsAre(2, 1));
+  calm.tenants_turn = 8;
+  EXPECT_THAT(order({flood, calm}), ElementsAre(1, 2));
+}
+
 TEST(QueueOrderTest, TurnsAreTakenWithinAPriority) {
   EXPECT_THAT(order({job(1, "b", 1, Priority::kBatch), job(2, "a", 2), job(3, "a", 3), job(4, "b", 4)}),
               ElementsAre(2, 4, 3, 1));
