@@ -24,9 +24,11 @@ at::Tensor DenseAttention::attend(int, const at::Tensor& q_THC, const at::Tensor
   return at::matmul(map_HTT, v).transpose(0, 1);
 }
 
-void RoutingTrace::on_routed(int, const Routing& routing, const Dispatch& d) {
-  ids_TK.push_back(routing.ids_TK.detach().cpu().contiguous());
-  gates_TK.push_back(d.gates_TK.detach().to(at::kFloat).cpu().contiguous());
+void RoutingTrace::on_routed(int layer, const Routing& routing, const Dispatch& d) {
+  ids_TK.resize(static_cast<size_t>(layer) + 1);
+  gates_TK.resize(ids_TK.size());
+  ids_TK.back() = routing.ids_TK.detach().cpu().contiguous();
+  gates_TK.back() = d.gates_TK.detach().to(at::kFloat).cpu().contiguous();
 }
 
 ExplainSequence::ExplainSequence(const ExplainedModel& model, const EnginePrompt& prompt)
@@ -53,19 +55,22 @@ at::Tensor ExplainSequence::positions(int64_t rows, int64_t length) const {
   return torch::tensor(values, at::kLong).view({length, 3}).repeat({rows, 1}).to(model_.device);
 }
 
-at::Tensor ExplainSequence::forward(const at::Tensor& image_BID, const std::vector<int>& ids,
+at::Tensor ExplainSequence::forward(const at::Tensor& image_BPM, const std::vector<int>& ids,
                                     AttentionBackend& attention, MoeObserver* observer,
                                     std::vector<at::Tensor>* layers) const {
-  const int64_t rows = image_BID.size(0), length = static_cast<int64_t>(ids.size());
+  const int64_t rows = image_BPM.size(0), length = static_cast<int64_t>(ids.size());
   const ImageSpan& span = image_span();
+  const DecoderConfig& decoder = vlm().config().decoder;
   at::Tensor ids_L = torch::tensor(std::vector<int64_t>(ids.begin(), ids.end())).to(model_.device);
-  at::Tensor text_BLD = vlm().embed_text(ids_L).unsqueeze(0).expand({rows, length, image_BID.size(2)});
+  at::Tensor text_BLD = vlm().embed_text(ids_L).unsqueeze(0).expand({rows, length, decoder.width});
   at::Tensor before = text_BLD.narrow(1, 0, span.begin), behind = text_BLD.slice(1, span.begin + span.count);
   DecoderInput input;
-  input.x_TD = at::cat({before, image_BID, behind}, 1).flatten(0, 1);
+  input.x_TD = at::cat({before, vlm().embedded(image_BPM), behind}, 1).flatten(0, 1);
+  if (const at::Tensor injected = vlm().injected(image_BPM); injected.defined()) {
+    input.injected_TI = at::constant_pad_nd(injected, {0, 0, span.begin, behind.size(1)}).flatten(0, 1);
+  }
   input.positions_T = positions(rows, length);
   input.layer_outputs = layers;
-  const DecoderConfig& decoder = vlm().config().decoder;
   Sequence fresh;  // strict capacity counts from zero, in each sequence for itself
   fresh.window.counts.resize(static_cast<size_t>(decoder.num_layers) * decoder.moe.num_experts);
   std::optional<StrictCapacity> strict;
@@ -77,9 +82,9 @@ at::Tensor ExplainSequence::forward(const at::Tensor& image_BID, const std::vect
   return vlm().decoder().forward(input, attention, observer);
 }
 
-at::Tensor ExplainSequence::next_logits(const at::Tensor& image_BID, const std::vector<int>& ids) const {
+at::Tensor ExplainSequence::next_logits(const at::Tensor& image_BPM, const std::vector<int>& ids) const {
   DenseAttention attention(DenseAttention::Keep::kNothing);
-  at::Tensor hidden_TD = forward(image_BID, ids, attention);
+  at::Tensor hidden_TD = forward(image_BPM, ids, attention);
   return vlm().decoder().logits(hidden_TD.narrow(0, hidden_TD.size(0) - 1, 1)).to(at::kFloat);
 }
 
