@@ -68,7 +68,8 @@ class PreparedChoices {
 };
 using PreparedChoicesPtr = std::shared_ptr<const PreparedChoices>;
 
-// Which experts every token of a prompt and its answer went to, flat [tokens, layers, top_k]. The last token of an answer
+// Which experts every token of a prompt and its answer went to, flat [tokens, layers, top_k]: of the layers that route,
+// in their order; dense ones have no row. The last token of an answer
 // is never computed, so it has no row.
 struct RoutingRecord {
   int num_layers = 0, top_k = 0;
@@ -112,9 +113,11 @@ struct ModelInfo {
   int max_image_tokens = 0;       // tokens one picture can take at most
   int image_size = 0;             // side in pixels of a square picture after resizing
   int num_layers = 0, num_experts = 0, top_k = 0;
+  std::vector<int> dense_layers = {};  // those of num_layers, counted from 0, that have no experts
+  int num_routed_layers() const { return num_layers - static_cast<int>(dense_layers.size()); }
   double capacity_factor = 0;     // of serving
   int64_t num_parameters = 0, num_active_parameters = 0;
-  std::vector<int64_t> expert_histogram;  // [layers, experts] of the evaluation set; empty where the manifest has none
+  std::vector<int64_t> expert_histogram;  // [layers, experts] of the evaluation set, dense layers all 0; may be empty
   std::string device;             // "cpu", "cuda:0"
   SamplingParams default_sampling;  // temperature, top_p and top_k of a request that names none
 };
@@ -122,9 +125,10 @@ struct ModelInfo {
 // Errors: InvalidArgument (field "routing") unless the record fits the model and every token has different experts.
 inline void check_routing(const RoutingRecord& record, const ModelInfo& info) {
   const size_t k = static_cast<size_t>(record.top_k);
-  if (record.num_layers != info.num_layers || record.top_k != info.top_k || k == 0) {
-    throw invalid_argument("routing", "routing: the model has ", info.num_layers, " layers and top ", info.top_k,
-                           " experts, the record ", record.num_layers, " and ", record.top_k);
+  if (info.num_routed_layers() == 0) throw invalid_argument("routing", "routing: no layer of the model routes");
+  if (record.num_layers != info.num_routed_layers() || record.top_k != info.top_k || k == 0) {
+    throw invalid_argument("routing", "routing: the model has ", info.num_routed_layers(), " layers that route and top ",
+                           info.top_k, " experts, the record ", record.num_layers, " and ", record.top_k);
   }
   if (record.ids.size() % (k * static_cast<size_t>(record.num_layers)) != 0) {
     throw invalid_argument("routing", "routing: not whole tokens");
@@ -149,7 +153,7 @@ struct StepPlan {
 
 enum Modality { kImageModality = 0, kTextModality = 1, kNumModalities = 2 };
 
-// Counts of one step. Arrays are flat: [layers, experts, modality] unless said otherwise.
+// Counts of one step. Arrays are flat: [layers, experts, modality] unless said otherwise; all 0 in a dense layer.
 struct MoeStepStats {
   int num_layers = 0, num_experts = 0;
   std::vector<uint32_t> tokens;            // assignments

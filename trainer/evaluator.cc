@@ -123,8 +123,9 @@ class Run {
       if (question.kind <= data::kTopBottom) count(report.non_relational, question, right[q]);
       if (question.relational) count(report.relational, question, right[q]);
     }
-    for (size_t layer = 0; layer < losses.report.layers.size(); ++layer) {
-      const auto& tokens = losses.report.layers[layer].expert_tokens;
+    for (const LayerRouting& routing : losses.report.layers) {
+      const auto& tokens = routing.expert_tokens;
+      const size_t layer = static_cast<size_t>(routing.layer);
       for (size_t e = 0; e < tokens.size() / 2; ++e) {
         report.expert_histogram[layer][e] += tokens[2 * e] + tokens[2 * e + 1];
         report.image_expert_histogram[layer][e] += tokens[2 * e];

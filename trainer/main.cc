@@ -53,7 +53,8 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--importance-weight", t.losses.importance, "Weight of Shazeer's importance loss")->capture_default_str();
   app.add_option("--load-weight", t.losses.load, "Weight of Shazeer's load loss; needs router noise")->capture_default_str();
   app.add_option("--modality-balance-weight", t.losses.modality, "Weight of the loss that balances each modality's tokens")->capture_default_str();
-  app.add_option("--modality-loss", t.losses.modality_loss, "balance: the balance loss within each modality; entropy: LIMoE's two")->capture_default_str();
+  app.add_option("--local-entropy-weight", t.losses.local_entropy, "Weight of LIMoE's local entropy loss: each token sure of its experts")->capture_default_str();
+  app.add_option("--global-entropy-weight", t.losses.global_entropy, "Weight of LIMoE's global entropy loss: each modality on half of the experts or more")->capture_default_str();
   app.add_option("--bias-update-rate", t.losses.bias_update_rate, "Step of the balance bias (--bias-balancing)")->capture_default_str();
   app.add_option("--alignment-weight", t.losses.alignment, "Weight of the word alignment of image tokens")->capture_default_str();
   app.add_option("--dense-weight", t.losses.dense, "Weight of the dense labels of the vision encoder's tokens in phase 2")->capture_default_str();

@@ -13,13 +13,18 @@ class RoutingLosses : public MoeObserver {
  public:
   RoutingLosses(at::Tensor is_image, const LossOptions& options) : is_image_(std::move(is_image)), options_(options) {}
 
-  void on_routed(int, const Routing& routing, const Dispatch& d) override {
+  void on_routed(int layer, const Routing& routing, const Dispatch& d) override {
     balance_.push_back(balance_loss(routing));
     z_.push_back(router_z_loss(routing));
     if (options_.importance > 0) importance_.push_back(importance_loss(routing));
     if (options_.load > 0 && routing.noisy_TE.defined()) load_.push_back(load_loss(routing));
-    if (options_.modality > 0) modality_.push_back(modality_loss(routing));
-    layers.push_back(count(routing, d));
+    if (options_.modality > 0) modality_.push_back(modality_balance_loss(routing, is_image_));
+    if (options_.local_entropy > 0) local_entropy_.push_back(local_entropy_loss(routing, is_image_));
+    if (options_.global_entropy > 0) {
+      const double experts = std::max(2.0, double(routing.probs_TE.size(1)) / 2);
+      global_entropy_.push_back(global_entropy_loss(routing, is_image_, experts));
+    }
+    layers.push_back(count(layer, routing, d));
   }
 
   // Adds what each loss is worth to `total` and notes the losses in `report`.
@@ -35,18 +40,15 @@ class RoutingLosses : public MoeObserver {
     add(importance_, options_.importance, report.importance);
     add(load_, options_.load, report.load);
     add(modality_, options_.modality, report.modality);
+    add(local_entropy_, options_.local_entropy, report.local_entropy);
+    add(global_entropy_, options_.global_entropy, report.global_entropy);
   }
 
   std::vector<LayerRouting> layers;
 
  private:
-  at::Tensor modality_loss(const Routing& routing) const {
-    if (options_.modality_loss == "balance") return modality_balance_loss(routing, is_image_);
-    return modality_entropy_loss(routing, is_image_, std::max(2.0, double(routing.probs_TE.size(1)) / 2));
-  }
-
-  LayerRouting count(const Routing& routing, const Dispatch& d) const {
-    LayerRouting layer;
+  LayerRouting count(int index, const Routing& routing, const Dispatch& d) const {
+    LayerRouting layer{.layer = index, .expert_tokens = {}};
     const int64_t experts = routing.probs_TE.size(1), k = routing.ids_TK.size(1);
     at::Tensor key = routing.ids_TK * 2 + (1 - is_image_).unsqueeze(1);
     at::Tensor counts = at::bincount(key.flatten(), {}, experts * 2);
@@ -58,7 +60,7 @@ class RoutingLosses : public MoeObserver {
 
   at::Tensor is_image_;
   const LossOptions& options_;
-  std::vector<at::Tensor> balance_, z_, importance_, load_, modality_;
+  std::vector<at::Tensor> balance_, z_, importance_, load_, modality_, local_entropy_, global_entropy_;
 };
 
 at::Tensor alignment_loss(const Vlm& vlm, const at::Tensor& image_BPD, const PackedBatch& batch,
@@ -78,11 +80,16 @@ Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vecto
   const int64_t length = batch.ids_BL.size(1), p = batch.image_tokens;
   const int token_size = vlm.config().vision.token_size;
   const at::Tensor& pixels = batch.pictures.pixels;
-  at::Tensor vision_BNW = vlm.vit().encode(pixels, batch.pictures.boxes);
-  at::Tensor image_BPD = vlm.project(vlm.vit().features(vision_BNW), pixels.size(2) / token_size, pixels.size(3) / token_size);
+  std::vector<at::Tensor> deepstack;
+  at::Tensor vision_BNW = vlm.vit().encode(pixels, batch.pictures.boxes, nullptr, &deepstack);
+  at::Tensor image_BPM = vlm.project(vision_BNW, deepstack, pixels.size(2) / token_size, pixels.size(3) / token_size);
+  at::Tensor image_BPD = vlm.embedded(image_BPM);
   at::Tensor text = vlm.embed_text(batch.ids_BL.narrow(1, p, length - p));
   DecoderInput input;
   input.x_TD = at::cat({image_BPD, text}, 1).flatten(0, 1);
+  if (const at::Tensor injected = vlm.injected(image_BPM); injected.defined()) {
+    input.injected_TI = at::constant_pad_nd(injected, {0, 0, 0, length - p}).flatten(0, 1);
+  }
   input.positions_T = batch.positions_BL.flatten(0, 1);
   input.real_tokens = batch.real_tokens;
   BatchCapacity capacity(vlm.config().decoder.moe, batch.real_tokens.size(0), options.capacity_factor);
@@ -115,7 +122,8 @@ Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vecto
 
 std::vector<at::Tensor> balance_biases(const Vlm& vlm) {
   std::vector<at::Tensor> biases;
-  for (int layer = 0; layer < vlm.config().decoder.num_layers && vlm.config().decoder.moe.bias_balancing; ++layer) {
+  if (!vlm.config().decoder.moe.bias_balancing) return biases;
+  for (int layer : routed_layers(vlm.config().decoder)) {
     biases.push_back(vlm.named_parameters()[concat("decoder.block", layer, ".moe.router.balance_bias")]);
   }
   return biases;

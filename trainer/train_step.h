@@ -18,16 +18,18 @@ struct LossOptions {
   double router_z = 0.001;
   double importance = 0;     // Shazeer's
   double load = 0;           // Shazeer's, in V-MoE's form; needs a model with noise
-  double modality = 0;       // `modality_loss` over the tokens of each modality
-  std::string modality_loss = "balance";  // or "entropy": LIMoE's local and global entropy
+  double modality = 0;       // the balance loss within the tokens of each modality
+  double local_entropy = 0;  // LIMoE's: each token sure of its experts
+  double global_entropy = 0; // LIMoE's: each modality on half of the experts (two at least) or more
   double bias_update_rate = 1e-3;         // a step of balance_bias, where the model has one
   double alignment = 3.0;    // image tokens through the tied word embeddings name the objects centred in them
   double dense = 0.3;        // what the encoder's tokens say of the scene (dense_heads.h), where the batch has targets
   double capacity_factor = 2.0;
 };
 
-// Routing of one forward pass, layer by layer.
+// Routing of one forward pass in one of the decoder's layers that route.
 struct LayerRouting {
+  int layer = 0;
   std::vector<int64_t> expert_tokens;  // [experts, 2]: image, text
   int64_t assignments = 0;
   int64_t dropped = 0;
@@ -35,10 +37,10 @@ struct LayerRouting {
 
 struct StepReport {
   double loss = 0, answer = 0, balance = 0, router_z = 0, alignment = 0, dense = 0;
-  double importance = 0, load = 0, modality = 0;
+  double importance = 0, load = 0, modality = 0, local_entropy = 0, global_entropy = 0;
   double grad_norm = 0;
   int64_t tokens = 0;
-  std::vector<LayerRouting> layers;
+  std::vector<LayerRouting> layers;  // without the dense ones
 };
 
 struct Losses {
@@ -59,7 +61,7 @@ struct AuxiliaryHeads {
 Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vector<int>& words, const AuxiliaryHeads& heads,
                       const LossOptions& options);
 
-// The balance biases of a model with `bias_balancing`, one a layer; none otherwise.
+// The balance biases of a model with `bias_balancing`, one a layer that routes; none otherwise.
 std::vector<at::Tensor> balance_biases(const Vlm& vlm);
 // Effect: one step of each layer's bias, after an optimiser step, from the loads of that step.
 void step_balance_biases(const std::vector<at::Tensor>& biases, const std::vector<LayerRouting>& layers, double rate);

@@ -259,8 +259,8 @@ void check(const TrainOptions& options) {
   require(losses.load >= 0, "load-weight", "must not be negative");
   require(losses.modality >= 0, "modality-balance-weight", "must not be negative");
   require(losses.bias_update_rate >= 0, "bias-update-rate", "must not be negative");
-  require(losses.modality_loss == "balance" || losses.modality_loss == "entropy", "modality-loss",
-          "must be balance or entropy, got " + losses.modality_loss);
+  require(losses.local_entropy >= 0, "local-entropy-weight", "must not be negative");
+  require(losses.global_entropy >= 0, "global-entropy-weight", "must not be negative");
   require(options.init.empty() || options.vit_init.empty(), "vit-init", "--init brings its own vision encoder");
   require(options.init.empty() || options.projector.empty(), "projector", "--init brings its own projector");
 }

@@ -39,7 +39,8 @@ struct TrainingMetrics::Families {
 // Every family is there from the first scrape; of layers and experts only the first are known before the first step.
 TrainingMetrics::TrainingMetrics() : families_(std::make_unique<Families>()) {
   Families& f = *families_;
-  for (const char* part : {"total", "answer", "balance", "router_z", "alignment", "dense", "importance", "load", "modality"}) f.loss.Add({{"part", part}});
+  for (const char* part : {"total", "answer", "balance", "router_z", "alignment", "dense", "importance", "load", "modality", "local_entropy",
+                           "global_entropy"}) f.loss.Add({{"part", part}});
   for (int k = 0; k < data::kNumKinds; ++k) f.accuracy.Add({{"kind", std::string(data::kind_name(static_cast<data::Kind>(k)))}});
   for (const char* group : {"non_relational", "relational"}) f.accuracy.Add({{"kind", group}});
   for (const char* modality : {"image", "text"}) f.expert_tokens.Add({{"layer", "0"}, {"expert", "0"}, {"modality", modality}});
@@ -59,11 +60,12 @@ void TrainingMetrics::on_step(int64_t, const StepReport& report) {
   f.loss.Add({{"part", "importance"}}).Set(report.importance);
   f.loss.Add({{"part", "load"}}).Set(report.load);
   f.loss.Add({{"part", "modality"}}).Set(report.modality);
+  f.loss.Add({{"part", "local_entropy"}}).Set(report.local_entropy);
+  f.loss.Add({{"part", "global_entropy"}}).Set(report.global_entropy);
   f.all_tokens.Increment(static_cast<double>(report.tokens));
   f.all_steps.Increment();
-  for (size_t l = 0; l < report.layers.size(); ++l) {
-    const LayerRouting& layer = report.layers[l];
-    const std::string name = std::to_string(l);
+  for (const LayerRouting& layer : report.layers) {
+    const std::string name = std::to_string(layer.layer);
     const size_t experts = layer.expert_tokens.size() / 2;
     std::vector<int64_t> tokens;
     for (size_t e = 0; e < experts; ++e) {

@@ -52,7 +52,7 @@ struct ExplainedToken {
 struct TokenRouting {
   std::string text;  // the piece; "<image>" for a cell of the picture
   bool image = false;
-  std::vector<std::vector<int>> ids;      // [layers][top_k]
+  std::vector<std::vector<int>> ids;      // [layers][top_k]; empty for a dense layer
   std::vector<std::vector<float>> gates;  // [layers][top_k]
 };
 

@@ -146,6 +146,7 @@ Image expert_overlay(const Image& picture, const Explanation& e, const OverlayOp
     for (int y = 0; y < canvas.image.height; ++y) {
       for (int x = 0; x < canvas.image.width; ++x) {
         const TokenRouting& token = *cells[index_in_grid(e, canvas.row_of(y), canvas.column_of(x))];
+        if (token.ids[layer].empty()) continue;  // a dense layer stays grey
         const bool edge = canvas.near_edge(x, y, 1);
         blend(canvas.image, x, y, expert_colour(token.ids[layer][0], e.num_experts), edge ? 1.0 : 0.6);
       }

@@ -16,14 +16,15 @@ namespace sf {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VisionConfig, token_size, stem, stem_bias, stem_channels, stem_strides,
                                                 coordinates, class_token, position_embedding, position_rows, position_columns,
                                                 width, num_layers, num_heads, mlp_width, activation, layer_scale, pre_norm,
-                                                final_norm, residual_after_norm, relative_bias, max_side, norm_eps, features)
+                                                final_norm, residual_after_norm, relative_bias, max_side, norm_eps, features,
+                                                deepstack_layers)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MoeConfig, num_experts, top_k, hidden, activation, expert_bias, shared_hidden, router_softmax,
                                    router_bias, renormalise, bias_balancing, noise_scale, noise_epsilon, noisy, capacity_factor,
                                    drop_order, dropout, dropout_rate)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DecoderConfig, vocab_size, width, num_layers, num_heads, num_kv_heads, head_dim,
                                    positions, rope, rope_theta, rope_fraction, rope_interleaved, norm, norm_eps,
                                    residual_after_norm, qk_norm, attention_bias, attention_out_bias, attention_scale,
-                                   scale_embedding, tied_head, head_bias, max_context, moe)
+                                   scale_embedding, tied_head, head_bias, max_context, dense_layers, dense_hidden, moe)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ImageConfig, cell_size, resize, resample, max_cells, max_side_cells, resize_side,
                                                 crop_side, crop_offset, mean, std, max_images)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModelConfig, model_type, preset, image, vision, projector, projector_norm,
@@ -48,10 +49,9 @@ bool same_type(const nlohmann::json& value, const nlohmann::json& example) {
   if (example.is_number()) return value.is_number();
   if (!example.is_array()) return value.type() == example.type();
   if (!value.is_array()) return false;
-  for (const nlohmann::json& element : value) {
-    if (!same_type(element, example.front())) return false;
-  }
-  return true;
+  // A list that is empty by default holds numbers of layers.
+  const nlohmann::json of_list = example.empty() ? nlohmann::json(0) : example.front();
+  return std::all_of(value.begin(), value.end(), [&](const nlohmann::json& element) { return same_type(element, of_list); });
 }
 
 // No key but `example`'s, and each holds what its type says; a key that is left out keeps its default, so that older
@@ -82,6 +82,18 @@ void require_one_of(const std::string& value, std::initializer_list<const char*>
   require(false, name + " must be one of " + list + "; got " + value);
 }
 
+// Each once, and a layer that is there.
+void require_layers(const std::vector<int>& layers, int num_layers, const std::string& name, bool ascending) {
+  require(std::ssize(layers) <= num_layers, concat(name, " names ", layers.size(), " layers of ", num_layers));
+  std::vector<bool> named(static_cast<size_t>(num_layers));
+  for (size_t i = 0; i < layers.size(); ++i) {
+    require(layers[i] >= 0 && layers[i] < num_layers, concat(name, " must be 0..", num_layers - 1, ", got ", layers[i]));
+    require(!named[layers[i]], concat(name, " names layer ", layers[i], " twice"));
+    require(!ascending || i == 0 || layers[i] > layers[i - 1], concat(name, " must ascend, got ", layers[i], " behind ", layers[i - 1]));
+    named[layers[i]] = true;
+  }
+}
+
 void check_vision(const VisionConfig& v) {
   require_size(v.token_size, "vision.token_size", 256);
   require_size(v.width, "vision.width", 1 << 14);
@@ -92,6 +104,7 @@ void check_vision(const VisionConfig& v) {
   require(v.width % v.num_heads == 0, "vision.width must be a multiple of vision.num_heads");
   require(v.width % kStemGroups == 0, concat("vision.width must be a multiple of ", kStemGroups));
   require(v.norm_eps >= 0, "vision.norm_eps must not be negative");
+  require_layers(v.deepstack_layers, v.num_layers, "vision.deepstack_layers", /*ascending=*/true);
   require_one_of(v.stem, {"conv", "patch", "linear"}, "vision.stem");
   require_one_of(v.position_embedding, {"axes", "table"}, "vision.position_embedding");
   require_one_of(v.activation, {"gelu", "quick_gelu", "gelu_tanh", "relu"}, "vision.activation");
@@ -157,6 +170,10 @@ void check_decoder(const DecoderConfig& d) {
   require(d.rope == "1d" || d.positions == "rope", "decoder.rope mrope2d needs decoder.positions rope");
   require(d.rope == "1d" || rotated_channels(d) >= 8, "decoder.rope mrope2d needs 8 rotated channels of a head or more");
   require(d.attention_scale >= 0 && d.attention_scale <= 1e4, "decoder.attention_scale must be 0..10000");
+  require_layers(d.dense_layers, d.num_layers, "decoder.dense_layers", /*ascending=*/false);
+  require(d.dense_hidden >= 0 && d.dense_hidden <= kMaxSize, concat("decoder.dense_hidden must be 0..", kMaxSize, ", got ", d.dense_hidden));
+  require(d.dense_layers.empty() == (d.dense_hidden == 0),
+          "decoder.dense_layers and decoder.dense_hidden, their width, belong together");
   check_moe(d.moe);
 }
 
@@ -213,8 +230,13 @@ void check(const ModelConfig& config) {
   require(config.projector_hidden >= 0 && config.projector_hidden <= kMaxSize, concat("projector_hidden must be 0..", kMaxSize));
   require_one_of(config.prompt_template, {"plain", "llava-1.5", "mistral"}, "prompt_template");
   check_decoder(config.decoder);
+  const std::vector<int>& injected = config.vision.deepstack_layers;
+  require(config.has_vision() || injected.empty(), "vision.deepstack_layers needs a vision encoder, and projector none has none");
   if (!config.has_vision()) return;
   check_vision(config.vision);
+  require(std::ssize(injected) <= config.decoder.num_layers,
+          concat("vision.deepstack_layers names ", injected.size(), " layers, but their features enter behind a decoder layer each, "
+                 "and decoder.num_layers is ", config.decoder.num_layers));
   require((config.projector == "cls") == (config.vision.features == "class"),
           "projector cls and vision.features class belong together");
   require(config.projector != "shuffle2" || config.vision.features == "patches", "projector shuffle2 needs vision.features patches");
@@ -229,6 +251,18 @@ void check(const ModelConfig& config) {
 int rotated_channels(const DecoderConfig& config) {
   if (config.positions != "rope") return 0;
   return static_cast<int>(config.head_dim * config.rope_fraction) / 2 * 2;
+}
+
+bool is_dense(const DecoderConfig& config, int layer) {
+  return std::find(config.dense_layers.begin(), config.dense_layers.end(), layer) != config.dense_layers.end();
+}
+
+std::vector<int> routed_layers(const DecoderConfig& config) {
+  std::vector<int> layers;
+  for (int layer = 0; layer < config.num_layers; ++layer) {
+    if (!is_dense(config, layer)) layers.push_back(layer);
+  }
+  return layers;
 }
 
 ModelConfig parse_model_config(std::string_view json_text) {

@@ -39,6 +39,9 @@ struct VisionConfig {
   int max_side = 18;                          // vision tokens along either side at most
   double norm_eps = 1e-6;
   std::string features = "patches";           // what leaves the encoder: "patches", "all" (class token first), "class"
+  // Blocks, counted from 0 and ascending, whose outputs are injected too: those behind the k-th named block, through a
+  // projector of their own, are added to the image tokens behind decoder layer k (DeepStack, arXiv 2406.04334).
+  std::vector<int> deepstack_layers = {};
 };
 
 struct MoeConfig {
@@ -88,7 +91,10 @@ struct DecoderConfig {
   bool tied_head = true;                   // the output matrix is the embedding table
   bool head_bias = false;                  // on the logits
   int max_context = 512;                   // prompt and answer together
-  MoeConfig moe;
+  std::vector<int> dense_layers = {};      // layers, counted from 0, with a plain MLP that nobody routes (Qwen's
+                                           // mlp_only_layers; DeepSeek's first_k_dense_replace n is 0..n-1)
+  int dense_hidden = 0;                    // width of that MLP; its activation and biases are the experts'
+  MoeConfig moe;                           // of all other layers
 };
 
 struct ImageConfig {
@@ -128,6 +134,10 @@ struct ModelConfig {
 
 // Leading channels of a head that rotary positions turn; even, 0 with learned positions.
 int rotated_channels(const DecoderConfig& config);
+
+// Whether the decoder's layer is a plain MLP, and the layers that are not, ascending.
+bool is_dense(const DecoderConfig& config, int layer);
+std::vector<int> routed_layers(const DecoderConfig& config);
 
 // Vision tokens along one side that the projector joins to one image token.
 int projector_shuffle(const std::string& projector);

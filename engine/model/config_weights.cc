@@ -4,21 +4,30 @@
 namespace sf {
 namespace {
 
+// Of one expert, or of a dense layer's MLP.
+double mlp_weights(const DecoderConfig& d, double hidden) {
+  const double up = d.moe.activation == "swiglu" ? 2 * hidden : hidden;
+  return d.width * (up + hidden) + (d.moe.expert_bias ? up + d.width : 0);
+}
+
 // Of one layer's router, experts and shared expert.
 double moe_weights(const DecoderConfig& d) {
   const MoeConfig& moe = d.moe;
   const double width = d.width;
-  auto expert = [&](double hidden) {
-    const double up = moe.activation == "swiglu" ? 2 * hidden : hidden;
-    return width * (up + hidden) + (moe.expert_bias ? up + width : 0);
-  };
+  auto expert = [&](double hidden) { return mlp_weights(d, hidden); };
   const double router = (moe.noisy ? 2 : 1) * (width + (moe.router_bias ? 1 : 0)) + (moe.bias_balancing ? 1 : 0);
   return moe.num_experts * (router + expert(moe.hidden)) + (moe.shared_hidden > 0 ? expert(moe.shared_hidden) : 0);
 }
 
+// Of the projector, or of one more for injected features.
+double projector_weights(const ModelConfig& config, double joined) {
+  const double width = config.decoder.width, hidden = config.projector_hidden > 0 ? config.projector_hidden : 2 * width;
+  return hidden * (joined + 1) + width * (hidden + 1) + (config.projector_norm ? 2 * joined : 0);
+}
+
 double vision_weights(const ModelConfig& config) {
   const VisionConfig& v = config.vision;
-  const double w = v.width, m = v.mlp_width, width = config.decoder.width;
+  const double w = v.width, m = v.mlp_width;
   double total = 0, inputs = v.coordinates ? 5 : 3;
   if (v.stem == "linear") {
     total = w * inputs * v.token_size * v.token_size + (v.stem_bias ? w : 0);
@@ -39,8 +48,7 @@ double vision_weights(const ModelConfig& config) {
   total += (v.pre_norm ? 2 * w : 0) + (v.final_norm ? 2 * w : 0);
   total += v.num_layers * (4 * w * w + 9 * w + 2 * w * m + m + bias_table + (v.layer_scale ? 2 * w : 0));
   const double shuffle = projector_shuffle(config.projector), joined = w * shuffle * shuffle;
-  const double hidden = config.projector_hidden > 0 ? config.projector_hidden : 2 * width;
-  return total + (config.projector_norm ? 2 * joined : 0) + hidden * (joined + 1) + width * (hidden + 1);
+  return total + double(1 + v.deepstack_layers.size()) * projector_weights(config, joined);
 }
 
 double decoder_weights(const DecoderConfig& d) {
@@ -55,8 +63,8 @@ double decoder_weights(const DecoderConfig& d) {
   if (d.attention_bias) layer += query_width + 2 * key_width;
   if (d.attention_out_bias) layer += width;
   if (d.qk_norm) layer += 2 * head_dim;
-  layer += moe_weights(d);
-  return total + d.num_layers * layer;
+  const double dense = double(d.dense_layers.size());
+  return total + d.num_layers * layer + (d.num_layers - dense) * moe_weights(d) + dense * mlp_weights(d, d.dense_hidden);
 }
 
 }  // namespace

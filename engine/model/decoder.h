@@ -1,4 +1,5 @@
-// The decoder: embedding, pre-norm blocks of causal attention and MoE feed-forward, head. One class for training, prefill
+// The decoder: embedding, pre-norm blocks of causal attention and feed-forward (a mixture of experts, or in dense layers
+// one MLP), head. One class for training, prefill
 // and decode; only the AttentionBackend differs. Its switches (DecoderConfig) span the bundled model, Llama, Mixtral and
 // the original SparseFusion.
 #pragma once
@@ -16,21 +17,27 @@ struct DecoderInput {
   at::Tensor positions_T;     // int64 [T]; [T, 3] of (time, row, column) where the config says rope mrope2d
   // Tokens that are real; undefined = all. Padding never routes, counts or takes capacity.
   at::Tensor real_tokens;     // int64 indices into T, ascending
+  // Injected features of the encoder (DeepStack): columns [k*D, (k+1)*D) are added behind block k; zero for text.
+  at::Tensor injected_TI;     // undefined = none
   CapacityPolicy* capacity = nullptr;  // null = dropless
   std::vector<at::Tensor>* layer_outputs = nullptr;  // filled with the residual stream behind each block, where set
 };
 
 class DecoderBlock : public torch::nn::Module {
  public:
-  explicit DecoderBlock(const DecoderConfig& config);
+  DecoderBlock(const DecoderConfig& config, int layer);
+  // A dense layer tells the observer nothing.
   at::Tensor forward(int layer, const DecoderInput& input, const at::Tensor& x_TD, const RopeTable& rope,
                      AttentionBackend& backend, MoeObserver* observer) const;
 
  private:
+  at::Tensor feed_forward(int layer, const DecoderInput& input, const at::Tensor& h_TD, MoeObserver* observer) const;
+
   bool residual_after_norm_;
   std::shared_ptr<Norm> attention_norm_, moe_norm_;
   std::shared_ptr<Attention> attention_;
-  std::shared_ptr<MoeLayer> moe_;
+  std::shared_ptr<MoeLayer> moe_;  // null in a dense layer,
+  std::shared_ptr<Experts> mlp_;   // which has this instead
 };
 
 class Decoder : public torch::nn::Module {

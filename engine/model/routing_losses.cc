@@ -58,10 +58,14 @@ at::Tensor modality_balance_loss(const Routing& routing, const at::Tensor& is_im
   });
 }
 
-at::Tensor modality_entropy_loss(const Routing& routing, const at::Tensor& is_image_T, double min_experts) {
+at::Tensor local_entropy_loss(const Routing& routing, const at::Tensor& is_image_T) {
+  return mean_over_modalities(is_image_T,
+                              [&](const at::Tensor& rows) { return entropy(routing.probs_TE.index_select(0, rows)).mean(); });
+}
+
+at::Tensor global_entropy_loss(const Routing& routing, const at::Tensor& is_image_T, double min_experts) {
   return mean_over_modalities(is_image_T, [&](const at::Tensor& rows) {
-    at::Tensor probs = routing.probs_TE.index_select(0, rows);
-    return entropy(probs).mean() + at::relu(std::log(min_experts) - entropy(probs.mean(0)));
+    return at::relu(std::log(min_experts) - entropy(routing.probs_TE.index_select(0, rows).mean(0)));
   });
 }
 

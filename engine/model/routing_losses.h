@@ -25,8 +25,9 @@ at::Tensor load_loss(const Routing& routing);
 // The balance loss within each modality, mean over those that have tokens. is_image_T: 0 or 1.
 at::Tensor modality_balance_loss(const Routing& routing, const at::Tensor& is_image_T);
 
-// LIMoE's local and global entropy losses (arXiv 2206.02770), mean over the modalities that have tokens:
-// mean_t H(p_t) + max(0, ln(min_experts) - H(mean_t p_t)): each token sure, each modality on min_experts or more.
-at::Tensor modality_entropy_loss(const Routing& routing, const at::Tensor& is_image_T, double min_experts);
+// LIMoE's two entropy losses (arXiv 2206.02770), means over the modalities that have tokens. Local: mean_t H(p_t), each
+// token sure. Global: max(0, ln(min_experts) - H(mean_t p_t)), each modality on min_experts or more.
+at::Tensor local_entropy_loss(const Routing& routing, const at::Tensor& is_image_T);
+at::Tensor global_entropy_loss(const Routing& routing, const at::Tensor& is_image_T, double min_experts);
 
 }  // namespace sf

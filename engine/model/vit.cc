@@ -1,5 +1,7 @@
 #include "engine/model/vit.h"
 
+#include <algorithm>
+
 #include "engine/base/error.h"
 
 namespace sf {
@@ -22,7 +24,8 @@ Vit::Vit(const VisionConfig& config) : config_(config) {
   }
 }
 
-at::Tensor Vit::encode(const at::Tensor& pixels, const std::vector<PictureBox>& boxes, VitMaps* maps) const {
+at::Tensor Vit::encode(const at::Tensor& pixels, const std::vector<PictureBox>& boxes, VitMaps* maps,
+                       std::vector<at::Tensor>* deepstack) const {
   const int64_t b = pixels.size(0), w = config_.width, size = config_.token_size;
   const int64_t rows = pixels.size(2) / size, columns = pixels.size(3) / size;
   SF_CHECK(rows <= config_.max_side && columns <= config_.max_side, "vit: grid ", rows, "x", columns, " exceeds max_side");
@@ -33,7 +36,11 @@ at::Tensor Vit::encode(const at::Tensor& pixels, const std::vector<PictureBox>& 
     x = at::cat({first.view({1, 1, w}).expand({b, 1, w}), x}, 1);
   }
   if (config_.pre_norm) x = at::layer_norm(x, {w}, pre_norm_weight_, pre_norm_bias_, config_.norm_eps);
-  for (const auto& block : blocks_) x = block->forward(x, rows, columns, maps);
+  const std::vector<int>& taken = config_.deepstack_layers;
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    x = blocks_[i]->forward(x, rows, columns, maps);
+    if (deepstack && std::find(taken.begin(), taken.end(), static_cast<int>(i)) != taken.end()) deepstack->push_back(x);
+  }
   return config_.final_norm ? at::layer_norm(x, {w}, norm_weight_, norm_bias_, config_.norm_eps) : x;
 }
 

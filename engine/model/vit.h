@@ -25,7 +25,9 @@ class Vit : public torch::nn::Module {
   explicit Vit(const VisionConfig& config);
   // pixels [B, 3, rows*token_size, columns*token_size], normalised; one box per picture -> x_BNW after the final LayerNorm
   // where there is one: the class token where there is one, then rows*columns tokens, row-major.
-  at::Tensor encode(const at::Tensor& pixels, const std::vector<PictureBox>& boxes, VitMaps* maps = nullptr) const;
+  // `deepstack`, where set, is filled with what leaves each block of vision.deepstack_layers, shaped the same.
+  at::Tensor encode(const at::Tensor& pixels, const std::vector<PictureBox>& boxes, VitMaps* maps = nullptr,
+                    std::vector<at::Tensor>* deepstack = nullptr) const;
   // What leaves the encoder as vision.features says, of encode()'s tokens.
   at::Tensor features(const at::Tensor& x_BNW) const;
   // The tokens that lie on the picture, of encode()'s.

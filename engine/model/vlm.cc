@@ -6,6 +6,9 @@ Vlm::Vlm(const ModelConfig& config) : config_(config) {
   if (config.has_vision()) {
     vit_ = register_module("vision", std::make_shared<Vit>(config.vision));
     projector_ = register_module("projector", std::make_shared<Projector>(config));
+    for (size_t i = 0; i < config.vision.deepstack_layers.size(); ++i) {
+      deepstack_.push_back(register_module("deepstack" + std::to_string(i), std::make_shared<Projector>(config)));
+    }
   }
   decoder_ = register_module("decoder", std::make_shared<Decoder>(config.decoder));
   if (config.modality_embedding) {
@@ -14,13 +17,25 @@ Vlm::Vlm(const ModelConfig& config) : config_(config) {
 }
 
 at::Tensor Vlm::encode_images(const at::Tensor& pixels, const std::vector<PictureBox>& boxes, VitMaps* maps) const {
-  at::Tensor features_BNW = vit_->forward(pixels, boxes, maps);
-  return project(features_BNW, pixels.size(2) / config_.vision.token_size, pixels.size(3) / config_.vision.token_size);
+  std::vector<at::Tensor> deepstack;
+  at::Tensor x_BNW = vit_->encode(pixels, boxes, maps, &deepstack);
+  return project(x_BNW, deepstack, pixels.size(2) / config_.vision.token_size, pixels.size(3) / config_.vision.token_size);
 }
 
-at::Tensor Vlm::project(const at::Tensor& features_BNW, int64_t rows, int64_t columns) const {
-  at::Tensor image_BPD = projector_->forward(features_BNW, rows, columns);
-  return modality_embedding_.defined() ? image_BPD + modality_embedding_.select(0, 0) : image_BPD;
+at::Tensor Vlm::project(const at::Tensor& x_BNW, const std::vector<at::Tensor>& deepstack, int64_t rows, int64_t columns) const {
+  at::Tensor image_BPD = projector_->forward(vit_->features(x_BNW), rows, columns);
+  if (modality_embedding_.defined()) image_BPD = image_BPD + modality_embedding_.select(0, 0);
+  if (deepstack_.empty()) return image_BPD;
+  std::vector<at::Tensor> parts = {image_BPD};
+  for (size_t i = 0; i < deepstack_.size(); ++i) {
+    parts.push_back(deepstack_[i]->forward(vit_->features(deepstack.at(i)), rows, columns));
+  }
+  return at::cat(parts, -1);
+}
+
+at::Tensor Vlm::injected(const at::Tensor& image) const {
+  const int64_t width = config_.decoder.width;
+  return image.size(-1) > width ? image.narrow(-1, width, image.size(-1) - width) : at::Tensor();
 }
 
 at::Tensor Vlm::embed_text(const at::Tensor& ids) const {

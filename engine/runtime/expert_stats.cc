@@ -8,7 +8,7 @@
 namespace sf {
 
 ExpertStats::ExpertStats(const DecoderConfig& config, double capacity_factor)
-    : config_(config), capacity_factor_(capacity_factor), seconds_(config.num_layers) {}
+    : config_(config), layers_(routed_layers(config)), capacity_factor_(capacity_factor), seconds_(config.num_layers) {}
 
 void ExpertStats::on_chosen(int layer, Routing& routing) {
   if (forced_LTK_.defined()) force_experts(forced_LTK_[layer], config_.moe, routing);
@@ -64,7 +64,7 @@ void ExpertStats::count_layer(int layer, const float* row, const Batch& batch, H
 
 ExpertStats::HostStep ExpertStats::finish(const Batch& batch, const Sampled* sampled) {
   HostStep out;
-  const int layers = config_.num_layers, experts = config_.moe.num_experts;
+  const int layers = config_.num_layers, routed = static_cast<int>(layers_.size()), experts = config_.moe.num_experts;
   const int64_t tokens = static_cast<int64_t>(batch.modality.size()), width = 2 * config_.moe.top_k + 1;
   std::vector<at::Tensor> pieces;
   for (const at::Tensor& layer : routed_) pieces.push_back(layer.flatten());
@@ -74,10 +74,11 @@ ExpertStats::HostStep ExpertStats::finish(const Batch& batch, const Sampled* sam
     pieces.push_back(sampled->finite_S.to(at::kFloat));
     if (sampled->details.defined()) pieces.push_back(sampled->details);
   }
+  if (pieces.empty()) pieces.push_back(at::empty({0}));  // nothing routes and nothing is sampled
   const at::Tensor host = at::cat(pieces).cpu().contiguous();
   const float* values = host.const_data_ptr<float>();
 
-  out.routing_LTW = host.narrow(0, 0, layers * tokens * width).view({layers, tokens, width});
+  out.routing_LTW = host.narrow(0, 0, routed * tokens * width).view({routed, tokens, width});
   const int64_t cells = int64_t{layers} * experts * kNumModalities;
   out.moe.num_layers = layers;
   out.moe.num_experts = experts;
@@ -90,14 +91,14 @@ ExpertStats::HostStep ExpertStats::finish(const Batch& batch, const Sampled* sam
   out.moe.routed_tokens.resize(layers);
   out.assigned.resize(batch.parts.size());
   out.overflow.resize(batch.parts.size());
+  for (int i = 0; i < routed; ++i) count_layer(layers_[i], values + i * tokens * width, batch, out);
   for (int layer = 0; layer < layers; ++layer) {
-    count_layer(layer, values + layer * tokens * width, batch, out);
     out.moe.route_seconds.push_back(static_cast<float>(seconds_[layer][0]));
     out.moe.experts_seconds.push_back(static_cast<float>(seconds_[layer][1]));
     out.moe.combine_seconds.push_back(static_cast<float>(seconds_[layer][2]));
   }
   if (sampled) {
-    const float* at = values + layers * tokens * width;
+    const float* at = values + routed * tokens * width;
     const int64_t count = sampled->ids_S.size(0);
     for (int64_t s = 0; s < count; ++s) {
       out.tokens.push_back(static_cast<int>(at[s]));

@@ -19,7 +19,7 @@ class ExpertStats : public MoeObserver {
  public:
   ExpertStats(const DecoderConfig& config, double capacity_factor);
 
-  // Experts to force in this step, [L, T, K] (routing_replay.h); undefined = none.
+  // Experts to force in this step, [layers, T, K] (routing_replay.h); undefined = none.
   void set_forced(at::Tensor forced_LTK) { forced_LTK_ = std::move(forced_LTK); }
 
   void on_chosen(int layer, Routing& routing) override;
@@ -35,7 +35,8 @@ class ExpertStats : public MoeObserver {
     MoeStepStats moe;
     // Per part, of the tokens from Sequence::counted on: the others were reported before. Overflow of scope `request`.
     std::vector<uint32_t> assigned, overflow;
-    at::Tensor routing_LTW;         // f32 on the host, W = 2K+1: ids, gates and entropy of every token
+    // f32 on the host, a row for each layer that routes, W = 2K+1: ids, gates and entropy of every token.
+    at::Tensor routing_LTW;
   };
   // Effect: the one device-to-host copy; advances each sequence's capacity windows. `sampled` may be null.
   HostStep finish(const Batch& batch, const Sampled* sampled);
@@ -44,9 +45,10 @@ class ExpertStats : public MoeObserver {
   void count_layer(int layer, const float* row, const Batch& batch, HostStep& out);
 
   DecoderConfig config_;
+  std::vector<int> layers_;         // that route
   double capacity_factor_;
   at::Tensor forced_LTK_;
-  std::vector<at::Tensor> routed_;  // per layer [T, 2K+1]: ids, gates, entropy
+  std::vector<at::Tensor> routed_;  // of each of layers_ [T, 2K+1]: ids, gates, entropy
   std::vector<std::array<double, 3>> seconds_;
   std::chrono::steady_clock::time_point stage_began_;
 };

@@ -51,7 +51,7 @@ class Explainer {
   Explanation run(const SamplingParams& sampling) {
     torch::NoGradGuard no_grad;
     check_();
-    image_BPD_ = sequence_.encode(sequence_.pixels());
+    image_BPM_ = sequence_.encode(sequence_.pixels());
     generate(sampling);
     describe_picture();
     trace();
@@ -81,7 +81,7 @@ class Explainer {
   const ExplainCheck& check_;
   ExplainSequence sequence_;
   std::vector<int> ids_;  // prompt, then the answer
-  at::Tensor image_BPD_;
+  at::Tensor image_BPM_;
   Explanation out_;
 };
 
@@ -105,7 +105,7 @@ void Explainer::generate(SamplingParams sampling) {
   Detokenizer stream(model_.tokenizer);
   for (int i = 0; i < limit; ++i) {
     check_();
-    at::Tensor logits = sequence_.next_logits(image_BPD_, ids_);
+    at::Tensor logits = sequence_.next_logits(image_BPM_, ids_);
     const Sampled sampled = sample(logits, {{sampling, static_cast<int64_t>(ids_.size())}});
     if (!sampled.finite_S[0].item<bool>()) throw Error(Code::kInternal, "engine: the model's logits are not finite");
     const int id = static_cast<int>(sampled.ids_S[0].item<int64_t>());
@@ -154,11 +154,11 @@ void Explainer::trace() {
   const bool gradients = method == HeatmapMethod::kRelevancy && answer_tokens() > 0;
   torch::AutoGradMode grad_mode(gradients);
   VitMaps vision;
-  at::Tensor image_BPD = image_BPD_;
+  at::Tensor image_BPM = image_BPM_;
   if (options_.vision && (gradients || method == HeatmapMethod::kRollout)) {
-    image_BPD = sequence_.encode(sequence_.pixels().clone().requires_grad_(gradients), &vision);
+    image_BPM = sequence_.encode(sequence_.pixels().clone().requires_grad_(gradients), &vision);
   } else if (gradients) {
-    image_BPD = image_BPD_.clone().requires_grad_(true);
+    image_BPM = image_BPM_.clone().requires_grad_(true);
   }
   const Keep keep = gradients                             ? Keep::kMaps
                     : method == HeatmapMethod::kRollout   ? Keep::kHeadMean
@@ -167,7 +167,7 @@ void Explainer::trace() {
   DenseAttention attention(keep, prompt_tokens() - 1);
   RoutingTrace routing;
   std::vector<at::Tensor> layers_TD;
-  at::Tensor hidden_TD = sequence_.forward(image_BPD, ids_, attention, &routing, &layers_TD);
+  at::Tensor hidden_TD = sequence_.forward(image_BPM, ids_, attention, &routing, &layers_TD);
   fill_routing(routing);
   if (answer_tokens() == 0) return;
   fill_lens(layers_TD);
@@ -189,11 +189,14 @@ void Explainer::fill_routing(const RoutingTrace& routing) {
     TokenRouting token;
     token.text = piece_text(ids_[t]);
     token.image = sequence_.is_image_token(static_cast<int>(t));
+    token.ids.resize(static_cast<size_t>(model_.vlm.config().decoder.num_layers));
+    token.gates.resize(token.ids.size());
     for (size_t layer = 0; layer < routing.ids_TK.size(); ++layer) {
+      if (!routing.ids_TK[layer].defined()) continue;
       const int64_t* ids = routing.ids_TK[layer].const_data_ptr<int64_t>() + t * top_k;
       const float* gates = routing.gates_TK[layer].const_data_ptr<float>() + t * top_k;
-      token.ids.emplace_back(ids, ids + top_k);
-      token.gates.emplace_back(gates, gates + top_k);
+      token.ids[layer].assign(ids, ids + top_k);
+      token.gates[layer].assign(gates, gates + top_k);
     }
     out_.routing.push_back(std::move(token));
   }

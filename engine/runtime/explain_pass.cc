@@ -24,9 +24,11 @@ at::Tensor DenseAttention::attend(int, const at::Tensor& q_THC, const at::Tensor
   return at::matmul(map_HTT, v).transpose(0, 1);
 }
 
-void RoutingTrace::on_routed(int, const Routing& routing, const Dispatch& d) {
-  ids_TK.push_back(routing.ids_TK.detach().cpu().contiguous());
-  gates_TK.push_back(d.gates_TK.detach().to(at::kFloat).cpu().contiguous());
+void RoutingTrace::on_routed(int layer, const Routing& routing, const Dispatch& d) {
+  ids_TK.resize(static_cast<size_t>(layer) + 1);
+  gates_TK.resize(ids_TK.size());
+  ids_TK.back() = routing.ids_TK.detach().cpu().contiguous();
+  gates_TK.back() = d.gates_TK.detach().to(at::kFloat).cpu().contiguous();
 }
 
 ExplainSequence::ExplainSequence(const ExplainedModel& model, const EnginePrompt& prompt)
@@ -35,7 +37,7 @@ ExplainSequence::ExplainSequence(const ExplainedModel& model, const EnginePrompt
   for (size_t i = 0; i + 1 < prompt.pixels.size(); ++i) {
     const PixelValues& values = prompt.pixels[i];
     const PictureBox box{values.left, values.top, values.width, values.height};
-    earlier_ID_.push_back(vlm().encode_images(pixels_of(values), {box}, nullptr)[0]);
+    earlier_PM_.push_back(vlm().encode_images(pixels_of(values), {box}, nullptr)[0]);
   }
 }
 
@@ -61,25 +63,36 @@ at::Tensor ExplainSequence::positions(int64_t rows, int64_t length) const {
   return torch::tensor(values, at::kLong).view({length, 3}).repeat({rows, 1}).to(model_.device);
 }
 
-at::Tensor ExplainSequence::forward(const at::Tensor& image_BID, const std::vector<int>& ids,
+at::Tensor ExplainSequence::forward(const at::Tensor& image_BPM, const std::vector<int>& ids,
                                     AttentionBackend& attention, MoeObserver* observer,
                                     std::vector<at::Tensor>* layers) const {
-  const int64_t rows = image_BID.size(0), length = static_cast<int64_t>(ids.size());
+  const int64_t rows = image_BPM.size(0), length = static_cast<int64_t>(ids.size());
   const ImageSpan& span = image_span();
+  const DecoderConfig& decoder = vlm().config().decoder;
   at::Tensor ids_L = torch::tensor(std::vector<int64_t>(ids.begin(), ids.end())).to(model_.device);
   at::Tensor given_LD = vlm().embed_text(ids_L);
-  if (!earlier_ID_.empty()) given_LD = given_LD.detach().clone();
-  for (size_t i = 0; i < earlier_ID_.size(); ++i) {
-    const ImageSpan& earlier = prompt_.tokens.images[i];
-    given_LD.narrow(0, earlier.begin, earlier.count).copy_(earlier_ID_[i]);
-  }
-  at::Tensor text_BLD = given_LD.unsqueeze(0).expand({rows, length, image_BID.size(2)});
-  at::Tensor before = text_BLD.narrow(1, 0, span.begin), behind = text_BLD.slice(1, span.begin + span.count);
+  if (!earlier_PM_.empty()) given_LD = given_LD.detach().clone();
+  const auto place_earlier = [&](at::Tensor& given_LX, at::Tensor (*part_of)(const Vlm&, const at::Tensor&)) {
+    for (size_t i = 0; i < earlier_PM_.size(); ++i) {
+      const ImageSpan& earlier = prompt_.tokens.images[i];
+      given_LX.narrow(0, earlier.begin, earlier.count).copy_(part_of(vlm(), earlier_PM_[i]));
+    }
+  };
+  // What is given for every token, with the explained picture's in its place, in `rows` versions.
+  const auto around = [&](const at::Tensor& given_LX, const at::Tensor& image_BPX) {
+    const at::Tensor given_BLX = given_LX.unsqueeze(0).expand({rows, length, given_LX.size(1)});
+    return at::cat({given_BLX.narrow(1, 0, span.begin), image_BPX, given_BLX.slice(1, span.begin + span.count)}, 1).flatten(0, 1);
+  };
+  place_earlier(given_LD, [](const Vlm& model, const at::Tensor& image) { return model.embedded(image); });
   DecoderInput input;
-  input.x_TD = at::cat({before, image_BID, behind}, 1).flatten(0, 1);
+  input.x_TD = around(given_LD, vlm().embedded(image_BPM));
+  if (const at::Tensor injected_BPI = vlm().injected(image_BPM); injected_BPI.defined()) {
+    at::Tensor given_LI = at::zeros({length, injected_BPI.size(2)}, injected_BPI.options());
+    place_earlier(given_LI, [](const Vlm& model, const at::Tensor& image) { return model.injected(image); });
+    input.injected_TI = around(given_LI, injected_BPI);
+  }
   input.positions_T = positions(rows, length);
   input.layer_outputs = layers;
-  const DecoderConfig& decoder = vlm().config().decoder;
   Sequence fresh;  // strict capacity counts from zero, in each sequence for itself
   fresh.window.counts.resize(static_cast<size_t>(decoder.num_layers) * decoder.moe.num_experts);
   std::optional<StrictCapacity> strict;
@@ -91,9 +104,9 @@ at::Tensor ExplainSequence::forward(const at::Tensor& image_BID, const std::vect
   return vlm().decoder().forward(input, attention, observer);
 }
 
-at::Tensor ExplainSequence::next_logits(const at::Tensor& image_BID, const std::vector<int>& ids) const {
+at::Tensor ExplainSequence::next_logits(const at::Tensor& image_BPM, const std::vector<int>& ids) const {
   DenseAttention attention(DenseAttention::Keep::kNothing);
-  at::Tensor hidden_TD = forward(image_BID, ids, attention);
+  at::Tensor hidden_TD = forward(image_BPM, ids, attention);
   return vlm().decoder().logits(hidden_TD.narrow(0, hidden_TD.size(0) - 1, 1)).to(at::kFloat);
 }
 

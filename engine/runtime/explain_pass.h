@@ -48,7 +48,7 @@ class DenseAttention : public AttentionBackend {
   std::vector<at::Tensor> kept_;
 };
 
-// Which experts every token was given, by layer.
+// Which experts every token was given, by the decoder's layer; undefined in dense ones, and behind the last that routes.
 class RoutingTrace : public MoeObserver {
  public:
   void on_routed(int layer, const Routing& routing, const Dispatch& d) override;
@@ -63,15 +63,15 @@ class ExplainSequence {
   ExplainSequence(const ExplainedModel& model, const EnginePrompt& prompt);
   // The explained picture as the model sees it, [1, 3, rows*cell, columns*cell].
   const at::Tensor& pixels() const { return pixels_; }
-  // Pictures laid out as pixels() is -> image tokens [B, I, D].
+  // Pictures laid out as pixels() is -> image tokens [B, P, M].
   at::Tensor encode(const at::Tensor& pixels_B3HW, VitMaps* maps = nullptr) const;
   // The sequence `ids` (prompt, answer) once for each picture -> final hidden states [B * ids.size(), D]. `layers`,
   // where set, is filled with the residual stream behind each block. REQUIRES: an attention that keeps the B sequences
   // apart.
-  at::Tensor forward(const at::Tensor& image_BID, const std::vector<int>& ids, AttentionBackend& attention,
+  at::Tensor forward(const at::Tensor& image_BPM, const std::vector<int>& ids, AttentionBackend& attention,
                      MoeObserver* observer = nullptr, std::vector<at::Tensor>* layers = nullptr) const;
   // A pass of one picture that keeps nothing: the logits of the token after `ids`, [1, V].
-  at::Tensor next_logits(const at::Tensor& image_BID, const std::vector<int>& ids) const;
+  at::Tensor next_logits(const at::Tensor& image_BPM, const std::vector<int>& ids) const;
 
   const Vlm& vlm() const { return model_.vlm; }
   const PixelValues& picture() const { return prompt_.pixels.back(); }
@@ -92,7 +92,7 @@ class ExplainSequence {
   const ExplainedModel& model_;
   const EnginePrompt& prompt_;
   at::Tensor pixels_;
-  std::vector<at::Tensor> earlier_ID_;  // image tokens of the pictures before it
+  std::vector<at::Tensor> earlier_PM_;  // image tokens of the pictures before it
 };
 
 }  // namespace sf

@@ -8,10 +8,10 @@ namespace sf {
 
 PageRouting::PageRouting(const KvCacheOptions& options, const DecoderConfig& config)
     : page_size_(options.page_size),
-      num_layers_(config.num_layers),
       num_experts_(config.moe.num_experts),
       top_k_(config.moe.top_k),
-      width_(size_t(config.num_layers) * config.moe.top_k),
+      layers_(routed_layers(config)),
+      width_(layers_.size() * config.moe.top_k),
       ids_(size_t(options.num_pages) * options.page_size * width_),
       gates_(ids_.size()) {}
 
@@ -21,7 +21,7 @@ void PageRouting::record(const Batch& batch, const float* rows) {
   for (const BatchPart& part : batch.parts) {
     for (int i = part.begin; i < part.begin + part.count; ++i, ++token) {
       const size_t to = row_of(*part.sequence, i);
-      for (int layer = 0; layer < num_layers_; ++layer) {
+      for (size_t layer = 0; layer < layers_.size(); ++layer) {
         const float* row = rows + (layer * tokens + token) * stride;
         std::copy(row, row + top_k_, ids_.begin() + to + layer * top_k_);
         std::copy(row + top_k_, row + 2 * top_k_, gates_.begin() + to + layer * top_k_);
@@ -45,7 +45,7 @@ RequestCounts PageRouting::recount(Sequence& sequence, int tokens, int64_t windo
     if (i % kCapacityWindow == 0) std::fill(window.begin(), window.end(), uint16_t{0});
     const std::span<const uint16_t> experts = ids(sequence, i);
     for (size_t j = 0; j < experts.size(); ++j) {
-      const bool over = ++window[j / top_k_ * num_experts_ + experts[j]] > window_capacity && window_capacity > 0;
+      const bool over = ++window[layers_[j / top_k_] * num_experts_ + experts[j]] > window_capacity && window_capacity > 0;
       if (i < sequence.counted) continue;
       ++counts.assigned;
       counts.overflow += over;

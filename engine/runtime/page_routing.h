@@ -1,5 +1,5 @@
 // Which experts every token in the paged cache went to, with which gates: beside the keys and values of each page, so
-// that a token that is not computed again still has its routing. 6 bytes a layer and slot of top-k.
+// that a token that is not computed again still has its routing. 6 bytes a layer that routes and slot of top-k.
 //
 //   routing.record(batch, rows_LTW, page_size);                   // after a step
 //   RequestCounts counts = routing.recount(sequence, 36, capacity);   // for tokens that were found in the cache
@@ -25,7 +25,8 @@ class PageRouting {
  public:
   PageRouting(const KvCacheOptions& options, const DecoderConfig& config);
 
-  // Effect: takes the routing of a step's tokens. rows: [L, T, 2K+1] of ids, gates and entropy (ExpertStats).
+  // Effect: takes the routing of a step's tokens. rows: [L, T, 2K+1] of ids, gates and entropy (ExpertStats);
+  // L counts the layers that route.
   void record(const Batch& batch, const float* rows);
   // The routing of the token at `position`, [L, K] each. REQUIRES: the sequence has a page for it.
   std::span<const uint16_t> ids(const Sequence& sequence, int position) const;
@@ -41,7 +42,8 @@ class PageRouting {
     return (size_t(sequence.pages[position / page_size_]) * page_size_ + position % page_size_) * width_;
   }
 
-  int page_size_, num_layers_, num_experts_, top_k_;
+  int page_size_, num_experts_, top_k_;
+  std::vector<int> layers_;       // the decoder's layer of each row
   size_t width_;                  // L*K
   std::vector<uint16_t> ids_;     // [pages*page_size, L, K]
   std::vector<float> gates_;

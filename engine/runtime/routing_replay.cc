@@ -8,6 +8,7 @@ at::Tensor forced_experts(const Batch& batch, const DecoderConfig& config, at::D
   const auto replays = [](const BatchPart& part) { return part.sequence->sampling.replay_routing != nullptr; };
   if (std::none_of(batch.parts.begin(), batch.parts.end(), replays)) return {};
   const int64_t layers = config.num_layers, k = config.moe.top_k, tokens = static_cast<int64_t>(batch.modality.size());
+  const std::vector<int> routed = routed_layers(config);  // the record's
   at::Tensor forced = at::full({layers, tokens, k}, -1, at::kLong);
   int64_t* ids = forced.data_ptr<int64_t>();
   int64_t first = 0;
@@ -15,9 +16,9 @@ at::Tensor forced_experts(const Batch& batch, const DecoderConfig& config, at::D
     const RoutingRecord* record = part.sequence->sampling.replay_routing.get();
     const int end = record ? std::min(part.begin + part.count, record->num_tokens()) : part.begin;
     for (int i = part.begin; i < end; ++i) {
-      for (int64_t layer = 0; layer < layers; ++layer) {
-        const uint16_t* row = record->ids.data() + (i * layers + layer) * k;
-        std::copy(row, row + k, ids + (layer * tokens + first + i - part.begin) * k);
+      for (size_t l = 0; l < routed.size(); ++l) {
+        const uint16_t* row = record->ids.data() + (i * routed.size() + l) * k;
+        std::copy(row, row + k, ids + (routed[l] * tokens + first + i - part.begin) * k);
       }
     }
     first += part.count;

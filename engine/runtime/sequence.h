@@ -48,7 +48,7 @@ struct Sequence {
   std::vector<int> ids;              // prompt and answer so far; of one with choices: as far as the next place to weigh
   int computed = 0;                  // tokens whose keys and values are in the cache
   std::vector<int> pages;
-  std::vector<at::Tensor> image_PD;  // encoded pictures, until their span is computed
+  std::vector<at::Tensor> image_PM;  // encoded pictures, until their span is computed
   CapacityWindow window;
   int counted = 0;                   // tokens whose assignments were reported; recomputing them adds nothing
   bool shares_prefixes = false;      // its pages may be another's, and another's its own

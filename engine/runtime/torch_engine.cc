@@ -95,7 +95,7 @@ class TorchEngine : public Engine {
   std::vector<BatchPart> plan_parts(const StepPlan& plan, StepResult& result);
   bool begin_sequence(Sequence& sequence, const std::vector<BatchPart>& parts, SequenceStepResult& out, StepResult& result);
   void encode_images(const std::vector<BatchPart>& parts, StepResult& result);
-  at::Tensor embed(const Batch& batch);
+  void embed(const Batch& batch, DecoderInput& input);
   std::vector<SamplingRow> sampling_rows(const Batch& batch) const;
   void deliver_tokens(const Batch& batch, const ExpertStats::HostStep& host, StepResult& result);
   void weigh_choices(Sequence& sequence, std::span<const float> logprobs, SequenceStepResult& out);
@@ -125,6 +125,7 @@ void TorchEngine::fill_info(const VerifiedCheckpoint& checkpoint) {
     info_.image_size = choose_grid(1, 1, preprocess_options(config.image)).rows * config.image.cell_size;
   }
   info_.num_layers = config.decoder.num_layers;
+  info_.dense_layers = config.decoder.dense_layers;
   info_.num_experts = config.decoder.moe.num_experts;
   info_.top_k = config.decoder.moe.top_k;
   info_.capacity_factor = options_.capacity_factor > 0 ? options_.capacity_factor : config.decoder.moe.capacity_factor;
@@ -158,7 +159,7 @@ SequenceId TorchEngine::admit(PreparedPromptPtr prompt, const SamplingParams& sa
   sequence->prompt = std::move(mine);
   sequence->sampling = sampling;
   sequence->window.counts.resize(static_cast<size_t>(info_.num_layers) * info_.num_experts);
-  sequence->image_PD.resize(sequence->prompt->pixels.size());
+  sequence->image_PM.resize(sequence->prompt->pixels.size());
   // Forced experts leave other keys and values than the content says.
   sequence->shares_prefixes =
       !sampling.replay_routing && sequence->prompt->image_digests.size() == sequence->prompt->pixels.size();
@@ -170,7 +171,7 @@ SequenceId TorchEngine::admit(PreparedPromptPtr prompt, const SamplingParams& sa
 RoutingRecord TorchEngine::routing_record(SequenceId id) const {
   auto found = sequences_.find(id);
   SF_CHECK(found != sequences_.end(), "engine: unknown sequence ", id);
-  RoutingRecord record{info_.num_layers, info_.top_k, {}, {}};
+  RoutingRecord record{info_.num_routed_layers(), info_.top_k, {}, {}};
   for (int i = 0; i < found->second->computed; ++i) {
     const auto ids = pages_->routing().ids(*found->second, i);
     const auto gates = pages_->routing().gates(*found->second, i);
@@ -265,7 +266,7 @@ void TorchEngine::encode_images(const std::vector<BatchPart>& parts, StepResult&
     for (size_t i = 0; i < prompt.tokens.images.size(); ++i) {
       const ImageSpan& span = prompt.tokens.images[i];
       const bool wanted = part.begin < span.begin + span.count && part.begin + part.count > span.begin;
-      if (!wanted || part.sequence->image_PD[i].defined()) continue;
+      if (!wanted || part.sequence->image_PM[i].defined()) continue;
       by_grid[{prompt.pixels[i].grid.rows, prompt.pixels[i].grid.columns}].push_back({part.sequence, i});
     }
   }
@@ -280,16 +281,17 @@ void TorchEngine::encode_images(const std::vector<BatchPart>& parts, StepResult&
       std::copy(values.values.begin(), values.values.end(), pixels[j].data_ptr<float>());
       boxes.push_back({values.left, values.top, values.width, values.height});
     }
-    at::Tensor image_BPD = model_.vlm->encode_images(pixels.to(device_), boxes);
-    for (size_t j = 0; j < jobs.size(); ++j) jobs[j].sequence->image_PD[jobs[j].image] = image_BPD[j];
+    at::Tensor image_BPM = model_.vlm->encode_images(pixels.to(device_), boxes);
+    for (size_t j = 0; j < jobs.size(); ++j) jobs[j].sequence->image_PM[jobs[j].image] = image_BPM[j];
     result.images_encoded += static_cast<int>(jobs.size());
   }
   result.image_encode_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
 }
 
-// Text embeddings of all tokens, with the image tokens' rows put in their places.
-at::Tensor TorchEngine::embed(const Batch& batch) {
-  at::Tensor x_TD = model_.vlm->embed_text(batch.ids_T);
+// Text embeddings of all tokens, with the image tokens' rows put in their places, and what is injected behind them.
+void TorchEngine::embed(const Batch& batch, DecoderInput& input) {
+  at::Tensor& x_TD = input.x_TD;
+  x_TD = model_.vlm->embed_text(batch.ids_T);
   int64_t first = 0;
   for (const BatchPart& part : batch.parts) {
     const auto& spans = part.sequence->prompt->tokens.images;
@@ -297,13 +299,17 @@ at::Tensor TorchEngine::embed(const Batch& batch) {
       const int begin = std::max(part.begin, spans[i].begin);
       const int end = std::min(part.begin + part.count, spans[i].begin + spans[i].count);
       if (begin >= end) continue;
-      at::Tensor rows = part.sequence->image_PD[i].narrow(0, begin - spans[i].begin, end - begin);
-      x_TD.narrow(0, first + begin - part.begin, end - begin).copy_(rows);
-      if (end == spans[i].begin + spans[i].count) part.sequence->image_PD[i] = at::Tensor();
+      at::Tensor rows = part.sequence->image_PM[i].narrow(0, begin - spans[i].begin, end - begin);
+      const int64_t at = first + begin - part.begin;
+      x_TD.narrow(0, at, end - begin).copy_(model_.vlm->embedded(rows));
+      if (const at::Tensor injected = model_.vlm->injected(rows); injected.defined()) {
+        if (!input.injected_TI.defined()) input.injected_TI = at::zeros({x_TD.size(0), injected.size(1)}, x_TD.options());
+        input.injected_TI.narrow(0, at, end - begin).copy_(injected);
+      }
+      if (end == spans[i].begin + spans[i].count) part.sequence->image_PM[i] = at::Tensor();
     }
     first += part.count;
   }
-  return x_TD;
 }
 
 StepResult TorchEngine::step(const StepPlan& plan) {
@@ -318,7 +324,7 @@ StepResult TorchEngine::step(const StepPlan& plan) {
   stats.set_forced(forced_experts(batch, model_.config.decoder, device_));
   PagedAttention attention(batch, cache());
   DecoderInput input;
-  input.x_TD = embed(batch);
+  embed(batch, input);
   input.positions_T = model_.config.decoder.rope == "mrope2d" ? mrope_positions(batch) : batch.positions_T;
   std::optional<StrictCapacity> strict;
   if (options_.capacity_mode == "strict") {

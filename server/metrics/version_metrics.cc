@@ -52,7 +52,8 @@ VersionMetrics::VersionMetrics(std::string model, int64_t version, const ModelIn
       labels_{{"model", model_}, {"version", std::to_string(version)}},
       num_experts_(info.num_experts) {
   for (int layer = 0; layer < info.num_layers; ++layer) {
-    layers_.emplace_back(num_experts_,
+    const bool dense = std::ranges::find(info.dense_layers, layer) != info.dense_layers.end();
+    layers_.emplace_back(dense ? 0 : num_experts_,
                          row_of(info.expert_histogram, static_cast<size_t>(layer), static_cast<size_t>(num_experts_)));
   }
 }
@@ -88,6 +89,7 @@ void VersionMetrics::record_moe(const MoeStepStats& moe) {
 
 void VersionMetrics::record_layer(const MoeStepStats& moe, size_t layer) {
   Layer& sums = layers_[layer];
+  if (sums.tokens.empty()) return;  // dense
   add_row(moe.tokens, layer, sums.tokens);
   add_row(moe.gate_mass, layer, sums.gate_mass);
   add_row(moe.overflow_step, layer, sums.overflow_step);
@@ -175,6 +177,7 @@ void VersionMetrics::collect(FamilySet& families, bool live) const {
 void VersionMetrics::collect_moe(FamilySet& families) const {
   for (size_t l = 0; l < layers_.size(); ++l) {
     const Layer& layer = layers_[l];
+    if (layer.tokens.empty()) continue;
     const Labels labels = with(labels_, {{"layer", std::to_string(l)}});
     families["sparsefusion_moe_capacity_tokens_total"].add(labels, layer.capacity);
     SeriesList stages = families["sparsefusion_moe_layer_seconds"];

@@ -55,7 +55,7 @@ class VersionMetrics {
  private:
   struct Layer {
     Layer(int num_experts, std::span<const int64_t> reference);
-    // [experts, modality]
+    // [experts, modality]; empty in a dense layer, which has no series.
     std::vector<double> tokens, gate_mass, overflow_step, overflow_request;
     double capacity = 0;
     Histogram route{layer_edges()}, experts{layer_edges()}, combine{layer_edges()};

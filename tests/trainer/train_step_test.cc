@@ -79,16 +79,69 @@ TEST(ForwardLossesTest, TheTotalIsTheWeighedSumOfItsParts) {
   const auto vlm = test::tiny_vlm(4);
   const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
   const PackedBatch batch = two_pictures(vlm->config(), *tokenizer);
-  LossOptions options{.balance = 0.5, .router_z = 0.25, .importance = 3, .load = 4, .modality = 5, .alignment = 2, .dense = 0};
-  for (const char* modality : {"balance", "entropy"}) {
-    options.modality_loss = modality;
+  const LossOptions options{.balance = 0.5, .router_z = 0.25, .importance = 3, .load = 4, .modality = 5, .local_entropy = 6,
+                            .global_entropy = 7, .alignment = 2, .dense = 0};
+  vlm->train();
+  const StepReport r = forward_losses(*vlm, batch, alignment_words(*tokenizer), AuxiliaryHeads(vlm->config()), options).report;
+  const double sum = r.answer + 0.5 * r.balance + 0.25 * r.router_z + 2 * r.alignment + 3 * r.importance + 4 * r.load +
+                     5 * r.modality + 6 * r.local_entropy + 7 * r.global_entropy;
+  EXPECT_NEAR(r.loss, sum, 1e-5 * sum);
+  for (double part : {r.importance, r.load, r.modality, r.local_entropy}) EXPECT_GT(part, 0);
+}
+
+TEST(ForwardLossesTest, LimoesTwoEntropiesAreWeighedApart) {
+  const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
+  const auto vlm = test::tiny_vlm(4);
+  torch::NoGradGuard no_grad;
+  for (auto& item : vlm->named_parameters()) {
+    if (item.key().ends_with("router.weight")) item.value().mul_(20);  // so that a modality's tokens crowd on few experts
+  }
+  const PackedBatch batch = two_pictures(vlm->config(), *tokenizer);
+  const auto report_of = [&](double local, double global) {
+    const LossOptions options{.balance = 0, .router_z = 0, .local_entropy = local, .global_entropy = global, .dense = 0};
+    return forward_losses(*vlm, batch, alignment_words(*tokenizer), AuxiliaryHeads(vlm->config()), options).report;
+  };
+  const StepReport none = report_of(0, 0), local = report_of(2, 0), both = report_of(2, 3);
+  EXPECT_EQ(none.local_entropy, 0);
+  EXPECT_EQ(local.global_entropy, 0);
+  EXPECT_GT(local.local_entropy, 0);
+  EXPECT_NEAR(local.loss - none.loss, 2 * local.local_entropy, 1e-4);
+  EXPECT_NEAR(both.loss - local.loss, 3 * both.global_entropy, 1e-4);
+}
+
+// Gradients reach the dense MLP and every projector of injected features; balance is of the routed layer alone.
+TEST(ForwardLossesTest, DenseLayersAndInjectedFeaturesAreTrained) {
+  const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
+  ModelConfig config = test::tiny_config();
+  config.vision.deepstack_layers = {0};
+  config.decoder.dense_layers = {0};
+  config.decoder.dense_hidden = 24;
+  config.decoder.moe.bias_balancing = true;
+  for (const bool routed : {true, false}) {
+    if (!routed) config.decoder.dense_layers = {0, 1};
+    torch::manual_seed(5);
+    auto vlm = std::make_shared<Vlm>(parse_model_config(to_json(config)));
     vlm->train();
-    const StepReport r = forward_losses(*vlm, batch, alignment_words(*tokenizer), AuxiliaryHeads(vlm->config()), options).report;
-    const double sum = r.answer + 0.5 * r.balance + 0.25 * r.router_z + 2 * r.alignment + 3 * r.importance + 4 * r.load + 5 * r.modality;
-    EXPECT_NEAR(r.loss, sum, 1e-5 * sum);
-    EXPECT_GT(r.importance, 0);
-    EXPECT_GT(r.load, 0);
-    EXPECT_GT(r.modality, 0);
+    const PackedBatch batch = two_pictures(vlm->config(), *tokenizer);
+    const AuxiliaryHeads heads(vlm->config());
+    const Losses losses = forward_losses(*vlm, batch, alignment_words(*tokenizer), heads, {.importance = 0.1, .dense = 0});
+    losses.total.backward();
+    for (const auto& item : vlm->named_parameters()) {
+      if (item.key().find(".mlp.") == std::string::npos && item.key().find("deepstack") == std::string::npos) continue;
+      ASSERT_TRUE(item.value().grad().defined()) << item.key();
+      EXPECT_GT(item.value().grad().abs().sum().item<double>(), 0) << item.key();
+    }
+    EXPECT_EQ(losses.report.layers.size(), routed ? 1u : 0u);
+    EXPECT_EQ(balance_biases(*vlm).size(), routed ? 1u : 0u);
+    EXPECT_TRUE(std::isfinite(losses.report.loss));
+    if (!routed) {
+      EXPECT_EQ(losses.report.balance, 0);
+      continue;
+    }
+    EXPECT_EQ(losses.report.layers[0].layer, 1);
+    EXPECT_GT(losses.report.balance, 0);
+    step_balance_biases(balance_biases(*vlm), losses.report.layers, 1e-3);
+    EXPECT_GT(vlm->named_parameters()["decoder.block1.moe.router.balance_bias"].abs().sum().item<double>(), 0);
   }
 }
 

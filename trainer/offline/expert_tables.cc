@@ -117,6 +117,8 @@ std::map<std::string, std::vector<double>> ExpertTables::vocabulary_specialisati
   return out;
 }
 
+bool ExpertTables::routes(int layer) const { return sum(counts_[0][layer]) + sum(counts_[1][layer]) > 0; }
+
 void ExpertTables::print() const {
   print_usage();
   print_domains();
@@ -132,6 +134,7 @@ void ExpertTables::print_usage() const {
   const Matrix image = usage(true), text = usage(false);
   const std::vector<double> divergence = modality_divergence();
   for (int layer = 0; layer < num_layers_; ++layer) {
+    if (!routes(layer)) continue;
     print_row(concat(layer, " image"), image[layer]);
     print_row(concat(layer, " text"), text[layer]);
     std::printf("%-22s %.3f nats\n", concat(layer, " divergence").c_str(), divergence[layer]);
@@ -142,6 +145,7 @@ void ExpertTables::print_domains() const {
   std::printf("\ndomain specialisation N_iD/N_D: %% of a kind's text tokens that the expert works on\n");
   const auto domains = domain_specialisation();
   for (int layer = 0; layer < num_layers_; ++layer) {
+    if (!routes(layer)) continue;
     print_header(concat("layer ", layer).c_str(), num_experts_);
     for (const auto& [name, shares] : domains) print_row(name, shares[layer]);
   }
@@ -150,6 +154,7 @@ void ExpertTables::print_domains() const {
 void ExpertTables::print_coactivation() const {
   std::printf("\nco-activation N_ij/N_i: %% of the row's tokens that the column works on too, all pairs\n");
   for (int layer = 0; layer < num_layers_; ++layer) {
+    if (!routes(layer)) continue;
     print_header(concat("layer ", layer).c_str(), num_experts_);
     const Matrix shares = coactivation(layer);
     for (int i = 0; i < num_experts_; ++i) print_row(concat("e", i), shares[i]);
@@ -161,6 +166,7 @@ void ExpertTables::print_vocabulary() const {
       "\nvocabulary specialisation N_xi/N_x by input token, tokens seen %d times or more: the most faithful ones\n",
       kLeastSeen);
   for (int layer = 0; layer < num_layers_; ++layer) {
+    if (!routes(layer)) continue;
     const auto words = vocabulary_specialisation(layer, kLeastSeen);
     for (int i = 0; i < num_experts_; ++i) {
       std::vector<std::pair<double, std::string>> best;

@@ -55,6 +55,7 @@ void print_routing(const Explanation& e) {
   if (first == e.routing.end()) return;
   for (int row = 0; row < e.rows; ++row) {
     for (size_t layer = 0; layer < first->ids.size(); ++layer) {
+      if (first->ids[layer].empty()) continue;  // dense
       std::printf(layer == 0 ? "  " : "    |  ");
       for (int column = 0; column < e.columns; ++column)
         std::printf("%3d", (first + row * e.columns + column)->ids[layer][0]);

@@ -25,6 +25,12 @@ std::string preprocessing(const ImageConfig& image) {
   return concat("antialiased ", image.resample, ", ", geometry, ", mean ", channels(image.mean), ", std ", channels(image.std));
 }
 
+std::string join_layers(const std::vector<int>& layers) {
+  std::string text;
+  for (int layer : layers) text += concat(text.empty() ? "" : ", ", layer);
+  return text;
+}
+
 void print_usage(size_t layer, const char* tokens, const std::vector<int64_t>& assignments) {
   const ExpertLoad load = expert_load(assignments);
   std::printf("%5zu %-6s", layer, tokens);
@@ -35,12 +41,13 @@ void print_usage(size_t layer, const char* tokens, const std::vector<int64_t>& a
 }
 
 // A layer's row; where the checkpoint has them, one of its image tokens and one of its text tokens below.
-void print_histogram(const Manifest& manifest) {
-  if (manifest.expert_histogram.empty()) return;  // never evaluated: an imported model
+void print_histogram(const Manifest& manifest, const DecoderConfig& decoder) {
+  if (manifest.expert_histogram.empty() || routed_layers(decoder).empty()) return;  // never evaluated: an imported model
   std::printf("\nexpert usage on the evaluation set (%% of the row's assignments)\nlayer tokens");
   for (size_t e = 0; e < manifest.expert_histogram[0].size(); ++e) std::printf(" %7s", concat("e", e).c_str());
   std::printf(" %8s %8s %8s %5s\n", "max vio", "CV^2", "H/ln E", "dead");
   for (size_t l = 0; l < manifest.expert_histogram.size(); ++l) {
+    if (is_dense(decoder, static_cast<int>(l))) continue;
     print_usage(l, "all", manifest.expert_histogram[l]);
     if (manifest.image_expert_histogram.empty()) continue;
     const std::vector<int64_t>& image = manifest.image_expert_histogram[l];
@@ -72,6 +79,10 @@ int inspect_command(const OfflineCommandOptions& options) {
                         d.positions == "rope" ? "rope " + d.rope : d.positions, d.tied_head ? ", tied head" : ""));
   row("experts", concat(d.moe.num_experts, ", top-", d.moe.top_k, ", hidden ", d.moe.hidden, ", softmax ", d.moe.router_softmax,
                         " top-k, capacity factor ", d.moe.capacity_factor));
+  if (!d.dense_layers.empty()) row("dense layers", concat(join_layers(d.dense_layers), ", hidden ", d.dense_hidden));
+  if (!c.vision.deepstack_layers.empty()) {
+    row("injected features", concat("of vision layers ", join_layers(c.vision.deepstack_layers), " behind the decoder's first layers"));
+  }
   if (c.has_vision()) row("preprocessing", preprocessing(c.image));
   row("tokenizer", concat(checkpoint.has_file("tokenizer.model") ? "SentencePiece, " : "characters, ", model.tokenizer->vocab_size(),
                           " pieces; prompt template ", c.prompt_template));
@@ -79,7 +90,7 @@ int inspect_command(const OfflineCommandOptions& options) {
                                     d.moe.renormalise ? ", gates renormalised" : "", d.moe.bias_balancing ? ", bias balancing" : "",
                                     ", drop order ", d.moe.drop_order, ", ", d.moe.dropout, " dropout ", d.moe.dropout_rate));
   for (const auto& [name, score] : checkpoint.manifest().scores) row(concat("score ", name).c_str(), concat(score));
-  print_histogram(checkpoint.manifest());
+  print_histogram(checkpoint.manifest(), d);
   return 0;
 }
 

@@ -168,13 +168,62 @@ TEST(ModelConfigTest, RefusesEverySizeThatIsNoPositiveIntegerWithinReason) {
     if (!tiny[Json::json_pointer(leaf)].is_number_integer()) continue;
     ++sizes;
     if (leaf == "/decoder/moe/shared_hidden") continue;  // 0 = none
+    if (leaf == "/decoder/dense_hidden") continue;       // 0 where no layer is dense
     // 2^32 + 1 would be 1, and 2^64 - 1 would be -1, if they were cut to 32 bits.
     if (leaf != "/projector_hidden") expect_names(leaf, 0, dotted(leaf));  // where 0 says: twice the decoder's width
     for (const Json& value : {Json(-1), Json(1.5), Json(4294967297), Json(18446744073709551615ull), Json(1e300)}) {
       expect_names(leaf, value, dotted(leaf));
     }
   }
-  EXPECT_EQ(sizes, 26);
+  EXPECT_EQ(sizes, 27);
+}
+
+TEST(ModelConfigTest, DenseLayersAreThereOnceAndHaveAWidth) {
+  const auto with = [](const Json& layers, const Json& hidden) {
+    Json json = tiny_json();
+    json["decoder"].update({{"dense_layers", layers}, {"dense_hidden", hidden}});
+    return json.dump();
+  };
+  const DecoderConfig mixed = parse_model_config(with({2, 0}, 64)).decoder;  // of three layers
+  EXPECT_TRUE(is_dense(mixed, 0) && is_dense(mixed, 2) && !is_dense(mixed, 1));
+  EXPECT_EQ(routed_layers(mixed), std::vector<int>{1});
+  EXPECT_EQ(routed_layers(parse_model_config(with({0, 1, 2}, 64)).decoder), std::vector<int>{});
+  struct Case {
+    Json layers, hidden;
+    const char* named;
+  };
+  const Case cases[] = {{Json::array({3}), 64, "dense_layers must be 0..2, got 3"},
+                        {Json::array({-1}), 64, "dense_layers must be 0..2, got -1"},
+                        {{1, 1}, 64, "dense_layers names layer 1 twice"},
+                        {{0, 1, 2, 0}, 64, "dense_layers names 4 layers of 3"},
+                        {Json::array({1}), 0, "belong together"},
+                        {Json::array(), 64, "belong together"},
+                        {Json::array({1}), -1, "dense_hidden must be"},
+                        {Json::array({1}), 1 << 21, "dense_hidden must be"},
+                        {Json::array({1.5}), 64, "dense_layers has the wrong type"},
+                        {Json::array({"1"}), 64, "dense_layers has the wrong type"},
+                        {Json::array({Json::array()}), 64, "dense_layers has the wrong type"},
+                        {Json::array({4294967297}), 64, "dense_layers has the wrong type"}};
+  for (const Case& c : cases) {
+    const std::string message = refusal(with(c.layers, c.hidden));
+    EXPECT_NE(message.find(c.named), std::string::npos) << c.layers << ": " << message;
+  }
+}
+
+TEST(ModelConfigTest, InjectedFeaturesNeedTheirLayersOnBothSides) {
+  EXPECT_EQ(refusal(changed("/vision/deepstack_layers", {0, 2})), "accepted");
+  expect_names("/vision/deepstack_layers", Json::array({3}), "deepstack_layers must be 0..2, got 3");
+  expect_names("/vision/deepstack_layers", {1, 1}, "deepstack_layers names layer 1 twice");
+  expect_names("/vision/deepstack_layers", {2, 0}, "deepstack_layers must ascend");
+  expect_names("/vision/deepstack_layers", {0, "1"}, "deepstack_layers has the wrong type");
+  Json json = tiny_json();
+  json["vision"]["deepstack_layers"] = {0, 1};
+  json["decoder"]["num_layers"] = 1;
+  EXPECT_NE(refusal(json.dump()).find("decoder.num_layers is 1"), std::string::npos) << refusal(json.dump());
+  json = tiny_json();
+  json["vision"]["deepstack_layers"] = Json::array({0});
+  json["projector"] = "none";
+  EXPECT_NE(refusal(json.dump()).find("projector none"), std::string::npos) << refusal(json.dump());
 }
 
 TEST(ModelConfigTest, OneNumberStandsForAllThreeChannels) {
@@ -256,6 +305,12 @@ TEST(ModelConfigTest, CountsTheWeightsWithoutAllocatingThem) {
   other.decoder.num_kv_heads = 1;
   configs.push_back(other);
   configs.push_back(model_preset("seed"));
+  ModelConfig mixed = model_preset("small");
+  mixed.decoder.dense_layers = {0, 3};
+  mixed.decoder.dense_hidden = 40;
+  mixed.decoder.moe.expert_bias = true;
+  mixed.vision.deepstack_layers = {1, 3};
+  configs.push_back(mixed);
   other.projector = "none";
   other.decoder.positions = "learned";
   other.decoder.norm = "layer";

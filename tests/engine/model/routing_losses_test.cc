@@ -82,8 +82,9 @@ TEST(ModalityLossTest, SeesACollapseThatTheWholeBalances) {
   EXPECT_NEAR(balance_loss(routing).item<double>(), 1.0, 1e-5);
   EXPECT_NEAR(modality_balance_loss(routing, is_image).item<double>(), 2.0, 1e-5);  // E / k
   // Each token is undecided between two: ln 2; each modality lies on two of the four it should have: ln 4 - ln 2.
-  EXPECT_NEAR(modality_entropy_loss(routing, is_image, 4).item<double>(), 2 * std::log(2.0), 1e-4);
-  EXPECT_NEAR(modality_entropy_loss(routing, is_image, 2).item<double>(), std::log(2.0), 1e-4);  // two are enough
+  EXPECT_NEAR(local_entropy_loss(routing, is_image).item<double>(), std::log(2.0), 1e-4);
+  EXPECT_NEAR(global_entropy_loss(routing, is_image, 4).item<double>(), std::log(2.0), 1e-4);
+  EXPECT_NEAR(global_entropy_loss(routing, is_image, 2).item<double>(), 0, 1e-4);  // two are enough
   // A batch without pictures is a mean over one modality.
   EXPECT_NEAR(modality_balance_loss(routing, at::zeros({40}, at::kLong)).item<double>(), 1.0, 1e-5);
 }
@@ -100,7 +101,8 @@ TEST(RoutingLossesTest, GradientsAreThoseOfFiniteDifferences) {
       {"importance", importance_loss},
       {"load", load_loss},
       {"modality balance", [&](const Routing& r) { return modality_balance_loss(r, is_image); }},
-      {"modality entropy", [&](const Routing& r) { return modality_entropy_loss(r, is_image, 5); }}};
+      {"local entropy", [&](const Routing& r) { return local_entropy_loss(r, is_image); }},
+      {"global entropy", [&](const Routing& r) { return global_entropy_loss(r, is_image, 5); }}};
   for (const auto& [name, loss] : losses) {
     at::Tensor l = logits.clone().set_requires_grad(true), s = raw_std.clone().set_requires_grad(true);
     loss(noisy_routing(l, s, noise)).backward();

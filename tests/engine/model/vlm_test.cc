@@ -177,6 +177,44 @@ TEST(DecoderTest, TheHeadAndTheEmbeddingFollowTheirSwitches) {
   EXPECT_TRUE(at::allclose(vlm.decoder().logits(hidden), expected, 1e-5, 1e-5));
 }
 
+// A dense layer is one MLP, the same for every token, and no observer hears of it.
+TEST(DecoderTest, ADenseLayerIsAPlainMlp) {
+  torch::NoGradGuard no_grad;
+  torch::manual_seed(8);
+  ModelConfig config = small_config();
+  config.decoder.dense_layers = {0, 1};
+  config.decoder.dense_hidden = 24;
+  config.decoder.moe.dropout = "hidden";
+  config.decoder.moe.dropout_rate = 0.5;  // of the experts that are chosen alone
+  Vlm vlm(config);
+  at::Tensor ids = torch::tensor({3, 4, 5, 6});
+  struct Heard : MoeObserver {
+    int calls = 0;
+    void on_routed(int, const Routing&, const Dispatch&) override { ++calls; }
+    void on_stage_begin(int, Stage) override { ++calls; }
+  } heard;
+  vlm.train();
+  PackedAttention attention(at::full({1, 4, 4}, -std::numeric_limits<float>::infinity()).triu(1));
+  std::vector<at::Tensor> layers;
+  DecoderInput input;
+  input.x_TD = vlm.embed_text(ids);
+  input.positions_T = at::arange(4);
+  input.layer_outputs = &layers;
+  vlm.decoder().forward(input, attention, &heard);
+  EXPECT_EQ(heard.calls, 0);
+  auto parameters = vlm.named_parameters();
+  for (const auto& item : parameters) EXPECT_EQ(item.key().find(".moe."), std::string::npos) << item.key();
+  // Without the attention of the second block its output is its input and the MLP of its norm.
+  parameters["decoder.block1.attention.o_proj"].zero_();
+  layers.clear();
+  vlm.decoder().forward(input, attention);
+  at::Tensor x = layers[0], h = x * (x.square().mean(-1, true) + config.decoder.norm_eps).rsqrt();
+  at::Tensor up = at::matmul(h, parameters["decoder.block1.mlp.gate_up"][0].t());
+  at::Tensor y = at::matmul(at::silu(up.narrow(1, 0, 24)) * up.narrow(1, 24, 24), parameters["decoder.block1.mlp.down"][0].t());
+  EXPECT_TRUE(at::allclose(layers[1], x + y, 1e-4, 1e-5));
+  EXPECT_EQ(vlm.num_active_parameters(), vlm.num_parameters());
+}
+
 TEST(VlmTest, CountsParameters) {
   Vlm vlm(small_config());
   const int64_t expert = 2 * (3 * 32 * 16);  // two layers; three matrices of 32 x 16

@@ -123,6 +123,25 @@ TEST(MetricsTest, CountsExpertsByLayerAndModality) {
   EXPECT_THAT(text, HasSubstr("sparsefusion_batch_size_sum{model=\"sparsefusion\",version=\"7\"} 6"));
 }
 
+TEST(MetricsTest, ADenseLayerHasNoSeriesAndTheOthersKeepTheirNumbers) {
+  Metrics metrics({});
+  ModelInfo info = model_info();
+  info.dense_layers = {0};
+  auto version = metrics.add_version(1, info);
+  record(*version, routed(1, 1));
+  std::string text = metrics.text({}, 0);
+  EXPECT_THAT(text, Not(HasSubstr("layer=\"0\"")));
+  EXPECT_THAT(text, HasSubstr("layer=\"1\""));
+  ASSERT_EQ(version->expert_loads().layers.size(), 2u);
+  EXPECT_TRUE(version->expert_loads().layers[0].experts.empty());
+  EXPECT_EQ(version->expert_loads().layers[1].experts.size(), 2u);
+  info.dense_layers = {1, 0};
+  auto dense = metrics.add_version(2, info);
+  record(*dense, routed(1, 1));
+  text = metrics.text({}, 0);
+  EXPECT_THAT(text, Not(HasSubstr("version=\"2\",layer=")));
+}
+
 TEST(MetricsTest, CountsWhatTheCachesFound) {
   Metrics metrics({});
   auto version = metrics.add_version(7, model_info());
