@@ -1,10 +1,10 @@
 #include "engine/runtime/torch_engine.h"
 
 #include <algorithm>
-#include <map>
 #include <span>
 #include <unordered_map>
 
+#include "engine/runtime/batch_embedding.h"
 #include "engine/runtime/checkpoint_model.h"
 #include "engine/runtime/choice_walk.h"
 #include "engine/runtime/device.h"
@@ -94,8 +94,6 @@ class TorchEngine : public Engine {
   const KvCache& cache() const { return pages_->cache(); }
   std::vector<BatchPart> plan_parts(const StepPlan& plan, StepResult& result);
   bool begin_sequence(Sequence& sequence, const std::vector<BatchPart>& parts, SequenceStepResult& out, StepResult& result);
-  void encode_images(const std::vector<BatchPart>& parts, StepResult& result);
-  void embed(const Batch& batch, DecoderInput& input);
   std::vector<SamplingRow> sampling_rows(const Batch& batch) const;
   void deliver_tokens(const Batch& batch, const ExpertStats::HostStep& host, StepResult& result);
   void weigh_choices(Sequence& sequence, std::span<const float> logprobs, SequenceStepResult& out);
@@ -254,77 +252,21 @@ bool TorchEngine::begin_sequence(Sequence& sequence, const std::vector<BatchPart
   return true;
 }
 
-// Pictures whose tokens this step needs and that are not encoded yet, one batch per grid.
-void TorchEngine::encode_images(const std::vector<BatchPart>& parts, StepResult& result) {
-  struct Job {
-    Sequence* sequence;
-    size_t image;
-  };
-  std::map<std::pair<int, int>, std::vector<Job>> by_grid;
-  for (const BatchPart& part : parts) {
-    const EnginePrompt& prompt = *part.sequence->prompt;
-    for (size_t i = 0; i < prompt.tokens.images.size(); ++i) {
-      const ImageSpan& span = prompt.tokens.images[i];
-      const bool wanted = part.begin < span.begin + span.count && part.begin + part.count > span.begin;
-      if (!wanted || part.sequence->image_PM[i].defined()) continue;
-      by_grid[{prompt.pixels[i].grid.rows, prompt.pixels[i].grid.columns}].push_back({part.sequence, i});
-    }
-  }
-  if (by_grid.empty()) return;
-  const auto began = std::chrono::steady_clock::now();
-  const int64_t cell = model_.config.image.cell_size;
-  for (const auto& [grid, jobs] : by_grid) {
-    at::Tensor pixels = at::empty({static_cast<int64_t>(jobs.size()), 3, grid.first * cell, grid.second * cell}, at::kFloat);
-    std::vector<PictureBox> boxes;
-    for (size_t j = 0; j < jobs.size(); ++j) {
-      const PixelValues& values = jobs[j].sequence->prompt->pixels[jobs[j].image];
-      std::copy(values.values.begin(), values.values.end(), pixels[j].data_ptr<float>());
-      boxes.push_back({values.left, values.top, values.width, values.height});
-    }
-    at::Tensor image_BPM = model_.vlm->encode_images(pixels.to(device_), boxes);
-    for (size_t j = 0; j < jobs.size(); ++j) jobs[j].sequence->image_PM[jobs[j].image] = image_BPM[j];
-    result.images_encoded += static_cast<int>(jobs.size());
-  }
-  result.image_encode_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-}
-
-// Text embeddings of all tokens, with the image tokens' rows put in their places, and what is injected behind them.
-void TorchEngine::embed(const Batch& batch, DecoderInput& input) {
-  at::Tensor& x_TD = input.x_TD;
-  x_TD = model_.vlm->embed_text(batch.ids_T);
-  int64_t first = 0;
-  for (const BatchPart& part : batch.parts) {
-    const auto& spans = part.sequence->prompt->tokens.images;
-    for (size_t i = 0; i < spans.size(); ++i) {
-      const int begin = std::max(part.begin, spans[i].begin);
-      const int end = std::min(part.begin + part.count, spans[i].begin + spans[i].count);
-      if (begin >= end) continue;
-      at::Tensor rows = part.sequence->image_PM[i].narrow(0, begin - spans[i].begin, end - begin);
-      const int64_t at = first + begin - part.begin;
-      x_TD.narrow(0, at, end - begin).copy_(model_.vlm->embedded(rows));
-      if (const at::Tensor injected = model_.vlm->injected(rows); injected.defined()) {
-        if (!input.injected_TI.defined()) input.injected_TI = at::zeros({x_TD.size(0), injected.size(1)}, x_TD.options());
-        input.injected_TI.narrow(0, at, end - begin).copy_(injected);
-      }
-      if (end == spans[i].begin + spans[i].count) part.sequence->image_PM[i] = at::Tensor();
-    }
-    first += part.count;
-  }
-}
-
 StepResult TorchEngine::step(const StepPlan& plan) {
   torch::NoGradGuard no_grad;
   if (options_.threads > 0) at::set_num_threads(options_.threads);
   StepResult result;
   const std::vector<BatchPart> parts = plan_parts(plan, result);
   if (parts.empty()) return result;
-  encode_images(parts, result);
+  const EncodedImages encoded = encode_images(*model_.vlm, parts, device_);
+  result.images_encoded = encoded.count;
+  result.image_encode_seconds = encoded.seconds;
   const Batch batch = make_batch(parts, cache(), device_);
   ExpertStats stats(model_.config.decoder, info_.capacity_factor);
   stats.set_forced(forced_experts(batch, model_.config.decoder, device_));
   PagedAttention attention(batch, cache());
   DecoderInput input;
-  embed(batch, input);
+  embed_batch(*model_.vlm, batch, input);
   input.positions_T = model_.config.decoder.rope == "mrope2d" ? mrope_positions(batch) : batch.positions_T;
   std::optional<StrictCapacity> strict;
   if (options_.capacity_mode == "strict") {
