@@ -101,7 +101,8 @@ PlannerInput Scheduler::planner_input() const {
                              .priority = job->request().priority,
                              .queued_s = job->queued_s(),
                              .deadline_s = job->request().deadline_s,
-                             .prompt_tokens = job->tokens_before_answer(),
+                             .prompt_tokens = job->request().prompt->num_tokens(),
+                             .more_tokens = job->choice_tokens(),
                              .cancelled = job->stream().cancelled()});
   }
   for (const Running& running : running_) {
