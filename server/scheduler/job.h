@@ -44,10 +44,8 @@ class Job {
   const EventQueue& stream() const { return *stream_; }
   int max_new_tokens() const { return max_new_tokens_; }
   int completion_tokens() const { return usage_.completion_tokens; }
-  // Tokens of the prompt, and those tried beyond it at most before the answer is known.
-  int tokens_before_answer() const {
-    return request_.prompt->num_tokens() + (request_.sampling.choices ? request_.sampling.choices->longest_tokens : 0);
-  }
+  // Tokens at most that are tried at once beyond the prompt before the answer is known.
+  int choice_tokens() const { return request_.sampling.choices ? request_.sampling.choices->longest_tokens : 0; }
   Phase phase() const;
 
   // --- the scheduler's thread ---

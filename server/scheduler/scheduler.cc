@@ -104,7 +104,8 @@ PlannerInput Scheduler::planner_input() const {
                              .tenants_turn = turn_of(job->request().tenant),
                              .queued_s = job->queued_s(),
                              .deadline_s = job->request().deadline_s,
-                             .prompt_tokens = job->tokens_before_answer(),
+                             .prompt_tokens = job->request().prompt->num_tokens(),
+                             .more_tokens = job->choice_tokens(),
                              .cancelled = job->stream().cancelled()});
   }
   for (const Running& running : running_) {

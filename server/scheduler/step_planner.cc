@@ -93,9 +93,9 @@ StepDecision plan_step(const PlannerInput& input, const PlannerOptions& options)
   }
   if (!all_resumed || !room.has_sequence()) return decision;
   for (const WaitingView* job : order_queue(waiting, input.running, options)) {
-    if (!room.has_sequence() || !room.has_token() || !room.fits(job->prompt_tokens)) break;
+    if (!room.has_sequence() || !room.has_token() || !room.fits(job->prompt_tokens + job->more_tokens)) break;
     decision.admit.push_back(job->key);
-    room.take_pages(job->prompt_tokens);
+    room.take_pages(job->prompt_tokens + job->more_tokens);
     room.take_sequence();
     decision.work.push_back({job->key, room.take_tokens(job->prompt_tokens)});
   }

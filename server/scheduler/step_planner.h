@@ -34,6 +34,7 @@ struct WaitingView {
   double queued_s = 0;
   double deadline_s = 0;
   int prompt_tokens = 0;
+  int more_tokens = 0;        // that it will need pages for before its answer is known, beyond the prompt
   bool cancelled = false;
 };
 

@@ -176,8 +176,8 @@ TEST_F(ChoicesTest, LeaveNothingOfWhatWasTriedInThePrefixCache) {
   for (int question = 0; question < 6; ++question) {
     const auto messages = ask(7, question);
     choose(*warm, messages, kMany, 1000, question % 3);
-    for (const std::string& text : {std::string(), std::string(" circle")}) {
-      auto asked = messages;
+    for (const char* text : {"", " blue", " blue circle and", " blue square", " a blue circle", " left of the square", " red"}) {
+      auto asked = messages;  // whose tokens may be those of the prompt and of what was tried behind it
       asked[0].parts[1].data += text;
       const Outcome expected = answer_alone(*cold, asked), seen = answer_alone(*warm, asked);
       EXPECT_EQ(expected.tokens, seen.tokens);
