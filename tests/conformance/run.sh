@@ -48,7 +48,7 @@ port_of() { "$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))[s
 schemathesis() {  # title, arguments
   local title=$1
   shift
-  if ! (cd "$scratch" && "$(dirname "$python")/schemathesis" run --seed 1 \
+  if ! (cd "$scratch" && "$(dirname "$python")/schemathesis" run --seed 1 --request-timeout 60 \
     --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance "$@") \
     >"$scratch/schemathesis.log" 2>&1; then
     echo "FAIL schemathesis, $title" >&2

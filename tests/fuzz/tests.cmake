@@ -19,6 +19,10 @@ if(SF_FUZZ)
     if(name MATCHES "^fuzz_http_" AND TARGET sf_server_http)
       target_link_libraries(${name} PRIVATE sf_server_http)
     endif()
+    if(name STREQUAL "fuzz_model_config")  # the one reader that stands in a room of LibTorch's, and needs none
+      target_sources(${name} PRIVATE ${PROJECT_SOURCE_DIR}/engine/model/config.cc
+                                     ${PROJECT_SOURCE_DIR}/engine/model/config_weights.cc)
+    endif()
     add_dependencies(fuzz ${name})
   endforeach()
 endif()
