@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <iostream>
 #include <string>
+#include <vector>
 
 #include "engine/base/flags.h"
 #include "engine/runtime/torch_engine.h"
@@ -88,12 +89,9 @@ int serve(const ServerOptions& options) {
 }
 
 int check(const ServerOptions& options) {
-  try {
-    check_config(options);
-  } catch (const std::exception& error) {
-    std::cerr << "sparsefusion-server: " << error.what() << std::endl;
-    return kExitUsage;
-  }
+  const std::vector<std::string> problems = config_problems(options);
+  for (const std::string& problem : problems) std::cerr << "sparsefusion-server: " << problem << std::endl;
+  if (!problems.empty()) return kExitUsage;
   std::cout << "the configuration is valid" << std::endl;
   return kExitSuccess;
 }

@@ -8,6 +8,7 @@
 #include "server/guard/api_keys.h"
 #include "server/http/http_server.h"
 #include "server/model/checkpoint_source.h"
+#include "server/outbound/span_exporter.h"
 
 namespace sf::server {
 namespace {
@@ -35,19 +36,38 @@ void check_model(const ServerOptions& options) {
   }
 }
 
+void check_state_dir(const ServerOptions& options) {
+  if (options.state_dir.empty() || fs::is_directory(options.state_dir)) return;
+  throw Error(Code::kInvalidArgument, concat("--state-dir: no such directory: ", options.state_dir));
+}
+
+void check_origin(const std::string& origin) {
+  if (origin == "*" || (origin.find("://") != std::string::npos && !origin.ends_with('/'))) return;
+  throw Error(Code::kInvalidArgument, concat("--cors-origin: must be scheme://host[:port] or *, got ", origin));
+}
+
 }  // namespace
 
-void check_config(const ServerOptions& options) {
-  check_model(options);
-  if (!options.state_dir.empty() && !fs::is_directory(options.state_dir)) {
-    throw Error(Code::kInvalidArgument, concat("--state-dir: no such directory: ", options.state_dir));
-  }
-  if (!options.api_keys.empty()) read_api_keys(options.api_keys);
-  check_tls({options.tls_cert, options.tls_key, options.tls_client_ca});
-  for (const std::string& origin : options.cors_origins) {
-    if (origin == "*" || (origin.find("://") != std::string::npos && !origin.ends_with('/'))) continue;
-    throw Error(Code::kInvalidArgument, concat("--cors-origin: must be scheme://host[:port] or *, got ", origin));
-  }
+std::vector<std::string> config_problems(const ServerOptions& options) {
+  std::vector<std::string> problems;
+  const auto look = [&](const auto& check) {
+    try {
+      check();
+    } catch (const std::exception& error) {
+      problems.push_back(error.what());
+    }
+  };
+  look([&] { check_model(options); });
+  look([&] { check_state_dir(options); });
+  look([&] {
+    if (!options.api_keys.empty()) read_api_keys(options.api_keys);
+  });
+  look([&] { check_tls({options.tls_cert, options.tls_key, options.tls_client_ca}); });
+  look([&] {
+    if (!options.otlp_endpoint.empty()) parse_collector_url(options.otlp_endpoint);
+  });
+  for (const std::string& origin : options.cors_origins) look([&] { check_origin(origin); });
+  return problems;
 }
 
 }  // namespace sf::server

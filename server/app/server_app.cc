@@ -13,6 +13,7 @@
 #include "server/http/admin_server.h"
 #include "server/http/http_server.h"
 #include "server/model/reloader.h"
+#include "server/outbound/span_exporter.h"
 #include "server/service/answer_service.h"
 #include "server/service/version_admin.h"
 
@@ -116,6 +117,17 @@ std::unique_ptr<KeyRing> make_keys(const ServerOptions& options, const Clock& cl
   return std::make_unique<KeyRing>(read_api_keys(options.api_keys), [&clock] { return clock.now_s(); });
 }
 
+std::unique_ptr<SpanExporter> make_spans(const ServerOptions& options, Metrics& metrics) {
+  if (options.otlp_endpoint.empty()) return nullptr;
+  SpanExporterOptions exporter;
+  exporter.endpoint = options.otlp_endpoint;
+  exporter.sample_ratio = options.otlp_sample_ratio;
+  exporter.source = {"sparsefusion-server", kProgramVersion};
+  return std::make_unique<SpanExporter>(std::move(exporter), [&metrics](const char* result, size_t spans) {
+    metrics.count_spans(result, static_cast<double>(spans));
+  });
+}
+
 bool is_loopback(const std::string& host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
 
 // Host names as they stand in a URL.
@@ -136,7 +148,8 @@ struct ServerApp::Parts {
         reloader(reloader_options(options), *source, slot, serving_deps(options, clock, metrics, drain_rate, log),
                  [this](const ReloadEvent& event) { log(reload_log_line(event)); }),
         version_admin(reloader, slot),
-        service(service_options(options), {&slot, &metrics, &drain_rate, &clock, log, &version_admin}),
+        spans(make_spans(options, metrics)),
+        service(service_options(options), {&slot, &metrics, &drain_rate, &clock, log, &version_admin, spans.get()}),
         keys(make_keys(options, clock)),
         http(http_options(options, keys.get(), infer_statistics), service),
         admin(admin_options(options, keys.get()), service) {
@@ -151,6 +164,7 @@ struct ServerApp::Parts {
   std::unique_ptr<VersionSource> source;
   Reloader reloader;
   VersionAdmin version_admin;
+  std::unique_ptr<SpanExporter> spans;  // null: none are sent
   AnswerService service;
   const std::shared_ptr<InferStatistics> infer_statistics = std::make_shared<InferStatistics>();
   std::unique_ptr<KeyRing> keys;  // null: nobody needs one
@@ -253,6 +267,7 @@ void ServerApp::stop() {
   parts_->http.stop();
   if (parts_->grpc) parts_->grpc->stop();
   parts_->admin.stop();
+  if (parts_->spans) parts_->spans->stop();
 }
 
 }  // namespace sf::server

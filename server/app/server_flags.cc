@@ -78,6 +78,12 @@ void add_port_flags(CLI::App& app, ServerOptions& options) {
   app.add_option("--tls-client-ca", options.tls_client_ca,
                  "PEM authority that has to have signed clients' certificates")
       ->needs(cert);
+  app.add_option("--otlp-endpoint", options.otlp_endpoint,
+                 "OTLP/HTTP collector that gets the spans of requests: http[s]://HOST[:PORT][/PATH] (default: none)");
+  app.add_option("--otlp-sample-ratio", options.otlp_sample_ratio,
+                 "Share of the requests without a traceparent whose spans are sent; others follow their sampled flag")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
   app.add_option("--port-file", options.port_file, "Write the bound ports there, as JSON, when ready");
 }
 

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "server/grpc/call_guard.h"
+#include "server/grpc/grpc_call.h"
 #include "server/grpc/grpc_errors.h"
 #include "server/grpc/message_buffer.h"
 #include "server/guard/reject_reason.h"
@@ -149,12 +150,13 @@ grpc::Status AdminService::call(grpc::ServerContext& context, Access access, Byt
     const Error error = thrown_error();
     status = grpc_status(error, id, service_.retry_after_seconds());
     if (error.code() == Code::kUnauthenticated || error.code() == Code::kPermissionDenied) {
-      service_.record_rejected("grpc", grpc_code_name(status.error_code()), reject_reason(error), id);
+      service_.record_rejected("grpc", grpc_code_name(status.error_code()), reject_reason(error),
+                               {id, trace_of(context)});
       return status;
     }
   }
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
-  service_.record_finished("admin", grpc_code_name(status.error_code()), id, 0, nullptr, elapsed.count());
+  service_.record_finished("admin", grpc_code_name(status.error_code()), {id, trace_of(context)}, 0, nullptr, elapsed.count());
   return status;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <optional>
 
 namespace sf::server {
@@ -20,6 +21,12 @@ std::optional<int64_t> milliseconds_left(const grpc::ServerContext& context) {
 std::string offered_request_id(const grpc::ServerContext& context) {
   const auto it = context.client_metadata().find("x-request-id");
   return it == context.client_metadata().end() ? "" : std::string(it->second.data(), it->second.size());
+}
+
+TraceContext trace_of(const grpc::ServerContext& context) {
+  const auto [begin, end] = context.client_metadata().equal_range("traceparent");
+  if (begin == end || std::next(begin) != end) return {};
+  return continue_trace({begin->second.data(), begin->second.size()});
 }
 
 int64_t shorter_timeout(int64_t timeout_ms, const grpc::ServerContext& context) {

@@ -12,6 +12,7 @@ namespace sf::server {
 
 void read_infer_call(InferCall& call, const grpc::ByteBuffer& bytes, const grpc::ServerContext& context,
                      const server::Service& service, KeyRing* keys) {
+  call.trace = trace_of(context);
   const std::string tenant = admit_call(keys, context, Access::kInfer);
   inference::ModelInferRequest message;
   const size_t num_bytes = parse_message(bytes, message);
@@ -35,14 +36,14 @@ void submit_infer_call(InferCall& call, server::Service& service) {
   call.head.model_version = call.stream->model_version();
 }
 
-void refuse_infer_call(const Error& error, const std::string& id, server::Service& service) {
-  service.record_rejected(kInferGrpcApi, grpc_code_name(error), reject_reason(error), id);
+void refuse_infer_call(const Error& error, const RequestIds& ids, server::Service& service) {
+  service.record_rejected(kInferGrpcApi, grpc_code_name(error), reject_reason(error), ids);
 }
 
 void record_infer_call(const InferCall& call, const std::string& code, const Summary* summary,
                        server::Service& service, InferStatistics& statistics) {
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - call.start;
-  service.record_finished(kInferGrpcApi, code, call.id, call.head.model_version, summary, elapsed.count());
+  service.record_finished(kInferGrpcApi, code, {call.id, call.trace}, call.head.model_version, summary, elapsed.count());
   if (summary != nullptr) {
     statistics.record_success(call.head.model_name, *summary, elapsed.count());
   } else {

@@ -24,6 +24,7 @@ inline constexpr const char* kInferGrpcApi = "kserve_grpc";
 
 struct InferCall {
   std::string id;  // of the log
+  TraceContext trace = {};
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
   InferHead head;
   bool decoupled = false;
@@ -42,7 +43,7 @@ void read_infer_call(InferCall& call, const grpc::ByteBuffer& bytes, const grpc:
 void submit_infer_call(InferCall& call, server::Service& service);
 
 // Effect: counts and logs a request that the service never saw.
-void refuse_infer_call(const Error& error, const std::string& id, server::Service& service);
+void refuse_infer_call(const Error& error, const RequestIds& ids, server::Service& service);
 // Effect: counts and logs the end of one that it saw; `summary` is null unless it went well.
 void record_infer_call(const InferCall& call, const std::string& code, const Summary* summary,
                        server::Service& service, InferStatistics& statistics);

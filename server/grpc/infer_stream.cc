@@ -74,7 +74,7 @@ InferStream::RequestPtr InferStream::accept(const grpc::ByteBuffer& bytes) {
     if (good) {
       record(*request, grpc_code_name(*request->refusal), nullptr);
     } else {
-      refuse_infer_call(*request->refusal, call.id, deps_.service);
+      refuse_infer_call(*request->refusal, {call.id, call.trace}, deps_.service);
     }
   }
   return request;

@@ -63,7 +63,7 @@ void KserveService::add_query(const char* method, Response (KserveService::*quer
       *response = serialize_message((self->*query)(request));
       return grpc::Status::OK;
     } catch (...) {
-      return self->refuse(thrown_error(), id);
+      return self->refuse({id, trace_of(*context)});
     }
   };
   AddMethod(new RpcServiceMethod(method, RpcMethod::NORMAL_RPC, new Handler(handler, this)));
@@ -83,9 +83,13 @@ void KserveService::add_infer() {
                                  new Bidi(bidi, this)));
 }
 
-grpc::Status KserveService::refuse(const Error& error, const std::string& call_id) {
-  refuse_infer_call(error, call_id, service_);
-  return grpc_status(error, call_id, service_.retry_after_seconds());
+grpc::Status KserveService::refuse(const RequestIds& ids) {
+  return refuse(thrown_error(), ids, thrown_retry_after_s(service_.retry_after_seconds()));
+}
+
+grpc::Status KserveService::refuse(const Error& error, const RequestIds& ids, int retry_after_s) {
+  refuse_infer_call(error, ids, service_);
+  return grpc_status(error, ids.request, retry_after_s);
 }
 
 inference::ServerLiveResponse KserveService::server_live(const inference::ServerLiveRequest&) const {
@@ -172,7 +176,7 @@ grpc::Status KserveService::infer(grpc::ServerContext& context, const ByteBuffer
                              call.answer.model, ", or use ModelStreamInfer");
     }
   } catch (...) {
-    return refuse(thrown_error(), call.id);
+    return refuse({call.id, call.trace});
   }
   try {
     submit_infer_call(call, service_);
@@ -203,13 +207,13 @@ grpc::Status KserveService::stream_infer(grpc::ServerContext& context, InferStre
   if (streams.value() > options_.max_infer_streams) {
     return refuse(Error(Code::kResourceExhausted, concat("more than ", options_.max_infer_streams, " streams are open"),
                         "", Reason::kQueueFull),
-                  id);
+                  {id, trace_of(context)}, service_.retry_after_seconds());
   }
   try {
     admit_call(options_.keys, context, Access::kAnyKey);
     return InferStream({options_, service_, *options_.infer_statistics, stopping_}, context, stream).run();
   } catch (...) {
-    return refuse(thrown_error(), id);
+    return refuse({id, trace_of(context)});
   }
 }
 

@@ -43,7 +43,9 @@ class KserveService final : public grpc::Service {
   grpc::Status infer(grpc::ServerContext& context, const grpc::ByteBuffer& request, grpc::ByteBuffer& response);
   grpc::Status stream_infer(grpc::ServerContext& context, InferStream::Stream& stream);
   // Effect of both: counts and logs it; before the service saw it, and after.
-  grpc::Status refuse(const Error& error, const std::string& call_id);
+  // REQUIRES: called while the refusal is being handled.
+  grpc::Status refuse(const RequestIds& ids);
+  grpc::Status refuse(const Error& error, const RequestIds& ids, int retry_after_s);
   grpc::Status fail(const InferCall& call, const Error& error);
 
   const GrpcOptions& options_;

@@ -42,7 +42,8 @@ VqaService::VqaService(const GrpcOptions& options, server::Service& service) : o
 }
 
 VqaService::Call VqaService::begin(grpc::ServerContext& context) const {
-  Call call{context, choose_request_id(offered_request_id(context)), std::chrono::steady_clock::now(), "", nullptr, 0};
+  Call call{context, choose_request_id(offered_request_id(context)), std::chrono::steady_clock::now(), "", nullptr,
+            trace_of(context)};
   context.AddInitialMetadata("x-request-id", call.id);
   return call;
 }
@@ -60,7 +61,7 @@ void VqaService::submit(Call& call, const ByteBuffer& request) {
   } catch (const Error& error) {
     if (const auto* limited = dynamic_cast<const RateLimited*>(&error)) call.retry_after_s = limited->retry_after_s();
     service_.record_rejected("grpc", grpc_code_name(static_cast<grpc::StatusCode>(error.code())), reject_reason(error),
-                             call.id);
+                             {call.id, call.trace});
     throw;
   }
   call.model = asked.model;
@@ -121,8 +122,8 @@ grpc::Status VqaService::explain(grpc::ServerContext& context, const ByteBuffer&
     asked.question.timeout_ms = shorter_timeout(asked.question.timeout_ms, call.context);
   } catch (...) {
     const Error error = thrown_error();
-    const grpc::Status status = grpc_status(error, call.id, service_.retry_after_seconds());
-    service_.record_rejected("grpc", grpc_code_name(status.error_code()), reject_reason(error), call.id);
+    const grpc::Status status = grpc_status(error, call.id, thrown_retry_after_s(service_.retry_after_seconds()));
+    service_.record_rejected("grpc", grpc_code_name(status.error_code()), reject_reason(error), {call.id, call.trace});
     return status;
   }
   try {
@@ -130,7 +131,7 @@ grpc::Status VqaService::explain(grpc::ServerContext& context, const ByteBuffer&
     call.context.AddInitialMetadata("x-model-version", std::to_string(result.model_version));
     response = serialize_message(explain_message(call.id, result));
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - call.start;
-    service_.record_finished("grpc", "OK", call.id, result.model_version, nullptr, elapsed.count());
+    service_.record_finished("grpc", "OK", {call.id, call.trace}, result.model_version, nullptr, elapsed.count());
     return grpc::Status::OK;
   } catch (...) {
     return fail(call, is_unwanted(call) ? unwanted_error(call.context, stopping_) : thrown_error());
@@ -169,14 +170,14 @@ int VqaService::retry_after_s(const Call& call) const {
 
 grpc::Status VqaService::finish(const Call& call, const Summary& summary) {
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - call.start;
-  service_.record_finished("grpc", "OK", call.id, call.stream->model_version(), &summary, elapsed.count());
+  service_.record_finished("grpc", "OK", {call.id, call.trace}, call.stream->model_version(), &summary, elapsed.count());
   return grpc::Status::OK;
 }
 
 grpc::Status VqaService::fail(const Call& call, const Error& error) {
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - call.start;
   const grpc::Status status = grpc_status(error, call.id, service_.retry_after_seconds());
-  service_.record_finished("grpc", grpc_code_name(status.error_code()), call.id,
+  service_.record_finished("grpc", grpc_code_name(status.error_code()), {call.id, call.trace},
                            call.stream ? call.stream->model_version() : 0, nullptr, elapsed.count());
   return status;
 }

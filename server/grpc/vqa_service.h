@@ -32,6 +32,7 @@ class VqaService final : public grpc::Service {
     std::chrono::steady_clock::time_point start;
     std::string model;
     std::shared_ptr<ResponseStream> stream;
+    TraceContext trace = {};
     int retry_after_s = 0;  // where a rate limit refused it; 0: what the service says
   };
   using Writer = grpc::ServerWriter<grpc::ByteBuffer>;

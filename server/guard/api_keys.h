@@ -56,6 +56,17 @@ class RateLimited final : public Error {
   int retry_after_s_;
 };
 
+// REQUIRES: called while an exception is being handled. The seconds that a RateLimited names; else `otherwise`.
+inline int thrown_retry_after_s(int otherwise) {
+  try {
+    throw;
+  } catch (const RateLimited& error) {
+    return error.retry_after_s();
+  } catch (...) {
+    return otherwise;
+  }
+}
+
 // Thread-safe.
 class KeyRing {
  public:

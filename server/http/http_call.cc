@@ -6,15 +6,20 @@
 
 namespace sf::server {
 
+TraceContext trace_of(const httplib::Request& request) {
+  if (request.get_header_value_count("traceparent") != 1) return {};
+  return continue_trace(request.get_header_value("traceparent"));
+}
+
 HttpCall begin_call(const std::string& api, const httplib::Request& request, httplib::Response& response) {
-  HttpCall call{api, choose_request_id(request.get_header_value("X-Request-Id"))};
+  HttpCall call{api, choose_request_id(request.get_header_value("X-Request-Id")), trace_of(request)};
   response.set_header("X-Request-Id", call.id);
   return call;
 }
 
 void record_call(Service& service, const HttpCall& call, int status, int64_t model_version, const Summary* summary) {
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - call.start;
-  service.record_finished(call.api, std::to_string(status), call.id, model_version, summary, elapsed.count());
+  service.record_finished(call.api, std::to_string(status), {call.id, call.trace}, model_version, summary, elapsed.count());
 }
 
 void fail_call(Service& service, const HttpCall& call, const httplib::Request& request, httplib::Response& response,
@@ -26,7 +31,7 @@ void fail_call(Service& service, const HttpCall& call, const httplib::Request& r
 void refuse_call(Service& service, const HttpCall& call, const httplib::Request& request, httplib::Response& response,
                  const Error& error) {
   write_error(response, request, error, call.id, service.retry_after_seconds());
-  service.record_rejected(call.api, std::to_string(response.status), reject_reason(error), call.id);
+  service.record_rejected(call.api, std::to_string(response.status), reject_reason(error), {call.id, call.trace});
 }
 
 std::string served_model(const Service& service, const std::string& asked) {

@@ -18,8 +18,12 @@ namespace sf::server {
 struct HttpCall {
   std::string api;
   std::string id;
+  TraceContext trace = {};
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
 };
+
+// The trace that `traceparent` names; not set if there is none, it is malformed or there are several.
+TraceContext trace_of(const httplib::Request& request);
 
 HttpCall begin_call(const std::string& api, const httplib::Request& request, httplib::Response& response);
 

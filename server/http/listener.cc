@@ -6,6 +6,7 @@
 #include "server/guard/reject_reason.h"
 #include "server/guard/request_id.h"
 #include "server/guard/thrown_error.h"
+#include "server/http/http_call.h"
 #include "server/http/http_errors.h"
 
 namespace sf::server {
@@ -227,7 +228,8 @@ void Listener::write_refusal(const httplib::Request& request, httplib::Response&
   response.set_header("X-Request-Id", id);
   write_error(response, request, error, id, service_.retry_after_seconds());
   if (!options_.record_refusals) return;
-  service_.record_rejected(api_of(request.path), std::to_string(response.status), reject_reason(error), id);
+  service_.record_rejected(api_of(request.path), std::to_string(response.status), reject_reason(error),
+                           {id, trace_of(request)});
 }
 
 HandlerResponse Listener::before_routing(const httplib::Request& request, httplib::Response& response) {

@@ -56,6 +56,9 @@ class Metrics {
   // stage: verify, load, warmup, canary, publish.
   void observe_reload(const std::string& stage, double seconds);
 
+  // result: exported, dropped.
+  void count_spans(const std::string& result, double spans);
+
   // Effect: series of `version` from the next scrape on. A version that comes back with the same bytes counts on.
   std::shared_ptr<VersionMetrics> add_version(int64_t version, const ModelInfo& info);
   // Effect: the series vanish `retired_series_s` after `now_s`, unless the version is added again.
@@ -80,6 +83,7 @@ class Metrics {
   std::map<Pair, double> cancellations_ SF_GUARDED_BY(mutex_);  // {api, phase}
   std::map<std::string, double> rejections_ SF_GUARDED_BY(mutex_);
   std::map<Pair, double> reloads_ SF_GUARDED_BY(mutex_);              // {result, reason}
+  std::map<std::string, double> spans_ SF_GUARDED_BY(mutex_);         // {result}
   std::map<std::string, Histogram> durations_ SF_GUARDED_BY(mutex_);  // by api
   std::map<std::string, Histogram> reload_stages_ SF_GUARDED_BY(mutex_);
   std::vector<Entry> versions_ SF_GUARDED_BY(mutex_);

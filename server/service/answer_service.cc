@@ -189,24 +189,31 @@ LiveGauges AnswerService::live_gauges() const {
 
 std::string AnswerService::metrics_text() const { return deps_.metrics->text(live_gauges(), deps_.clock->now_s()); }
 
-void AnswerService::record_rejected(const std::string& api, const std::string& code, const std::string& reason,
-                                    const std::string& request_id) {
-  deps_.metrics->count_refused(api, code);
-  deps_.metrics->count_rejection(reason);
-  deps_.log(request_log_line({.request_id = request_id, .api = api, .code = code, .reason = reason}));
+void AnswerService::log_request(RequestRecord record) const {
+  if (deps_.traces != nullptr && !record.trace.is_set()) record.trace = deps_.traces->begin();
+  deps_.log(request_log_line(record));
+  if (deps_.traces == nullptr) return;
+  record.ended_unix_s = deps_.clock->unix_s();
+  deps_.traces->add(record);
 }
 
-void AnswerService::record_finished(const std::string& api, const std::string& code, const std::string& request_id,
+void AnswerService::record_rejected(const std::string& api, const std::string& code, const std::string& reason,
+                                    const RequestIds& ids) {
+  deps_.metrics->count_refused(api, code);
+  deps_.metrics->count_rejection(reason);
+  log_request({.request_id = ids.request, .api = api, .code = code, .reason = reason, .trace = ids.trace});
+}
+
+void AnswerService::record_finished(const std::string& api, const std::string& code, const RequestIds& ids,
                                     int64_t model_version, const Summary* summary, double duration_seconds) {
   deps_.metrics->count_request(api, code, duration_seconds);
-  RequestRecord record;
-  record.request_id = request_id;
-  record.api = api;
-  record.code = code;
-  record.model_version = model_version;
-  record.summary = summary;
-  record.duration_s = duration_seconds;
-  deps_.log(request_log_line(record));
+  log_request({.request_id = ids.request,
+               .api = api,
+               .code = code,
+               .model_version = model_version,
+               .summary = summary,
+               .duration_s = duration_seconds,
+               .trace = ids.trace});
 }
 
 int AnswerService::retry_after_seconds() const {

@@ -19,6 +19,7 @@
 #include "server/service/in_flight.h"
 #include "server/service/request_log.h"
 #include "server/service/service.h"
+#include "server/service/trace_sink.h"
 
 namespace sf::server {
 
@@ -39,6 +40,7 @@ struct ServiceDeps {
   const Clock* clock = nullptr;
   std::function<void(const std::string& json_line)> log;
   ModelAdmin* admin = nullptr;
+  TraceSink* traces = nullptr;  // null: no spans leave this server
 };
 
 class AnswerService final : public Service {
@@ -52,8 +54,8 @@ class AnswerService final : public Service {
   Health health() const override;
   std::string metrics_text() const override;
   void record_rejected(const std::string& api, const std::string& code, const std::string& reason,
-                       const std::string& request_id) override;
-  void record_finished(const std::string& api, const std::string& code, const std::string& request_id,
+                       const RequestIds& ids) override;
+  void record_finished(const std::string& api, const std::string& code, const RequestIds& ids,
                        int64_t model_version, const Summary* summary, double duration_seconds) override;
   int retry_after_seconds() const override;
   ModelAdmin* admin() const override { return deps_.admin; }
@@ -73,6 +75,8 @@ class AnswerService final : public Service {
   PreparedChoicesPtr prepare_choices(const ServingVersion& version, const AnswerRequest& request) const;
   PreparedPromptPtr prepare(const ServingVersion& version, const AnswerRequest& request, double deadline_s);
   LiveGauges live_gauges() const;
+  // Effect: the log line, and the spans where they are wanted.
+  void log_request(RequestRecord record) const;
 
   const ServiceOptions options_;
   const ServiceDeps deps_;

@@ -32,6 +32,11 @@ nlohmann::ordered_json timings_json(const Timings& timings) {
 std::string request_log_line(const RequestRecord& record) {
   nlohmann::ordered_json line = {
       {"level", "info"}, {"event", "request"}, {"id", record.request_id}, {"api", record.api}, {"code", record.code}};
+  if (record.trace.is_set()) {
+    line["trace_id"] = record.trace.trace_id;
+    line["span_id"] = record.trace.span_id;
+    if (!record.trace.parent_id.empty()) line["parent_span_id"] = record.trace.parent_id;
+  }
   if (!record.reason.empty()) line["reason"] = record.reason;
   if (record.model_version > 0) line["version"] = record.model_version;
   if (record.summary != nullptr) {

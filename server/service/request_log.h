@@ -1,9 +1,10 @@
-// One JSON line per request: id, api, code, version, tokens, timings. Never a picture, never a prompt.
+// One JSON line per request: id, trace, api, code, version, tokens, timings. Never a picture, never a prompt.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
+#include "server/guard/trace_context.h"
 #include "server/scheduler/response_stream.h"
 
 namespace sf::server {
@@ -16,6 +17,8 @@ struct RequestRecord {
   int64_t model_version = 0;  // 0 where none was involved
   const Summary* summary = nullptr;
   double duration_s = 0;
+  TraceContext trace = {};    // not set where there is none
+  double ended_unix_s = 0;
 };
 
 // The JSON object, without a line end. Bytes that are no UTF-8 come out as U+FFFD.

@@ -17,6 +17,7 @@
 #include "server/scheduler/priority.h"
 #include "server/scheduler/response_stream.h"
 #include "server/service/model_admin.h"
+#include "server/service/request_ids.h"
 
 namespace sf::server {
 
@@ -79,9 +80,9 @@ class Service {
   // A request that a front refused before submit (bad JSON, body too large, unknown route ...): counted and logged
   // like any other. `code` is the HTTP status, or gRPC's code name.
   virtual void record_rejected(const std::string& api, const std::string& code, const std::string& reason,
-                               const std::string& request_id) = 0;
+                               const RequestIds& ids) = 0;
   // A terminal answer as the front sent it: feeds requests_total{api,code} and the JSON log line.
-  virtual void record_finished(const std::string& api, const std::string& code, const std::string& request_id,
+  virtual void record_finished(const std::string& api, const std::string& code, const RequestIds& ids,
                                int64_t model_version, const Summary* summary, double duration_seconds) = 0;
   // Seconds a refused client should wait, from the measured drain rate; at least 1.
   virtual int retry_after_seconds() const = 0;

@@ -50,6 +50,8 @@ const std::vector<Arrow>& arrows() {
       {"server/service/",
        {"engine/engine.h", "engine/base/", "engine/explain/", "server/guard/", "server/metrics/", "server/scheduler/", "server/model/",
         "server/service/"}},
+      {"server/outbound/",
+       {"engine/engine.h", "engine/base/", "server/guard/", "server/scheduler/", "server/service/", "server/outbound/"}},
       {"server/kserve/",
        {"engine/engine.h", "engine/base/", "server/guard/", "server/scheduler/", "server/service/", "server/kserve/"}},
       {"server/http/",
@@ -83,7 +85,7 @@ const std::vector<Library>& libraries() {
       {"protobuf and gRPC", {"google/protobuf/", "grpc/", "grpc++/", "grpcpp/"}, ".pb.h",
        {"server/grpc/", "client/", "proto/", "tests/", "bench/"}},
       {"prometheus-cpp", {"prometheus/"}, "", {"server/metrics/", "trainer/", "tests/", "bench/"}},
-      {"cpp-httplib", {"httplib.h"}, "", {"server/http/", "client/", "trainer/", "tests/", "bench/"}},
+      {"cpp-httplib", {"httplib.h"}, "", {"server/http/", "server/outbound/", "client/", "trainer/", "tests/", "bench/"}},
       {"sentencepiece", {"sentencepiece_"}, "", {"engine/input/", "trainer/", "tests/"}},
   };
   return table;

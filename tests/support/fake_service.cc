@@ -159,19 +159,19 @@ std::vector<ModelDescription> FakeService::models() const {
 }
 
 void FakeService::record_rejected(const std::string& api, const std::string& code, const std::string& reason,
-                                  const std::string& request_id) {
+                                  const RequestIds& ids) {
   {
     MutexLock lock(seen_->mutex);
-    seen_->rejected.push_back({api, code, reason, request_id});
+    seen_->rejected.push_back({api, code, reason, ids.request, 0, false, ids.trace});
   }
   seen_->changed.notify_all();
 }
 
-void FakeService::record_finished(const std::string& api, const std::string& code, const std::string& request_id,
+void FakeService::record_finished(const std::string& api, const std::string& code, const RequestIds& ids,
                                   int64_t model_version, const Summary* summary, double) {
   {
     MutexLock lock(seen_->mutex);
-    seen_->finished.push_back({api, code, "", request_id, model_version, summary != nullptr});
+    seen_->finished.push_back({api, code, "", ids.request, model_version, summary != nullptr, ids.trace});
   }
   seen_->changed.notify_all();
 }

@@ -23,6 +23,7 @@ struct FakeRecord {
   std::string api, code, reason, request_id;
   int64_t model_version = 0;
   bool has_summary = false;
+  TraceContext trace = {};
 };
 
 class FakeService final : public Service {
@@ -65,8 +66,8 @@ class FakeService final : public Service {
     return "# HELP fake_total One.\n# TYPE fake_total counter\nfake_total 1\n";
   }
   void record_rejected(const std::string& api, const std::string& code, const std::string& reason,
-                       const std::string& request_id) override;
-  void record_finished(const std::string& api, const std::string& code, const std::string& request_id,
+                       const RequestIds& ids) override;
+  void record_finished(const std::string& api, const std::string& code, const RequestIds& ids,
                        int64_t model_version, const Summary* summary, double duration_seconds) override;
   int retry_after_seconds() const override { return 7; }
   ModelAdmin* admin() const override { return model_admin.get(); }

@@ -15,6 +15,7 @@
 #include "server/app/log_lines.h"
 #include "server/guard/api_keys.h"
 #include "tests/support/fake_engine.h"
+#include "tests/support/scrape.h"
 
 namespace sf::server {
 namespace {
@@ -271,15 +272,11 @@ TEST_F(ServerAppTest, KeysAreAskedForAndReadAgain) {
 }
 
 TEST_F(ServerAppTest, CheckConfigFindsWhatIsWrongAndStartsNothing) {
-  EXPECT_NO_THROW(check_config(options_));
+  EXPECT_TRUE(config_problems(options_).empty());
   EXPECT_TRUE(fs::is_empty(root_ / "store")) << "nothing is seeded";
   const auto complaint = [](const ServerOptions& options) -> std::string {
-    try {
-      check_config(options);
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
+    const std::vector<std::string> problems = config_problems(options);
+    return problems.size() == 1 ? problems.front() : concat(problems.size(), " problems");
   };
   ServerOptions wrong = options_;
   wrong.model = root_ / "nowhere";
@@ -296,11 +293,50 @@ TEST_F(ServerAppTest, CheckConfigFindsWhatIsWrongAndStartsNothing) {
   wrong.tls_cert = wrong.tls_key = root_ / "nowhere";
   EXPECT_THAT(complaint(wrong), HasSubstr("tls"));
   wrong = options_;
+  wrong.otlp_endpoint = "collector:4318";
+  EXPECT_THAT(complaint(wrong), HasSubstr("otlp-endpoint"));
+  wrong = options_;
   wrong.cors_origins = {"app.example"};
   EXPECT_THAT(complaint(wrong), HasSubstr("--cors-origin"));
   wrong = options_;
   std::ofstream(root_ / "demo" / "manifest.json") << "{";
   EXPECT_THAT(complaint(wrong), HasSubstr("--seed-model"));
+}
+
+TEST_F(ServerAppTest, CheckConfigSaysAllThatIsWrong) {
+  options_.model = root_ / "nowhere";
+  options_.state_dir = root_ / "nowhere";
+  options_.api_keys = root_ / "nowhere";
+  options_.tls_cert = options_.tls_key = root_ / "nowhere";
+  options_.otlp_endpoint = "nowhere";
+  options_.cors_origins = {"nowhere", "https://app.example", "nowhere/"};
+  EXPECT_EQ(config_problems(options_).size(), 7u);
+}
+
+// Names of models, versions, APIs, methods and headers that no dashboard should ever see.
+TEST_F(ServerAppTest, NothingThatAClientSendsBecomesASeries) {
+  start();
+  ask_http("who?");
+  const auto scrape = [&] { return httplib::Client("127.0.0.1", app_->ports().admin).Get("/metrics")->body; };
+  const std::set<std::string> before = test::series_of(scrape());
+  httplib::Client client("127.0.0.1", app_->ports().http);
+  for (int i = 0; i < 20; ++i) {
+    const std::string junk = concat("hostile", i, "%22%7D%0A");
+    const nlohmann::json question = {{"image", "SU1H"}, {"question", "who?"}, {"model", junk}, {"priority", junk}};
+    client.Post("/v1/answer", httplib::Headers{{"X-Request-Id", junk}, {"X-Api", junk}}, question.dump(),
+                "application/json");
+    client.Get("/v1/models/" + junk);
+    client.Get(concat("/v2/models/", junk, "/versions/", i + 100, "/ready"));
+    client.Post(concat("/v2/models/sparsefusion/versions/", i + 100, "/infer"), "{}", "application/json");
+    client.Get("/" + junk);
+    httplib::Request odd;
+    odd.method = concat("HOSTILE", i);
+    odd.path = "/v1/answer";
+    client.send(odd);
+  }
+  const std::string text = scrape();
+  EXPECT_EQ(test::series_of(text), before);
+  EXPECT_THAT(text, ::testing::Not(HasSubstr("hostile")));
 }
 
 TEST(LogLinesTest, StampsInUtcWithMilliseconds) {

@@ -295,6 +295,21 @@ TEST_F(AnswerServiceTest, LogsIdsTokensAndTimingsButNoPromptAndNoPicture) {
               HasSubstr("sparsefusion_requests_total{api=\"grpc\",code=\"INVALID_ARGUMENT\"} 1"));
 }
 
+TEST_F(AnswerServiceTest, LogsTheTraceOfARequestThatHasOne) {
+  start();
+  const TraceContext trace = continue_trace("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+  service_->record_finished("rest", "200", {"id-1", trace}, 3, nullptr, 0.25);
+  service_->record_rejected("grpc", "INVALID_ARGUMENT", "invalid_argument", {"id-2", trace});
+  service_->record_finished("rest", "200", "id-3", 3, nullptr, 0.25);
+  for (size_t i = 0; i < 2; ++i) {
+    const auto line = nlohmann::json::parse(lines_.at(i));
+    EXPECT_EQ(line.at("trace_id"), "0af7651916cd43dd8448eb211c80319c");
+    EXPECT_EQ(line.at("span_id"), trace.span_id);
+    EXPECT_EQ(line.at("parent_span_id"), "b7ad6b7169203331");
+  }
+  EXPECT_FALSE(nlohmann::json::parse(lines_.at(2)).contains("trace_id"));
+}
+
 TEST_F(AnswerServiceTest, ReloadsUnderLoadFailNoRequestAndMixNoVersions) {
   start({.planner = {}, .queue = {.max_requests = 1000, .max_tokens = 1'000'000}});
   FakeSource source;
