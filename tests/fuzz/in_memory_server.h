@@ -33,7 +33,7 @@ class MemoryStream final : public httplib::Stream {
   }
   void get_remote_ip_and_port(std::string&, int&) const override {}
   void get_local_ip_and_port(std::string&, int&) const override {}
-  httplib::socket_t socket() const override { return INVALID_SOCKET; }
+  socket_t socket() const override { return INVALID_SOCKET; }
   time_t duration() const override { return 0; }
 
  private:
