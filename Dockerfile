@@ -1,4 +1,4 @@
-# Server, trainer, offline tool and client, with the bundled model: 0.6 GB, of it LibTorch 0.46; with CUDA=1 about 5 GB.
+# Server, trainer, offline tool and client, with the bundled model: 0.6 GB, of it LibTorch 0.46; with CUDA=1 about 4 GB.
 #
 #   docker build -t sparsefusion .
 #   docker build -t sparsefusion:cuda --build-arg CUDA=1 .

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by fresh-check and image-check: how this host reaches packages, read from apt's and pip's own settings, so that
 # no file of the project names a mirror.
 

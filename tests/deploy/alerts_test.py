@@ -1,7 +1,8 @@
-"""Every alert has a case in which it fires and one in which it comes close and must not, and a section that says what to do.
+"""Every alert has a case that fires, one that comes close and must not, and a section that says what to do.
 
-    alerts_test.py DEPLOY ...      the folder deploy/; promtool runs the cases themselves
+alerts_test.py DEPLOY ...      the folder deploy/; promtool runs the cases themselves
 """
+
 import re
 import sys
 import unittest
@@ -10,13 +11,22 @@ from pathlib import Path
 import yaml
 
 DEPLOY = Path(sys.argv[1])
-RULES = [x for group in yaml.safe_load((DEPLOY / "prometheus/rules/alerts.yml").read_text())["groups"] for x in group["rules"]]
+RULES = [
+    x
+    for group in yaml.safe_load((DEPLOY / "prometheus/rules/alerts.yml").read_text())["groups"]
+    for x in group["rules"]
+]
 CASES = yaml.safe_load((Path(__file__).parent / "alerts_test.yml").read_text())["tests"]
 
 
 def tried(name_begins: str, fires: bool) -> set[str]:
-    return {x["alertname"] for case in CASES if case["name"].startswith(name_begins)
-            for x in case.get("alert_rule_test", []) if bool(x["exp_alerts"]) == fires}
+    return {
+        x["alertname"]
+        for case in CASES
+        if case["name"].startswith(name_begins)
+        for x in case.get("alert_rule_test", [])
+        if bool(x["exp_alerts"]) == fires
+    }
 
 
 class AlertsTest(unittest.TestCase):
@@ -29,7 +39,9 @@ class AlertsTest(unittest.TestCase):
 
     def test_each_says_how_bad_it_is_and_where_to_read_on(self):
         operations = (DEPLOY.parent / "docs/operations.md").read_text()
-        anchors = {re.sub(r"[^a-z0-9 -]", "", x.lower()).replace(" ", "-") for x in re.findall(r"^#+ (.*)$", operations, re.M)}
+        anchors = {
+            re.sub(r"[^a-z0-9 -]", "", x.lower()).replace(" ", "-") for x in re.findall(r"^#+ (.*)$", operations, re.M)
+        }
         for rule in RULES:
             with self.subTest(rule["alert"]):
                 self.assertIn(rule["labels"]["severity"], ("critical", "warning"))

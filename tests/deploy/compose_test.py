@@ -1,7 +1,8 @@
 """What a schema cannot say about deploy/docker-compose*.yml.
 
-    compose_test.py DEPLOY SERVER TRAINER      the folder deploy/ and both programs, which are asked for their flags
+compose_test.py DEPLOY SERVER TRAINER      the folder deploy/ and both programs, which are asked for their flags
 """
+
 import re
 import subprocess
 import sys
@@ -77,7 +78,9 @@ class ComposeTest(unittest.TestCase):
 
     def test_grafana_shows_without_a_login_and_lets_nobody_change(self):
         environment = SERVICES["grafana"]["environment"]
-        self.assertEqual((environment["GF_AUTH_ANONYMOUS_ENABLED"], environment["GF_AUTH_ANONYMOUS_ORG_ROLE"]), ("true", "Viewer"))
+        self.assertEqual(
+            (environment["GF_AUTH_ANONYMOUS_ENABLED"], environment["GF_AUTH_ANONYMOUS_ORG_ROLE"]), ("true", "Viewer")
+        )
         self.assertFalse([x for x in environment if "PASSWORD" in x])
 
     def test_a_gpu_is_reserved_by_its_capability(self):

@@ -45,7 +45,7 @@ env -i "${settings[@]}" "$command" --check-config >/dev/null || fail "--check-co
 env -i "${settings[@]}" "$command" --threads=1 --http-port=0 --grpc-port=0 --admin-port=0 --port-file="$prefix/ports.json" \
   >"$prefix/server.log" 2>&1 &
 server=$!
-for ((i = 0; i < 600; ++i)); do  # a minute at most
+for ((i = 0; i < 1800; ++i)); do  # three minutes at most
   [ ! -s "$prefix/ports.json" ] || break
   kill -0 "$server" 2>/dev/null || fail "the server ended"
   sleep 0.1

@@ -2,8 +2,10 @@
 
     kubernetes_test.py DEPLOY SERVER TRAINER      the folder deploy/ and both programs, which are asked for their flags
 
-Core kinds are checked by kubernetes-validate in strict mode; custom kinds by crds/*.schema.json, and the pods inside them as core kinds.
+Core kinds are checked by kubernetes-validate in strict mode; custom kinds by crds/*.schema.json, and the pods inside
+them as core kinds.
 """
+
 import json
 import re
 import shutil
@@ -48,8 +50,16 @@ def pods(overlay: str) -> dict[str, dict]:
             found["Deployment"] = thing["spec"]["template"]["spec"]
         elif thing["kind"] == "ServingRuntime":
             (service,) = objects(overlay, "InferenceService")
-            predictor = {k: v for k, v in service["spec"]["predictor"].items() if k in ("securityContext", "terminationGracePeriodSeconds")}
-            found["ServingRuntime"] = {"containers": thing["spec"]["containers"], "volumes": thing["spec"]["volumes"], **predictor}
+            predictor = {
+                k: v
+                for k, v in service["spec"]["predictor"].items()
+                if k in ("securityContext", "terminationGracePeriodSeconds")
+            }
+            found["ServingRuntime"] = {
+                "containers": thing["spec"]["containers"],
+                "volumes": thing["spec"]["volumes"],
+                **predictor,
+            }
         elif thing["kind"] == "TrainingRuntime":
             (job,) = thing["spec"]["template"]["spec"]["replicatedJobs"]
             found["TrainingRuntime"] = job["template"]["spec"]["template"]["spec"]
@@ -87,11 +97,20 @@ class SchemaTest(unittest.TestCase):
                 validate({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": pod})
         for thing in objects("train", "TrainingRuntime"):
             (job,) = thing["spec"]["template"]["spec"]["replicatedJobs"]
-            validate({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "x"}, "spec": job["template"]["spec"]})
+            validate(
+                {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "x"}, "spec": job["template"]["spec"]}
+            )
         for thing in objects("gpu", "ScaledObject"):
             behavior = thing["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
             spec = {"scaleTargetRef": {"kind": "Deployment", "name": "x"}, "maxReplicas": 1, "behavior": behavior}
-            validate({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "x"}, "spec": spec})
+            validate(
+                {
+                    "apiVersion": "autoscaling/v2",
+                    "kind": "HorizontalPodAutoscaler",
+                    "metadata": {"name": "x"},
+                    "spec": spec,
+                }
+            )
 
     def test_a_misspelt_key_is_found_in_both_kinds(self):
         (deployment,) = objects("cpu", "Deployment")
@@ -110,13 +129,17 @@ class SchemaTest(unittest.TestCase):
             used |= {(file.parent / x).resolve() for x in content.get("resources", [])}
             used |= {(file.parent / x["path"]).resolve() for x in content.get("patches", [])}
         for file in K8S.rglob("*.yaml"):
-            self.assertTrue(file.name == "kustomization.yaml" or file.resolve() in used, f"{file} is in no kustomization")
+            self.assertTrue(
+                file.name == "kustomization.yaml" or file.resolve() in used, f"{file} is in no kustomization"
+            )
 
     @unittest.skipUnless(shutil.which("kustomize") or shutil.which("kubectl"), "neither kustomize nor kubectl is here")
     def test_kustomize_builds_the_same(self):
         command = ["kustomize", "build"] if shutil.which("kustomize") else ["kubectl", "kustomize"]
         for overlay, folder in OVERLAYS.items():
-            built = yaml.safe_load_all(subprocess.run([*command, folder], capture_output=True, text=True, check=True).stdout)
+            built = yaml.safe_load_all(
+                subprocess.run([*command, folder], capture_output=True, text=True, check=True).stdout
+            )
             key = lambda x: (x["kind"], x["metadata"]["name"])
             self.assertEqual(sorted(built, key=key), sorted(kustomize.build(folder), key=key), overlay)
 
@@ -127,7 +150,11 @@ class AgreementTest(unittest.TestCase):
             for container in pod["containers"]:
                 if any(x.startswith("--drain-timeout-s=") for x in container.get("args", [])):
                     pause = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-                    self.assertGreaterEqual(pod["terminationGracePeriodSeconds"], pause + float(flag(container, "drain-timeout-s")) + 5, where)
+                    self.assertGreaterEqual(
+                        pod["terminationGracePeriodSeconds"],
+                        pause + float(flag(container, "drain-timeout-s")) + 5,
+                        where,
+                    )
 
     def test_servers_are_probed_on_the_management_port(self):
         num_servers = 0
@@ -137,7 +164,9 @@ class AgreementTest(unittest.TestCase):
                 ports = {x["name"]: x["containerPort"] for x in container["ports"]} | {8002: 8002}
                 for probe, path in (("startupProbe", "ready"), ("readinessProbe", "ready"), ("livenessProbe", "live")):
                     get = container[probe]["httpGet"]
-                    self.assertEqual((get["path"], ports[get["port"]]), (f"/v2/health/{path}", 8002), f"{where} {probe}")
+                    self.assertEqual(
+                        (get["path"], ports[get["port"]]), (f"/v2/health/{path}", 8002), f"{where} {probe}"
+                    )
                 self.assertEqual(flag(container, "admin-host"), "0.0.0.0", where)
                 startup = container["startupProbe"]
                 self.assertGreaterEqual(startup["periodSeconds"] * startup["failureThreshold"], 120, where)
@@ -151,8 +180,16 @@ class AgreementTest(unittest.TestCase):
             for container in pod["containers"]:
                 context = pod.get("securityContext", {}) | container["securityContext"]
                 self.assertTrue(context["runAsNonRoot"] and context["readOnlyRootFilesystem"], where)
-                self.assertEqual((context["runAsUser"], context["allowPrivilegeEscalation"], context["capabilities"]["drop"],
-                                  context["seccompProfile"]["type"]), (10001, False, ["ALL"], "RuntimeDefault"), where)
+                self.assertEqual(
+                    (
+                        context["runAsUser"],
+                        context["allowPrivilegeEscalation"],
+                        context["capabilities"]["drop"],
+                        context["seccompProfile"]["type"],
+                    ),
+                    (10001, False, ["ALL"], "RuntimeDefault"),
+                    where,
+                )
                 self.assertIn("/tmp", [x["mountPath"] for x in container["volumeMounts"]], where)
                 self.assertLessEqual({"cpu", "memory"}, set(container["resources"]["requests"]), where)
                 self.assertIn("memory", container["resources"]["limits"], where)
@@ -160,7 +197,12 @@ class AgreementTest(unittest.TestCase):
     def test_programs_know_their_flags(self):
         server, trainer = flags_of(SERVER), flags_of(TRAINER)
         (job,) = objects("train", "TrainJob")
-        given = [(where, flag_, server) for where, pod in all_pods() for c in pod["containers"] for flag_ in c.get("args", [])]
+        given = [
+            (where, flag_, server)
+            for where, pod in all_pods()
+            for c in pod["containers"]
+            for flag_ in c.get("args", [])
+        ]
         given += [("TrainJob", x, trainer) for x in job["spec"]["trainer"]["args"]]
         self.assertGreater(len(given), 20)
         for where, argument, known in given:
@@ -173,11 +215,17 @@ class AgreementTest(unittest.TestCase):
         for overlay in ("cpu", "gpu"):
             (deployment,) = objects(overlay, "Deployment")
             labels = deployment["spec"]["template"]["metadata"]["labels"]
-            ports = {x["name"]: x["containerPort"] for x in deployment["spec"]["template"]["spec"]["containers"][0]["ports"]}
+            ports = {
+                x["name"]: x["containerPort"] for x in deployment["spec"]["template"]["spec"]["containers"][0]["ports"]
+            }
             services = {x["metadata"]["name"]: x for x in objects(overlay, "Service")}
             (budget,), (policy,) = objects(overlay, "PodDisruptionBudget"), objects(overlay, "NetworkPolicy")
-            for selector in [deployment["spec"]["selector"]["matchLabels"], budget["spec"]["selector"]["matchLabels"],
-                             policy["spec"]["podSelector"]["matchLabels"], *(x["spec"]["selector"] for x in services.values())]:
+            for selector in [
+                deployment["spec"]["selector"]["matchLabels"],
+                budget["spec"]["selector"]["matchLabels"],
+                policy["spec"]["podSelector"]["matchLabels"],
+                *(x["spec"]["selector"] for x in services.values()),
+            ]:
                 self.assertLessEqual(selector.items(), labels.items())
             for service in services.values():
                 for port in service["spec"]["ports"]:
@@ -186,14 +234,20 @@ class AgreementTest(unittest.TestCase):
                 self.assertLessEqual({x["port"] for x in rule["ports"]}, set(ports))
             self.assertEqual(services["sparsefusion-grpc"]["spec"]["clusterIP"], "None")
             (monitor,) = objects(overlay, "ServiceMonitor")
-            (watched,) = [x for x in services.values()
-                          if monitor["spec"]["selector"]["matchLabels"].items() <= x["metadata"]["labels"].items()]
+            (watched,) = [
+                x
+                for x in services.values()
+                if monitor["spec"]["selector"]["matchLabels"].items() <= x["metadata"]["labels"].items()
+            ]
             self.assertEqual([x["name"] for x in watched["spec"]["ports"]], [monitor["spec"]["endpoints"][0]["port"]])
 
     def test_autoscalers_ask_for_a_metric_that_exists_and_scale_the_deployment(self):
         documented = (DEPLOY.parent / "docs/metrics.md").read_text()
         (hpa,), (scaled,) = objects("cpu", "HorizontalPodAutoscaler"), objects("gpu", "ScaledObject")
-        queries = [hpa["spec"]["metrics"][0]["pods"]["metric"]["name"], scaled["spec"]["triggers"][0]["metadata"]["query"]]
+        queries = [
+            hpa["spec"]["metrics"][0]["pods"]["metric"]["name"],
+            scaled["spec"]["triggers"][0]["metadata"]["query"],
+        ]
         for query in queries:
             self.assertIn(f"`{re.search('sparsefusion_[a-z_]+', query)[0]}`", documented)
         for overlay, target in (("cpu", hpa["spec"]["scaleTargetRef"]), ("gpu", scaled["spec"]["scaleTargetRef"])):
@@ -216,7 +270,10 @@ class AgreementTest(unittest.TestCase):
         self.assertEqual(model["runtime"], runtime["metadata"]["name"])
         self.assertIn(model["modelFormat"]["name"], [x["name"] for x in runtime["spec"]["supportedModelFormats"]])
         (job,), (training,) = objects("train", "TrainJob"), objects("train", "TrainingRuntime")
-        self.assertEqual((job["spec"]["runtimeRef"]["kind"], job["spec"]["runtimeRef"]["name"]), ("TrainingRuntime", training["metadata"]["name"]))
+        self.assertEqual(
+            (job["spec"]["runtimeRef"]["kind"], job["spec"]["runtimeRef"]["name"]),
+            ("TrainingRuntime", training["metadata"]["name"]),
+        )
         self.assertEqual(job["spec"]["trainer"]["numNodes"], 1)
 
     def test_a_gpu_pod_is_replaced_before_a_new_one_needs_the_gpu(self):

@@ -4,6 +4,7 @@
 
 Anything else in a kustomization.yaml is an error, so that nothing is silently left out.
 """
+
 import copy
 from pathlib import Path
 
@@ -23,7 +24,11 @@ def merge(base, patch):
         for key, value in patch.items():
             merged[key] = merge(base[key], value) if key in base else value
         return merged
-    if isinstance(base, list) and isinstance(patch, list) and all(isinstance(x, dict) and "name" in x for x in base + patch):
+    if (
+        isinstance(base, list)
+        and isinstance(patch, list)
+        and all(isinstance(x, dict) and "name" in x for x in base + patch)
+    ):
         by_name = {x["name"]: x for x in patch}
         merged = [merge(x, by_name.pop(x["name"])) if x["name"] in by_name else x for x in base]
         return merged + list(by_name.values())
@@ -45,8 +50,11 @@ def containers_of(value):
 def apply(folder: Path, kustomization: dict, objects: list[dict]) -> list[dict]:
     for patch in kustomization.get("patches", []):
         (document,) = load_all(folder / patch["path"])
-        matches = [i for i, x in enumerate(objects)
-                   if x["kind"] == patch["target"]["kind"] and x["metadata"]["name"] == patch["target"]["name"]]
+        matches = [
+            i
+            for i, x in enumerate(objects)
+            if x["kind"] == patch["target"]["kind"] and x["metadata"]["name"] == patch["target"]["name"]
+        ]
         assert len(matches) == 1, f"{folder / patch['path']} patches {len(matches)} objects"
         objects[matches[0]] = merge(objects[matches[0]], document)
     for image in kustomization.get("images", []):

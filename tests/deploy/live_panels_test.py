@@ -2,9 +2,11 @@
 
     live_panels_test.py BINARIES PROMETHEUS      the folder of our programs, and Debian's prometheus
 
-The processes, the scrape configuration and the rules are those of deploy/, with this machine's addresses. The trainer publishes, so that
-the server reloads. A panel that stays empty, holds nothing but NaN or is refused fails the test, as does a rule that does not evaluate.
+The processes, the scrape configuration and the rules are those of deploy/, with this machine's addresses. The trainer
+publishes, so that the server reloads. A panel that stays empty, holds nothing but NaN or is refused fails the test, as
+does a rule that does not evaluate.
 """
+
 import json
 import math
 import re
@@ -53,24 +55,62 @@ class Stack:
     def start(self):
         store = self.scratch / "store"
         store.mkdir()
-        self.run(BINARIES / "sparsefusion-server", f"--model={store}", f"--seed-model={ROOT / 'models/demo'}", "--threads=1", "--http-port=0",
-                 "--grpc-port=0", "--admin-port=0", "--max-score-drop=1", f"--port-file={self.scratch / 'ports.json'}")
+        self.run(
+            BINARIES / "sparsefusion-server",
+            f"--model={store}",
+            f"--seed-model={ROOT / 'models/demo'}",
+            "--threads=1",
+            "--http-port=0",
+            "--grpc-port=0",
+            "--admin-port=0",
+            "--max-score-drop=1",
+            f"--port-file={self.scratch / 'ports.json'}",
+        )
         self.until((self.scratch / "ports.json").exists, "the server")
         ports = json.loads((self.scratch / "ports.json").read_text())
         # Questions about pictures over both APIs, for as long as the test asks.
         pairs, server = ROOT / "examples/questions.jsonl", f"http://127.0.0.1:{ports['http']}"
         self.run(BINARIES / "sparsefusion", "--server", server, "--rest", "bench", pairs, "--requests=1000000")
-        self.run(BINARIES / "sparsefusion", "--grpc", f"127.0.0.1:{ports['grpc']}", "bench", pairs, "--requests=1000000", "--stream")
+        self.run(
+            BINARIES / "sparsefusion",
+            "--grpc",
+            f"127.0.0.1:{ports['grpc']}",
+            "bench",
+            pairs,
+            "--requests=1000000",
+            "--stream",
+        )
         metrics_port = free_port()
-        self.run(BINARIES / "sparsefusion-train", "--data=sort-of-clevr", "--model=tiny", f"--out={store}", "--resume", "--publish=all",
-                 "--learning-rate=1e-6", "--steps=1000000", "--threads=1", "--batch-size=2", "--evaluate-every=10", "--evaluation-pictures=4",
-                 f"--metrics-port={metrics_port}")
+        self.run(
+            BINARIES / "sparsefusion-train",
+            "--data=sort-of-clevr",
+            "--model=tiny",
+            f"--out={store}",
+            "--resume",
+            "--publish=all",
+            "--learning-rate=1e-6",
+            "--steps=1000000",
+            "--threads=1",
+            "--batch-size=2",
+            "--evaluate-every=10",
+            "--evaluation-pictures=4",
+            f"--metrics-port={metrics_port}",
+        )
         self.trainer = f"http://127.0.0.1:{metrics_port}"
         self.prometheus = f"http://127.0.0.1:{free_port()}"
-        self.configure({"server:8002": f"127.0.0.1:{ports['admin']}", "trainer:8003": f"127.0.0.1:{metrics_port}",
-                        "127.0.0.1:9090": self.prometheus.removeprefix("http://")})
-        self.run(PROMETHEUS, f"--config.file={self.scratch / 'prometheus.yml'}", f"--storage.tsdb.path={self.scratch / 'tsdb'}",
-                 f"--web.listen-address={self.prometheus.removeprefix('http://')}")
+        self.configure(
+            {
+                "server:8002": f"127.0.0.1:{ports['admin']}",
+                "trainer:8003": f"127.0.0.1:{metrics_port}",
+                "127.0.0.1:9090": self.prometheus.removeprefix("http://"),
+            }
+        )
+        self.run(
+            PROMETHEUS,
+            f"--config.file={self.scratch / 'prometheus.yml'}",
+            f"--storage.tsdb.path={self.scratch / 'tsdb'}",
+            f"--web.listen-address={self.prometheus.removeprefix('http://')}",
+        )
         self.until(self.prometheus_is_ready, "Prometheus")
 
     def __exit__(self, *_):
@@ -82,7 +122,9 @@ class Stack:
     def run(self, program, *arguments):
         name = Path(program).name
         with open(self.scratch / f"{name}.{len(self.processes)}.log", "wb") as log:
-            self.processes.append(subprocess.Popen([str(program), *map(str, arguments)], stdout=log, stderr=log, cwd=self.scratch))
+            self.processes.append(
+                subprocess.Popen([str(program), *map(str, arguments)], stdout=log, stderr=log, cwd=self.scratch)
+            )
 
     def until(self, condition, what):
         deadline = time.monotonic() + 120
@@ -122,7 +164,11 @@ class Stack:
             samples = [x["value"] for x in self.get("query", query=expression)["result"]]
         else:
             now = time.time()
-            samples = [v for x in self.get("query_range", query=expression, start=now - 10, end=now, step=2)["result"] for v in x["values"]]
+            samples = [
+                v
+                for x in self.get("query_range", query=expression, start=now - 10, end=now, step=2)["result"]
+                for v in x["values"]
+            ]
         return [float(value) for _, value in samples if not math.isnan(float(value))]
 
     def versions(self) -> list[int]:
@@ -131,8 +177,12 @@ class Stack:
 
 class LivePanelsTest(unittest.TestCase):
     def test_no_panel_is_empty_and_no_rule_fails(self):
-        queries = [(f"{file}: {panel['title']}: {target['refId']}", replaced(target["expr"]), target.get("instant", False))
-                   for file, board in boards().items() for panel in board["panels"] for target in panel.get("targets", [])]
+        queries = [
+            (f"{file}: {panel['title']}: {target['refId']}", replaced(target["expr"]), target.get("instant", False))
+            for file, board in boards().items()
+            for panel in board["panels"]
+            for target in panel.get("targets", [])
+        ]
         for file, board in boards().items():
             for variable in (x for x in board["templating"]["list"] if x["type"] == "query"):
                 selector = re.fullmatch(r"label_values\((.*), *\w+\)", variable["query"]["query"])[1]
@@ -149,9 +199,16 @@ class LivePanelsTest(unittest.TestCase):
             self.assertEqual(stack.values("sum(sparsefusion_no_such_metric)", True), [])
             self.check_rules(stack)
             # What the compose file asks to learn whether the trainer lives.
-            self.assertEqual(subprocess.run([BINARIES / "sparsefusion", "health", "--server", stack.trainer], capture_output=True).returncode, 0)
-            print(f"{len(queries)} queries answered, {stack.values('sum(sparsefusion_requests_total)', True)[0]:.0f} requests served, "
-                  f"version {max(stack.versions())}")
+            self.assertEqual(
+                subprocess.run(
+                    [BINARIES / "sparsefusion", "health", "--server", stack.trainer], capture_output=True
+                ).returncode,
+                0,
+            )
+            print(
+                f"{len(queries)} queries answered, {stack.values('sum(sparsefusion_requests_total)', True)[0]:.0f} requests served, "
+                f"version {max(stack.versions())}"
+            )
 
     def check_rules(self, stack):
         rules = [x for group in stack.get("rules")["groups"] for x in group["rules"]]
@@ -161,6 +218,7 @@ class LivePanelsTest(unittest.TestCase):
             self.assertNotEqual(rule.get("state"), "firing", rule["name"])
         for record in (x["name"] for x in rules if x["type"] == "recording"):
             self.assertTrue(stack.values(record, True), f"{record} is empty")
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1], verbosity=2)

@@ -52,6 +52,7 @@ if(TARGET sparsefusion-server AND TARGET sparsefusion-train)
     sf_deploy_check(deploy_${kind}_agrees ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 ${SF_DEPLOY_PYTHON}
         ${PROJECT_SOURCE_DIR}/tests/deploy/${kind}_test.py ${PROJECT_SOURCE_DIR}/deploy
         $<TARGET_FILE:sparsefusion-server> $<TARGET_FILE:sparsefusion-train>)
+    set_tests_properties(deploy_${kind}_agrees PROPERTIES TIMEOUT 300)
   endforeach()
 endif()
 
