@@ -2,6 +2,10 @@
 # What serving costs: the server against its own engine, on the same pictures and questions.
 #
 #   bench/serve.sh [--model DIR] [--binaries DIR] [--pairs N] [--rounds N] [--seed N] [--api rest|grpc] [--out FILE]
+#   bench/serve.sh --fake [--binaries DIR] [--out FILE]
+#
+# With --fake no model runs: the fronts over an engine that answers at once, beside a bare cpp-httplib handler and a bare
+# gRPC service, at concurrency 1 and 32 (bench/fronts.cc).
 #
 # Every round measures four things one after the other: the engine alone at batch 1 and batch 32 (sparsefusion-model
 # bench), and the server at concurrency 1 and 32 (sparsefusion bench). Engine and server run with --threads 1 on the first
@@ -10,9 +14,10 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-model=models/demo binaries=build/release/bin num_pairs=200 rounds=5 seed=20 api=rest out=''
+model=models/demo binaries=build/release/bin num_pairs=200 rounds=5 seed=20 api=rest out='' fake=0
 fail() { echo "serve.sh: $*" >&2; exit "${2:-1}"; }
 while [ $# -gt 0 ]; do
+  [ "$1" != --fake ] || { fake=1; shift; continue; }
   case $1 in
     --model | --binaries | --pairs | --rounds | --seed | --api | --out) [ $# -gt 1 ] || { echo "serve.sh: $1 needs a value" >&2; exit 2; } ;;&
     --model) model=$2 ;;
@@ -29,6 +34,20 @@ while [ $# -gt 0 ]; do
 done
 [[ $num_pairs =~ ^[1-9][0-9]*$ && $rounds =~ ^[1-9][0-9]*$ && $seed =~ ^[0-9]+$ && $api =~ ^(rest|grpc)$ ]] ||
   { echo "serve.sh: --pairs and --rounds are positive numbers, --seed a number, --api rest or grpc" >&2; exit 2; }
+
+fake() {
+  local load_before
+  load_before=$(cut -d' ' -f1-3 /proc/loadavg)
+  echo "machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) hardware threads; load before: $load_before"
+  echo
+  "$binaries/bench_fronts" 3 32
+  echo
+  "$binaries/bench_fronts" 3 1
+}
+if [ "$fake" -eq 1 ]; then
+  if [ -n "$out" ]; then fake | tee "$out"; else fake; fi
+  exit
+fi
 
 # The first two cores that this process may use.
 mapfile -t cores < <(taskset -cp $$ | sed 's/.*: //' | tr , '\n' | awk -F- '{ for (c = $1; c <= (NF > 1 ? $2 : $1); ++c) print c }')

@@ -37,8 +37,6 @@ if(NOT SF_ENGINE_CORE)
   add_library(sf_httplib STATIC ${SF_HTTPLIB_DIR}/httplib.cpp)
   target_include_directories(sf_httplib SYSTEM PUBLIC $<BUILD_INTERFACE:${SF_HTTPLIB_DIR}>)
   target_compile_definitions(sf_httplib PUBLIC CPPHTTPLIB_OPENSSL_SUPPORT CPPHTTPLIB_ZLIB_SUPPORT)
-  # Connections that the kernel holds until they are accepted: of a burst of several hundred none must wait for a resend.
-  target_compile_definitions(sf_httplib PRIVATE CPPHTTPLIB_LISTEN_BACKLOG=1024)
   target_link_libraries(sf_httplib PUBLIC sf_options OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB Threads::Threads)
 endif()
 

@@ -89,6 +89,7 @@ void FakeEngine::hold_steps() {
 void FakeEngine::allow_steps(int count) {
   MutexLock lock(mutex_);
   allowed_ += count;
+  blocked_ = false;
   changed_.notify_all();
 }
 

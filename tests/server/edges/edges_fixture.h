@@ -21,8 +21,9 @@ inline bool is_long() { return std::getenv("SF_EDGES_LONG") != nullptr; }
 
 class EdgesFixture : public testing::Test {
  protected:
-  void start(ServerOptions options = {}, FakeEngineOptions engine = {}) {
-    server_ = std::make_unique<FakeServer>(std::move(options), std::move(engine));
+  // REQUIRES: options_ is set up before.
+  void start(FakeEngineOptions engine = {}) {
+    server_ = std::make_unique<FakeServer>(options_, std::move(engine));
     channel_ = connect_grpc(server_->ports());
   }
   FakeServer& server() { return *server_; }
@@ -35,6 +36,8 @@ class EdgesFixture : public testing::Test {
   double num_in_flight() {
     return server_->metric("sparsefusion_requests_inflight") + server_->metric("sparsefusion_queue_depth");
   }
+
+  ServerOptions options_;
 
  private:
   std::unique_ptr<FakeServer> server_;
