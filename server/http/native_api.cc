@@ -33,7 +33,7 @@ void NativeApi::answer(const httplib::Request& request, httplib::Response& respo
   AnswerRequest asked;
   bool streamed = false;
   try {
-    AnswerFields fields = read_answer_body(request, reader, options_.limits, options_.body_timeout_s);
+    AnswerFields fields = read_answer_body(request, reader, options_.limits, options_.body_timeout_s, options_.fetch_image);
     streamed = fields.stream;
     asked = make_answer_request(std::move(fields), call.id, "rest");
     asked.tenant = caller_of(options_.keys, request);
@@ -49,7 +49,7 @@ void NativeApi::explain(const httplib::Request& request, httplib::Response& resp
   const HttpCall call = begin_call("rest", request, response);
   ExplainRequest asked;
   try {
-    AnswerFields fields = read_answer_body(request, reader, options_.limits, options_.body_timeout_s);
+    AnswerFields fields = read_answer_body(request, reader, options_.limits, options_.body_timeout_s, options_.fetch_image);
     asked = make_explain_request(std::move(fields), call.id, "rest");
     asked.question.tenant = caller_of(options_.keys, request);
   } catch (...) {
