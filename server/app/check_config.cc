@@ -8,6 +8,7 @@
 #include "server/guard/api_keys.h"
 #include "server/http/http_server.h"
 #include "server/model/checkpoint_source.h"
+#include "server/outbound/remote_images.h"
 #include "server/outbound/span_exporter.h"
 
 namespace sf::server {
@@ -66,6 +67,7 @@ std::vector<std::string> config_problems(const ServerOptions& options) {
   look([&] {
     if (!options.otlp_endpoint.empty()) parse_collector_url(options.otlp_endpoint);
   });
+  look([&] { check_image_hosts(options.allow_image_hosts); });
   for (const std::string& origin : options.cors_origins) look([&] { check_origin(origin); });
   return problems;
 }

@@ -13,6 +13,7 @@
 #include "server/http/admin_server.h"
 #include "server/http/http_server.h"
 #include "server/model/reloader.h"
+#include "server/outbound/remote_images.h"
 #include "server/outbound/span_exporter.h"
 #include "server/service/answer_service.h"
 #include "server/service/version_admin.h"
@@ -54,6 +55,17 @@ ServiceOptions service_options(const ServerOptions& options) {
 
 TlsFiles tls_files(const ServerOptions& options) { return {options.tls_cert, options.tls_key, options.tls_client_ca}; }
 
+// Null without hosts.
+FetchImage fetch_image(const ServerOptions& options) {
+  if (options.allow_image_hosts.empty()) return nullptr;
+  RemoteImageOptions remote;
+  remote.hosts = options.allow_image_hosts;
+  remote.max_bytes = static_cast<size_t>(options.max_image_bytes);
+  return [images = std::make_shared<RemoteImages>(std::move(remote))](const std::string& url, const std::string& field) {
+    return images->fetch(url, field);
+  };
+}
+
 HttpOptions http_options(const ServerOptions& options, KeyRing* keys, std::shared_ptr<InferStatistics> infer_statistics) {
   HttpOptions http;
   http.host = options.host;
@@ -65,6 +77,7 @@ HttpOptions http_options(const ServerOptions& options, KeyRing* keys, std::share
   http.keys = keys;
   http.cors_origins = options.cors_origins;
   http.tls = tls_files(options);
+  http.fetch_image = fetch_image(options);
   return http;
 }
 

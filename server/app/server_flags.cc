@@ -78,6 +78,8 @@ void add_port_flags(CLI::App& app, ServerOptions& options) {
   app.add_option("--tls-client-ca", options.tls_client_ca,
                  "PEM authority that has to have signed clients' certificates")
       ->needs(cert);
+  app.add_option("--allow-image-host", options.allow_image_hosts,
+                 "Host whose pictures a request may name by https URL; may be repeated (default: none)");
   app.add_option("--otlp-endpoint", options.otlp_endpoint,
                  "OTLP/HTTP collector that gets the spans of requests: http[s]://HOST[:PORT][/PATH] (default: none)");
   app.add_option("--otlp-sample-ratio", options.otlp_sample_ratio,

@@ -40,6 +40,7 @@ struct ServerOptions {
   std::vector<std::string> cors_origins;         // whose pages may call the REST API; "*" = everybody's
   std::string api_keys;                          // file of hashed keys; empty = nobody needs one
   std::string tls_cert, tls_key, tls_client_ca;  // PEM files; empty = no TLS, no client certificates
+  std::vector<std::string> allow_image_hosts;    // whose pictures a request may name by URL; empty = nobody's
   std::string otlp_endpoint;                     // collector of traces; empty = no spans leave this server
   double otlp_sample_ratio = 1;                  // of the requests that come without a trace
   std::string port_file;                         // JSON with the bound ports, written when ready

@@ -97,11 +97,12 @@ bool set_form_field(AnswerFields& fields, const std::string& name, std::string& 
 
 }  // namespace
 
-AnswerFields read_answer_json(std::string_view text, const RequestLimits& limits) {
+AnswerFields read_answer_json(std::string_view text, const RequestLimits& limits, const FetchImage& fetch) {
   const json body = parse_json_object(text, limits.max_json_depth);
   AnswerFields fields;
   if (const auto image = get_string(body, "image")) {
-    fields.image = decode_image_text(*image, limits.max_image_bytes, "image");
+    fields.image = fetch && is_image_url(*image) ? fetch(*image, "image")
+                                                 : decode_image_text(*image, limits.max_image_bytes, "image");
   }
   fields.question = get_string(body, "question");
   fields.max_tokens = get_integer(body, "max_tokens");
@@ -148,11 +149,11 @@ AnswerFields read_answer_form(std::vector<FormPart> parts, const RequestLimits& 
 }
 
 AnswerFields read_answer_body(const httplib::Request& request, const httplib::ContentReader& reader,
-                              const RequestLimits& limits, int body_timeout_s) {
+                              const RequestLimits& limits, int body_timeout_s, const FetchImage& fetch) {
   BodyReader body({.max_bytes = limits.max_body_bytes, .timeout_s = body_timeout_s}, request, reader);
   AnswerFields fields;
   if (has_media_type(request, "application/json")) {
-    fields = read_answer_json(body.read_whole(), limits);
+    fields = read_answer_json(body.read_whole(), limits, fetch);
   } else if (has_media_type(request, "multipart/form-data")) {
     fields = read_answer_form(body.read_form(), limits);
   } else {

@@ -20,17 +20,30 @@ std::string checked_text(std::string text, const std::string& field) {
   return text;
 }
 
+// What the pictures of one request may be.
+struct ImageRules {
+  const RequestLimits& limits;
+  const FetchImage& fetch;
+  int num_fetched = 0;
+};
+
 // {"url": "data:..."}; a bare string is taken too.
-Part read_image(const json& value, const RequestLimits& limits, const std::string& field) {
+Part read_image(const json& value, ImageRules& rules, const std::string& field) {
   std::optional<std::string> url;
   if (value.is_string()) url = value.get<std::string>();
   if (value.is_object()) url = get_string(value, "url");
   if (!url) throw invalid_argument(field, field, ": must be {\"url\": \"data:image/...;base64,...\"}");
+  if (rules.fetch && is_image_url(*url)) {
+    if (++rules.num_fetched > kMaxFetched) {
+      throw invalid_argument(field, field, ": at most ", kMaxFetched, " pictures of a request may be URLs");
+    }
+    return {Part::Kind::kImage, rules.fetch(*url, field + ".url")};
+  }
   if (!url->starts_with("data:")) throw invalid_argument(field, field, ".url: must be a data URI; no picture is fetched");
-  return {Part::Kind::kImage, decode_image_text(*url, limits.max_image_bytes, field)};
+  return {Part::Kind::kImage, decode_image_text(*url, rules.limits.max_image_bytes, field)};
 }
 
-Part read_part(const json& value, const RequestLimits& limits, const std::string& field) {
+Part read_part(const json& value, ImageRules& rules, const std::string& field) {
   if (!value.is_object()) throw invalid_argument(field, field, ": must be an object");
   const std::string type = get_string(value, "type").value_or("");
   if (type == "text") {
@@ -43,10 +56,10 @@ Part read_part(const json& value, const RequestLimits& limits, const std::string
   }
   const json* image = find_value(value, "image_url");
   if (image == nullptr) throw invalid_argument(field + ".image_url", field, ".image_url: missing");
-  return read_image(*image, limits, field + ".image_url");
+  return read_image(*image, rules, field + ".image_url");
 }
 
-Message read_message(const json& value, const RequestLimits& limits, const std::string& field) {
+Message read_message(const json& value, ImageRules& rules, const std::string& field) {
   if (!value.is_object()) throw invalid_argument(field, field, ": must be an object");
   Message message;
   message.role = get_string(value, "role").value_or("");
@@ -73,12 +86,12 @@ Message read_message(const json& value, const RequestLimits& limits, const std::
     throw invalid_argument(field + ".content", field, ".content: at most ", kMaxParts, " parts, got ", content->size());
   }
   for (size_t i = 0; i < content->size(); ++i) {
-    message.parts.push_back(read_part((*content)[i], limits, concat(field, ".content[", i, "]")));
+    message.parts.push_back(read_part((*content)[i], rules, concat(field, ".content[", i, "]")));
   }
   return message;
 }
 
-std::vector<Message> read_messages(const json& body, const RequestLimits& limits) {
+std::vector<Message> read_messages(const json& body, ImageRules rules) {
   const json* messages = find_value(body, "messages");
   if (messages == nullptr) throw invalid_argument("messages", "messages: missing");
   if (!messages->is_array() || messages->empty() || messages->size() > kMaxMessages) {
@@ -86,7 +99,7 @@ std::vector<Message> read_messages(const json& body, const RequestLimits& limits
   }
   std::vector<Message> out;
   for (size_t i = 0; i < messages->size(); ++i) {
-    out.push_back(read_message((*messages)[i], limits, concat("messages[", i, "]")));
+    out.push_back(read_message((*messages)[i], rules, concat("messages[", i, "]")));
   }
   return out;
 }
@@ -135,14 +148,14 @@ int read_top_logprobs(const json& body, bool logprobs) {
 
 }  // namespace
 
-ChatRequest read_chat_request(std::string_view text, const RequestLimits& limits) {
+ChatRequest read_chat_request(std::string_view text, const RequestLimits& limits, const FetchImage& fetch) {
   const json body = parse_json_object(text, limits.max_json_depth);
   refuse_unsupported(body);
   ChatRequest chat;
   AnswerRequest& request = chat.request;
   request.api = "openai";
   request.model = get_string(body, "model").value_or("");
-  request.messages = read_messages(body, limits);
+  request.messages = read_messages(body, {limits, fetch});
   request.sampling = read_sampling(body);
   request.stop = check_stop(get_strings(body, "stop"));
   request.logprobs = get_bool(body, "logprobs").value_or(false);

@@ -8,6 +8,7 @@
 
 #include <string_view>
 
+#include "server/guard/image_source.h"
 #include "server/guard/limits.h"
 #include "server/service/service.h"
 
@@ -16,6 +17,7 @@ namespace sf::server {
 inline constexpr int kMaxChoices = 8;    // n
 inline constexpr int kMaxMessages = 64;
 inline constexpr int kMaxParts = 64;     // of one message
+inline constexpr int kMaxFetched = 4;    // pictures that one request names by URL
 
 struct ChatRequest {
   AnswerRequest request;        // of the first choice; choice i samples with seed + i
@@ -25,6 +27,7 @@ struct ChatRequest {
 };
 
 // Errors: InvalidArgument naming the field ("messages[0].content[1].image_url.url") and the limit.
-ChatRequest read_chat_request(std::string_view body, const RequestLimits& limits);
+// Blocks where `fetch` does: for at most kMaxFetched pictures.
+ChatRequest read_chat_request(std::string_view body, const RequestLimits& limits, const FetchImage& fetch = {});
 
 }  // namespace sf::server

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "server/guard/api_keys.h"
+#include "server/guard/image_source.h"
 #include "server/guard/limits.h"
 #include "server/guard/tls_files.h"
 #include "server/kserve/infer_statistics.h"
@@ -38,6 +39,7 @@ struct HttpOptions {
   KeyRing* keys = nullptr;       // null: nobody needs a key, and there are no admin routes. Outlives the server
   std::vector<std::string> cors_origins = {};  // whose pages may call; "*" = everybody's
   TlsFiles tls = {};
+  FetchImage fetch_image = {};                 // for pictures that a request names by URL; null: none is fetched
 };
 
 // Errors: InvalidArgument for files that a port could not use.

@@ -37,7 +37,7 @@ void NativeApi::answer(const httplib::Request& request, httplib::Response& respo
   std::optional<ExplainRequest> explained;
   bool streamed = false;
   try {
-    AnswerFields fields = read_answer_body(request, reader, options_.limits, options_.body_timeout_s);
+    AnswerFields fields = read_answer_body(request, reader, options_.limits, options_.body_timeout_s, options_.fetch_image);
     streamed = fields.stream;
     if (fields.explained) {
       if (!fields.seed) fields.seed = random_seed();  // of both
@@ -58,7 +58,7 @@ void NativeApi::explain(const httplib::Request& request, httplib::Response& resp
   const HttpCall call = begin_call("rest", request, response);
   ExplainRequest asked;
   try {
-    AnswerFields fields = read_answer_body(request, reader, options_.limits, options_.body_timeout_s);
+    AnswerFields fields = read_answer_body(request, reader, options_.limits, options_.body_timeout_s, options_.fetch_image);
     asked = make_explain_request(std::move(fields), call.id, "rest");
     asked.question.tenant = caller_of(options_.keys, request);
   } catch (...) {

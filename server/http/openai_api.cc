@@ -35,7 +35,7 @@ ChatRequest OpenAiApi::read(const httplib::Request& request, const httplib::Cont
                 Reason::kUnsupportedType);
   }
   BodyReader body({.max_bytes = options_.limits.max_body_bytes, .timeout_s = options_.body_timeout_s}, request, reader);
-  ChatRequest chat = read_chat_request(body.read_whole(), options_.limits);
+  ChatRequest chat = read_chat_request(body.read_whole(), options_.limits, options_.fetch_image);
   chat.request.request_id = call.id;
   chat.request.tenant = caller_of(options_.keys, request);
   return chat;

@@ -29,6 +29,7 @@ std::array<std::string, 3> samples(const std::string& name) {
   static const std::map<std::string, std::array<std::string, 3>> special = {
       {"capacity-mode", {"strict", "account", "strict"}},
       {"reload-mode", {"replace", "overlap", "replace"}},
+      {"allow-image-host", {"a.example", "b.example", "c.example"}},
       {"otlp-sample-ratio", {"0.25", "0.5", "0.75"}},
       {"prefix-cache", {"false", "true", "false"}},
       {"grpc", {"false", "true", "false"}},
