@@ -59,6 +59,12 @@ VersionFacts facts_of(const fs::path& directory) {
   }
 }
 
+// Without the folder too it was pruned.
+bool waits_for_manifest(const fs::path& directory) {
+  std::error_code error;
+  return fs::is_directory(directory, error) && !fs::exists(fs::symlink_status(directory / kManifestName, error));
+}
+
 // A file system without locks (some network mounts) must not keep a server from serving: it then has no such mark.
 std::shared_ptr<const void> hold_directory(const fs::path& directory) {
   try {
@@ -84,6 +90,7 @@ class StoreSource final : public VersionSource {
   }
   std::string fingerprint(int64_t version) override { return fingerprint_of(paths_[version]); }
   VersionFacts facts(int64_t version) override { return facts_of(paths_[version]); }
+  bool waiting(int64_t version) override { return waits_for_manifest(paths_[version]); }
   std::shared_ptr<const void> hold(int64_t version) override { return hold_directory(paths_[version]); }
   std::unique_ptr<Candidate> open(int64_t version) override {
     return std::make_unique<CheckpointCandidate>(open_checkpoint(paths_[version]), factory_);

@@ -72,6 +72,9 @@ bool Reloader::look() {
     const auto old = before.find(version);
     const bool same = old != before.end() && old->second.fingerprint == now.fingerprint;
     now.facts = same ? old->second.facts : source_.facts(version);
+    now.waiting = source_.waiting(version);
+    const bool said = old != before.end() && old->second.waiting;
+    if (now.waiting && !said) log_({version, "waiting", "none", kWaitingForManifest, 0});
   }
   read_pin();
   MutexLock lock(mutex_);
@@ -104,7 +107,9 @@ std::vector<int64_t> Reloader::wanted() const {
   choice.passed_over = passed_over_;
   MutexLock lock(mutex_);
   choice.pinned = pinned_;
-  for (const auto& [version, known] : known_) choice.versions.push_back(version);
+  for (const auto& [version, known] : known_) {
+    if (!known.waiting) choice.versions.push_back(version);
+  }
   return versions_to_try(choice);
 }
 
@@ -278,7 +283,10 @@ std::vector<VersionStatus> Reloader::list() const {
   std::map<int64_t, VersionStatus> rows;
   const std::vector<ServingVersionPtr> live = slot_.live();
   MutexLock lock(mutex_);
-  for (const auto& [version, known] : known_) rows[version].facts = known.facts;
+  for (const auto& [version, known] : known_) {
+    rows[version].facts = known.facts;
+    if (known.waiting) rows[version].message = kWaitingForManifest;
+  }
   for (const auto& [version, entry] : quarantined_) {
     VersionStatus& row = rows[version];
     row.state = VersionState::kQuarantined;

@@ -41,7 +41,7 @@ struct ReloaderOptions {
 
 struct ReloadEvent {
   int64_t version = 0;
-  std::string result;   // success, failure, refused
+  std::string result;   // success, failure, refused; waiting: only logged, once
   std::string reason;   // none, verify, load, out_of_memory, warmup, canary, score, pin
   std::string message;  // names the file, tensor or question at fault
   double seconds = 0;
@@ -88,6 +88,7 @@ class Reloader {
   struct Known {
     std::string fingerprint;
     VersionFacts facts;
+    bool waiting = false;
   };
   enum class Outcome { kPublished, kRejected, kRetryLater, kGone };
 

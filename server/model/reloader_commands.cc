@@ -33,13 +33,16 @@ void Reloader::run_command(std::function<void()> command) {
 // Serves a version that somebody chose: neither its score nor an old quarantine counts.
 void Reloader::serve(int64_t version) {
   if (const ServingVersionPtr served = slot_.current(); served && served->version == version) return;
-  bool exists = false;
+  bool exists = false, waiting = false;
   {
     MutexLock lock(mutex_);
-    exists = known_.contains(version);
+    const auto known = known_.find(version);
+    exists = known != known_.end();
+    waiting = exists && known->second.waiting;
     quarantined_.erase(version);
   }
   if (!exists) throw Error(Code::kNotFound, concat("version: not in the store, ", version), "version");
+  if (waiting) throw Error(Code::kFailedPrecondition, concat("version ", version, ": ", kWaitingForManifest), "version");
   fingerprint_ = source_.fingerprint(version);
   switch (try_version(version, true)) {
     case Outcome::kPublished:
@@ -115,7 +118,7 @@ int64_t Reloader::rollback_target() {
     if (*version != now && known_.contains(*version)) return *version;
   }
   for (auto known = known_.rbegin(); known != known_.rend(); ++known) {
-    if (known->first < now && !quarantined_.contains(known->first)) return known->first;
+    if (known->first < now && !known->second.waiting && !quarantined_.contains(known->first)) return known->first;
   }
   throw Error(Code::kFailedPrecondition, "rollback: there is no version to go back to", "version");
 }

@@ -25,6 +25,9 @@ class Candidate {
   virtual std::unique_ptr<Engine> load() = 0;
 };
 
+// What is said of a version that waits.
+inline constexpr const char* kWaitingForManifest = "waiting for manifest.json";
+
 // One thread only.
 class VersionSource {
  public:
@@ -35,6 +38,8 @@ class VersionSource {
   virtual std::string fingerprint(int64_t version) = 0;
   // What the manifest says of a version, read without verifying its files. Never throws.
   virtual VersionFacts facts(int64_t version) = 0;
+  // Whether the version's folder has no manifest, which is written last: nothing is wrong yet. Never throws.
+  virtual bool waiting(int64_t) { return false; }
   // While the value lives, the trainer does not prune the version.
   virtual std::shared_ptr<const void> hold(int64_t version) = 0;
   // Errors: NotFound if it is gone; anything else says what is wrong with its files.

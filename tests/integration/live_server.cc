@@ -53,10 +53,12 @@ int train_on(const fs::path& store, const Training& training, const fs::path& fo
                folder / "train");
 }
 
-LiveServer::LiveServer(const fs::path& folder, const fs::path& model, const std::vector<std::string>& more_flags) {
+LiveServer::LiveServer(const fs::path& folder, const fs::path& model, const std::vector<std::string>& more_flags,
+                       const std::string& program) {
   fs::create_directories(folder);
   const fs::path ports = folder / "ports.json";
-  std::vector<std::string> arguments = {binary("sparsefusion-server"),
+  fs::remove(ports);  // of a server before this one
+  std::vector<std::string> arguments = {binary(program),
                                         "--model",
                                         model.string(),
                                         "--http-port",
@@ -78,6 +80,7 @@ LiveServer::LiveServer(const fs::path& folder, const fs::path& model, const std:
   const nlohmann::json bound = nlohmann::json::parse(read_file(ports, 1 << 16));
   http_port_ = bound.at("http");
   grpc_port_ = bound.at("grpc");
+  admin_port_ = bound.at("admin");
 }
 
 std::unique_ptr<client::Client> LiveServer::rest() const {
@@ -86,6 +89,10 @@ std::unique_ptr<client::Client> LiveServer::rest() const {
 
 std::unique_ptr<client::Client> LiveServer::grpc() const {
   return client::make_grpc_client("127.0.0.1:" + std::to_string(grpc_port_));
+}
+
+std::unique_ptr<client::Client> LiveServer::admin() const {
+  return client::make_http_client("http://127.0.0.1:" + std::to_string(admin_port_));
 }
 
 std::string LiveServer::metrics() const {

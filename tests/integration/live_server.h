@@ -32,12 +32,13 @@ class LiveServer {
   // Effect: starts it on free ports and waits until it has written them. Errors: std::runtime_error with its last
   // words.
   LiveServer(const std::filesystem::path& folder, const std::filesystem::path& model,
-             const std::vector<std::string>& more_flags = {});
+             const std::vector<std::string>& more_flags = {}, const std::string& program = "sparsefusion-server");
 
   int http_port() const { return http_port_; }
   std::string grpc_target() const { return std::string("127.0.0.1:").append(std::to_string(grpc_port_)); }
   std::unique_ptr<client::Client> rest() const;
   std::unique_ptr<client::Client> grpc() const;
+  std::unique_ptr<client::Client> admin() const;  // REST on the management port
   std::string metrics() const;
   // The sum of all samples whose line starts with `prefix`.
   double metric(const std::string& prefix) const;
@@ -50,7 +51,7 @@ class LiveServer {
 
  private:
   std::unique_ptr<Process> process_;
-  int http_port_ = 0, grpc_port_ = 0;
+  int http_port_ = 0, grpc_port_ = 0, admin_port_ = 0;
 };
 
 // The picture and question that most tests ask.

@@ -31,7 +31,7 @@ class FakeTokenStream final : public TokenStream {
   std::string push(int token) override { return pieces_->at(static_cast<size_t>(token)); }
   std::string finish() override { return ""; }
   std::string peek(int token) const override {
-    const std::string& piece = pieces_.at(static_cast<size_t>(token));
+    const std::string& piece = pieces_->at(static_cast<size_t>(token));
     return piece.empty() ? "</s>" : piece;
   }
 
@@ -235,7 +235,7 @@ void FakeEngine::weigh_choices(Sequence& sequence, SequenceStepResult& result) c
   std::string answer;
   {
     MutexLock lock(mutex_);
-    for (const int id : sequence.answer) answer += pieces_.at(static_cast<size_t>(id));
+    for (const int id : sequence.answer) answer += pieces_->at(static_cast<size_t>(id));
   }
   ChosenAnswer& chosen = result.chosen.emplace();
   chosen.probabilities.assign(texts.size(), 1.0 / static_cast<double>(texts.size()));

@@ -258,7 +258,7 @@ TEST(TrainingMetricsTest, HasEveryFamilyFromTheFirstScrape) {
 TEST(TrainingMetricsTest, ShowsWhatAStepAndAnEvaluationSay) {
   TrainingMetrics metrics;
   StepReport report;
-  report.layers.push_back({{3, 1, 0, 0}, 4, 1});
+  report.layers.push_back({0, {3, 1, 0, 0}, 4, 1});
   metrics.on_step(1, report);
   EvaluationReport evaluation;
   evaluation.kinds[data::kShape] = {.asked = 4, .right = 3};

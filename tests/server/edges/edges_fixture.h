@@ -17,7 +17,7 @@ namespace sf::server {
 using test::wait_until;
 
 // The long form takes minutes, and there times count; the quick one asserts only counts.
-inline bool is_long() { return std::getenv("SF_EDGES_LONG") != nullptr; }
+inline bool is_long() { return std::getenv("SF_LONG_TESTS") != nullptr; }
 
 class EdgesFixture : public testing::Test {
  protected:

@@ -118,7 +118,7 @@ TEST_F(LeavingTest, ADeadlinePassesWhilePicturesAreDecodedOnEveryApi) {
 // gRPC's own pools, the client's in this process too, grow by a few threads on a busy machine and keep them.
 constexpr int kPoolThreads = 8;
 
-// SF_EDGES_LONG: 1000 of them.
+// SF_LONG_TESTS: 1000 of them.
 TEST_F(LeavingTest, HangUpsAtRandomLeaveNothingBehind) {
   start({.step_seconds = 0.001, .keep_plans = false});
   const int num_calls = is_long() ? 1000 : 100, num_clients = 8;

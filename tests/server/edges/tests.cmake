@@ -10,5 +10,5 @@ if(TARGET sf_server_app AND TARGET sf_proto)
   # For gRPC's sake, as server_grpc.
   set_tests_properties(server_edges PROPERTIES LABELS no_tsan)
   add_test(NAME server_edges_long COMMAND server_edges_test)
-  set_tests_properties(server_edges_long PROPERTIES LABELS "long;no_tsan" ENVIRONMENT SF_EDGES_LONG=1 TIMEOUT 1200 RUN_SERIAL ON)
+  set_tests_properties(server_edges_long PROPERTIES LABELS "long;no_tsan" ENVIRONMENT SF_LONG_TESTS=1 TIMEOUT 1200 RUN_SERIAL ON)
 endif()
