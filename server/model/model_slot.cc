@@ -1,5 +1,7 @@
 #include "server/model/model_slot.h"
 
+#include <malloc.h>
+
 #include <utility>
 
 namespace sf::server {
@@ -43,6 +45,9 @@ struct ModelSlot::Reaper {
       }
       if (on_freed) on_freed(*version);
       version.reset();
+      // The allocator keeps what was freed, in the arenas of the threads that loaded it: without this a server grew by
+      // 17 MiB a reload of a 6 MiB model.
+      malloc_trim(0);
       MutexLock lock(mutex);
       --num_live;
       changed.notify_all();

@@ -1,7 +1,7 @@
 # The real programs as processes. Every test trains or copies a toy model of its own; nothing is left behind.
 if(TARGET sparsefusion-server AND TARGET sparsefusion-train AND TARGET sf_client)
   sf_test(integration DIR integration DEPS
-      sf_client_cli sf_server_guard sf_server_kserve sf_httplib sf_engine_checkpoint sf_engine_input PkgConfig::sf_image_codecs ZLIB::ZLIB nlohmann_json::nlohmann_json)
+      sf_client sf_server_guard sf_server_kserve sf_httplib sf_engine_checkpoint sf_engine_input PkgConfig::sf_image_codecs ZLIB::ZLIB nlohmann_json::nlohmann_json)
   target_sources(integration_test PRIVATE
       ${PROJECT_SOURCE_DIR}/tests/integration/live_server.cc
       ${PROJECT_SOURCE_DIR}/tests/integration/load.cc

@@ -195,7 +195,7 @@ TEST(ImportClipTest, HonoursTheFilesBesideIt) {
   files.preprocessor_json = R"({"size": 336, "crop_size": 336})";
   config = Json::parse(import_clip(source, {.image_size = 168}, files).config_json);
   EXPECT_EQ(config["image"]["resize_side"], 168);
-  for (const char* text : {R"({"resample": 2})", R"({"do_center_crop": false})", R"({"crop_size": {"height": 3, "width": 4}})", R"({"size": "x"})", "null"}) {
+  for (const char* text : {R"({"resample": 1})", R"({"do_center_crop": false})", R"({"crop_size": {"height": 3, "width": 4}})", R"({"size": "x"})", "null"}) {
     EXPECT_NE(field_of([&] { import_clip(source, {}, {.config_json = {}, .preprocessor_json = text}); }), "accepted") << text;
   }
   EXPECT_EQ(field_of([&] { import_clip(source, {}, {.config_json = R"({"hidden_act": "relu"})", .preprocessor_json = {}}); }), "config.json");

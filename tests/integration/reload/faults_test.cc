@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 using Strings = std::vector<std::string>;
 using Command = client::VersionCommand;
 
-constexpr const char* kPlainAnswer = "square";  // to scene_question(), as the bundled model knows it
+constexpr const char* kPlainAnswer = "circle";  // to scene_question(), as the bundled model knows it
 
 int rounds(int in_ci, int in_the_long_form) { return std::getenv("SF_LONG_TESTS") ? in_the_long_form : in_ci; }
 

@@ -2,6 +2,8 @@
 
 #include <httplib.h>
 
+#include <csignal>
+
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
@@ -96,6 +98,7 @@ double ttft_quantile(std::vector<StreamRecord> streams, double p) {
 
 MeasuredLoad::MeasuredLoad(int http_port, const MeasuredLoadOptions& options)
     : http_port_(http_port), options_(options) {
+  std::signal(SIGPIPE, SIG_IGN);  // a server that is killed is no end of the test
   for (int i = 0; i < options.clients; ++i) threads_.emplace_back([this, i] { work(i); });
 }
 

@@ -121,7 +121,9 @@ TEST_F(SettingsTest, WhatIsNoFlagIsNoKey) {
   for (const char* key : {"no-such-key", "http_prot", "help", "check-config", "hash-key"}) {
     const Ran ran = run("model", {"--config=" + file(std::string(key) + " = \"1\"\n")});
     EXPECT_EQ(ran.status, kExitUsage) << key;
-    EXPECT_THAT(ran.error, ::testing::HasSubstr(key)) << key;
+    std::string named = key;  // a file may spell a flag with underscores
+    std::replace(named.begin(), named.end(), '_', '-');
+    EXPECT_THAT(ran.error, ::testing::HasSubstr(named));
   }
   EXPECT_EQ(run("model", {"--no-such-flag"}).status, kExitUsage);
   EXPECT_EQ(run("model", {"--config=" + (folder_ / "nowhere.toml").string()}).status, kExitUsage);
