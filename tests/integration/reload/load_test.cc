@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
+#include <limits>
 
 #include "engine/base/error.h"
 #include "tests/integration/live_server.h"
@@ -23,6 +24,7 @@ using Strings = std::vector<std::string>;
 constexpr int kSegments = 5;                    // with reloads, and as many without, in turn
 constexpr double kMaxTtftRatio = 1.2;           // of the medians over segments of the p99
 constexpr int64_t kMaxGrowthBytes = 32 << 20;   // of the server's resident memory
+constexpr int kFloorReloads = 5;
 constexpr int kWarmUpReloads = 10;              // until every allocator has what it needs
 
 bool is_long() { return std::getenv("SF_LONG_TESTS") != nullptr; }
@@ -37,7 +39,12 @@ int64_t resident_bytes(pid_t pid) {
   return resident * ::sysconf(_SC_PAGESIZE);
 }
 
-bool memory_is_bounded(int64_t growth_bytes) { return growth_bytes <= kMaxGrowthBytes; }
+// A version weighs 12 MiB, its file and its tensors. Over few reloads the allocator's arenas still fill: only a part of a
+// version is allowed for each; over many nothing but a fixed amount is.
+bool memory_is_bounded(int64_t growth_bytes, int reloads) {
+  constexpr int64_t kPerReloadBytes = 4 << 20;
+  return growth_bytes <= (is_long() ? kMaxGrowthBytes : reloads * kPerReloadBytes);
+}
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -58,6 +65,17 @@ class ReloadLoadTest : public testing::Test {
     std::error_code ignored;
     if (version_ > 2) fs::remove_all(store_.root() / std::to_string(version_ - 2), ignored);
     return served;
+  }
+  // The least that the server holds over a few reloads, each time once only one version is left: a version that has
+  // answered for a while has touched more of its cache, and arenas come and go, which is no growth.
+  int64_t floor_bytes(LiveServer& server) {
+    int64_t least = std::numeric_limits<int64_t>::max();
+    for (int i = 0; i < kFloorReloads; ++i) {
+      EXPECT_TRUE(reload(server)) << server.log();
+      wait_until([&] { return server.metric("sparsefusion_model_versions_live") == 1; }, 5);  // for nothing if it leaks
+      least = std::min(least, resident_bytes(server.process().pid()));
+    }
+    return least;
   }
   // What a stream broke, in words.
   Strings judge(const std::vector<StreamRecord>& streams) {
@@ -107,10 +125,10 @@ TEST_F(ReloadLoadTest, EveryStreamIsWholeAndOfOneVersionAndNobodyWaitsLonger) {
   LiveServer server(folder_.path(), store_.root(), kFlags);
   learn_answers(server);
   MeasuredLoad load(server.http_port(), {});
-  const int reloads = is_long() ? 200 : 20, warm_up = is_long() ? kWarmUpReloads : 2;
+  const int reloads = is_long() ? 200 : 20, warm_up = is_long() ? kWarmUpReloads : 4;
   for (int i = 0; i < warm_up; ++i) ASSERT_TRUE(reload(server)) << server.log();
   EXPECT_EQ(judge(load.take()), Strings{});
-  const int64_t before = resident_bytes(server.process().pid());
+  const int64_t before = floor_bytes(server);
   std::vector<double> steady, reloading;
   size_t streams = 0;
   for (int segment = 0; segment < kSegments; ++segment) {
@@ -131,18 +149,18 @@ TEST_F(ReloadLoadTest, EveryStreamIsWholeAndOfOneVersionAndNobodyWaitsLonger) {
                         1e3 * ttft_quantile(still, 0.5), " ms\n")
               << std::flush;
   }
+  const int64_t growth = floor_bytes(server) - before;
   load.stop();
-  const int64_t growth = resident_bytes(server.process().pid()) - before;
   const double ratio = median(reloading) / median(steady);
   std::cout << concat(streams, " streams over ", reloads, " reloads: p99 TTFT ", ratio, " x steady state; memory grew by ",
                       static_cast<double>(growth) / (1 << 20), " MiB\n");
   EXPECT_EQ(judge(load.take()), Strings{});
   EXPECT_GT(versions_.size(), static_cast<size_t>(reloads) / 2) << "too few versions were asked for the rest to count";
-  EXPECT_TRUE(memory_is_bounded(growth)) << growth;
+  EXPECT_TRUE(memory_is_bounded(growth, reloads)) << growth;
   if (is_long()) {
     EXPECT_LE(ratio, kMaxTtftRatio);
   }
-  EXPECT_EQ(server.metric("sparsefusion_model_reloads_total{result=\"success\""), 1 + warm_up + reloads);
+  EXPECT_EQ(server.metric("sparsefusion_model_reloads_total{result=\"success\""), version_);
   EXPECT_EQ(server.metric("sparsefusion_model_reloads_total{result=\"failure\""), 0);
   EXPECT_TRUE(wait_until([&] { return server.metric("sparsefusion_model_versions_live") == 1; }));
   EXPECT_TRUE(wait_until([&] { return server.metric("sparsefusion_requests_inflight") == 0; }));
@@ -152,11 +170,11 @@ TEST_F(ReloadLoadTest, EveryStreamIsWholeAndOfOneVersionAndNobodyWaitsLonger) {
 TEST_F(ReloadLoadTest, AServerThatKeepsOldVersionsIsFoundOut) {
   LiveServer server(folder_.path(), store_.root(), kFlags, "leaking-server");
   for (int i = 0; i < 2; ++i) ASSERT_TRUE(reload(server)) << server.log();
-  const int64_t before = resident_bytes(server.process().pid());
+  const int64_t before = floor_bytes(server);
   for (int i = 0; i < 10; ++i) ASSERT_TRUE(reload(server)) << server.log();
-  const int64_t growth = resident_bytes(server.process().pid()) - before;
+  const int64_t growth = floor_bytes(server) - before;
   std::cout << concat("10 reloads that leak: memory grew by ", static_cast<double>(growth) / (1 << 20), " MiB\n");
-  EXPECT_FALSE(memory_is_bounded(growth)) << growth;
+  EXPECT_FALSE(memory_is_bounded(growth, 10)) << growth;
 }
 
 TEST_F(ReloadLoadTest, APromptAfterAReloadIsAnsweredAsByAColdServer) {
