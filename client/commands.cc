@@ -1,10 +1,7 @@
 #include "client/commands.h"
 
+#include <algorithm>
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
-#include <iostream>
-#include <iterator>
 
 #include "client/retry.h"
 

@@ -51,12 +51,9 @@ ChoiceTrie::ChoiceTrie(std::vector<std::string> given, std::vector<std::vector<i
   std::vector<std::pair<int, int>> steps;
   collect(nodes, 0, path, steps);
   if (branches_.empty()) branches_.push_back({{}, {paths.front().front()}});
-  const std::vector<int>* before = nullptr;
-  for (const Branch& branch : branches_) {
-    size_t common = 0;
-    if (before) common = std::mismatch(before->begin(), before->end(), branch.path.begin(), branch.path.end()).first - before->begin();
-    num_tokens += static_cast<int>(branch.path.size() - common);
-    before = &branch.path;
+  for (size_t b = 0; b < branches_.size(); ++b) {
+    const std::vector<int>& path = branches_[b].path;
+    num_tokens += static_cast<int>(path.size()) - (b > 0 ? common_tokens(branches_[b - 1].path, path) : 0);
   }
 }
 

@@ -8,6 +8,7 @@
 // behind the prompt alone. 64 choices have at most 63 such places. Immutable; thread-safe.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +16,11 @@
 #include "engine/engine.h"
 
 namespace sf {
+
+// Tokens that two paths have in common at their beginning.
+inline int common_tokens(const std::vector<int>& a, const std::vector<int>& b) {
+  return static_cast<int>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
+}
 
 class ChoiceTrie : public PreparedChoices {
  public:

@@ -8,7 +8,6 @@
 // What was weighed outlives a preemption: only keys and values are computed again. One thread only.
 #pragma once
 
-#include <algorithm>
 #include <memory>
 #include <span>
 #include <vector>
@@ -29,8 +28,7 @@ class ChoiceWalk {
   }
   // Tokens that the path of place() has in common with that of the place before.
   int common() const {
-    const std::vector<int>&before = trie_->branches()[logprobs_.size() - 1].path, &now = place().path;
-    return static_cast<int>(std::mismatch(before.begin(), before.end(), now.begin(), now.end()).first - before.begin());
+    return common_tokens(trie_->branches()[logprobs_.size() - 1].path, place().path);
   }
   // REQUIRES: all places were weighed.
   ChosenAnswer choose(const SamplingParams& sampling, int64_t position) const {

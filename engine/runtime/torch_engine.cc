@@ -8,6 +8,7 @@
 #include "engine/runtime/checkpoint_model.h"
 #include "engine/runtime/choice_walk.h"
 #include "engine/runtime/device.h"
+#include "engine/runtime/engine_token_stream.h"
 #include "engine/runtime/expert_stats.h"
 #include "engine/runtime/explain.h"
 #include "engine/runtime/prompt_maker.h"
@@ -26,17 +27,6 @@ void check_capacity_mode(const std::string& mode, const MoeConfig& moe) {
                            "drop_order ", moe.drop_order, ", where a later token can take an earlier one's place; use account");
   }
 }
-
-class EngineTokenStream : public TokenStream {
- public:
-  explicit EngineTokenStream(std::shared_ptr<const Tokenizer> tokenizer) : detokenizer_(std::move(tokenizer)) {}
-  std::string push(int token) override { return detokenizer_.push(token); }
-  std::string finish() override { return detokenizer_.finish(); }
-  std::string peek(int token) const override { return detokenizer_.peek(token); }
-
- private:
-  Detokenizer detokenizer_;
-};
 
 class TorchEngine : public Engine {
  public:

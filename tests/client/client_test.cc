@@ -5,6 +5,7 @@
 #include "server/grpc/grpc_server.h"
 #include "server/http/admin_server.h"
 #include "server/http/http_server.h"
+#include "tests/client/code_of.h"
 #include "tests/support/fake_service.h"
 
 namespace sf::client {
@@ -23,15 +24,6 @@ class ClientTest : public testing::TestWithParam<const char*> {
   }
   bool over_grpc() const { return std::string(GetParam()) == "grpc"; }
   static Question question() { return {.image = std::string("pic\0ture", 8), .question = "what shape?"}; }
-  template <typename Call>
-  static std::string code_of(const Call& call) {
-    try {
-      call();
-    } catch (const ClientError& error) {
-      return error.code();
-    }
-    return "OK";
-  }
 
   server::FakeService service;
 

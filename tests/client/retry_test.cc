@@ -4,6 +4,8 @@
 
 #include <deque>
 
+#include "tests/client/code_of.h"
+
 namespace sf::client {
 namespace {
 
@@ -64,15 +66,6 @@ class RetryTest : public testing::Test {
     options.sleep = [this](milliseconds wait) { waits.push_back(wait.count()); };
     client_ = with_retries(std::move(inner), options);
     return *client_;
-  }
-  template <typename Call>
-  static std::string code_of(const Call& call) {
-    try {
-      call();
-    } catch (const ClientError& error) {
-      return error.code();
-    }
-    return "OK";
   }
   FailingClient& inner() { return *inner_; }
 

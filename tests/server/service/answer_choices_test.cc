@@ -2,28 +2,20 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "server/service/answer_service.h"
-#include "tests/support/fake_engine.h"
-#include "tests/support/manual_clock.h"
+#include "tests/server/service/answer_service_fixture.h"
 
 namespace sf::server {
 namespace {
 
 using ::testing::HasSubstr;
 
-class AnswerChoicesTest : public ::testing::Test {
+class AnswerChoicesTest : public AnswerServiceFixture {
  protected:
   void start(QueueLimits queue = {}) {
-    serving_.scheduler.queue = queue;
-    serving_.clock = &clock_;
-    serving_.metrics = &metrics_;
-    serving_.drain_rate = &drain_rate_;
-    serving_.log_failure = [](const std::string&, const std::string&) {};
-    service_ = std::make_unique<AnswerService>(
-        ServiceOptions{}, ServiceDeps{&slot_, &metrics_, &drain_rate_, &clock_, [](const std::string&) {}});
-    auto engine = std::make_unique<FakeEngine>();
-    engine_ = engine.get();
-    slot_.publish(make_serving_version(1, std::move(engine), std::nullopt, nullptr, serving_));
+    SchedulerOptions scheduler;
+    scheduler.queue = queue;
+    AnswerServiceFixture::start(scheduler);
+    engine_ = &publish(1);
   }
   static AnswerRequest request(const std::string& question = "which?") {
     AnswerRequest request;
@@ -34,21 +26,7 @@ class AnswerChoicesTest : public ::testing::Test {
     request.choices = {"circle", "square"};
     return request;
   }
-  Error refusal(AnswerRequest request) {
-    try {
-      service_->submit(std::move(request));
-    } catch (const Error& error) {
-      return error;
-    }
-    return Error(Code::kOk, "not refused");
-  }
 
-  ManualClock clock_;
-  Metrics metrics_{{}};
-  DrainRate drain_rate_;
-  ServingDeps serving_;
-  ModelSlot slot_{[](const ServingVersion&) {}};
-  std::unique_ptr<AnswerService> service_;
   FakeEngine* engine_ = nullptr;
 };
 
