@@ -3,6 +3,7 @@
 # server asked with it.
 #   package.sh BUILD_FOLDER EXAMPLE_FOLDER PICTURE MODEL
 set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/../support/wait_for_ports.sh"
 build=$1 example=$2 picture=$3 model=$4
 scratch=$(mktemp -d)
 server=''
@@ -20,12 +21,8 @@ cmake --build "$scratch/build" >"$scratch/build.log" 2>&1 || { cat "$scratch/bui
 "$build/bin/sparsefusion-server" --model "$model" --threads 1 --http-port 0 --grpc-port 0 --admin-port 0 \
   --port-file "$scratch/ports.json" >"$scratch/server.log" 2>&1 &
 server=$!
-for _ in $(seq 600); do
-  [ -s "$scratch/ports.json" ] && break
-  kill -0 "$server" || { cat "$scratch/server.log"; exit 1; }
-  sleep 0.1
-done
-port=$(sed -nE 's/.*"grpc(_port)?": *([0-9]+).*/\2/p' "$scratch/ports.json")
+wait_for_ports "$scratch/ports.json" "$server" 60 || { cat "$scratch/server.log"; exit 1; }
+port=$(port_of "$scratch/ports.json" grpc)
 answer=$("$scratch/build/ask" "127.0.0.1:$port" "$picture" 'what shape is the red object?')
 echo "$answer"
 [[ $answer == circle\ \(version\ * && $answer == *$'\n'circle ]] || { echo "not the answer that was expected"; exit 1; }

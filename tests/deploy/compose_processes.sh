@@ -6,6 +6,7 @@
 set -euo pipefail
 binaries=$1
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+source tests/support/wait_for_ports.sh
 
 scratch=$(mktemp -d)
 server='' trainer=''
@@ -56,12 +57,8 @@ mapfile -t trainer_arguments < <(command_of trainer | natively)
 "$binaries/sparsefusion-server" "${server_arguments[@]}" --threads=1 --http-port=0 --grpc-port=0 --admin-port=0 \
   --port-file="$scratch/ports.json" >"$scratch/server.log" 2>&1 &
 server=$!
-for ((i = 0; i < 600; ++i)); do  # a minute at most
-  [ ! -s "$scratch/ports.json" ] || break
-  kill -0 "$server" 2>/dev/null || fail "the server ended"
-  sleep 0.1
-done
-port=$(sed -E 's/.*"http": *([0-9]+).*/\1/' "$scratch/ports.json") || fail "the server was not ready"
+wait_for_ports "$scratch/ports.json" "$server" 60 || fail "the server was not ready"
+port=$(port_of "$scratch/ports.json" http)
 url=http://127.0.0.1:$port
 "$binaries/sparsefusion" health --ready --server "$url" >/dev/null || fail "the server is not ready"
 

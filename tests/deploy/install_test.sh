@@ -6,6 +6,7 @@
 set -euo pipefail
 build=$(cd "$1" && pwd)
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+source tests/support/wait_for_ports.sh
 prefix=$(mktemp -d) server=''
 clean_up() {
   [ -z "$server" ] || kill -KILL "$server" 2>/dev/null || true
@@ -45,12 +46,8 @@ env -i "${settings[@]}" "$command" --check-config >/dev/null || fail "--check-co
 env -i "${settings[@]}" "$command" --threads=1 --http-port=0 --grpc-port=0 --admin-port=0 --port-file="$prefix/ports.json" \
   >"$prefix/server.log" 2>&1 &
 server=$!
-for ((i = 0; i < 1800; ++i)); do  # three minutes at most
-  [ ! -s "$prefix/ports.json" ] || break
-  kill -0 "$server" 2>/dev/null || fail "the server ended"
-  sleep 0.1
-done
-port=$(sed -E 's/.*"http": *([0-9]+).*/\1/' "$prefix/ports.json") || fail "the server was not ready"
+wait_for_ports "$prefix/ports.json" "$server" 180 || fail "the server was not ready"
+port=$(port_of "$prefix/ports.json" http)
 answer=$("$prefix/bin/sparsefusion" ask examples/scene.png 'what shape is the red object?' --server "http://127.0.0.1:$port")
 [ "$answer" = circle ] || fail "the installed server said: $answer"
 kill -TERM "$server"

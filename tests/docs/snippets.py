@@ -23,11 +23,13 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from live_server import LiveServer  # noqa: E402: beside the tests, in no package
 
 FENCE = re.compile(r"^( *)```([\w+-]*)\s*$")
 REMARK = re.compile(r"^\s*<!-- (no-test|expect): (.+) -->\s*$")
@@ -87,46 +89,26 @@ def dead_links(path):
             yield f"{path}: {target}: no such heading"
 
 
-class Server:
-    """The bundled model on free ports, in a store of its own, so that reload commands have something to do."""
-
-    def __init__(self, root, binaries, scratch):
-        store, ports = scratch / "server-store", scratch / "ports.json"
-        shutil.copytree(root / "models/demo", store / "5")
-        self.log = scratch / "server.log"
-        self.process = subprocess.Popen(
-            [binaries / "sparsefusion-server", "--model", store, "--threads", "1", "--http-port", "0", "--grpc-port", "0",
-             "--admin-port", "0", "--port-file", ports],
-            stdout=subprocess.DEVNULL, stderr=self.log.open("w"))
-        deadline = time.monotonic() + 120
-        while not ports.exists():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                sys.exit("the server did not start:\n" + self.log.read_text()[-2000:])
-            time.sleep(0.05)
-        self.ports = json.loads(ports.read_text())
-        # A second version, so that there is one to go back to.
-        shutil.copytree(root / "models/demo", store / ".7.tmp")
-        (store / ".7.tmp").rename(store / "7")
-        while '"event":"reload","version":7,"result":"success"' not in self.log.read_text():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                sys.exit("version 7 was not published:\n" + self.log.read_text()[-2000:])
-            time.sleep(0.05)
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(60)
+def start_server(root, binaries, scratch):
+    """The bundled model in a store of its own, twice, so that reload commands have something to do."""
+    store = scratch / "server-store"
+    shutil.copytree(root / "models/demo", store / "5")
+    server = LiveServer(binaries, scratch, "--model", store)
+    shutil.copytree(root / "models/demo", store / ".7.tmp")
+    (store / ".7.tmp").rename(store / "7")
+    server.wait_until(lambda: '"event":"reload","version":7,"result":"success"' in server.log.read_text())
+    return server
 
 
-def with_ports(text, ports):
+def with_ports(text, server):
     for port, name in ((8000, "http"), (8001, "grpc"), (8002, "admin")):
-        actual = ports.get(f"{name}_port", ports.get(name))
-        text = re.sub(rf"\b(localhost|127\.0\.0\.1|host):{port}\b", f"127.0.0.1:{actual}", text)
+        text = re.sub(rf"\b(localhost|127\.0\.0\.1):{port}\b", server.address(name), text)
     return text
 
 
 def run(block, server, arguments, workspace, environment):
     """What is wrong with it, or None."""
-    text = with_ports(block.text, server.ports)
+    text = with_ports(block.text, server)
     if block.language == "json":
         try:
             json.loads(text)
@@ -175,12 +157,11 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         scratch = pathlib.Path(folder)
         workspace = make_workspace(root, scratch)
-        server = Server(root, arguments.binaries, scratch)
-        grpc, http, admin = (f"127.0.0.1:{server.ports.get(f'{name}_port', server.ports.get(name))}"
-                             for name in ("grpc", "http", "admin"))
+        server = start_server(root, arguments.binaries, scratch)
         environment = os.environ | {
             "PATH": f"{arguments.binaries}:{pathlib.Path(arguments.python).parent}:{os.environ['PATH']}",
-            "SPARSEFUSION_GRPC": grpc, "SPARSEFUSION_SERVER": f"http://{http}", "SPARSEFUSION_ADMIN": f"http://{admin}"}
+            "SPARSEFUSION_GRPC": server.address("grpc"), "SPARSEFUSION_SERVER": "http://" + server.address("http"),
+            "SPARSEFUSION_ADMIN": "http://" + server.address("admin")}
         num_run = 0
         try:
             for block in blocks:

@@ -10,11 +10,9 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 from selenium import webdriver
@@ -25,30 +23,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests/support"))
+from live_server import LiveServer  # noqa: E402: beside the tests, in no package
+
 SCENE = ROOT / "examples/scene.png"
 PATIENCE_S = 60
-
-
-class Server:
-    def __init__(self, binaries):
-        self.folder = pathlib.Path(tempfile.mkdtemp())
-        ports = self.folder / "ports.json"
-        self.process = subprocess.Popen(
-            [binaries / "sparsefusion-server", "--model", ROOT / "models/demo", "--threads", "1", "--http-port", "0",
-             "--grpc-port", "0", "--admin-port", "0", "--port-file", ports],
-            stdout=subprocess.DEVNULL, stderr=(self.folder / "log").open("w"))
-        deadline = time.monotonic() + 120
-        while not ports.exists():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                sys.exit("the server did not start:\n" + (self.folder / "log").read_text()[-2000:])
-            time.sleep(0.05)
-        self.ports = json.loads(ports.read_text())
-        self.url = f"http://127.0.0.1:{self.ports['http']}"
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(60)
-        shutil.rmtree(self.folder)
 
 
 def open_browser(width=1280, height=950, dark=False):
@@ -64,14 +43,14 @@ def open_browser(width=1280, height=950, dark=False):
 
 
 class PlaygroundTest(unittest.TestCase):
-    server = None  # of the whole run
+    server = url = None  # of the whole run
     screenshots = None
     binaries = None
 
     def open(self, **window):
         self.browser = open_browser(**window)
         self.addCleanup(self.browser.quit)
-        self.browser.get(self.server.url)
+        self.browser.get(self.url)
         self.wait(lambda: "version" in self.text("model"))
 
     def setUp(self):
@@ -255,10 +234,10 @@ class PlaygroundTest(unittest.TestCase):
         messages = [json.loads(line["message"])["message"] for line in self.browser.get_log("performance")]
         urls = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
         self.assertTrue(urls)
-        foreign = [url for url in urls if not url.startswith((self.server.url, "data:", "blob:", "chrome:"))]
+        foreign = [url for url in urls if not url.startswith((self.url, "data:", "blob:", "chrome:"))]
         self.assertEqual(foreign, [])
         policy = next(m["params"]["response"]["headers"] for m in messages if m["method"] == "Network.responseReceived"
-                      and m["params"]["response"]["url"].rstrip("/") == self.server.url)
+                      and m["params"]["response"]["url"].rstrip("/") == self.url)
         policy = {name.lower(): value for name, value in policy.items()}["content-security-policy"]
         self.assertIn("default-src 'none'", policy)
         self.assertNotIn("unsafe", policy)
@@ -289,9 +268,11 @@ if __name__ == "__main__":
     PlaygroundTest.screenshots = arguments.screenshots
     if arguments.screenshots:
         arguments.screenshots.mkdir(parents=True, exist_ok=True)
-    PlaygroundTest.server = Server(PlaygroundTest.binaries)
-    try:
-        program = unittest.main(argv=[sys.argv[0], *rest], exit=False, verbosity=2)
-    finally:
-        PlaygroundTest.server.stop()
+    with tempfile.TemporaryDirectory() as folder:
+        PlaygroundTest.server = LiveServer(PlaygroundTest.binaries, pathlib.Path(folder), "--model", ROOT / "models/demo")
+        PlaygroundTest.url = "http://" + PlaygroundTest.server.address("http")
+        try:
+            program = unittest.main(argv=[sys.argv[0], *rest], exit=False, verbosity=2)
+        finally:
+            PlaygroundTest.server.stop()
     sys.exit(not program.result.wasSuccessful())
