@@ -5,16 +5,19 @@
 #include <algorithm>
 
 #include "engine/base/error.h"
+#include "engine/base/stand_back.h"
 
 namespace sf {
 namespace {
 
-std::string to_hex(const unsigned char* bytes, size_t count) {
+constexpr size_t kPieceBytes = 256 << 10;  // a millisecond or less
+
+std::string to_hex(const Sha256Digest& digest) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   std::string hex;
-  for (size_t i = 0; i < count; ++i) {
-    hex += kDigits[bytes[i] >> 4];
-    hex += kDigits[bytes[i] & 15];
+  for (const uint8_t byte : digest) {
+    hex += kDigits[byte >> 4];
+    hex += kDigits[byte & 15];
   }
   return hex;
 }
@@ -36,25 +39,25 @@ void Sha256::update(std::string_view bytes) {
   SF_CHECK(EVP_DigestUpdate(state_->context.get(), bytes.data(), bytes.size()) == 1, "sha256: digest failed");
 }
 
-std::string Sha256::hex() {
+Sha256Digest Sha256::digest() {
   Sha256Digest digest;
   unsigned int size = 0;
   SF_CHECK(EVP_DigestFinal_ex(state_->context.get(), digest.data(), &size) == 1 && size == digest.size(), "sha256: digest failed");
-  return to_hex(digest.data(), digest.size());
-}
-
-Sha256Digest sha256(std::string_view bytes) {
-  Sha256Digest digest;
-  unsigned int size = 0;
-  SF_CHECK(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1 && size == digest.size(),
-           "sha256: digest failed");
   return digest;
 }
 
-std::string sha256_hex(std::string_view bytes) {
-  const Sha256Digest digest = sha256(bytes);
-  return to_hex(digest.data(), digest.size());
+std::string Sha256::hex() { return to_hex(digest()); }
+
+Sha256Digest sha256(std::string_view bytes) {
+  Sha256 whole;
+  for (size_t begin = 0; begin < bytes.size(); begin += kPieceBytes) {
+    if (begin > 0) stand_back();
+    whole.update(bytes.substr(begin, kPieceBytes));
+  }
+  return whole.digest();
 }
+
+std::string sha256_hex(std::string_view bytes) { return to_hex(sha256(bytes)); }
 
 bool is_sha256_hex(std::string_view text) {
   return text.size() == 64 &&

@@ -1,9 +1,9 @@
 // SHA-256 (FIPS 180-4): 32 bytes, or the same as 64 lower-case hex digits.
 #pragma once
 
-#include <memory>
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -11,6 +11,7 @@ namespace sf {
 
 using Sha256Digest = std::array<uint8_t, 32>;
 
+// Stands back (stand_back.h) between pieces of 256 KiB.
 Sha256Digest sha256(std::string_view bytes);
 
 std::string sha256_hex(std::string_view bytes);
@@ -22,7 +23,8 @@ class Sha256 {
   ~Sha256();
   Sha256(Sha256&&) noexcept;
   void update(std::string_view bytes);
-  // REQUIRES: called once, last.
+  // REQUIRES: one of the two is called, once, last.
+  Sha256Digest digest();
   std::string hex();
 
  private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/error.h"
+#include "engine/base/stand_back.h"
 
 namespace sf {
 
@@ -38,6 +39,7 @@ at::Tensor Vit::encode(const at::Tensor& pixels, const std::vector<PictureBox>& 
   if (config_.pre_norm) x = at::layer_norm(x, {w}, pre_norm_weight_, pre_norm_bias_, config_.norm_eps);
   const std::vector<int>& taken = config_.deepstack_layers;
   for (size_t i = 0; i < blocks_.size(); ++i) {
+    stand_back();
     x = blocks_[i]->forward(x, rows, columns, maps);
     if (deepstack && std::find(taken.begin(), taken.end(), static_cast<int>(i)) != taken.end()) deepstack->push_back(x);
   }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "engine/base/stand_back.h"
 #include "server/guard/base64.h"
 
 namespace sf::server {
@@ -100,6 +101,7 @@ std::vector<Asked> prepare_all(const Engine& engine, const std::vector<GoldenPic
   std::vector<Asked> all;
   for (const GoldenPicture& picture : golden) {
     for (const GoldenQuestion& question : picture.questions) {
+      stand_back();
       Asked one;
       one.prompt = engine.prepare(messages_of(picture.image, question.question));
       one.golden = &question;

@@ -9,15 +9,19 @@
 #include <thread>
 
 #include "engine/base/error.h"
+#include "engine/base/stand_back.h"
+#include "server/model/serving_gap.h"
 
 namespace sf::server {
 
-void run_at_low_priority(int niceness, const std::function<void()>& work) {
+void run_at_low_priority(int niceness, const ModelSlot& slot, const std::function<void()>& work) {
   std::exception_ptr thrown;
   const auto body = [&] {
     // On Linux this means the thread alone. It cannot fail: less priority is everybody's right.
     const auto self = static_cast<id_t>(syscall(SYS_gettid));
     if (getpriority(PRIO_PROCESS, self) < niceness) setpriority(PRIO_PROCESS, self, niceness);
+    ServingGap gap(slot);
+    const StandBackScope scope([&] { gap.wait(); });
     try {
       work();
     } catch (...) {

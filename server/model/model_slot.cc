@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace sf::server {
@@ -103,6 +104,12 @@ std::vector<ServingVersionPtr> ModelSlot::live() const {
     if (ServingVersionPtr version = published.lock()) versions.push_back(std::move(version));
   }
   return versions;
+}
+
+bool ModelSlot::has_requests() const {
+  const std::vector<ServingVersionPtr> versions = live();
+  return std::any_of(versions.begin(), versions.end(),
+                     [](const ServingVersionPtr& version) { return version->scheduler().has_requests(); });
 }
 
 int ModelSlot::num_live() const {

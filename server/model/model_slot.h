@@ -30,6 +30,8 @@ class ModelSlot {
   void retire();
   // The current one and those that finish their requests.
   std::vector<ServingVersionPtr> live() const;
+  // Whether anybody waits for one of them: from the reservation to the last event.
+  bool has_requests() const;
   // In memory: published and not yet freed.
   int num_live() const;
   // Blocks until at most `count` are.

@@ -157,7 +157,7 @@ Reloader::Outcome Reloader::try_stages(int64_t version, bool chosen, std::string
     StageTimer timer(deps_, stage);
     // While nobody is served nobody can be delayed, and everybody waits.
     if (slot_.current()) {
-      run_at_low_priority(kReloadNiceness, work);
+      run_at_low_priority(kReloadNiceness, slot_, work);
     } else {
       work();
     }

@@ -53,6 +53,8 @@ class Scheduler {
   void submit(std::unique_ptr<Job> job);
   QueueLoad queue_load() const { return queue_.load(); }
   int num_running() const { return num_running_.load(std::memory_order_relaxed); }
+  // From the reservation to the last event.
+  bool has_requests() const { return num_jobs_.load(std::memory_order_relaxed) > 0 || queue_.load().requests > 0; }
   // Seconds since the last step, or since work arrived; 0 without work. A stalled engine lets it grow.
   double last_step_age_s() const;
   // Effect: every job fails with Unavailable at the next step; what comes later too.

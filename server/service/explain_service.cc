@@ -73,7 +73,7 @@ ExplainResult AnswerService::explain_on(ServingVersion& version, ExplainRequest&
   };
   const SamplingParams sampling = resolve_sampling(request.question.sampling, version.engine->info().default_sampling);
   ExplainResult result{.model = options_.model_name, .model_version = version.version, .explanation = {}, .png = {}};
-  run_at_low_priority(kExplainNiceness, [&] {
+  run_at_low_priority(kExplainNiceness, *deps_.slot, [&] {
     result.explanation = version.engine->explain(*prompt, sampling, request.options, check_on);
     if (request.picture)
       result.png = explanation_png(picture_of(request.question), result.explanation, request.picture_token);

@@ -205,7 +205,7 @@ TEST(TrainerKillTest, AStoreIsSoundWheneverItsTrainerIsKilled) {
     const auto began = [&] { return fs::exists(store / concat(".", next, ".tmp")) || next_version(store) > next; };
     Process trainer({binary("sparsefusion-train"), "--out", store.string(), "--resume", "--steps", "100000",
                      "--evaluate-every", "1", "--publish", "all", "--keep", "2", "--batch-size", "1",
-                     "--evaluation-pictures", "1", "--threads", "1"},
+                     "--evaluation-pictures", "1", "--threads", "1", "--learning-rate", "1e-9"},
                     folder.path() / "train");
     // Two of three die with a version begun, the third at any moment of its life.
     if (round % 3 != 2) {

@@ -1,5 +1,7 @@
 // A server that frees no version: it keeps the bytes of every checkpoint that it loads. Tests of memory have to fail on
 // it; it is built for them alone and never installed.
+#include <malloc.h>
+
 #include <csignal>
 #include <vector>
 
@@ -12,6 +14,7 @@
 namespace {
 
 int serve(const sf::server::ServerOptions& options) {
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);  // as the server does
   std::vector<sf::VerifiedCheckpoint> kept;  // copies share the bytes
   sf::TorchEngineOptions engine;
   engine.threads = options.threads;

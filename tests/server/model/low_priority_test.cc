@@ -9,6 +9,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "engine/base/stand_back.h"
+
 namespace sf::server {
 namespace {
 
@@ -16,8 +18,9 @@ int niceness() { return getpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_
 
 TEST(LowPriorityTest, TheWorkIsNicerThanItsCaller) {
   const int own = niceness();
+  ModelSlot slot;
   int seen = 0, of_a_child = 0;
-  run_at_low_priority(kReloadNiceness, [&] {
+  run_at_low_priority(kReloadNiceness, slot, [&] {
     seen = niceness();
     std::thread([&] { of_a_child = niceness(); }).join();
   });
@@ -27,7 +30,19 @@ TEST(LowPriorityTest, TheWorkIsNicerThanItsCaller) {
 }
 
 TEST(LowPriorityTest, WhatItThrowsIsThrown) {
-  EXPECT_THROW(run_at_low_priority(kReloadNiceness, [] { throw std::runtime_error("boom"); }), std::runtime_error);
+  ModelSlot slot;
+  EXPECT_THROW(run_at_low_priority(kReloadNiceness, slot, [] { throw std::runtime_error("boom"); }), std::runtime_error);
+}
+
+TEST(LowPriorityTest, TheWorkStandsBackWhereItCan) {
+  ModelSlot slot;
+  const StandBackScope* inside = nullptr;
+  run_at_low_priority(kReloadNiceness, slot, [&] {
+    inside = this_threads_stand_back_scope;
+    stand_back();  // nobody is served: returns at once
+  });
+  EXPECT_NE(inside, nullptr);
+  EXPECT_EQ(this_threads_stand_back_scope, nullptr);
 }
 
 }  // namespace

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
+#include "server/model/serving_gap.h"
 #include "tests/support/fake_engine.h"
 #include "tests/support/manual_clock.h"
 
@@ -90,6 +94,52 @@ TEST_F(ModelSlotTest, ManySwapsFreeEverything) {
   }
   slot_.wait_for_live(1);
   EXPECT_EQ(num_freed_, 19);
+}
+
+TEST_F(ModelSlotTest, HasRequestsFromTheirReservationToTheirEnd) {
+  EXPECT_FALSE(slot_.has_requests());
+  FakeEngine& engine = publish(1);
+  EXPECT_FALSE(slot_.has_requests());
+  {
+    const std::optional<Ticket> ticket = slot_.current()->scheduler().reserve(1);
+    EXPECT_TRUE(slot_.has_requests()) << "its picture is being decoded";
+  }
+  EXPECT_FALSE(slot_.has_requests());
+  engine.hold_steps();
+  auto stream = submit(slot_.current(), "q");
+  engine.wait_until_blocked();
+  EXPECT_TRUE(slot_.has_requests()) << "it runs";
+  publish(2);
+  EXPECT_TRUE(slot_.has_requests()) << "on the version before";
+  engine.release_steps();
+  read(*stream);
+  slot_.wait_for_live(1);
+  EXPECT_FALSE(slot_.has_requests());
+}
+
+TEST_F(ModelSlotTest, WorkInTheBackgroundWaitsForAGapButNotForEver) {
+  using std::chrono::milliseconds;
+  using std::chrono::steady_clock;
+  FakeEngine& engine = publish(1);
+  ServingGap gap(slot_);
+  const auto seconds_of_a_wait = [&](milliseconds work) {
+    std::this_thread::sleep_for(work);
+    const steady_clock::time_point begin = steady_clock::now();
+    gap.wait();
+    return std::chrono::duration<double>(steady_clock::now() - begin).count();
+  };
+  engine.hold_steps();
+  auto stream = submit(slot_.current(), "q");
+  engine.wait_until_blocked();
+  gap.wait();
+  EXPECT_GE(seconds_of_a_wait(milliseconds(50)), 0.19) << "four times the work, for a request that does not end";
+  std::thread ends([&] {
+    std::this_thread::sleep_for(milliseconds(10));
+    engine.release_steps();
+  });
+  EXPECT_LT(seconds_of_a_wait(milliseconds(2'000)), 7) << "the request ended, and so did the wait";
+  ends.join();
+  read(*stream);
 }
 
 TEST_F(ModelSlotTest, GoingDownEndsWhatStillRuns) {

@@ -147,10 +147,12 @@ TEST_F(ExplainServiceTest, ADrainWaitsForItAndAbortEndsIt) {
 TEST(LowPriorityTest, RunsBelowTheCallerAndPassesOnWhatIsThrown) {
   int inside = 0;
   const int before = ::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()));
-  run_at_low_priority(kExplainNiceness, [&] { inside = ::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid())); });
+  ModelSlot slot;
+  run_at_low_priority(kExplainNiceness, slot, [&] { inside = ::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid())); });
   EXPECT_EQ(inside, 19);
   EXPECT_EQ(::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid())), before);
-  EXPECT_THROW(run_at_low_priority(kExplainNiceness, [] { throw invalid_argument("layer", "layer: no"); }), Error);
+  const auto refuse = [] { throw invalid_argument("layer", "layer: no"); };
+  EXPECT_THROW(run_at_low_priority(kExplainNiceness, slot, refuse), Error);
 }
 
 TEST(ExplainFieldsTest, DefaultsAreTheEngines) {

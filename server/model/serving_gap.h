@@ -1,0 +1,36 @@
+// Where work in the background waits until nobody waits for the engine. On few processors a low priority is not enough:
+// two threads of one core slow each other down whatever their niceness, and on a busy server that is felt in the p99 of
+// the time to first token. So the work is done in the gaps between requests, as far as there are any.
+//
+//   ServingGap gap(slot);
+//   StandBackScope scope([&] { gap.wait(); });   // stand_back.h
+//
+// It never waits for ever: a server without gaps still reloads, in up to 1 + kWaitPerWork times the time.
+#pragma once
+
+#include <chrono>
+
+#include "server/model/model_slot.h"
+
+namespace sf::server {
+
+// One thread only. REQUIRES: the slot outlives this.
+class ServingGap {
+ public:
+  static constexpr int kWaitPerWork = 4;
+  static constexpr std::chrono::seconds kMaxWait{10};  // of all waits together
+
+  explicit ServingGap(const ModelSlot& slot) : slot_(slot) {}
+
+  // Blocks while the slot has requests, for at most kWaitPerWork times the time since the last wait ended.
+  void wait();
+
+ private:
+  using SteadyClock = std::chrono::steady_clock;
+
+  const ModelSlot& slot_;
+  SteadyClock::time_point working_since_ = SteadyClock::now();
+  SteadyClock::duration waited_{};
+};
+
+}  // namespace sf::server
