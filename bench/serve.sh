@@ -38,7 +38,7 @@ done
 fake() {
   local load_before
   load_before=$(cut -d' ' -f1-3 /proc/loadavg)
-  echo "machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) hardware threads; load before: $load_before"
+  echo "machine: $(machine)"
   echo
   "$binaries/bench_fronts" 3 32
   echo
@@ -49,36 +49,7 @@ if [ "$fake" -eq 1 ]; then
   exit
 fi
 
-# The first two cores that this process may use.
-mapfile -t cores < <(taskset -cp $$ | sed 's/.*: //' | tr , '\n' | awk -F- '{ for (c = $1; c <= (NF > 1 ? $2 : $1); ++c) print c }')
-[ "${#cores[@]}" -ge 2 ] || fail "two cores are needed: one for the server, one for the load"
-on_engine=(taskset -c "${cores[0]}") on_load=(taskset -c "${cores[1]}")
-
-scratch=$(mktemp -d)
-server=''
-clean_up() {
-  [ -z "$server" ] || kill -KILL "$server" 2>/dev/null || true
-  rm -rf "$scratch"
-}
-trap clean_up EXIT
-
-# Picture i with its question number i modulo the questions it has: distinct pairs of every kind.
-export_pairs() {
-  "$binaries/sparsefusion-train" --export-data "$scratch/data" --export-pictures "$num_pairs" --seed "$seed" >"$scratch/export.log" 2>&1 ||
-    fail "the pairs were not exported: $(tail -n 1 "$scratch/export.log")"
-  awk -F'"' '
-    function choose() { if (n) print rows[pictures++ % n] }
-    $4 != picture { choose(); picture = $4; n = 0 }
-    { rows[n++] = $0 }
-    END { choose() }' "$scratch/data/data.jsonl" >"$scratch/data/pairs.jsonl"
-  pairs=$scratch/data/pairs.jsonl
-  [ "$(wc -l <"$pairs")" -eq "$num_pairs" ] || fail "$(wc -l <"$pairs") pairs, not $num_pairs"
-}
-
-# The first number under this key of the JSON text on standard input.
-field() { sed -nE "s/.*\"$1\": *([0-9.e+-]+).*/\1/p" | head -n 1; }
-
-record() { echo "$2" >>"$scratch/$1"; }
+. bench/measure.sh
 
 measure_engine() {  # batch
   local json
@@ -89,29 +60,11 @@ measure_engine() {  # batch
 }
 
 start_server() {
-  rm -f "$scratch/ports.json"
-  local began now
+  local began
   began=$(date +%s%N)
-  "${on_engine[@]}" "$binaries/sparsefusion-server" --model "$model" --threads 1 --no-prefix-cache --http-port 0 --grpc-port 0 --admin-port 0 \
-    --port-file "$scratch/ports.json" >"$scratch/server.out" 2>"$scratch/server.log" &
-  server=$!
-  until [ -s "$scratch/ports.json" ]; do  # written once the first version answers
-    kill -0 "$server" 2>/dev/null || fail "the server ended: $(tail -n 1 "$scratch/server.log")"
-    sleep 0.01
-  done
-  now=$(date +%s%N)
-  record ready_s "$(awk -v ns=$((now - began)) 'BEGIN { printf "%.3f\n", ns / 1e9 }')"
-  if [ "$api" = rest ]; then
-    target=(--rest --server "http://127.0.0.1:$(field http <"$scratch/ports.json")")
-  else
-    target=(--grpc "127.0.0.1:$(field grpc <"$scratch/ports.json")")
-  fi
-}
-
-stop_server() {
-  kill -TERM "$server"
-  wait "$server" || fail "the server did not end with 0"
-  server=''
+  start server sparsefusion-server
+  record ready_s "$(awk -v ns=$(($(date +%s%N) - began)) 'BEGIN { printf "%.3f\n", ns / 1e9 }')"
+  target_of server
 }
 
 measure_server() {  # concurrency
@@ -122,14 +75,11 @@ measure_server() {  # concurrency
   record "server_$1_p50" "$(field p50 <<<"$json")"
 }
 
-median() { sort -g "$scratch/$1" | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
-spread() { sort -g "$scratch/$1" | awk 'NR == 1 { low = $1 } { high = $1 } END { printf "%.4g-%.4g", low, high }'; }
-
 report() {
   local engine_p50 server_p50 engine_rate server_rate
   engine_p50=$(median engine_1_p50) server_p50=$(median server_1_p50)
   engine_rate=$(median engine_32_rate) server_rate=$(median server_32_rate)
-  echo "machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores; load before: $load_before"
+  echo "machine: $(machine)"
   echo "model: $model; $num_pairs distinct pairs (seed $seed), $rounds rounds, $api, --threads 1"
   printf '%-38s %12s   %s\n' measure median 'lowest-highest'
   printf '%-38s %9.2f ms   %s\n' 'engine, batch 1, p50' "$engine_p50" "$(spread engine_1_p50)" \
@@ -149,7 +99,7 @@ for ((round = 1; round <= rounds; ++round)); do
   start_server
   measure_server 1
   measure_server 32
-  stop_server
+  stop server
   measure_engine 32
 done
 if [ -n "$out" ]; then report | tee "$out"; else report; fi

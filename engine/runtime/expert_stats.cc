@@ -64,7 +64,7 @@ void ExpertStats::count_layer(int layer, const float* row, const Batch& batch, H
 
 ExpertStats::HostStep ExpertStats::finish(const Batch& batch, const Sampled* sampled) {
   HostStep out;
-  const int layers = config_.num_layers, routed = static_cast<int>(layers_.size()), experts = config_.moe.num_experts;
+  const int layers = config_.num_layers, routed = static_cast<int>(routed_.size()), experts = config_.moe.num_experts;
   const int64_t tokens = static_cast<int64_t>(batch.modality.size()), width = 2 * config_.moe.top_k + 1;
   std::vector<at::Tensor> pieces;
   for (const at::Tensor& layer : routed_) pieces.push_back(layer.flatten());

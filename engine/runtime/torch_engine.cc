@@ -36,6 +36,8 @@ class TorchEngine : public Engine {
       model_.config.decoder.max_context = std::min(options.max_context, model_.config.decoder.max_context);
     }
     check_capacity_mode(options.capacity_mode, model_.config.decoder.moe);
+    SF_REQUIRE(options.count_experts || (!options.prefix_cache && options.capacity_mode == "account"),
+               "engine: a prefix cache and strict capacity need the experts counted");
     model_.vlm->to(device_);
     const DecoderConfig& decoder = model_.config.decoder;
     pages_ = std::make_unique<SequencePages>(
@@ -134,6 +136,7 @@ void TorchEngine::fill_info(const VerifiedCheckpoint& checkpoint) {
 SequenceId TorchEngine::admit(PreparedPromptPtr prompt, const SamplingParams& sampling) {
   auto mine = std::dynamic_pointer_cast<const EnginePrompt>(prompt);
   SF_CHECK(mine && mine->owner == this, "engine: the prompt was made by another engine");
+  SF_CHECK(options_.count_experts || (!sampling.replay_routing && !sampling.record_routing), "engine: routing is not kept");
   if (sampling.replay_routing) check_routing(*sampling.replay_routing, info_);
   auto sequence = std::make_unique<Sequence>();
   sequence->id = next_id_++;
@@ -262,7 +265,7 @@ StepResult TorchEngine::step(const StepPlan& plan) {
   if (options_.capacity_mode == "strict") {
     input.capacity = &strict.emplace(batch, model_.config.decoder, info_.capacity_factor, device_);
   }
-  at::Tensor hidden_TD = model_.vlm->decoder().forward(input, attention, &stats);
+  at::Tensor hidden_TD = model_.vlm->decoder().forward(input, attention, options_.count_experts ? &stats : nullptr);
   std::optional<Sampled> sampled;
   if (!batch.sampling_parts.empty()) {
     const at::Tensor logits_SV = model_.vlm->decoder().logits(hidden_TD.index_select(0, batch.last_token));
@@ -335,7 +338,7 @@ void TorchEngine::deliver_tokens(const Batch& batch, const ExpertStats::HostStep
 }
 
 void TorchEngine::deliver(const Batch& batch, ExpertStats::HostStep host, StepResult& result) {
-  pages_->routing().record(batch, host.routing_LTW.const_data_ptr<float>());
+  if (options_.count_experts) pages_->routing().record(batch, host.routing_LTW.const_data_ptr<float>());
   for (size_t p = 0; p < batch.parts.size(); ++p) {
     const BatchPart& part = batch.parts[p];
     part.sequence->computed = part.begin + part.count;
@@ -350,7 +353,7 @@ void TorchEngine::deliver(const Batch& batch, ExpertStats::HostStep host, StepRe
     const bool whole = part.sequence->computed % cache().page_size() == 0;
     if (part.count > 1 || whole) pages_->publish(*part.sequence, part.begin);
   }
-  result.moe = std::move(host.moe);
+  if (options_.count_experts) result.moe = std::move(host.moe);
 }
 
 // One made-up prompt, of a square picture where the model reads any, computed and decoded for two tokens.

@@ -23,6 +23,9 @@ struct TorchEngineOptions {
   bool prefix_cache = true;       // keep computed prefixes in free pages of the KV cache
   double capacity_factor = 0;     // of overflow accounting; 0 = the checkpoint's
   ImageLimits image_limits = {};
+  // False: nothing is known of the experts, and StepResult::moe is empty; neither with a prefix cache nor with strict
+  // capacity. For measuring what counting costs (bench/metrics.sh).
+  bool count_experts = true;
 };
 
 // Errors: InvalidArgument or DataLoss naming the file, tensor or option at fault. Blocks while it copies the weights.

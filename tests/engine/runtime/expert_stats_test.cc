@@ -6,7 +6,12 @@
 #include <algorithm>
 #include <limits>
 
+#include "engine/base/error.h"
+#include "engine/checkpoint/checkpoint_reader.h"
 #include "engine/model/dispatch.h"
+#include "engine/runtime/torch_engine.h"
+#include "tests/engine/runtime/answers.h"
+#include "tests/support/tiny_model.h"
 
 namespace sf {
 namespace {
@@ -172,6 +177,25 @@ TEST(ExpertStatsTest, BrokenNumbersOfOneTokenSpoilNoSum) {
   EXPECT_EQ(both.moe.gate_mass, alone.moe.gate_mass);
   EXPECT_EQ(both.moe.entropy_sum_nats, alone.moe.entropy_sum_nats);
   EXPECT_EQ(both.assigned[1], 8u * kTopK * kLayers);
+}
+
+TEST(ExpertStatsTest, AnEngineThatCountsNothingAnswersTheSame) {
+  const test::TempFolder folder;
+  test::write_tiny_checkpoint(folder.path(), 11);
+  TorchEngineOptions options{.device = "cpu", .threads = 1, .kv_cache_mib = 1, .prefix_cache = false};
+  const auto make = [&] { return make_torch_engine(open_checkpoint(folder.path()), options); };
+  const auto counted = make();
+  options.count_experts = false;
+  const auto uncounted = make();
+  const test::Outcome a = test::answer_alone(*counted, test::ask(1, 2)), b = test::answer_alone(*uncounted, test::ask(1, 2));
+  EXPECT_EQ(a.tokens, b.tokens);
+  EXPECT_EQ(a.logprobs, b.logprobs);
+  EXPECT_GT(a.assigned.back(), 0u);
+  EXPECT_EQ(b.assigned.back(), 0u);
+  const SequenceId id = uncounted->admit(uncounted->prepare(test::ask(1, 2)), {});
+  EXPECT_EQ(uncounted->step({{{id, 4}}}).moe.num_experts, 0);
+  options.prefix_cache = true;
+  EXPECT_THROW(make(), Error) << "what it shares has its routing with it";
 }
 
 }  // namespace
