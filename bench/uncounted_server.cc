@@ -4,6 +4,7 @@
 
 #include "engine/base/flags.h"
 #include "engine/runtime/torch_engine.h"
+#include "server/app/memory_arenas.h"
 #include "server/app/server_app.h"
 #include "server/app/server_flags.h"
 #include "server/app/version.h"
@@ -11,6 +12,7 @@
 namespace {
 
 int serve(const sf::server::ServerOptions& options) {
+  sf::server::use_few_memory_arenas();
   sf::TorchEngineOptions engine;
   engine.threads = options.threads;
   engine.prefix_cache = false;

@@ -1,7 +1,5 @@
 // sparsefusion-server: answers questions about pictures over REST and gRPC. The only file of the server that knows
 // which engine it serves; server/app wires the rest.
-#include <malloc.h>
-
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -13,6 +11,7 @@
 #include "engine/base/flags.h"
 #include "engine/runtime/torch_engine.h"
 #include "server/app/check_config.h"
+#include "server/app/memory_arenas.h"
 #include "server/app/server_app.h"
 #include "server/app/server_flags.h"
 #include "server/app/version.h"
@@ -66,10 +65,6 @@ sigset_t hold_back_signals() {
   return signals;
 }
 
-// glibc raises its threshold for memory of its own mapping with every large block that is freed, and then keeps what
-// versions leave behind in the arenas of the threads that loaded them: 350 MiB instead of 270 after some reloads.
-void give_large_blocks_back_when_freed() { mallopt(M_MMAP_THRESHOLD, 1 << 20); }
-
 // Finishes what was admitted. A second signal ends the process at once.
 void drain(ServerApp& app, const sigset_t& signals, double timeout_s) {
   app.begin_drain();
@@ -83,8 +78,8 @@ void drain(ServerApp& app, const sigset_t& signals, double timeout_s) {
 }
 
 int serve(const ServerOptions& options) {
+  use_few_memory_arenas();
   const sigset_t signals = hold_back_signals();
-  give_large_blocks_back_when_freed();
   ServerApp app(options, engine_factory(options), write_log_line);
   app.start();
   std::cout << "sparsefusion-server " << kProgramVersion << " " << app.ready_line() << std::flush;

@@ -1,12 +1,11 @@
 // A server that frees no version: it keeps the bytes of every checkpoint that it loads. Tests of memory have to fail on
 // it; it is built for them alone and never installed.
-#include <malloc.h>
-
 #include <csignal>
 #include <vector>
 
 #include "engine/base/flags.h"
 #include "engine/runtime/torch_engine.h"
+#include "server/app/memory_arenas.h"
 #include "server/app/server_app.h"
 #include "server/app/server_flags.h"
 #include "server/app/version.h"
@@ -14,7 +13,7 @@
 namespace {
 
 int serve(const sf::server::ServerOptions& options) {
-  mallopt(M_MMAP_THRESHOLD, 1 << 20);  // as the server does
+  sf::server::use_few_memory_arenas();
   std::vector<sf::VerifiedCheckpoint> kept;  // copies share the bytes
   sf::TorchEngineOptions engine;
   engine.threads = options.threads;
