@@ -83,7 +83,10 @@ export function watchVersions(details, onChange) {
       const body = table.createTBody();
       for (const version of data) {
         const row = body.insertRow();
-        for (const key of ['version', 'state', 'step', 'score', 'reason']) row.insertCell().textContent = version[key] ?? '';
+        for (const key of ['version', 'state', 'step', 'score', 'reason']) {
+          const value = version[key] ?? '';
+          row.insertCell().textContent = key === 'score' && value !== '' ? Number(value).toFixed(4) : value;
+        }
       }
       root.replaceChildren(table);
       const now = data.find(version => version.state === 'served')?.version;
