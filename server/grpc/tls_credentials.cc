@@ -36,8 +36,9 @@ class TlsCredentials final : public grpc::ServerCredentials {
     const CertificateSetPtr set = credentials.certificate_->current();
     if (credentials.handed_out_ == set->generation) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
     const grpc_ssl_pem_key_cert_pair pair{set->key_pem.c_str(), set->chain_pem.c_str()};
-    const char* client_ca = set->client_ca_pem.empty() ? nullptr : set->client_ca_pem.c_str();
-    *config = grpc_ssl_server_certificate_config_create(client_ca, &pair, 1);
+    // gRPC 1.51 aborts without authorities here; where no client is asked for a certificate nobody looks at them.
+    const std::string& authorities = set->client_ca_pem.empty() ? set->chain_pem : set->client_ca_pem;
+    *config = grpc_ssl_server_certificate_config_create(authorities.c_str(), &pair, 1);
     credentials.handed_out_ = set->generation;
     return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
   }
