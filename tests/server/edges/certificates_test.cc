@@ -85,7 +85,10 @@ TEST_F(CertificatesTest, StreamsThatSpanAReloadFinishOnEveryApi) {
   SecureStream sse(server_->ports().http, path("friend.crt"), path("friend.key"), question);
   auto grpc_stream = begin_call(Api::kGrpcStream, server_->ports(), channel, {.question = question});
   auto infer_stream = begin_call(Api::kInferGrpcStream, server_->ports(), channel, {.question = question});
-  ASSERT_TRUE(wait_until([&] { return server_->metric("sparsefusion_requests_inflight") == 3; }));
+  ASSERT_TRUE(wait_until([&] {
+    engine.allow_steps(1);
+    return engine.num_sequences() == 3;
+  }));
   engine.allow_steps(8);  // the prompts and some tokens
   ASSERT_TRUE(wait_until([&] { return sse.has_begun(); }));
   grpc_stream->wait_for_text();
