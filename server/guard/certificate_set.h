@@ -23,9 +23,9 @@ struct CertificateSet {
   // Holds all of it; for new connections of a server, of any number of threads. Whether clients are asked for a
   // certificate is the connection's setting, not this one's.
   std::shared_ptr<SSL_CTX> context;
-  std::string serial;          // of the server's own: hex, as `openssl x509 -serial` prints it
-  std::string not_after;       // RFC 3339, UTC
-  uint64_t generation = 0;     // counts the sets of a ServerCertificate
+  std::string serial;       // of the server's own: hex, as `openssl x509 -serial` prints it
+  std::string not_after;    // RFC 3339, UTC
+  uint64_t generation = 0;  // counts the sets of a ServerCertificate
 };
 
 // Effect: reads every file and follows symbolic links; never asks for a passphrase. Blocks.

@@ -48,8 +48,8 @@ class CertificatesTest : public testing::Test {
   std::vector<long> serials(const std::string& client) const {
     std::vector<long> seen;
     for (const int port : {server_->http_port(), server_->grpc_port(), server_->admin_port()}) {
-      const server::Handshake shaken = server::shake_hands(
-          port, {.certificate = path(client + "/client.crt"), .key = path(client + "/client.key")});
+      const server::Handshake shaken =
+          server::shake_hands(port, {.certificate = path(client + "/client.crt"), .key = path(client + "/client.key")});
       seen.push_back(shaken.accepted ? shaken.serial : 0);
     }
     return seen;

@@ -16,7 +16,7 @@
 namespace sf::server {
 
 struct CertificateOptions {
-  std::string hosts = {};   // whom else it is for, as OpenSSL writes it ("IP:127.0.0.1")
+  std::string hosts = {};  // whom else it is for, as OpenSSL writes it ("IP:127.0.0.1")
   long serial = 1;
   std::string issuer = {};  // the name of the one that signs it, made before; empty: itself
 };

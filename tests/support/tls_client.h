@@ -13,8 +13,8 @@
 namespace sf::server {
 
 struct HandshakeOptions {
-  std::string certificate = {}, key = {};  // PEM files of this client; empty: it has none
-  int tls_version = 0;                     // TLS1_2_VERSION, TLS1_3_VERSION; 0: what both know best
+  std::string certificate = {}, key = {};     // PEM files of this client; empty: it has none
+  int tls_version = 0;                        // TLS1_2_VERSION, TLS1_3_VERSION; 0: what both know best
   std::shared_ptr<SSL_SESSION> session = {};  // of a connection before: asks to go on with it
 };
 

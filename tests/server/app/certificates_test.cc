@@ -1,4 +1,5 @@
-// The whole server over TLS: what SIGHUP does to the certificate, on REST and the management port (gRPC: tests/server/edges).
+// The whole server over TLS: what SIGHUP does to the certificate, on REST and the management port (gRPC:
+// tests/server/edges).
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <httplib.h>

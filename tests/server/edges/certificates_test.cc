@@ -58,7 +58,8 @@ class SecureStream {
       : client_("127.0.0.1", port, certificate, key) {
     client_.enable_server_certificate_verification(false);
     body_ = std::async(std::launch::async, [this, question] {
-      const std::string json = concat("{\"image\":\"SU1H\",\"question\":\"", question, "\",\"max_tokens\":400,\"stream\":true}");
+      const std::string json =
+          concat("{\"image\":\"SU1H\",\"question\":\"", question, "\",\"max_tokens\":400,\"stream\":true}");
       std::string body;
       client_.Post("/v1/answer", {}, json, "application/json", [&](const char* bytes, size_t size) {
         body.append(bytes, size);
@@ -116,7 +117,7 @@ TEST_F(CertificatesTest, StreamsThatSpanAReloadFinishOnEveryApi) {
 
 TEST_F(CertificatesTest, AWrongSetOfFilesChangesNothingOnAnyPort) {
   const std::vector<std::pair<std::string, std::string>> wrong = {
-      {"server.crt", ""},     {"server.key", ""},     {"ca.crt", ""},     // empty
+      {"server.crt", ""},     {"server.key", ""},     {"ca.crt", ""},  // empty
       {"server.crt", "half"}, {"server.key", "half"}, {"ca.crt", "half"}, {"server.key", text("stranger.key")}};
   for (const auto& [name, bytes] : wrong) {
     SCOPED_TRACE(concat(name, ": ", bytes.substr(0, 20)));

@@ -47,8 +47,7 @@ class GrpcTlsTest : public GrpcFixture {
     grpc::ChannelArguments arguments;
     arguments.SetSslTargetNameOverride("server");
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    return grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(port()), grpc::SslCredentials(options),
-                                     arguments);
+    return grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(port()), grpc::SslCredentials(options), arguments);
   }
   int port() { return server().port(); }
   static grpc::StatusCode ask_on(const std::shared_ptr<grpc::Channel>& secure) {

@@ -97,11 +97,12 @@ TEST_F(ServerCertificateTest, NamesTheFileAtFault) {
   fs::create_symlink("bad_loop", root_ / "bad_loop");
   ASSERT_EQ(mkfifo(path("bad_pipe").c_str(), 0600), 0);
   write("bad_empty", "");
-  write("bad_garbage", std::string("\x7f" "ELF\0\0\xff\xfe", 8));
+  write("bad_garbage", std::string("\x7f\x45LF\0\0\xff\xfe", 8));
   write("bad_zeros", std::string(4096, '\0'));
   write("bad_size", std::string((1 << 20) + 1, '\n'));
-  write("bad_block", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
-                     "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n");
+  write("bad_block",
+        "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+        "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n");
   write("bad_request", "-----BEGIN CERTIFICATE REQUEST-----\nMIIB\n-----END CERTIFICATE REQUEST-----\n");
   for (const char* name : {"nowhere", "bad_folder", "bad_link", "bad_loop", "bad_pipe", "bad_empty", "bad_garbage",
                            "bad_zeros", "bad_size", "bad_block", "bad_request"}) {
@@ -113,8 +114,10 @@ TEST_F(ServerCertificateTest, NamesTheFileAtFault) {
   write("encrypted.key", encrypted_key());
   EXPECT_THAT(complaint({path("server.crt"), path("encrypted.key"), ""}), HasSubstr("encrypted.key: holds no PEM"));
   EXPECT_THAT(complaint({path("server.crt"), path("other.key"), ""}), HasSubstr("other.key: is not the key of"));
-  EXPECT_THAT(complaint({path("server.key"), path("server.key"), ""}), HasSubstr("server.key: holds no PEM certificate"));
-  EXPECT_THAT(complaint({path("server.crt"), path("server.crt"), ""}), HasSubstr("server.crt: holds no PEM private key"));
+  EXPECT_THAT(complaint({path("server.key"), path("server.key"), ""}),
+              HasSubstr("server.key: holds no PEM certificate"));
+  EXPECT_THAT(complaint({path("server.crt"), path("server.crt"), ""}),
+              HasSubstr("server.crt: holds no PEM private key"));
 }
 
 // A copy that stopped anywhere: never a shorter chain or fewer authorities, never a crash.
@@ -184,7 +187,8 @@ TEST_F(ServerCertificateTest, FollowsLinksAsKubernetesSwapsThem) {
   };
   fill("..first", 1);
   fs::create_symlink("..first", root_ / "..data");
-  for (const char* name : {"tls.crt", "tls.key", "keys"}) fs::create_symlink("..data/" + std::string(name), root_ / name);
+  for (const char* name : {"tls.crt", "tls.key", "keys"})
+    fs::create_symlink("..data/" + std::string(name), root_ / name);
   ServerCertificate certificate({path("tls.crt"), path("tls.key"), path("tls.crt")});
   EXPECT_EQ(certificate.current()->serial, "01");
   const std::string old_key = read_api_keys(path("keys")).at(0).sha256;
