@@ -84,7 +84,7 @@ int serve(const ServerOptions& options) {
   app.start();
   std::cout << "sparsefusion-server " << kProgramVersion << " " << app.ready_line() << std::flush;
   int signal = 0;
-  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) app.reload_keys();
+  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) app.reload_files();
   drain(app, signals, options.drain_timeout_s);
   app.stop();
   return kExitSuccess;

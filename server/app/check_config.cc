@@ -6,7 +6,7 @@
 #include "engine/checkpoint/manifest.h"
 #include "engine/checkpoint/store.h"
 #include "server/guard/api_keys.h"
-#include "server/http/http_server.h"
+#include "server/guard/certificate_set.h"
 #include "server/model/checkpoint_source.h"
 #include "server/outbound/remote_images.h"
 #include "server/outbound/span_exporter.h"
@@ -63,7 +63,9 @@ std::vector<std::string> config_problems(const ServerOptions& options) {
   look([&] {
     if (!options.api_keys.empty()) read_api_keys(options.api_keys);
   });
-  look([&] { check_tls({options.tls_cert, options.tls_key, options.tls_client_ca}); });
+  look([&] {
+    if (!options.tls_cert.empty()) read_certificate_set(options.tls_files());
+  });
   look([&] {
     if (!options.otlp_endpoint.empty()) parse_collector_url(options.otlp_endpoint);
   });

@@ -24,6 +24,12 @@ std::string trouble_log_line(const std::string& event, const std::string& messag
   return line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
+std::string certificate_log_line(const CertificateSet& set) {
+  const nlohmann::ordered_json line = {
+      {"level", "info"}, {"event", "certificate"}, {"serial", set.serial}, {"not_after", set.not_after}};
+  return line.dump();
+}
+
 std::string reload_log_line(const ReloadEvent& event) {
   nlohmann::ordered_json line = {{"level", event.result == "success" ? "info" : "warning"},
                                  {"event", "reload"},

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "server/guard/certificate_set.h"
 #include "server/model/reloader.h"
 
 namespace sf::server {
@@ -12,6 +13,9 @@ std::string stamped(const std::string& line, double unix_s);
 
 // A warning: what it is about, and what went wrong.
 std::string trouble_log_line(const std::string& event, const std::string& message);
+
+// Which certificate new connections see.
+std::string certificate_log_line(const CertificateSet& set);
 
 std::string reload_log_line(const ReloadEvent& event);
 

@@ -53,7 +53,12 @@ ServiceOptions service_options(const ServerOptions& options) {
   return service;
 }
 
-TlsFiles tls_files(const ServerOptions& options) { return {options.tls_cert, options.tls_key, options.tls_client_ca}; }
+// What every front is given of the server's. They outlive the fronts.
+struct Shared {
+  KeyRing* keys = nullptr;                               // null: nobody needs a key
+  std::shared_ptr<const ServerCertificate> certificate;  // null: no TLS
+  std::shared_ptr<InferStatistics> infer_statistics;
+};
 
 // Null without hosts.
 FetchImage fetch_image(const ServerOptions& options) {
@@ -66,39 +71,40 @@ FetchImage fetch_image(const ServerOptions& options) {
   };
 }
 
-HttpOptions http_options(const ServerOptions& options, KeyRing* keys, std::shared_ptr<InferStatistics> infer_statistics) {
+HttpOptions http_options(const ServerOptions& options, const Shared& shared) {
   HttpOptions http;
   http.host = options.host;
   http.port = options.http_port;
   http.limits = request_limits(options);
   http.ui = options.ui;
   http.program_version = kProgramVersion;
-  http.infer_statistics = std::move(infer_statistics);
-  http.keys = keys;
+  http.infer_statistics = shared.infer_statistics;
+  http.keys = shared.keys;
   http.cors_origins = options.cors_origins;
-  http.tls = tls_files(options);
+  http.certificate = shared.certificate;
   http.fetch_image = fetch_image(options);
   return http;
 }
 
-GrpcOptions grpc_options(const ServerOptions& options, KeyRing* keys, std::shared_ptr<InferStatistics> infer_statistics) {
+GrpcOptions grpc_options(const ServerOptions& options, const Shared& shared) {
   GrpcOptions grpc;
   grpc.host = options.grpc_host.empty() ? options.host : options.grpc_host;
   grpc.port = options.grpc_port;
   grpc.limits = request_limits(options);
   grpc.program_version = kProgramVersion;
-  grpc.infer_statistics = std::move(infer_statistics);
-  grpc.keys = keys;
-  grpc.tls = tls_files(options);
+  grpc.infer_statistics = shared.infer_statistics;
+  grpc.keys = shared.keys;
+  grpc.certificate = shared.certificate;
   return grpc;
 }
 
-AdminOptions admin_options(const ServerOptions& options, KeyRing* keys) {
+AdminOptions admin_options(const ServerOptions& options, const Shared& shared) {
   AdminOptions admin;
   admin.host = options.admin_host;
   admin.port = options.admin_port;
   admin.allowed_hosts = options.admin_allowed_hosts;
-  admin.keys = keys;
+  admin.keys = shared.keys;
+  if (options.admin_tls) admin.certificate = shared.certificate;
   return admin;
 }
 
@@ -128,6 +134,11 @@ ReloaderOptions reloader_options(const ServerOptions& options) {
 std::unique_ptr<KeyRing> make_keys(const ServerOptions& options, const Clock& clock) {
   if (options.api_keys.empty()) return nullptr;
   return std::make_unique<KeyRing>(read_api_keys(options.api_keys), [&clock] { return clock.now_s(); });
+}
+
+std::shared_ptr<ServerCertificate> make_certificate(const ServerOptions& options) {
+  const TlsFiles files = options.tls_files();
+  return files.is_on() ? std::make_shared<ServerCertificate>(files) : nullptr;
 }
 
 std::unique_ptr<SpanExporter> make_spans(const ServerOptions& options, Metrics& metrics) {
@@ -164,10 +175,12 @@ struct ServerApp::Parts {
         spans(make_spans(options, metrics)),
         service(service_options(options), {&slot, &metrics, &drain_rate, &clock, log, &version_admin, spans.get()}),
         keys(make_keys(options, clock)),
-        http(http_options(options, keys.get(), infer_statistics), service),
-        admin(admin_options(options, keys.get()), service) {
-    if (options.grpc) grpc = std::make_unique<GrpcServer>(grpc_options(options, keys.get(), infer_statistics), service);
+        certificate(make_certificate(options)),
+        http(http_options(options, shared()), service),
+        admin(admin_options(options, shared()), service) {
+    if (options.grpc) grpc = std::make_unique<GrpcServer>(grpc_options(options, shared()), service);
   }
+  Shared shared() const { return {keys.get(), certificate, infer_statistics}; }
 
   SystemClock clock;
   Log log;
@@ -181,6 +194,7 @@ struct ServerApp::Parts {
   AnswerService service;
   const std::shared_ptr<InferStatistics> infer_statistics = std::make_shared<InferStatistics>();
   std::unique_ptr<KeyRing> keys;  // null: nobody needs one
+  std::shared_ptr<ServerCertificate> certificate;  // null: no TLS
   HttpServer http;
   AdminServer admin;
   std::unique_ptr<GrpcServer> grpc;
@@ -250,6 +264,11 @@ void ServerApp::write_port_file() const {
   fs::rename(temporary, final_path);
 }
 
+void ServerApp::reload_files() {
+  reload_keys();
+  reload_certificate();
+}
+
 void ServerApp::reload_keys() {
   if (!parts_->keys) return;
   try {
@@ -259,6 +278,15 @@ void ServerApp::reload_keys() {
     parts_->log(concat("{\"level\":\"info\",\"event\":\"api_keys\",\"keys\":", count, "}"));
   } catch (const std::exception& error) {
     parts_->log(trouble_log_line("api_keys", error.what()));
+  }
+}
+
+void ServerApp::reload_certificate() {
+  if (!parts_->certificate) return;
+  try {
+    parts_->log(certificate_log_line(*parts_->certificate->reload()));
+  } catch (const std::exception& error) {
+    parts_->log(trouble_log_line("certificate", error.what()));
   }
 }
 

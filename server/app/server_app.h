@@ -43,8 +43,9 @@ class ServerApp {
   std::string ready_line() const;
   Service& service();
 
-  // Effect: reads --api-keys again (SIGHUP). A file that cannot be used is a log line, and the keys stay as they are.
-  void reload_keys();
+  // Effect: reads --api-keys and the certificate's files again (SIGHUP), each on its own: what cannot be used is a log
+  // line, and stays as it was. Open connections go on with the certificates they began with.
+  void reload_files();
   // Effect: not ready, nothing new is admitted.
   void begin_drain();
   // True once every admitted answer was read to its end; false after `seconds`.
@@ -55,6 +56,8 @@ class ServerApp {
  private:
   struct Parts;
   void load_first_version();
+  void reload_keys();
+  void reload_certificate();
   void write_port_file() const;
 
   const ServerOptions options_;

@@ -71,12 +71,17 @@ void add_port_flags(CLI::App& app, ServerOptions& options) {
                  "Origin whose pages may call the REST API; may be repeated; * = every page (default: none)");
   app.add_option("--api-keys", options.api_keys,
                  "File of hashed keys; then everything but health and the page needs one. SIGHUP reads it again");
-  CLI::Option* cert = app.add_option("--tls-cert", options.tls_cert, "PEM chain of the server: TLS for REST and gRPC");
+  CLI::Option* cert =
+      app.add_option("--tls-cert", options.tls_cert,
+                     "PEM chain of the server: TLS for REST and gRPC. SIGHUP reads it, its key and client CA again");
   CLI::Option* key = app.add_option("--tls-key", options.tls_key, "PEM private key of --tls-cert");
   cert->needs(key);
   key->needs(cert);
   app.add_option("--tls-client-ca", options.tls_client_ca,
                  "PEM authority that has to have signed clients' certificates")
+      ->needs(cert);
+  app.add_flag("--admin-tls,!--no-admin-tls", options.admin_tls,
+               "Whether the management port has the same TLS, client certificates included (default: no)")
       ->needs(cert);
   app.add_option("--allow-image-host", options.allow_image_hosts,
                  "Host whose pictures a request may name by https URL; may be repeated (default: none)");

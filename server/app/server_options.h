@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "server/guard/tls_files.h"
+
 namespace sf::server {
 
 struct ServerOptions {
@@ -40,6 +42,7 @@ struct ServerOptions {
   std::vector<std::string> cors_origins;         // whose pages may call the REST API; "*" = everybody's
   std::string api_keys;                          // file of hashed keys; empty = nobody needs one
   std::string tls_cert, tls_key, tls_client_ca;  // PEM files; empty = no TLS, no client certificates
+  bool admin_tls = false;                        // the management port too, with the same files
   std::vector<std::string> allow_image_hosts;    // whose pictures a request may name by URL; empty = nobody's
   std::string otlp_endpoint;                     // collector of traces; empty = no spans leave this server
   double otlp_sample_ratio = 1;                  // of the requests that come without a trace
@@ -61,6 +64,8 @@ struct ServerOptions {
   int64_t max_body_bytes = 20 << 20;
   int64_t max_image_bytes = 10 << 20;
   int64_t max_image_pixels = 16'000'000;
+
+  TlsFiles tls_files() const { return {tls_cert, tls_key, tls_client_ca}; }
 };
 
 }  // namespace sf::server

@@ -9,11 +9,12 @@
 #include <algorithm>
 #include <mutex>
 
-#include "engine/base/file.h"
+#include "engine/base/error.h"
 #include "grpc/health/v1/health.pb.h"
 #include "server/grpc/admin_service.h"
 #include "server/grpc/health_mirror.h"
 #include "server/grpc/kserve_service.h"
+#include "server/grpc/tls_credentials.h"
 #include "server/grpc/vqa_service.h"
 
 namespace sf::server {
@@ -21,7 +22,6 @@ namespace {
 
 // How long a handler gets to notice that the server stops before its call is cut.
 constexpr std::chrono::seconds kStopGrace{2};
-constexpr int64_t kMaxPemBytes = 1 << 20;
 constexpr int kMaxPollers = 32;
 
 // Process-wide switches of the libraries.
@@ -49,16 +49,8 @@ std::string authority(const std::string& host, int port) {
   return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
-std::string read_pem(const std::string& path) { return read_file(path, kMaxPemBytes); }
-
-std::shared_ptr<grpc::ServerCredentials> credentials_of(const TlsFiles& tls) {
-  if (!tls.is_on()) return grpc::InsecureServerCredentials();
-  grpc::SslServerCredentialsOptions options(tls.client_ca.empty()
-                                                ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
-                                                : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-  if (!tls.client_ca.empty()) options.pem_root_certs = read_pem(tls.client_ca);
-  options.pem_key_cert_pairs.push_back({read_pem(tls.key), read_pem(tls.certificate)});
-  return grpc::SslServerCredentials(options);
+std::shared_ptr<grpc::ServerCredentials> credentials_of(const std::shared_ptr<const ServerCertificate>& certificate) {
+  return certificate ? make_tls_credentials(certificate) : grpc::InsecureServerCredentials();
 }
 
 void set_limits(grpc::ServerBuilder& builder, const GrpcOptions& options) {
@@ -99,6 +91,7 @@ struct GrpcServer::Impl {
   KserveService kserve;
   AdminService admin;
   int port = 0;
+  std::shared_ptr<grpc::ServerCredentials> credentials;  // the server asks them at every handshake
   std::unique_ptr<grpc::Server> server;
   std::unique_ptr<HealthMirror> health;
 };
@@ -113,7 +106,8 @@ void GrpcServer::start() {
   grpc::ServerBuilder builder;
   set_limits(builder, impl_->options);
   const std::string address = authority(impl_->options.host, impl_->options.port);
-  builder.AddListeningPort(address, credentials_of(impl_->options.tls), &impl_->port);
+  impl_->credentials = credentials_of(impl_->options.certificate);
+  builder.AddListeningPort(address, impl_->credentials, &impl_->port);
   builder.RegisterService(&impl_->vqa);
   builder.RegisterService(&impl_->kserve);
   builder.RegisterService(&impl_->admin);

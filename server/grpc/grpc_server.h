@@ -1,5 +1,3 @@
-// The gRPC front on port 8001: sparsefusion.v1.VisualQuestionAnswering, inference.GRPCInferenceService (KServe v2),
-// grpc.health.v1 (Check and Watch), reflection.
 // The gRPC front on port 8001: sparsefusion.v1.VisualQuestionAnswering and ModelAdmin,
 // inference.GRPCInferenceService (KServe v2), grpc.health.v1 (Check and Watch),
 // and reflection where no keys are asked for.
@@ -16,7 +14,7 @@
 
 #include "server/guard/api_keys.h"
 #include "server/guard/limits.h"
-#include "server/guard/tls_files.h"
+#include "server/guard/server_certificate.h"
 #include "server/kserve/infer_statistics.h"
 #include "server/service/service.h"
 
@@ -37,7 +35,7 @@ struct GrpcOptions {
   // One for all fronts that speak the Open Inference Protocol.
   std::shared_ptr<InferStatistics> infer_statistics = std::make_shared<InferStatistics>();
   KeyRing* keys = nullptr;               // null: nobody needs a key. Else all but health does. Outlives the server
-  TlsFiles tls = {};
+  std::shared_ptr<const ServerCertificate> certificate = {};  // null: no TLS
 };
 
 class GrpcServer {

@@ -10,7 +10,7 @@
 #include <sstream>
 #include <utility>
 
-#include "engine/base/file.h"
+#include "server/guard/mounted_file.h"
 
 namespace sf::server {
 namespace {
@@ -112,7 +112,7 @@ std::vector<ApiKey> parse_api_keys(std::string_view text) {
   return keys;
 }
 
-std::vector<ApiKey> read_api_keys(const std::string& path) { return parse_api_keys(read_file(path, kMaxFileBytes)); }
+std::vector<ApiKey> read_api_keys(const std::string& path) { return parse_api_keys(read_mounted_file(path, kMaxFileBytes)); }
 
 KeyRing::KeyRing(std::vector<ApiKey> keys, std::function<double()> now_s) : now_s_(std::move(now_s)) {
   replace(std::move(keys));

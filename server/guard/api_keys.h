@@ -32,7 +32,7 @@ struct ApiKey {
 // Thread-safe. Errors: InvalidArgument (field "api-keys") naming the line, never what stands in it.
 std::vector<ApiKey> parse_api_keys(std::string_view text);
 
-// The keys of a file. Errors: those of parse_api_keys and of engine/base/file.h.
+// The keys of a file. Errors: those of parse_api_keys and of read_mounted_file.
 std::vector<ApiKey> read_api_keys(const std::string& path);
 
 // 64 lower-case hex digits.

@@ -15,7 +15,8 @@ struct AdminServer::Impl {
                   .port = options.port,
                   .num_threads = options.num_threads,
                   .max_body_bytes = 1 << 16,
-                  .record_refusals = false},
+                  .record_refusals = false,
+                  .certificate = options.certificate},
                  service) {
     std::vector<std::string> hosts = options.allowed_hosts;
     hosts.push_back(options.host);

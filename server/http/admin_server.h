@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "server/guard/api_keys.h"
+#include "server/guard/server_certificate.h"
 #include "server/service/service.h"
 
 namespace sf::server {
@@ -23,6 +24,7 @@ struct AdminOptions {
   // address literal is always accepted: only names can be rebound.
   std::vector<std::string> allowed_hosts = {};
   KeyRing* keys = nullptr;  // null: nobody needs a key. Else all but health and /metrics does. Outlives the server
+  std::shared_ptr<const ServerCertificate> certificate = {};  // null: no TLS
 };
 
 class AdminServer {

@@ -25,7 +25,7 @@ struct HttpServer::Impl {
                   .max_body_bytes = options.limits.max_body_bytes,
                   .record_refusals = true,
                   .cors_origins = options.cors_origins,
-                  .tls = options.tls},
+                  .certificate = options.certificate},
                  service),
         native(options, service, listener),
         openai(options, service, listener),
@@ -52,8 +52,6 @@ struct HttpServer::Impl {
   KserveModelsApi kserve_models;
   KserveInferApi kserve_infer;
 };
-
-void check_tls(const TlsFiles& tls) { make_http_library_server(tls); }
 
 HttpServer::HttpServer(HttpOptions options, Service& service)
     : impl_(std::make_unique<Impl>(std::move(options), service)) {}

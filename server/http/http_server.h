@@ -16,7 +16,7 @@
 #include "server/guard/api_keys.h"
 #include "server/guard/image_source.h"
 #include "server/guard/limits.h"
-#include "server/guard/tls_files.h"
+#include "server/guard/server_certificate.h"
 #include "server/kserve/infer_statistics.h"
 #include "server/service/service.h"
 
@@ -38,12 +38,9 @@ struct HttpOptions {
   std::shared_ptr<InferStatistics> infer_statistics = std::make_shared<InferStatistics>();
   KeyRing* keys = nullptr;       // null: nobody needs a key, and there are no admin routes. Outlives the server
   std::vector<std::string> cors_origins = {};  // whose pages may call; "*" = everybody's
-  TlsFiles tls = {};
+  std::shared_ptr<const ServerCertificate> certificate = {};  // null: no TLS
   FetchImage fetch_image = {};                 // for pictures that a request names by URL; null: none is fetched
 };
-
-// Errors: InvalidArgument for files that a port could not use.
-void check_tls(const TlsFiles& tls);
 
 class HttpServer {
  public:

@@ -8,6 +8,7 @@
 #include "server/guard/thrown_error.h"
 #include "server/http/http_call.h"
 #include "server/http/http_errors.h"
+#include "server/http/tls_server.h"
 
 namespace sf::server {
 namespace {
@@ -93,19 +94,6 @@ class CountedPool final : public httplib::TaskQueue {
 
 }  // namespace
 
-std::unique_ptr<httplib::Server> make_http_library_server(const TlsFiles& tls) {
-  if (!tls.is_on()) return std::make_unique<httplib::Server>();
-  auto server = std::make_unique<httplib::SSLServer>(tls.certificate.c_str(), tls.key.c_str(),
-                                                     tls.client_ca.empty() ? nullptr : tls.client_ca.c_str());
-  if (!server->is_valid()) {
-    throw Error(Code::kInvalidArgument,
-                concat("tls: cannot use ", tls.certificate, " with ", tls.key,
-                       tls.client_ca.empty() ? "" : " and " + tls.client_ca, ": missing, not PEM, or no pair"),
-                "tls-cert");
-  }
-  return server;
-}
-
 std::string join_methods(const std::set<std::string>& methods) {
   std::string joined;
   for (const std::string& method : methods) joined += (joined.empty() ? "" : ", ") + method;
@@ -113,7 +101,7 @@ std::string join_methods(const std::set<std::string>& methods) {
 }
 
 Listener::Listener(ListenerOptions options, Service& service)
-    : options_(std::move(options)), service_(service), server_(make_http_library_server(options_.tls)) {
+    : options_(std::move(options)), service_(service), server_(make_library_server(options_.certificate)) {
   const size_t threads = static_cast<size_t>(options_.num_threads);
   const auto num_connections = std::make_shared<std::atomic<int>>(0);
   server_->new_task_queue = [threads, num_connections] { return new CountedPool(threads, num_connections); };

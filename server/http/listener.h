@@ -17,7 +17,7 @@
 #include <thread>
 #include <vector>
 
-#include "server/guard/tls_files.h"
+#include "server/guard/server_certificate.h"
 #include "server/service/service.h"
 
 namespace sf::server {
@@ -32,7 +32,7 @@ struct ListenerOptions {
   size_t max_body_bytes = 0;    // of a POST; a little more is read and thrown away so that the client sees its 413
   bool record_refusals = true;  // whether refused requests are counted and logged through the service
   std::vector<std::string> cors_origins = {};  // whose pages may call; "*" = everybody's
-  TlsFiles tls = {};
+  std::shared_ptr<const ServerCertificate> certificate = {};  // null: no TLS
 };
 
 // start() and stop() belong to one thread; handlers run on the pool's.
@@ -43,7 +43,6 @@ class Listener {
   // Looked at before routing; throws Error to refuse, after it has set the headers that explain it.
   using Gate = std::function<void(const httplib::Request&, httplib::Response&)>;
 
-  // Errors: InvalidArgument for certificates that cannot be used.
   Listener(ListenerOptions options, Service& service);
   ~Listener();
 
@@ -91,9 +90,6 @@ class Listener {
   std::atomic<bool> draining_{false};
   std::atomic<bool> stopping_{false};
 };
-
-// Errors: InvalidArgument for certificates that cannot be used.
-std::unique_ptr<httplib::Server> make_http_library_server(const TlsFiles& tls);
 
 // Allow's value: "GET, HEAD".
 std::string join_methods(const std::set<std::string>& methods);

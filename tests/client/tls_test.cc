@@ -19,16 +19,17 @@ class ClientTlsTest : public testing::TestWithParam<const char*> {
   ClientTlsTest() {
     std::string pattern = (fs::temp_directory_path() / "sf_client_tls_XXXXXX").string();
     root_ = mkdtemp(pattern.data());
-    server::make_certificate(root_, "server", "IP:127.0.0.1");
+    server::make_certificate(root_, "server", {.hosts = "IP:127.0.0.1"});
     for (const char* name : {"friend", "stranger"}) server::make_certificate(root_, name);
   }
   ~ClientTlsTest() override { fs::remove_all(root_); }
   std::string path(const std::string& name) const { return name.empty() ? "" : (root_ / name).string(); }
 
   void start(const std::string& client_ca) {
-    const server::TlsFiles tls{path("server.crt"), path("server.key"), path(client_ca)};
-    http_ = std::make_unique<server::HttpServer>(server::HttpOptions{.port = 0, .tls = tls}, service_);
-    grpc_ = std::make_unique<server::GrpcServer>(server::GrpcOptions{.port = 0, .tls = tls}, service_);
+    const auto certificate = std::make_shared<server::ServerCertificate>(
+        server::TlsFiles{path("server.crt"), path("server.key"), path(client_ca)});
+    http_ = std::make_unique<server::HttpServer>(server::HttpOptions{.port = 0, .certificate = certificate}, service_);
+    grpc_ = std::make_unique<server::GrpcServer>(server::GrpcOptions{.port = 0, .certificate = certificate}, service_);
     http_->start();
     grpc_->start();
   }

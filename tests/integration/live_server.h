@@ -35,6 +35,8 @@ class LiveServer {
              const std::vector<std::string>& more_flags = {}, const std::string& program = "sparsefusion-server");
 
   int http_port() const { return http_port_; }
+  int grpc_port() const { return grpc_port_; }
+  int admin_port() const { return admin_port_; }
   std::string grpc_target() const { return std::string("127.0.0.1:").append(std::to_string(grpc_port_)); }
   std::unique_ptr<client::Client> rest() const;
   std::unique_ptr<client::Client> grpc() const;

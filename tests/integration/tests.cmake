@@ -9,6 +9,7 @@ if(TARGET sparsefusion-server AND TARGET sparsefusion-train AND TARGET sf_client
       ${PROJECT_SOURCE_DIR}/tests/integration/ways_over_grpc.cc
       ${PROJECT_SOURCE_DIR}/tests/engine/input/image_fixtures.cc
       ${PROJECT_SOURCE_DIR}/tests/support/process.cc
-      ${PROJECT_SOURCE_DIR}/tests/support/raw_connection.cc)
+      ${PROJECT_SOURCE_DIR}/tests/support/raw_connection.cc
+      ${PROJECT_SOURCE_DIR}/tests/support/tls_client.cc)
   add_dependencies(integration_test sparsefusion-server sparsefusion-train)
 endif()

@@ -262,11 +262,11 @@ TEST_F(ServerAppTest, KeysAreAskedForAndReadAgain) {
   EXPECT_EQ(models_with("second-key"), 401);
   write_keys("alice", "second-key");
   EXPECT_EQ(models_with("second-key"), 401) << "not before it is asked to";
-  app_->reload_keys();
+  app_->reload_files();
   EXPECT_EQ(models_with("second-key"), 200);
   EXPECT_EQ(models_with("first-key"), 401);
   std::ofstream(root_ / "keys") << "nonsense\n";
-  app_->reload_keys();
+  app_->reload_files();
   EXPECT_EQ(models_with("second-key"), 200);
   EXPECT_THAT(lines(), HasSubstr("api-keys: line 1"));
 }

@@ -38,6 +38,7 @@ TEST(ServerFlagsTest, DefaultsAreTheContract) {
   EXPECT_EQ(options.reload_mode, "overlap");
   EXPECT_TRUE(options.api_keys.empty());
   EXPECT_TRUE(options.cors_origins.empty());
+  EXPECT_FALSE(options.admin_tls);
   EXPECT_TRUE(options.grpc);
 }
 
@@ -56,7 +57,7 @@ TEST(ServerFlagsTest, ReadsFlags) {
 TEST(ServerFlagsTest, RefusesWhatCannotBe) {
   for (const char* flag : {"--http-port=70000", "--http-port=-1", "--http-port=x", "--max-batch=0",
                            "--poll-interval-ms=0", "--capacity-mode=drop", "--reload-mode=half", "--tls-cert=a.pem",
-                           "--tls-client-ca=a.pem", "--max-image-pixels=0", "--no-such-flag=1"}) {
+                           "--tls-client-ca=a.pem", "--admin-tls", "--max-image-pixels=0", "--no-such-flag=1"}) {
     EXPECT_THROW(parsed({flag}), CLI::ParseError) << flag;
   }
 }

@@ -34,6 +34,7 @@ std::array<std::string, 3> samples(const std::string& name) {
       {"prefix-cache", {"false", "true", "false"}},
       {"grpc", {"false", "true", "false"}},
       {"ui", {"false", "true", "false"}},
+      {"admin-tls", {"true", "false", "true"}},
   };
   const auto found = special.find(name);
   return found == special.end() ? std::array<std::string, 3>{"11", "12", "13"} : found->second;
@@ -86,7 +87,7 @@ class SettingsTest : public ::testing::Test {
   static std::vector<std::string> company(const std::string& name) {
     if (name == "tls-cert") return {"--tls-key=k.pem"};
     if (name == "tls-key") return {"--tls-cert=c.pem"};
-    if (name == "tls-client-ca") return {"--tls-cert=c.pem", "--tls-key=k.pem"};
+    if (name == "tls-client-ca" || name == "admin-tls") return {"--tls-cert=c.pem", "--tls-key=k.pem"};
     return {};
   }
 

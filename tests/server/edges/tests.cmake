@@ -2,7 +2,8 @@
 if(TARGET sf_server_app AND TARGET sf_proto)
   add_library(sf_fake_server STATIC ${PROJECT_SOURCE_DIR}/tests/support/fake_server.cc
                                     ${PROJECT_SOURCE_DIR}/tests/support/api_call.cc
-                                    ${PROJECT_SOURCE_DIR}/tests/support/raw_connection.cc)
+                                    ${PROJECT_SOURCE_DIR}/tests/support/raw_connection.cc
+                                    ${PROJECT_SOURCE_DIR}/tests/support/tls_client.cc)
   target_compile_options(sf_fake_server PRIVATE -Wall -Wextra)
   target_link_libraries(sf_fake_server PUBLIC sf_server_app sf_fake_engine sf_proto)
   sf_test(server_edges DIR server/edges DEPS sf_fake_server)

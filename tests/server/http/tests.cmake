@@ -1,7 +1,8 @@
 if(TARGET sf_server_http)
   # A service without a model, for every front and the client.
   add_library(sf_fake_service STATIC ${PROJECT_SOURCE_DIR}/tests/support/fake_service.cc
-                                     ${PROJECT_SOURCE_DIR}/tests/support/raw_connection.cc)
+                                     ${PROJECT_SOURCE_DIR}/tests/support/raw_connection.cc
+                                     ${PROJECT_SOURCE_DIR}/tests/support/tls_client.cc)
   target_compile_options(sf_fake_service PRIVATE -Wall -Wextra)
   target_link_libraries(sf_fake_service PUBLIC sf_options Threads::Threads)
   sf_test(server_http DIR server/http DEPS sf_server_http sf_fake_service)
