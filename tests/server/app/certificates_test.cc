@@ -82,7 +82,9 @@ class AppCertificatesTest : public ::testing::Test {
 TEST_F(AppCertificatesTest, TheManagementPortStaysInTheClearUnlessAsked) {
   start();
   EXPECT_THAT(app_->ready_line(), HasSubstr("https://"));
-  EXPECT_EQ(httplib::Client("127.0.0.1", app_->ports().admin).Get("/metrics")->status, 200);
+  const auto metrics = httplib::Client("127.0.0.1", app_->ports().admin).Get("/metrics");
+  ASSERT_TRUE(metrics);
+  EXPECT_EQ(metrics->status, 200);
   app_.reset();
   options_.admin_tls = true;
   start();
