@@ -5,6 +5,7 @@
 #include "server/http/health_api.h"
 #include "server/http/kserve_infer_api.h"
 #include "server/http/kserve_models_api.h"
+#include "server/http/kserve_repository_api.h"
 #include "server/http/listener.h"
 #include "server/http/native_api.h"
 #include "server/http/openai_api.h"
@@ -35,6 +36,8 @@ struct HttpServer::Impl {
     openai.register_routes();
     kserve_models.register_routes();
     kserve_infer.register_routes();
+    register_repository_routes(listener, service,
+                               options.keys ? RepositoryRules::kWithKeys : RepositoryRules::kRefuseChanges);
     register_health_routes(listener, service);
     register_openapi(listener);
     register_version_routes(listener, service);
