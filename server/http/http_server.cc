@@ -22,6 +22,7 @@ struct HttpServer::Impl {
                   .num_threads = 2 * options.limits.num_front_threads(),
                   .keep_alive_timeout_s = options.keep_alive_timeout_s,
                   .read_timeout_s = options.read_timeout_s,
+                  .head_timeout_s = options.head_timeout_s,
                   .write_timeout_s = options.write_timeout_s,
                   .max_body_bytes = options.limits.max_body_bytes,
                   .record_refusals = true,
