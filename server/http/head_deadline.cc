@@ -59,6 +59,14 @@ std::vector<int> open_files() {
   return files;
 }
 
+bool listens_on(int fd, int port) {
+  int listens = 0;
+  socklen_t length = sizeof listens;
+  if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) != 0 || listens == 0) return false;
+  const std::optional<Endpoint> local = endpoint_of(fd, ::getsockname);
+  return local && local->port == port;
+}
+
 bool has_unread_bytes(int fd) {
   int bytes = 0;
   return ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0;
@@ -118,7 +126,12 @@ void HeadDeadline::run() {
 void HeadDeadline::look() {
   ++num_looks_;
   const Clock::time_point now = Clock::now();
-  for (const int fd : open_files()) judge(fd, now);
+  const std::vector<int> files = open_files();
+  // One port on two addresses: whose a connection is, and so whether it is answered, cannot be told.
+  const bool known = std::count_if(files.begin(), files.end(), [&](int fd) { return listens_on(fd, port_); }) <= 1;
+  for (const int fd : files) {
+    if (known) judge(fd, now);
+  }
   std::erase_if(connections_, [&](const auto& entry) { return entry.second.seen + 1 < num_looks_; });
 }
 
