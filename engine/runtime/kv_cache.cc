@@ -5,6 +5,26 @@
 #include "engine/base/error.h"
 
 namespace sf {
+namespace {
+
+constexpr int64_t kMaxPages = 1 << 22;
+constexpr int64_t kMebibyte = 1 << 20;
+constexpr int64_t kMaxMebibytes = int64_t{1} << 42;  // whose bytes still fit
+
+// `bytes`: of the whole cache.
+void check_fits(int64_t bytes, int64_t mebibytes, int64_t token_bytes, int max_context, const MemoryLimit& memory) {
+  if (bytes <= memory.free_bytes) return;
+  const bool never = bytes > memory.total_bytes;
+  const int64_t limit = never ? memory.total_bytes : memory.free_bytes;
+  throw Error(never ? Code::kFailedPrecondition : Code::kResourceExhausted,
+              concat("kv-cache-mib: keys and values need ", bytes / kMebibyte, " MiB (--kv-cache-mib ", mebibytes,
+                     ", and at least the ", max_context, " tokens of --max-context at ", token_bytes,
+                     " bytes each), the limit is ", limit / kMebibyte, " MiB of memory",
+                     never ? "" : " that are free now"),
+              "kv-cache-mib");
+}
+
+}  // namespace
 
 KvCache::KvCache(const KvCacheOptions& options, const DecoderConfig& config, at::Device device)
     : options_(options), holders_(options.num_pages) {
@@ -16,12 +36,15 @@ KvCache::KvCache(const KvCacheOptions& options, const DecoderConfig& config, at:
   for (int page = options.num_pages - 1; page >= 0; --page) free_.push_back(page);
 }
 
-KvCacheOptions KvCache::options_for(int64_t mebibytes, const DecoderConfig& config) {
+KvCacheOptions KvCache::options_for(int64_t mebibytes, const DecoderConfig& config, const MemoryLimit& memory) {
   KvCacheOptions options;
+  // The config's own bounds (1024 layers, heads and channels, 2^20 tokens) keep these products below 2^53.
   const int64_t token_bytes = int64_t{2} * config.num_layers * config.num_kv_heads * config.head_dim * 4;
-  const int64_t wanted = (mebibytes << 20) / (token_bytes * options.page_size);
-  const int64_t least = (config.max_context + options.page_size - 1) / options.page_size;
-  options.num_pages = static_cast<int>(std::clamp<int64_t>(wanted, least, 1 << 22));
+  const int64_t page_bytes = token_bytes * options.page_size;
+  const int64_t budget = std::clamp<int64_t>(mebibytes, 0, kMaxMebibytes) * kMebibyte;
+  const int64_t least = (int64_t{config.max_context} + options.page_size - 1) / options.page_size;
+  check_fits(std::max(budget, least * page_bytes), mebibytes, token_bytes, config.max_context, memory);
+  options.num_pages = static_cast<int>(std::clamp(budget / page_bytes, least, std::max(least, kMaxPages)));
   return options;
 }
 

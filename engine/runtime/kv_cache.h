@@ -15,6 +15,7 @@
 #include <torch/torch.h>
 
 #include "engine/model/config.h"
+#include "engine/runtime/memory_limit.h"
 
 namespace sf {
 
@@ -28,7 +29,10 @@ class KvCache {
   KvCache(const KvCacheOptions& options, const DecoderConfig& config, at::Device device);
 
   // Pages for a budget of memory; at least one sequence of max_context fits.
-  static KvCacheOptions options_for(int64_t mebibytes, const DecoderConfig& config);
+  // Errors: FailedPrecondition where this is more than the machine (or the container) can ever give,
+  // ResourceExhausted where it is more than is free now; both name what asks for it. Sooner said than found out: the
+  // kernel hands out more memory than there is, and kills who then uses it.
+  static KvCacheOptions options_for(int64_t mebibytes, const DecoderConfig& config, const MemoryLimit& memory = {});
 
   // Effect: takes `count` pages, all or none: free ones first, then idle ones, whichever is idle longest. An idle page
   // that goes is reported to on_evict first.

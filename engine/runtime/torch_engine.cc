@@ -40,9 +40,11 @@ class TorchEngine : public Engine {
                "engine: a prefix cache and strict capacity need the experts counted");
     model_.vlm->to(device_);
     const DecoderConfig& decoder = model_.config.decoder;
-    pages_ = std::make_unique<SequencePages>(
-        SequencePagesOptions{KvCache::options_for(options.kv_cache_mib, decoder), options.prefix_cache, checkpoint.digest()},
-        decoder, device_);
+    // A device's own allocator says so itself.
+    const MemoryLimit memory = device_.is_cpu() ? memory_limit() : MemoryLimit{};
+    const KvCacheOptions cache = KvCache::options_for(options.kv_cache_mib, decoder, memory);
+    pages_ = std::make_unique<SequencePages>(SequencePagesOptions{cache, options.prefix_cache, checkpoint.digest()},
+                                             decoder, device_);
     prompts_ = std::make_unique<PromptMaker>(model_.tokenizer, model_.config, options.image_limits);
     fill_info(checkpoint);
   }
@@ -388,7 +390,11 @@ void TorchEngine::warm_up() {
 }  // namespace
 
 std::unique_ptr<Engine> make_torch_engine(const VerifiedCheckpoint& checkpoint, const TorchEngineOptions& options) {
-  return std::make_unique<TorchEngine>(checkpoint, options);
+  try {
+    return std::make_unique<TorchEngine>(checkpoint, options);
+  } catch (const c10::OutOfMemoryError& error) {
+    throw Error(Code::kResourceExhausted, concat("memory of ", options.device, ": ", error.what_without_backtrace()));
+  }
 }
 
 }  // namespace sf

@@ -28,7 +28,8 @@ struct TorchEngineOptions {
   bool count_experts = true;
 };
 
-// Errors: InvalidArgument or DataLoss naming the file, tensor or option at fault. Blocks while it copies the weights.
+// Errors: InvalidArgument or DataLoss naming the file, tensor or option at fault; FailedPrecondition for a cache larger than
+// all memory, ResourceExhausted where memory is short now. Blocks while it copies the weights.
 std::unique_ptr<Engine> make_torch_engine(const VerifiedCheckpoint& checkpoint, const TorchEngineOptions& options);
 
 }  // namespace sf

@@ -226,11 +226,15 @@ void ServerApp::start() {
 }
 
 void ServerApp::load_first_version() {
-  const bool published = parts_->reloader.poll_once();
-  if (!published && is_checkpoint_directory(options_.model)) {
-    const std::vector<ReloadEvent> failures = parts_->reloader.quarantined();
-    throw Error(Code::kFailedPrecondition, concat("--model ", options_.model, ": ",
-                                                  failures.empty() ? "cannot be loaded" : failures.front().message));
+  parts_->reloader.poll_once();
+  // An operator may have been quicker: the fronts answer already.
+  const bool settled = parts_->slot.current() != nullptr || parts_->reloader.is_unloaded();
+  if (!settled && is_checkpoint_directory(options_.model)) {
+    std::string why = "cannot be loaded";
+    for (const VersionStatus& status : parts_->reloader.list()) {
+      if (!status.message.empty()) why = status.message;
+    }
+    throw Error(Code::kFailedPrecondition, concat("--model ", options_.model, ": ", why));
   }
   parts_->reloader.start();
 }

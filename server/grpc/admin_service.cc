@@ -88,7 +88,7 @@ void set_load(const ExpertLoad& load, wire::ModalityLoad& message) {
 
 ByteBuffer expert_stats(ModelAdmin& admin, const wire::ExpertStatsRequest&) {
   const std::optional<ExpertLoads> loads = admin.expert_loads();
-  if (!loads) throw Error(Code::kUnavailable, "no model is loaded yet", "", Reason::kDraining);
+  if (!loads) throw Error(Code::kUnavailable, "no model is loaded", "", Reason::kDraining);
   wire::ExpertStatsResponse response;
   response.set_model_version(loads->version);
   for (const LayerLoad& layer : loads->layers) {

@@ -2,6 +2,8 @@
 
 #include <grpcpp/support/method_handler.h>
 
+#include <chrono>
+
 #include "server/grpc/call_guard.h"
 #include "server/grpc/grpc_call.h"
 #include "server/grpc/grpc_errors.h"
@@ -31,6 +33,20 @@ class Counted {
   const int value_;
 };
 
+void check_repository_name(const std::string& name) {
+  if (!name.empty()) throw invalid_argument("repository_name", "repository_name: there is one repository, without a name");
+}
+
+using RepositoryParameters = google::protobuf::Map<std::string, inference::ModelRepositoryParameter>;
+
+void check_parameters(RepositoryChange change, const RepositoryParameters& parameters) {
+  for (const auto& [name, value] : parameters) {
+    check_repository_parameter(change, name);
+    // The one that is taken.
+    if (!value.has_bool_param()) throw invalid_argument(name, name, ": must be true or false");
+  }
+}
+
 }  // namespace
 
 KserveService::KserveService(const GrpcOptions& options, server::Service& service)
@@ -43,8 +59,10 @@ KserveService::KserveService(const GrpcOptions& options, server::Service& servic
   add_query("/inference.GRPCInferenceService/ModelConfig", &KserveService::model_config);
   add_query("/inference.GRPCInferenceService/ModelStatistics", &KserveService::statistics);
   add_query("/inference.GRPCInferenceService/RepositoryIndex", &KserveService::index);
-  add_query("/inference.GRPCInferenceService/RepositoryModelLoad", &KserveService::load);
-  add_query("/inference.GRPCInferenceService/RepositoryModelUnload", &KserveService::unload);
+  add_change<inference::RepositoryModelLoadRequest, inference::RepositoryModelLoadResponse>(
+      "/inference.GRPCInferenceService/RepositoryModelLoad", RepositoryChange::kLoad);
+  add_change<inference::RepositoryModelUnloadRequest, inference::RepositoryModelUnloadResponse>(
+      "/inference.GRPCInferenceService/RepositoryModelUnload", RepositoryChange::kUnload);
   add_infer();
 }
 
@@ -146,23 +164,55 @@ inference::ModelStatisticsResponse KserveService::statistics(const inference::Mo
   return response;
 }
 
-inference::RepositoryIndexResponse KserveService::index(const inference::RepositoryIndexRequest&) const {
+inference::RepositoryIndexResponse KserveService::index(const inference::RepositoryIndexRequest& request) const {
+  check_repository_name(request.repository_name());
   inference::RepositoryIndexResponse response;
-  for (const ServedModel& model : served_models(service_)) {
-    auto* entry = response.add_models();
-    entry->set_name(model.name);
-    entry->set_version(model.version());
-    entry->set_state("READY");
+  for (const RepositoryEntry& entry : repository_index(service_, request.ready())) {
+    auto* model = response.add_models();
+    model->set_name(entry.name);
+    model->set_version(entry.version);
+    model->set_state(entry.state);
+    model->set_reason(entry.reason);
   }
   return response;
 }
 
-inference::RepositoryModelLoadResponse KserveService::load(const inference::RepositoryModelLoadRequest&) const {
-  throw repository_is_admin();
+template <typename Request, typename Response>
+void KserveService::add_change(const char* method, RepositoryChange change) {
+  using Handler = grpc::internal::RpcMethodHandler<KserveService, ByteBuffer, ByteBuffer>;
+  const auto handler = [change](KserveService* self, grpc::ServerContext* context, const ByteBuffer* bytes,
+                                ByteBuffer* response) {
+    *response = serialize_message(Response());
+    return self->change(*context, change, [&] {
+      Request request;
+      parse_message(*bytes, request);
+      check_repository_name(request.repository_name());
+      check_parameters(change, request.parameters());
+      return request.model_name();
+    });
+  };
+  AddMethod(new RpcServiceMethod(method, RpcMethod::NORMAL_RPC, new Handler(handler, this)));
 }
 
-inference::RepositoryModelUnloadResponse KserveService::unload(const inference::RepositoryModelUnloadRequest&) const {
-  throw repository_is_admin();
+grpc::Status KserveService::change(grpc::ServerContext& context, RepositoryChange change,
+                                   const std::function<std::string()>& read_model) {
+  const auto begin = std::chrono::steady_clock::now();
+  const RequestIds ids{choose_request_id(offered_request_id(context)), trace_of(context)};
+  context.AddInitialMetadata("x-request-id", ids.request);
+  grpc::Status status = grpc::Status::OK;
+  int64_t served = 0;
+  try {
+    admit_call(options_.keys, context, Access::kAdmin);
+    if (options_.keys == nullptr) throw repository_is_admin();
+    served = change_repository(service_, change, read_model());
+  } catch (...) {
+    const Error error = thrown_error();
+    if (error.code() == Code::kUnauthenticated || error.code() == Code::kPermissionDenied) return refuse(ids);
+    status = grpc_status(error, ids.request, service_.retry_after_seconds());
+  }
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
+  service_.record_finished("admin", grpc_code_name(status.error_code()), ids, served, nullptr, elapsed.count());
+  return status;
 }
 
 grpc::Status KserveService::infer(grpc::ServerContext& context, const ByteBuffer& bytes, ByteBuffer& response) {

@@ -5,11 +5,13 @@
 #include <grpcpp/impl/service_type.h>
 
 #include <atomic>
+#include <functional>
 #include <string>
 
 #include "server/grpc/grpc_server.h"
 #include "server/grpc/infer_messages.h"
 #include "server/grpc/infer_stream.h"
+#include "server/kserve/model_repository.h"
 
 namespace sf::server {
 
@@ -28,6 +30,11 @@ class KserveService final : public grpc::Service {
   template <typename Request, typename Response>
   void add_query(const char* method, Response (KserveService::*query)(const Request&) const);
   void add_infer();
+  // Effect: adds a command of the model repository: PERMISSION_DENIED where no keys are asked for.
+  template <typename Request, typename Response>
+  void add_change(const char* method, RepositoryChange change);
+  grpc::Status change(grpc::ServerContext& context, RepositoryChange change,
+                      const std::function<std::string()>& read_model);
 
   inference::ServerLiveResponse server_live(const inference::ServerLiveRequest&) const;
   inference::ServerReadyResponse server_ready(const inference::ServerReadyRequest&) const;
@@ -36,9 +43,7 @@ class KserveService final : public grpc::Service {
   inference::ModelMetadataResponse model_metadata(const inference::ModelMetadataRequest& request) const;
   inference::ModelConfigResponse model_config(const inference::ModelConfigRequest& request) const;
   inference::ModelStatisticsResponse statistics(const inference::ModelStatisticsRequest& request) const;
-  inference::RepositoryIndexResponse index(const inference::RepositoryIndexRequest&) const;
-  inference::RepositoryModelLoadResponse load(const inference::RepositoryModelLoadRequest&) const;
-  inference::RepositoryModelUnloadResponse unload(const inference::RepositoryModelUnloadRequest&) const;
+  inference::RepositoryIndexResponse index(const inference::RepositoryIndexRequest& request) const;
 
   grpc::Status infer(grpc::ServerContext& context, const grpc::ByteBuffer& request, grpc::ByteBuffer& response);
   grpc::Status stream_infer(grpc::ServerContext& context, InferStream::Stream& stream);

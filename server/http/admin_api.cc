@@ -80,7 +80,7 @@ void register_version_routes(Listener& listener, Service& service) {
   });
   listener.get("/v1/experts", [&service](const httplib::Request&, httplib::Response& response) {
     const std::optional<ExpertLoads> loads = admin_of(service).expert_loads();
-    if (!loads) throw Error(Code::kUnavailable, "no model is loaded yet", "", Reason::kDraining);
+    if (!loads) throw Error(Code::kUnavailable, "no model is loaded", "", Reason::kDraining);
     response.set_content(experts_json(*loads), "application/json");
   });
 }

@@ -4,6 +4,7 @@
 #include "server/http/admin_api.h"
 #include "server/http/health_api.h"
 #include "server/http/host_check.h"
+#include "server/http/kserve_repository_api.h"
 #include "server/http/listener.h"
 
 namespace sf::server {
@@ -34,6 +35,7 @@ struct AdminServer::Impl {
     register_health_routes(listener, service);
     register_version_routes(listener, service);
     register_admin_routes(listener, service);
+    register_repository_routes(listener, service, RepositoryRules::kManagement);
   }
 
   const AdminOptions options;

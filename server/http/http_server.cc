@@ -5,6 +5,7 @@
 #include "server/http/health_api.h"
 #include "server/http/kserve_infer_api.h"
 #include "server/http/kserve_models_api.h"
+#include "server/http/kserve_repository_api.h"
 #include "server/http/listener.h"
 #include "server/http/native_api.h"
 #include "server/http/openai_api.h"
@@ -21,6 +22,7 @@ struct HttpServer::Impl {
                   .num_threads = 2 * options.limits.num_front_threads(),
                   .keep_alive_timeout_s = options.keep_alive_timeout_s,
                   .read_timeout_s = options.read_timeout_s,
+                  .head_timeout_s = options.head_timeout_s,
                   .write_timeout_s = options.write_timeout_s,
                   .max_body_bytes = options.limits.max_body_bytes,
                   .record_refusals = true,
@@ -35,6 +37,8 @@ struct HttpServer::Impl {
     openai.register_routes();
     kserve_models.register_routes();
     kserve_infer.register_routes();
+    register_repository_routes(listener, service,
+                               options.keys ? RepositoryRules::kWithKeys : RepositoryRules::kRefuseChanges);
     register_health_routes(listener, service);
     register_openapi(listener);
     register_version_routes(listener, service);

@@ -28,6 +28,7 @@ struct HttpOptions {
   RequestLimits limits = {};
   int keep_alive_timeout_s = 2;  // of an idle connection: it holds a thread
   int read_timeout_s = 5;        // between two reads
+  int head_timeout_s = 10;       // for a request's head, however it trickles in
   int write_timeout_s = 5;       // between two writes: a reader slower than this is taken for gone
   int body_timeout_s = 30;       // for a whole body, however it trickles in
   int poll_interval_ms = 20;     // how often a waiting handler looks whether its client is still there

@@ -121,8 +121,8 @@ void KserveInferApi::answer_whole(Kind kind, const httplib::Request& request, ht
     if (asked.binary_output) response.set_header(kJsonBytesHeader, std::to_string(body.json_bytes));
     response.set_content(std::move(body.text), asked.binary_output ? "application/octet-stream" : "application/json");
   }
-  record_call(service_, call, 200, version, &*answer.summary);
   count(call, asked.model.name, &*answer.summary);
+  record_call(service_, call, 200, version, &*answer.summary);
 }
 
 void KserveInferApi::answer_stream(const httplib::Request& request, httplib::Response& response, const HttpCall& call,
@@ -149,8 +149,8 @@ void KserveInferApi::answer_stream(const httplib::Request& request, httplib::Res
   auto generate = std::make_shared<GenerateStream>(
       std::move(stream), std::move(first.event), std::move(options),
       [this, call, version, name = asked.model.name](int code, const Summary* summary) {
-        record_call(service_, call, code, version, summary);
         count(call, name, summary);
+        record_call(service_, call, code, version, summary);
       });
   respond_with_events(response, std::move(generate));
 }

@@ -83,12 +83,18 @@ std::string infer_statistics_json(const std::vector<ServedModel>& models, const 
   return dump({{"model_stats", list}});
 }
 
-std::string infer_index_json(const std::vector<ServedModel>& models) {
+std::string infer_index_json(const std::vector<RepositoryEntry>& index) {
   json list = json::array();
-  for (const ServedModel& model : models) {
-    list.push_back({{"name", model.name}, {"version", model.version()}, {"state", "READY"}, {"reason", ""}});
+  for (const RepositoryEntry& entry : index) {
+    list.push_back({{"name", entry.name}, {"version", entry.version}, {"state", entry.state}, {"reason", entry.reason}});
   }
   return dump(list);
+}
+
+std::string repository_change_json(const std::string& name, int64_t version) {
+  return dump({{"name", name},
+               {"version", version == 0 ? "" : std::to_string(version)},
+               {"state", version == 0 ? kRepositoryUnavailable : kRepositoryReady}});
 }
 
 InferBody infer_answer_body(const InferHead& head, const std::string& answer, const Summary& summary, bool binary) {

@@ -6,6 +6,7 @@
 
 #include "server/kserve/infer_request.h"
 #include "server/kserve/infer_statistics.h"
+#include "server/kserve/model_repository.h"
 #include "server/kserve/model_spec.h"
 
 namespace sf::server {
@@ -19,7 +20,9 @@ std::string infer_config_json(const ServedModel& model);
 // {"model_stats": [...]}. All keys are always there: perf_analyzer crashes on a missing one.
 std::string infer_statistics_json(const std::vector<ServedModel>& models, const InferStatistics& statistics);
 // [{"name", "version", "state", "reason"}]
-std::string infer_index_json(const std::vector<ServedModel>& models);
+std::string infer_index_json(const std::vector<RepositoryEntry>& index);
+// {"name", "version", "state"} after a load or unload; `version` 0: nothing is served.
+std::string repository_change_json(const std::string& name, int64_t version);
 
 // The body of an answered request. With `binary` the tensor's bytes follow the JSON text, whose size is `json_bytes`.
 struct InferBody {

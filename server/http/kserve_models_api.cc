@@ -1,21 +1,11 @@
 #include "server/http/kserve_models_api.h"
 
-#include "server/guard/json_parse.h"
-#include "server/guard/thrown_error.h"
-#include "server/http/body_reader.h"
-#include "server/http/http_call.h"
 #include "server/http/kserve_json.h"
 
 namespace sf::server {
 namespace {
 
-constexpr const char* kApi = "kserve_rest";
 constexpr const char* kJson = "application/json";
-constexpr size_t kMaxRepositoryBytes = 64 << 10;
-
-std::string read_small_body(const httplib::Request& request, const httplib::ContentReader& reader, int timeout_s) {
-  return BodyReader({.max_bytes = kMaxRepositoryBytes, .timeout_s = timeout_s}, request, reader).read_whole();
-}
 
 }  // namespace
 
@@ -35,15 +25,6 @@ void KserveModelsApi::register_routes() {
   get_model("/config", &KserveModelsApi::config);
   get_model("/stats", &KserveModelsApi::statistics);
   get_model("/ready", &KserveModelsApi::readiness);
-  listener_.post("/v2/repository/index", [this](const auto& request, auto& response, const auto& reader) {
-    index(request, response, reader);
-  });
-  for (const char* change : {"load", "unload"}) {
-    listener_.post(std::string("/v2/repository/models/:model/") + change,
-                   [this](const auto& request, auto& response, const auto& reader) {
-                     refuse_change(request, response, reader);
-                   });
-  }
 }
 
 void KserveModelsApi::get_model(const std::string& suffix,
@@ -71,30 +52,6 @@ std::string KserveModelsApi::statistics(const ServedModel& model) const {
 std::string KserveModelsApi::readiness(const ServedModel&) const {
   if (!service_.health().ready) throw Error(Code::kUnavailable, "the server is shutting down", "", Reason::kDraining);
   return R"({"ready": true})";
-}
-
-void KserveModelsApi::index(const httplib::Request& request, httplib::Response& response,
-                            const httplib::ContentReader& reader) {
-  const HttpCall call = begin_call(kApi, request, response);
-  try {
-    const std::string body = read_small_body(request, reader, options_.body_timeout_s);
-    // {"ready": true} asks for ready models only: there are no others.
-    if (!body.empty()) get_bool(parse_json_object(body, options_.limits.max_json_depth), "ready");
-    response.set_content(infer_index_json(served_models(service_)), kJson);
-  } catch (...) {
-    refuse_call(service_, call, request, response, thrown_error());
-  }
-}
-
-void KserveModelsApi::refuse_change(const httplib::Request& request, httplib::Response& response,
-                                    const httplib::ContentReader& reader) {
-  const HttpCall call = begin_call(kApi, request, response);
-  try {
-    read_small_body(request, reader, options_.body_timeout_s);  // so that the client gets to read the refusal
-    throw repository_is_admin();
-  } catch (...) {
-    refuse_call(service_, call, request, response, thrown_error());
-  }
 }
 
 }  // namespace sf::server

@@ -1,5 +1,5 @@
 // What the Open Inference Protocol says of server and models over HTTP: GET /v2, /v2/models/{m}[/versions/{v}] with
-// ready, config and stats, GET /v2/models/stats, POST /v2/repository/index. Loading and unloading are refused here.
+// ready, config and stats, GET /v2/models/stats.
 #pragma once
 
 #include <string>
@@ -27,9 +27,6 @@ class KserveModelsApi {
   std::string config(const ServedModel& model) const;
   std::string statistics(const ServedModel& model) const;
   std::string readiness(const ServedModel& model) const;
-  void index(const httplib::Request& request, httplib::Response& response, const httplib::ContentReader& reader);
-  void refuse_change(const httplib::Request& request, httplib::Response& response,
-                     const httplib::ContentReader& reader);
 
   const HttpOptions& options_;
   Service& service_;

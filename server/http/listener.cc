@@ -101,7 +101,10 @@ std::string join_methods(const std::set<std::string>& methods) {
 }
 
 Listener::Listener(ListenerOptions options, Service& service)
-    : options_(std::move(options)), service_(service), server_(make_library_server(options_.certificate)) {
+    : options_(std::move(options)),
+      service_(service),
+      heads_(options_.head_timeout_s),
+      server_(make_library_server(options_.certificate)) {
   const size_t threads = static_cast<size_t>(options_.num_threads);
   const auto num_connections = std::make_shared<std::atomic<int>>(0);
   server_->new_task_queue = [threads, num_connections] { return new CountedPool(threads, num_connections); };
@@ -123,6 +126,7 @@ Listener::Listener(ListenerOptions options, Service& service)
     if (crowded && !response.has_header("Connection")) response.set_header("Connection", "close");
     if (response.get_header_value("Connection") == "close") response.headers.erase("Keep-Alive");
   });
+  server_->set_logger([this](const httplib::Request& request, const httplib::Response&) { heads_.answered(request); });
   server_->set_exception_handler([this](const auto& request, auto& response, std::exception_ptr thrown) {
     try {
       std::rethrow_exception(thrown);
@@ -158,12 +162,14 @@ void Listener::start() {
   if (options_.port != 0) port_ = options_.port;
   thread_ = std::thread([this] { server_->listen_after_bind(); });
   server_->wait_until_ready();
+  heads_.start(port_);
 }
 
 void Listener::stop() {
   stopping_ = true;
   server_->stop();
   if (thread_.joinable()) thread_.join();
+  heads_.stop();
 }
 
 std::vector<std::string> Listener::routes() const {
@@ -221,6 +227,7 @@ void Listener::write_refusal(const httplib::Request& request, httplib::Response&
 }
 
 HandlerResponse Listener::before_routing(const httplib::Request& request, httplib::Response& response) {
+  heads_.arrived(request);
   // Half an answer helps nobody, and the library would cut one up: a server may ignore Range (RFC 9110, 14.2). The
   // request is the library's own object, const for handlers only.
   const_cast<httplib::Request&>(request).ranges.clear();

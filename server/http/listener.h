@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "server/guard/server_certificate.h"
+#include "server/http/head_deadline.h"
 #include "server/service/service.h"
 
 namespace sf::server {
@@ -28,6 +29,7 @@ struct ListenerOptions {
   int num_threads = 8;
   int keep_alive_timeout_s = 2;
   int read_timeout_s = 5;
+  int head_timeout_s = 10;  // for a request's head, since the connection was seen or its last answer went out
   int write_timeout_s = 5;
   size_t max_body_bytes = 0;    // of a POST; a little more is read and thrown away so that the client sees its 413
   bool record_refusals = true;  // whether refused requests are counted and logged through the service
@@ -84,6 +86,7 @@ class Listener {
   Service& service_;
   Gate gate_;
   std::vector<Route> routes_;
+  HeadDeadline heads_;
   const std::unique_ptr<httplib::Server> server_;
   std::thread thread_;
   std::atomic<int> port_{0};

@@ -22,6 +22,7 @@ inline constexpr const char* kAnswerTensor = "ANSWER";      // UTF-8
 inline constexpr const char* kBytesDatatype = "BYTES";
 inline constexpr const char* kInferServerName = "sparsefusion";
 inline constexpr const char* kInferPlatform = "sparsefusion";
+inline constexpr const char* kStreamSuffix = "_stream";
 
 // The protocol's extensions that are here. perf_analyzer reads the statistics only if they are announced.
 inline constexpr std::array kInferExtensions = {"binary_tensor_data",  "generate",   "model_configuration",
@@ -42,10 +43,10 @@ std::vector<ServedModel> served_models(const Service& service);
 // served ("" = any).
 ServedModel find_served_model(const Service& service, std::string_view name, std::string_view version);
 
+// The error of a name that is neither of the two.
+Error unknown_model(const std::string& name, const std::string& stream);
+
 // The error of a version that is not served (any more).
 Error unknown_version(std::string_view version, int64_t served);
-
-// Why load and unload are refused on the public ports.
-Error repository_is_admin();
 
 }  // namespace sf::server

@@ -4,6 +4,7 @@
 #include <new>
 #include <utility>
 
+#include "engine/base/utf8.h"
 #include "server/model/canary.h"
 #include "server/model/low_priority.h"
 #include "server/model/version_choice.h"
@@ -24,6 +25,9 @@ class StageTimer {
   const double begin_s_;
 };
 
+// A message may quote a file's bytes, and every API sends text.
+std::string as_text(std::string bytes) { return take_whole_utf8(bytes); }
+
 }  // namespace
 
 Reloader::Reloader(ReloaderOptions options, VersionSource& source, ModelSlot& slot, ServingDeps deps, Log log)
@@ -37,8 +41,14 @@ Reloader::Reloader(ReloaderOptions options, VersionSource& source, ModelSlot& sl
 Reloader::~Reloader() { stop(); }
 
 bool Reloader::poll_once() {
-  if (!look() || deps_.clock->now_s() < retry_at_s_) return false;
-  for (const int64_t version : wanted()) {
+  MutexLock lock(work_);
+  if (!look() || is_unloaded() || deps_.clock->now_s() < retry_at_s_) return false;
+  return try_wanted(wanted()) == Outcome::kPublished;
+}
+
+// Until one is published, or memory is short: then a lower one is no way out.
+Reloader::Outcome Reloader::try_wanted(const std::vector<int64_t>& wanted) {
+  for (const int64_t version : wanted) {
     // Taken before the files are read: what replaces them meanwhile is tried at the next poll.
     fingerprint_ = source_.fingerprint(version);
     if (is_quarantined(version)) continue;
@@ -48,9 +58,9 @@ bool Reloader::poll_once() {
       chosen = pinned_ == version;
     }
     const Outcome outcome = try_version(version, chosen);
-    if (outcome == Outcome::kPublished || outcome == Outcome::kRetryLater) return outcome == Outcome::kPublished;
+    if (outcome == Outcome::kPublished || outcome == Outcome::kRetryLater) return outcome;
   }
-  return false;
+  return Outcome::kRejected;
 }
 
 // What is in the source now. False where it cannot be read.
@@ -186,8 +196,13 @@ Reloader::Outcome Reloader::try_stages(int64_t version, bool chosen, std::string
 void Reloader::publish(int64_t version, std::unique_ptr<Engine> engine, std::optional<double> score,
                        std::shared_ptr<const void> hold) {
   const ServingVersionPtr served = slot_.current();
-  const int64_t before = served ? served->version : freed_version_;
+  int64_t before = served ? served->version : freed_version_;
   slot_.publish(make_serving_version(version, std::move(engine), score, std::move(hold), deps_));
+  {
+    MutexLock lock(mutex_);
+    if (unloaded_) before = *unloaded_;
+    unloaded_.reset();
+  }
   retry_delay_s_ = 0;
   freed_version_ = 0;
   freed_hold_.reset();
@@ -199,9 +214,7 @@ void Reloader::publish(int64_t version, std::unique_ptr<Engine> engine, std::opt
 
 // Waits for the requests in flight: their deadlines bound it.
 void Reloader::free_served() {
-  {
-    const ServingVersionPtr served = slot_.current();
-    if (!served) return;
+  if (const ServingVersionPtr served = slot_.current()) {
     freed_version_ = served->version;
     freed_hold_ = served->hold;  // or the trainer might prune the way back
   }
@@ -233,7 +246,7 @@ Reloader::Outcome Reloader::refuse(int64_t version, double score, double served_
 }
 
 Reloader::Outcome Reloader::fail(int64_t version, const std::string& reason, const std::string& message) {
-  const ReloadEvent event{version, "failure", reason, message, deps_.clock->now_s() - began_s_};
+  const ReloadEvent event{version, "failure", reason, as_text(message), deps_.clock->now_s() - began_s_};
   quarantine(event);
   report(event);
   return Outcome::kRejected;
@@ -307,6 +320,13 @@ std::vector<VersionStatus> Reloader::list() const {
                               .facts = {info.digest, info.step, info.created_unix, version->score}};
   }
   if (served) rows[served->version].state = VersionState::kServed;
+  if (unloaded_) {
+    const auto row = rows.find(*unloaded_);
+    if (row != rows.end() && row->second.reason.empty()) {
+      row->second.reason = kUnloadedReason;
+      row->second.message = kUnloaded;
+    }
+  }
   if (loading_ != 0) rows[loading_].state = VersionState::kLoading;
   std::vector<VersionStatus> list;
   for (auto& [version, row] : rows) {
@@ -341,6 +361,7 @@ void Reloader::run() {
       }
     }
     if (command.valid()) {
+      MutexLock lock(work_);
       command();
       continue;
     }

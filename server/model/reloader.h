@@ -41,7 +41,7 @@ struct ReloaderOptions {
 
 struct ReloadEvent {
   int64_t version = 0;
-  std::string result;   // success, failure, refused; waiting: only logged, once
+  std::string result;   // success, failure, refused; waiting (once) and unloaded: only logged
   std::string reason;   // none, verify, load, out_of_memory, warmup, canary, score, pin
   std::string message;  // names the file, tensor or question at fault
   double seconds = 0;
@@ -70,11 +70,21 @@ class Reloader {
   void pin(int64_t version);
   // Effect: the newest version counts again. Errors: those of PinFile::clear.
   void unpin();
+  // Effect: looks at the source and serves what a poll would: the newest version that is not quarantined (the pinned
+  // one where one is), whatever load() chose before. Nothing where that one serves already. Returns the version served.
+  // Errors: FailedPrecondition with the reason where every newer version is quarantined, or there is none to serve;
+  // ResourceExhausted where memory is short; Unavailable where the source cannot be read. Then nothing is changed.
+  int64_t load_newest();
+  // Effect: nothing is served, and polls publish nothing, until one of the other commands publishes a version; what
+  // runs goes on to its end. A pin stays. Not over restarts. May be said twice.
+  void unload();
   // Effect: pins the version served before this one; where this process knows none, the highest below it that is not
   // quarantined. Returns it. Errors: those of pin(); FailedPrecondition where there is none.
   int64_t rollback();
 
   // --- any thread, at once ---
+  // Since unload().
+  bool is_unloaded() const;
   // By ascending number.
   std::vector<VersionStatus> list() const;
   // Those that are still in the source, with their last event.
@@ -96,10 +106,13 @@ class Reloader {
   void serve(int64_t version);
   void serve_pinned(int64_t version);
   int64_t rollback_target();
+  int64_t serve_newest();
+  void throw_why_not(const std::vector<int64_t>& wanted) const;
 
   bool look();
   void read_pin();
   std::vector<int64_t> wanted() const;
+  Outcome try_wanted(const std::vector<int64_t>& wanted);
   Outcome try_version(int64_t version, bool chosen);
   Outcome try_stages(int64_t version, bool chosen, std::string& stage);
   void free_served();
@@ -122,7 +135,8 @@ class Reloader {
   const Log log_;
   const PinFile pin_file_;
 
-  // --- the reloading thread ---
+  // --- the reloading thread; before start() whoever comes, one at a time ---
+  Mutex work_;
   double retry_at_s_ = 0;
   double retry_delay_s_ = 0;
   double began_s_ = 0;         // of the version being tried
@@ -141,6 +155,7 @@ class Reloader {
   std::map<int64_t, Quarantine> quarantined_ SF_GUARDED_BY(mutex_);
   ReloadEvent short_of_memory_ SF_GUARDED_BY(mutex_);  // the version that waits for a retry; 0 = none
   std::optional<int64_t> pinned_ SF_GUARDED_BY(mutex_);
+  std::optional<int64_t> unloaded_ SF_GUARDED_BY(mutex_);  // what unload() took away; 0 = nothing was served then
   int64_t loading_ SF_GUARDED_BY(mutex_) = 0;  // 0 = none
   std::deque<std::packaged_task<void()>> commands_ SF_GUARDED_BY(mutex_);
   bool running_ SF_GUARDED_BY(mutex_) = false;

@@ -21,6 +21,7 @@ void Reloader::run_command(std::function<void()> command) {
   if (queued) {
     changed_.notify_all();
   } else {
+    MutexLock lock(work_);  // the first poll may be under way on another thread
     task();
   }
   try {
@@ -96,7 +97,7 @@ void Reloader::pin(int64_t version) {
     look();
     int64_t chosen = version;
     if (const ServingVersionPtr served = slot_.current(); served && chosen == 0) chosen = served->version;
-    if (chosen == 0) throw Error(Code::kFailedPrecondition, "version: none is served yet", "version");
+    if (chosen == 0) throw Error(Code::kFailedPrecondition, "version: none is served", "version");
     serve_pinned(chosen);
   });
 }
@@ -112,8 +113,8 @@ void Reloader::unpin() {
 
 int64_t Reloader::rollback_target() {
   const ServingVersionPtr served = slot_.current();
-  const int64_t now = served ? served->version : 0;
   MutexLock lock(mutex_);
+  const int64_t now = served ? served->version : unloaded_.value_or(0);
   for (auto version = served_before_.rbegin(); version != served_before_.rend(); ++version) {
     if (*version != now && known_.contains(*version)) return *version;
   }
@@ -129,11 +130,72 @@ int64_t Reloader::rollback() {
     look();
     target = rollback_target();
     int64_t left = 0;
-    if (const ServingVersionPtr served = slot_.current()) left = served->version;
+    if (const ServingVersionPtr served = slot_.current()) {
+      left = served->version;
+    } else {
+      MutexLock lock(mutex_);
+      left = unloaded_.value_or(0);
+    }
     serve_pinned(target);
     std::erase(served_before_, left);  // a second rollback goes further back, not forth
   });
   return target;
+}
+
+int64_t Reloader::load_newest() {
+  int64_t served = 0;
+  run_command([this, &served] { served = serve_newest(); });
+  return served;
+}
+
+int64_t Reloader::serve_newest() {
+  if (!look()) throw Error(Code::kUnavailable, concat("the store cannot be read: ", listing_error_));
+  const int64_t passed_over = std::exchange(passed_over_, 0);
+  const std::vector<int64_t> newer = wanted();
+  const Outcome outcome = try_wanted(newer);
+  const ServingVersionPtr served = slot_.current();
+  if (outcome == Outcome::kPublished || (newer.empty() && served)) return served->version;
+  passed_over_ = passed_over;
+  if (outcome == Outcome::kRetryLater) {
+    throw Error(Code::kResourceExhausted, concat("version: memory is short, ", last_event_.message), "version");
+  }
+  throw_why_not(newer);
+  if (served) return served->version;  // what was newer is gone again
+  throw Error(Code::kFailedPrecondition, "there is no version to serve", "version");
+}
+
+// The reason of the best of `wanted`, none of which serves; returns where none has one.
+void Reloader::throw_why_not(const std::vector<int64_t>& wanted) const {
+  MutexLock lock(mutex_);
+  for (const int64_t version : wanted) {
+    const auto found = quarantined_.find(version);
+    if (found == quarantined_.end()) continue;
+    const ReloadEvent& event = found->second.event;
+    throw Error(Code::kFailedPrecondition, concat("version ", version, ": ", event.reason, ": ", event.message),
+                "version");
+  }
+  for (const auto& [version, known] : known_) {
+    if (!known.waiting) continue;
+    throw Error(Code::kFailedPrecondition, concat("version ", version, ": ", kWaitingForManifest), "version");
+  }
+}
+
+void Reloader::unload() {
+  run_command([this] {
+    const ServingVersionPtr served = slot_.current();
+    {
+      MutexLock lock(mutex_);
+      if (unloaded_) return;
+      unloaded_ = served ? served->version : 0;
+    }
+    slot_.retire();
+    log_({served ? served->version : 0, "unloaded", "none", "", 0});
+  });
+}
+
+bool Reloader::is_unloaded() const {
+  MutexLock lock(mutex_);
+  return unloaded_.has_value();
 }
 
 }  // namespace sf::server

@@ -40,10 +40,14 @@ struct VersionFacts {
   std::optional<double> score;
 };
 
+// Reason and message of the version that served when an operator unloaded the model.
+inline constexpr const char* kUnloadedReason = "unloaded";
+inline constexpr const char* kUnloaded = "nothing is served until an operator loads a version";
+
 struct VersionStatus {
   int64_t version = 0;
   VersionState state = VersionState::kAvailable;
-  std::string reason;   // of model_reloads_total; empty for those that did not fail
+  std::string reason;   // of model_reloads_total, or "unloaded"; empty for those that did not fail
   std::string message;  // names the file, tensor or question at fault
   VersionFacts facts;
   bool pinned = false;

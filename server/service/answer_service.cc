@@ -57,7 +57,7 @@ std::shared_ptr<ResponseStream> AnswerService::submit(AnswerRequest request) {
   try {
     if (draining_) throw Error(Code::kUnavailable, "the server is shutting down", "", Reason::kDraining);
     const ServingVersionPtr version = deps_.slot->current();
-    if (!version) throw Error(Code::kUnavailable, "no model is loaded yet", "", Reason::kDraining);
+    if (!version) throw Error(Code::kUnavailable, "no model is loaded", "", Reason::kDraining);
     return submit_to(version, std::move(request), std::move(in_flight));
   } catch (const Error& error) {
     deps_.metrics->count_rejection(reject_reason(error));

@@ -51,6 +51,7 @@ class AnswerService final : public Service {
   std::shared_ptr<ResponseStream> submit(AnswerRequest request) override;
   ExplainResult explain(ExplainRequest request, const std::function<bool()>& is_unwanted) override;
   std::vector<ModelDescription> models() const override;
+  std::string model_name() const override { return options_.model_name; }
   Health health() const override;
   std::string metrics_text() const override;
   void record_rejected(const std::string& api, const std::string& code, const std::string& reason,

@@ -47,7 +47,7 @@ ExplainResult AnswerService::explain(ExplainRequest request, const std::function
   try {
     if (draining_) throw Error(Code::kUnavailable, "the server is shutting down", "", Reason::kDraining);
     const ServingVersionPtr version = deps_.slot->current();
-    if (!version) throw Error(Code::kUnavailable, "no model is loaded yet", "", Reason::kDraining);
+    if (!version) throw Error(Code::kUnavailable, "no model is loaded", "", Reason::kDraining);
     return explain_on(*version, request, is_unwanted);
   } catch (const Error& error) {
     deps_.metrics->count_rejection(reject_reason(error));

@@ -25,6 +25,10 @@ class ModelAdmin {
   virtual int64_t pin(int64_t version) = 0;  // 0: the one served now
   virtual int64_t unpin() = 0;               // 0 while nothing is served
   virtual int64_t rollback() = 0;
+  virtual int64_t load_newest() = 0;
+  virtual void unload() = 0;
+  // At once: nothing is served because an operator said so.
+  virtual bool is_unloaded() const = 0;
 };
 
 }  // namespace sf::server

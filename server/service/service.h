@@ -74,6 +74,8 @@ class Service {
   virtual ExplainResult explain(ExplainRequest request, const std::function<bool()>& is_unwanted) = 0;
   // Empty while nothing is published.
   virtual std::vector<ModelDescription> models() const = 0;
+  // The id of the one model that this server has, whether or not a version of it is published.
+  virtual std::string model_name() const = 0;
   virtual Health health() const = 0;
   // Prometheus text format 0.0.4 of every family.
   virtual std::string metrics_text() const = 0;

@@ -18,6 +18,9 @@ class VersionAdmin final : public ModelAdmin {
   int64_t pin(int64_t version) override;
   int64_t unpin() override;
   int64_t rollback() override { return reloader_.rollback(); }
+  int64_t load_newest() override { return reloader_.load_newest(); }
+  void unload() override { reloader_.unload(); }
+  bool is_unloaded() const override { return reloader_.is_unloaded(); }
 
  private:
   int64_t served() const;

@@ -1,6 +1,9 @@
 """The stock tritonclient against a running server: HTTP and gRPC, whole answers and streams, binary and JSON tensors.
 
     python kserve_client.py --http HOST:PORT --grpc HOST:PORT --image PICTURE
+    python kserve_client.py --http HOST:PORT --grpc HOST:PORT --image PICTURE --key KEY [--management HOST:PORT]
+
+With a key of scope infer and admin the server is one whose model may be taken away: it is unloaded and loaded.
 """
 import argparse
 import asyncio
@@ -80,6 +83,7 @@ def check_description(client, name, what, as_json):
     index = client.get_model_repository_index()
     index = index if isinstance(index, list) else as_json(index)["models"]
     check([m["name"] for m in index] == [name, name + "_stream"], f"{what} repository index")
+    check({m["state"] for m in index} == {"READY"}, f"{what} repository states")
     check("admin" in refused(lambda: client.load_model(name), f"{what} load"), f"{what} load names the admin port")
     check("admin" in refused(lambda: client.unload_model(name), f"{what} unload"), f"{what} unload")
     passed(f"{what}: health, metadata, config, statistics, repository")
@@ -201,20 +205,85 @@ def check_generate(address, name, image, answer):
     passed("generate and generate_stream")
 
 
+def index_of(client, headers, ready=False):
+    """{name: (state, reason)} of the rows that are not refused versions."""
+    if ready:  # the clients have no argument for it over HTTP
+        reply = client._post("v2/repository/index", json.dumps({"ready": True}), headers, None)
+        rows = json.loads(reply.read())
+    else:
+        rows = client.get_model_repository_index(headers=headers)
+        rows = rows if isinstance(rows, list) else [
+            {"name": m.name, "state": m.state, "reason": m.reason} for m in rows.models]
+    return {row["name"]: (row["state"], row["reason"]) for row in rows}
+
+
+def check_repository(client, name, image, key, what, inputs):
+    """load_model, unload_model and get_model_repository_index as Triton's clients have them."""
+    headers = {"authorization": f"Bearer {key}"}
+    check(client.is_model_ready(name, headers=headers), f"{what}: ready at first")
+    refused(lambda: client.load_model(name), f"{what}: load without a key")
+    refused(lambda: client.unload_model("no-such-model", headers=headers), f"{what}: unknown model")
+    check("config" in refused(lambda: client.load_model(name, headers=headers, config="{}"), f"{what}: config"),
+          f"{what}: a configuration is refused by name")
+    client.unload_model(name, headers=headers)
+    client.unload_model(name + "_stream", headers=headers)  # the other name of what is unloaded already
+    for each in (name, name + "_stream"):
+        check(not client.is_model_ready(each, headers=headers), f"{what}: {each} not ready")
+    check(not client.is_server_ready(headers=headers), f"{what}: server not ready")
+    check(set(index_of(client, headers).values()) == {("UNAVAILABLE", "unloaded")}, f"{what}: index says unloaded")
+    refused(lambda: client.infer(name, inputs(image), headers=headers), f"{what}: infer while unloaded")
+    client.load_model(name + "_stream", headers=headers)
+    for each in (name, name + "_stream"):
+        check(client.is_model_ready(each, headers=headers), f"{what}: {each} ready again")
+    check(index_of(client, headers) == {name: ("READY", ""), name + "_stream": ("READY", "")}, f"{what}: index")
+    check(text_of(client.infer(name, inputs(image), headers=headers)), f"{what}: infer after the load")
+    passed(f"{what}: load_model, unload_model, repository index")
+
+
+def check_commands(options, name, image):
+    with httpclient.InferenceServerClient(options.http, network_timeout=60) as client:
+        check_repository(client, name, image, options.key, "http", lambda image: http_inputs(image, True))
+        check(set(index_of(client, {"authorization": f"Bearer {options.key}"}, ready=True)) == {name, name + "_stream"},
+              "http: index of what is ready")
+    with grpcclient.InferenceServerClient(options.grpc) as client:
+        check_repository(client, name, image, options.key, "grpc", grpc_inputs)
+        # Over HTTP the client fails by itself: it puts bytes into JSON.
+        file = refused(lambda: client.load_model(name, headers={"authorization": f"Bearer {options.key}"}, config="{}",
+                                                 files={"file:1/model.onnx": b"x"}), "grpc: file")
+        check("config" in file or "file:" in file, "grpc: a file is refused by name")
+    if not options.management:
+        return
+    with httpclient.InferenceServerClient(options.management, network_timeout=60) as client:
+        headers = {"authorization": f"Bearer {options.key}"}
+        refused(lambda: client.unload_model(name, headers=headers), "management port: a body that is not called JSON")
+        headers["content-type"] = "application/json"
+        client.unload_model(name, headers=headers)
+        check(not client.is_server_ready(), "management port: not ready")
+        client.load_model(name, headers=headers)
+        check(client.is_server_ready(), "management port: ready")
+        passed("management port: load_model, unload_model with content-type application/json")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--http", required=True)
     parser.add_argument("--grpc")
     parser.add_argument("--image")
     parser.add_argument("--print-model", action="store_true")
+    parser.add_argument("--key")
+    parser.add_argument("--management")
     options = parser.parse_args()
+    headers = {"authorization": f"Bearer {options.key}"} if options.key else None
     with httpclient.InferenceServerClient(options.http) as client:
-        name = client.get_model_repository_index()[0]["name"]
+        name = client.get_model_repository_index(headers=headers)[0]["name"]
     if options.print_model:
         print(name)
         return
     with open(options.image, "rb") as file:
         image = file.read()
+    if options.key:
+        check_commands(options, name, image)
+        return
     over_http = check_http(options.http, name, image)
     over_grpc = check_grpc(options.grpc, name, image)
     check(over_http == over_grpc, f"http and grpc differ: {over_http} {over_grpc}")

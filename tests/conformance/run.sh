@@ -71,7 +71,9 @@ mkdir -p "$scratch/store/1" && cp -r "$model"/. "$scratch/store/1" && cp -r "$sc
 echo "all $(printf %s "$key" | sha256sum | cut -d' ' -f1) infer,admin" >"$scratch/keys"
 start admin --model "$scratch/store" --api-keys "$scratch/keys"
 curl -sf -H "Authorization: Bearer $key" "http://127.0.0.1:$(port_of admin http)/openapi.json" >"$scratch/openapi.json"
-commands='^/v1/(admin|versions|experts)|^/metrics|^/healthz|^/readyz'
+"$python" tests/conformance/kserve_client.py --http "127.0.0.1:$(port_of admin http)" --key "$key" \
+  --grpc "127.0.0.1:$(port_of admin grpc)" --management "127.0.0.1:$(port_of admin admin)" --image examples/scene.png
+commands='^/v1/(admin|versions|experts)|^/v2/repository|^/metrics|^/healthz|^/readyz'
 schemathesis "the commands, with a key" "$scratch/openapi.json" --url "http://127.0.0.1:$(port_of admin http)" \
   --max-examples 30 --include-path-regex "$commands" -H "Authorization: Bearer $key"
 schemathesis "the management port" "$scratch/openapi.json" --url "http://127.0.0.1:$(port_of admin admin)" \

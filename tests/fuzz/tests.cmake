@@ -12,12 +12,20 @@ if(SF_FUZZ)
   foreach(source ${fuzz_sources})
     get_filename_component(name ${source} NAME_WE)
     string(REGEX REPLACE "(.*)_fuzz$" "fuzz_\\1" name ${name})
+    if(name MATCHES "^fuzz_grpc_" AND NOT TARGET sf_proto)
+      continue()
+    endif()
     add_executable(${name} ${source})
     target_compile_options(${name} PRIVATE -Wall -Wextra)
     target_link_libraries(${name} PRIVATE sf_options ${fuzz_libraries})
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
     if(name MATCHES "^fuzz_http_" AND TARGET sf_server_http)
       target_link_libraries(${name} PRIVATE sf_server_http)
+    endif()
+    if(name MATCHES "^fuzz_grpc_")  # what reads a message, without the server around it
+      target_sources(${name} PRIVATE ${PROJECT_SOURCE_DIR}/server/grpc/infer_messages.cc
+                                     ${PROJECT_SOURCE_DIR}/server/grpc/message_buffer.cc)
+      target_link_libraries(${name} PRIVATE sf_proto gRPC::grpc++)
     endif()
     if(name STREQUAL "fuzz_model_config")  # the one reader that stands in a room of LibTorch's, and needs none
       target_sources(${name} PRIVATE ${PROJECT_SOURCE_DIR}/engine/model/config.cc

@@ -15,6 +15,8 @@ class FakeModelAdmin final : public ModelAdmin {
  public:
   std::optional<Error> error;  // thrown by every command
   bool served = true;
+  std::optional<std::vector<VersionStatus>> listed;  // in place of the three
+  bool unloaded = false;
 
   std::vector<std::string> commands() const {
     MutexLock lock(mutex_);
@@ -22,6 +24,7 @@ class FakeModelAdmin final : public ModelAdmin {
   }
 
   std::vector<VersionStatus> versions() const override {
+    if (listed) return *listed;
     return {{.version = 1,
              .state = VersionState::kAvailable,
              .reason = {},
@@ -51,6 +54,9 @@ class FakeModelAdmin final : public ModelAdmin {
   int64_t pin(int64_t version) override { return told("pin " + std::to_string(version), version ? version : 3); }
   int64_t unpin() override { return told("unpin", 3); }
   int64_t rollback() override { return told("rollback", 1); }
+  int64_t load_newest() override { return told("load newest", 3); }
+  void unload() override { told("unload", 0); }
+  bool is_unloaded() const override { return unloaded; }
 
  private:
   int64_t told(const std::string& command, int64_t version) {

@@ -61,6 +61,7 @@ class FakeService final : public Service {
   std::shared_ptr<ResponseStream> submit(AnswerRequest request) override;
   ExplainResult explain(ExplainRequest request, const std::function<bool()>& is_unwanted) override;
   std::vector<ModelDescription> models() const override;
+  std::string model_name() const override { return "sparsefusion"; }
   Health health() const override { return {live, ready}; }
   std::string metrics_text() const override {
     return "# HELP fake_total One.\n# TYPE fake_total counter\nfake_total 1\n";

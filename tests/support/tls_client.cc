@@ -7,6 +7,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <stdexcept>
 #include <string_view>
 
@@ -69,6 +70,8 @@ bool hears_from_server(SSL* ssl) {
 }  // namespace
 
 Handshake shake_hands(int port, const HandshakeOptions& options) {
+  static const auto ignored = std::signal(SIGPIPE, SIG_IGN);  // a server that refuses us closes before we have written
+  (void)ignored;
   const std::shared_ptr<SSL_CTX> context = make_context(options);
   const Socket socket(port);
   const std::shared_ptr<SSL> ssl(SSL_new(context.get()), SSL_free);

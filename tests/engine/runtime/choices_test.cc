@@ -170,6 +170,24 @@ TEST_F(ChoicesTest, AreTheSameInChunksAfterPreemptionsAndFromTheCache) {
   }
 }
 
+// Capacity windows of 32 tokens end wherever a prompt's length puts them: of what was tried nothing stays counted. One that
+// is preempted before every place counts its whole sequence anew.
+TEST_F(ChoicesTest, CountNothingThatWasTriedAndTakenBack) {
+  for (const char* mode : {"account", "strict"}) {
+    const auto cold = engine({.capacity_mode = mode, .prefix_cache = false, .capacity_factor = 0.25});
+    uint32_t overflow = 0;
+    for (int letters = 0; letters < 33; letters += 4) {
+      auto messages = ask(5, 2);
+      messages[0].parts[1].data += std::string(letters, 'x');
+      const Chosen alone = choose(*cold, messages, kMany);
+      overflow += alone.overflow;
+      SCOPED_TRACE(concat(mode, ", ", letters, " letters more"));
+      expect_same(choose(*cold, messages, kMany, 1000, 1), alone);
+    }
+    EXPECT_GT(overflow, 0u) << "or nothing is compared";
+  }
+}
+
 TEST_F(ChoicesTest, LeaveNothingOfWhatWasTriedInThePrefixCache) {
   const auto cold = engine({.prefix_cache = false});
   const auto warm = engine();

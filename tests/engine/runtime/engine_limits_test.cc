@@ -69,6 +69,18 @@ TEST(EngineLimitsTest, LogitsThatAreNotFiniteAreTheErrorOfTheirSequenceAlone) {
   }
 }
 
+TEST(EngineLimitsTest, ACacheLargerThanAllMemoryIsRefusedByName) {
+  for (const int64_t mebibytes : {int64_t{1} << 34, std::numeric_limits<int64_t>::max()}) {
+    try {
+      engine_of(*test::tiny_vlm(11), {.device = "cpu", .threads = 1, .kv_cache_mib = mebibytes});
+      ADD_FAILURE() << mebibytes;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::kFailedPrecondition);
+      EXPECT_EQ(error.field(), "kv-cache-mib");
+    }
+  }
+}
+
 TEST(EngineLimitsTest, BeyondTheContextIsAnErrorOfThatSequence) {
   const auto engine = engine_of(*test::tiny_vlm(11), {.threads = 1, .max_context = 48, .kv_cache_mib = 1});
   EXPECT_EQ(engine->info().max_context, 48);

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <set>
+#include <string>
 
 #include "engine/base/error.h"
 
@@ -130,6 +132,49 @@ TEST(KvCacheTest, AlwaysHasRoomForOneWholeContext) {
   // 2 (keys, values) x 2 layers x 3 heads x 8 channels x 4 bytes x 16 tokens = 6144 bytes a page.
   EXPECT_EQ(KvCache::options_for(1, config).num_pages, (1 << 20) / 6144);
   EXPECT_LE(KvCache::options_for(int64_t{1} << 40, config).num_pages, 1 << 22);
+}
+
+Error refusal(int64_t mebibytes, const DecoderConfig& config, const MemoryLimit& memory) {
+  try {
+    KvCache::options_for(mebibytes, config, memory);
+  } catch (const Error& error) {
+    return error;
+  }
+  return Error(Code::kOk, "not refused");
+}
+
+TEST(KvCacheTest, MoreMemoryThanThereIsIsRefusedBeforeItIsTaken) {
+  const DecoderConfig config = cache_config();
+  const MemoryLimit memory{.total_bytes = int64_t{100} << 20, .free_bytes = int64_t{10} << 20};
+  EXPECT_EQ(KvCache::options_for(10, config, memory).num_pages, (10 << 20) / 6144);
+  const Error now = refusal(11, config, memory);
+  EXPECT_EQ(now.code(), Code::kResourceExhausted) << "another time it may be there";
+  EXPECT_EQ(now.field(), "kv-cache-mib");
+  EXPECT_STREQ(now.what(),
+               "kv-cache-mib: keys and values need 11 MiB (--kv-cache-mib 11, and at least the 100 tokens of "
+               "--max-context at 384 bytes each), the limit is 10 MiB of memory that are free now");
+  const Error never = refusal(101, config, memory);
+  EXPECT_EQ(never.code(), Code::kFailedPrecondition);
+  EXPECT_NE(std::string(never.what()).find("the limit is 100 MiB of memory"), std::string::npos);
+  for (const int64_t mebibytes : {int64_t{1} << 43, int64_t{1} << 44, std::numeric_limits<int64_t>::max()}) {
+    EXPECT_EQ(refusal(mebibytes, config, memory).code(), Code::kFailedPrecondition) << mebibytes;
+  }
+  EXPECT_EQ(KvCache::options_for(std::numeric_limits<int64_t>::min(), config, memory).num_pages, 7);
+}
+
+TEST(KvCacheTest, ALongContextOfAConfigAsksForMemoryToo) {
+  const MemoryLimit memory{.total_bytes = int64_t{64} << 30, .free_bytes = int64_t{64} << 30};
+  DecoderConfig config = cache_config();
+  config.num_layers = 32;
+  config.num_kv_heads = 32;
+  config.head_dim = 128;
+  config.max_context = 1 << 20;
+  const Error error = refusal(64, config, memory);
+  EXPECT_EQ(error.code(), Code::kFailedPrecondition);
+  EXPECT_NE(std::string(error.what()).find("1048576 tokens of --max-context at 1048576 bytes"), std::string::npos);
+  // The largest that config.json may say: no product wraps round.
+  config.num_layers = config.num_kv_heads = config.head_dim = 1024;
+  EXPECT_EQ(refusal(64, config, memory).code(), Code::kFailedPrecondition);
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <map>
 #include <random>
 
+#include "engine/runtime/choice_trie.h"
+
 namespace sf {
 namespace {
 
@@ -109,6 +111,45 @@ std::vector<int> count_from(int first, int count) {
   std::vector<int> ids(count);
   for (int i = 0; i < count; ++i) ids[i] = first + i;
   return ids;
+}
+
+std::vector<int> joined(std::vector<int> first, const std::vector<int>& second) {
+  first.insert(first.end(), second.begin(), second.end());
+  return first;
+}
+
+// What is tried behind a prompt is taken back again, in the same slots: whoever shared them would read other tokens.
+TEST_F(SequencePagesTest, WhatChoicesTryIsNobodyElses) {
+  const std::vector<int> prompt = count_from(0, 10), x = count_from(100, 30), y = count_from(200, 30);
+  const auto trie = std::make_shared<const ChoiceTrie>(
+      std::vector<std::string>{"x1", "x2", "y1", "y2"},
+      std::vector<std::vector<int>>{joined(x, {1}), joined(x, {2}), joined(y, {1}), joined(y, {2})}, 999);
+  ASSERT_EQ(trie->branches().size(), 3u);  // behind the prompt, x and y
+  const std::vector<float> even = {-0.7f, -0.7f};
+  Sequence chooser = sequence_of({prompt});
+  chooser.walk.emplace(trie);
+  ASSERT_TRUE(compute(chooser, 10));
+  chooser.walk->weigh(even);
+  chooser.ids = joined(prompt, chooser.walk->place().path);
+  ASSERT_TRUE(compute(chooser, 40));
+  Sequence reader = sequence_of({joined(prompt, joined(x, {7}))});
+  EXPECT_EQ(pages_.reuse(reader).tokens, 10);
+  chooser.walk->weigh(even);
+  chooser.computed = 10 + chooser.walk->common();
+  chooser.ids = joined(prompt, chooser.walk->place().path);
+  ASSERT_TRUE(compute(chooser, 40));
+  ASSERT_TRUE(compute(reader, 41));
+  expect_right(chooser);
+  expect_right(reader);
+  for (const bool released : {false, true}) {
+    if (released) pages_.release(chooser);
+    Sequence other = sequence_of({joined(prompt, joined(y, {7}))});
+    EXPECT_EQ(pages_.reuse(other).tokens, 10) << released;
+    ASSERT_TRUE(pages_.extend(other, 11));
+    pages_.release(other);
+  }
+  pages_.release(reader);
+  expect_no_leak();
 }
 
 TEST_F(SequencePagesTest, AMatchIsExactToTheTokenAndLeavesTheLastOne) {

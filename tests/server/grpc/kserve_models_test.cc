@@ -99,19 +99,5 @@ TEST_F(KserveModelsGrpcTest, StatisticsCountAnswersByName) {
   EXPECT_EQ(stats.inference_stats().compute_infer().ns(), 5'000'000u);
 }
 
-TEST_F(KserveModelsGrpcTest, ListsTheRepositoryAndLeavesItAlone) {
-  start_kserve();
-  const auto index = call(&Stub::RepositoryIndex, inference::RepositoryIndexRequest());
-  ASSERT_EQ(index.models_size(), 2);
-  EXPECT_EQ(index.models(0).name(), "sparsefusion");
-  EXPECT_EQ(index.models(0).version(), "3");
-  EXPECT_EQ(index.models(0).state(), "READY");
-  call(&Stub::RepositoryModelLoad, inference::RepositoryModelLoadRequest());
-  EXPECT_EQ(status.error_code(), grpc::PERMISSION_DENIED);
-  EXPECT_NE(status.error_message().find("--admin-port"), std::string::npos);
-  call(&Stub::RepositoryModelUnload, inference::RepositoryModelUnloadRequest());
-  EXPECT_EQ(status.error_code(), grpc::PERMISSION_DENIED);
-}
-
 }  // namespace
 }  // namespace sf::server

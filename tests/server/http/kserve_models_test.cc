@@ -102,25 +102,6 @@ TEST_F(KserveModelsTest, StatisticsCountAnswers) {
   EXPECT_EQ(stats["inference_stats"]["compute_infer"]["ns"], 5'000'000);
 }
 
-TEST_F(KserveModelsTest, ListsTheRepositoryAndLeavesItAlone) {
-  start();
-  for (const char* body : {"", "{}", R"({"ready": true})"}) {
-    const httplib::Result result = client->Post("/v2/repository/index", body, "application/json");
-    ASSERT_EQ(result->status, 200) << body;
-    const json index = json::parse(result->body);
-    ASSERT_EQ(index.size(), 2u);
-    EXPECT_EQ(index[0], json({{"name", "sparsefusion"}, {"version", "3"}, {"state", "READY"}, {"reason", ""}}));
-  }
-  EXPECT_EQ(client->Post("/v2/repository/index", "[", "application/json")->status, 400);
-  for (const char* change : {"load", "unload"}) {
-    const httplib::Result result =
-        client->Post(std::string("/v2/repository/models/sparsefusion/") + change, "{}", "application/json");
-    EXPECT_EQ(result->status, 403);
-    EXPECT_NE(json::parse(result->body)["error"].get<std::string>().find("--admin-port"), std::string::npos);
-  }
-  EXPECT_EQ(service.rejected().back().api, "kserve_rest");
-}
-
 TEST_F(KserveModelsTest, AnswersWrongMethodsWithAllow) {
   start();
   const std::pair<const char*, const char*> gets[] = {{"/v2/models/sparsefusion/infer", "POST"},
