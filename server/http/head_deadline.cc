@@ -124,7 +124,7 @@ void HeadDeadline::run() {
 }
 
 void HeadDeadline::look() {
-  ++num_looks_;
+  const uint64_t number = ++num_looks_;
   const Clock::time_point now = Clock::now();
   const std::vector<int> files = open_files();
   // One port on two addresses: whose a connection is, and so whether it is answered, cannot be told.
@@ -132,7 +132,7 @@ void HeadDeadline::look() {
   for (const int fd : files) {
     if (known) judge(fd, now);
   }
-  std::erase_if(connections_, [&](const auto& entry) { return entry.second.seen + 1 < num_looks_; });
+  std::erase_if(connections_, [&](const auto& entry) { return entry.second.seen + 1 < number; });
 }
 
 void HeadDeadline::judge(int fd, Clock::time_point now) {

@@ -209,6 +209,14 @@ TEST_F(UnloadTest, EveryCommandThatChoosesAVersionServesAgain) {
   EXPECT_EQ(served(), 0) << "unpin chooses none";
 }
 
+TEST_F(UnloadTest, RollbackGoesBackToWhatWasUnloaded) {
+  serve({1, 2});
+  reloader_->unload();
+  source_.add(3);
+  EXPECT_EQ(reloader_->load_newest(), 3);
+  EXPECT_EQ(reloader_->rollback(), 2);
+}
+
 TEST_F(UnloadTest, ReplaceStillHoldsMemoryForOneOnly) {
   restart(ReloadMode::kReplace);
   serve({1});
