@@ -1,7 +1,7 @@
 """Runs what the documents show: every fenced block of README.md and docs/ against a live server.
 
     snippets.py --binaries build/release/bin --python PYTHON README.md docs/*.md
-    snippets.py --binaries build/release/bin --needs go docs/*.md       # instead those that need Go (toolchains.py)
+    snippets.py --binaries build/release/bin --needs go docs/*.md     # instead those that need Go (toolchains.py)
 
 What a block's language means:
     sh          run by bash from the root of the repository (in a copy, so that nothing is left behind); must exit with 0
@@ -200,7 +200,8 @@ def run_all(blocks, arguments, root):
 
 def without_toolchain(name, missing):
     """The exit status where the snippets of this language cannot be run."""
-    words = f"the snippets in {name} were NOT RUN: missing {', '.join(missing)} (scripts/setup)"
+    words = (f"the snippets in {name} were NOT RUN: missing {', '.join(missing)}"
+             " (scripts/setup brings everything, a JDK only with CI=1)")
     if os.environ.get("CI"):
         print(f"FAIL: {words}; CI is set, so nothing may be left out")
         return 1

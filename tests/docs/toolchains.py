@@ -1,4 +1,4 @@
-"""The compilers that snippets in Go and Java need: what of them is missing here, and what their commands find around them.
+"""The compilers that snippets in Go and Java need: what of them is missing here, and the environment of their commands.
 
     TOOLCHAINS["go"].missing()                              [] or what is not there, as a user would look for it
     TOOLCHAINS["go"].environment(workspace, scratch)        to be added to the environment of its commands
