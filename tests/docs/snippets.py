@@ -1,16 +1,21 @@
 """Runs what the documents show: every fenced block of README.md and docs/ against a live server.
 
     snippets.py --binaries build/release/bin --python PYTHON README.md docs/*.md
+    snippets.py --binaries build/release/bin --needs go docs/*.md     # instead those that need Go (toolchains.py)
 
 What a block's language means:
     sh          run by bash from the root of the repository (in a copy, so that nothing is left behind); must exit with 0
     python      run by --python, likewise
     json        must parse
     toml        accepted by sparsefusion-server --check-config
+    go, java    must have a `file` remark, and after it a block that compiles it, runs it and expects its answer
     cpp, cmake  kept true by a test of its own: only looked at by people
     text        output or a sketch: not run
 Without a language: an error. A comment on a line of its own before a block says what else is expected of it:
     <!-- expect: WORDS -->        the output has these words
+    <!-- file: PATH -->           written to PATH, for the blocks after it, instead of run
+    <!-- needs: go -->            run with --needs go only. Where the toolchain is missing: exit status 77 (skipped), but 1
+                                  where CI is set, so that nothing is left out there unseen
     <!-- no-test: REASON -->      not run; every one is listed at the end
 Also: a relative link must lead to a file that is there, and its #fragment to a heading.
 
@@ -30,12 +35,14 @@ import time
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from live_server import LiveServer  # noqa: E402: beside the tests, in no package
+from toolchains import TOOLCHAINS  # noqa: E402
 
 FENCE = re.compile(r"^( *)```([\w+-]*)\s*$")
-REMARK = re.compile(r"^\s*<!-- (no-test|expect): (.+) -->\s*$")
+REMARK = re.compile(r"^\s*<!-- (no-test|expect|file|needs): (.+) -->\s*$")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 TIMEOUT_S = 240
-LOOKED_AT = {"cpp", "cmake", "text", "proto", "promql", "yaml", "mermaid", "go", "java"}
+LOOKED_AT = {"cpp", "cmake", "text", "proto", "promql", "yaml", "mermaid"}
+SKIPPED = 77
 
 
 class Block:
@@ -43,6 +50,10 @@ class Block:
         self.path, self.line, self.language = path, line, language
         self.expected = [text for kind, text in remarks if kind == "expect"]
         self.reason = next((text for kind, text in remarks if kind == "no-test"), None)
+        self.file = next((text for kind, text in remarks if kind == "file"), None)
+        self.needs = next((text for kind, text in remarks if kind == "needs"), None)
+        if self.file and language in TOOLCHAINS:
+            self.needs = language
         self.text = ""
 
     @property
@@ -89,6 +100,19 @@ def dead_links(path):
             yield f"{path}: {target}: no such heading"
 
 
+def misplaced(blocks):
+    """What the remarks get wrong: a block that would never be run or compiled without anybody noticing."""
+    for number, block in enumerate(blocks):
+        runs_it = any(later.path == block.path and later.needs == block.needs and later.expected and not later.reason
+                      for later in blocks[number + 1:])
+        if not block.language:
+            yield f"{block.place}: this block names no language"
+        elif block.needs and block.needs not in TOOLCHAINS:
+            yield f"{block.place}: needs {block.needs}, which toolchains.py does not know"
+        elif block.reason is None and block.language in TOOLCHAINS and not (block.file and runs_it):
+            yield f"{block.place}: needs a `file` remark, and after it a block with `needs: {block.language}` and `expect`"
+
+
 def start_server(root, binaries, scratch):
     """The bundled model in a store of its own, twice, so that reload commands have something to do."""
     store = scratch / "server-store"
@@ -109,6 +133,11 @@ def with_ports(text, server):
 def run(block, server, arguments, workspace, environment):
     """What is wrong with it, or None."""
     text = with_ports(block.text, server)
+    if block.file:
+        file = workspace / block.file
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return None
     if block.language == "json":
         try:
             json.loads(text)
@@ -143,17 +172,9 @@ def make_workspace(root, scratch):
     return workspace
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--binaries", type=pathlib.Path, required=True)
-    parser.add_argument("--python", default=sys.executable)
-    parser.add_argument("documents", type=pathlib.Path, nargs="+")
-    arguments = parser.parse_args()
-    arguments.binaries = arguments.binaries.resolve()
-    root = pathlib.Path(__file__).resolve().parents[2]
-
-    failures = [problem for path in arguments.documents for problem in dead_links(path)]
-    blocks = [block for path in arguments.documents for block in blocks_of(path)]
+def run_all(blocks, arguments, root):
+    """What is wrong, one text for each block that failed."""
+    failures = []
     with tempfile.TemporaryDirectory() as folder:
         scratch = pathlib.Path(folder)
         workspace = make_workspace(root, scratch)
@@ -162,25 +183,55 @@ def main():
             "PATH": f"{arguments.binaries}:{pathlib.Path(arguments.python).parent}:{os.environ['PATH']}",
             "SPARSEFUSION_GRPC": server.address("grpc"), "SPARSEFUSION_SERVER": "http://" + server.address("http"),
             "SPARSEFUSION_ADMIN": "http://" + server.address("admin")}
-        num_run = 0
+        if arguments.needs:
+            environment |= TOOLCHAINS[arguments.needs].environment(workspace, scratch)
         try:
             for block in blocks:
-                if not block.language:
-                    failures.append(f"{block.place}: this block names no language")
-                elif block.reason is None and block.language not in LOOKED_AT:
-                    began = time.monotonic()
-                    problem = run(block, server, arguments, workspace, environment)
-                    num_run += 1
-                    print(f"{'FAIL' if problem else 'ok  '} {block.place} ({block.language}, "
-                          f"{time.monotonic() - began:.1f} s)", flush=True)
-                    if problem:
-                        failures.append(f"{block.place}: {problem}")
+                began = time.monotonic()
+                problem = run(block, server, arguments, workspace, environment)
+                print(f"{'FAIL' if problem else 'ok  '} {block.place} ({block.language}, "
+                      f"{time.monotonic() - began:.1f} s)", flush=True)
+                if problem:
+                    failures.append(f"{block.place}: {problem}")
         finally:
             server.stop()
+    return failures
+
+
+def without_toolchain(name, missing):
+    """The exit status where the snippets of this language cannot be run."""
+    words = (f"the snippets in {name} were NOT RUN: missing {', '.join(missing)}"
+             " (scripts/setup brings everything, a JDK only with CI=1)")
+    if os.environ.get("CI"):
+        print(f"FAIL: {words}; CI is set, so nothing may be left out")
+        return 1
+    print(f"*** SKIPPED: {words} ***")
+    return SKIPPED
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--binaries", type=pathlib.Path, required=True)
+    parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("--needs", choices=sorted(TOOLCHAINS))
+    parser.add_argument("documents", type=pathlib.Path, nargs="+")
+    arguments = parser.parse_args()
+    arguments.binaries = arguments.binaries.resolve()
+    root = pathlib.Path(__file__).resolve().parents[2]
+
+    if arguments.needs and (missing := TOOLCHAINS[arguments.needs].missing()):
+        return without_toolchain(arguments.needs, missing)
+    blocks = [block for path in arguments.documents for block in blocks_of(path)]
+    failures = []
+    if not arguments.needs:
+        failures = [problem for path in arguments.documents for problem in dead_links(path)] + list(misplaced(blocks))
+    to_run = [block for block in blocks if block.language and block.reason is None and block.needs == arguments.needs
+              and (block.file or block.language not in LOOKED_AT)]
+    failures += run_all(to_run, arguments, root)
     for block in blocks:
-        if block.reason:
+        if block.reason and not arguments.needs:
             print(f"not run: {block.place}: {block.reason}")
-    print(f"{num_run} blocks ran, {len(failures)} failures")
+    print(f"{len(to_run)} blocks ran, {len(failures)} failures")
     for failure in failures:
         print(failure)
     return 1 if failures else 0
