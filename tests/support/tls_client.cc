@@ -7,6 +7,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <stdexcept>
 #include <string_view>
 
@@ -69,6 +70,7 @@ bool hears_from_server(SSL* ssl) {
 }  // namespace
 
 Handshake shake_hands(int port, const HandshakeOptions& options) {
+  std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to a server that refused us and has hung up
   const std::shared_ptr<SSL_CTX> context = make_context(options);
   const Socket socket(port);
   const std::shared_ptr<SSL> ssl(SSL_new(context.get()), SSL_free);
