@@ -70,8 +70,7 @@ bool hears_from_server(SSL* ssl) {
 }  // namespace
 
 Handshake shake_hands(int port, const HandshakeOptions& options) {
-  static const auto ignored = std::signal(SIGPIPE, SIG_IGN);  // a server that refuses us closes before we have written
-  (void)ignored;
+  std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to a server that refused us and has hung up
   const std::shared_ptr<SSL_CTX> context = make_context(options);
   const Socket socket(port);
   const std::shared_ptr<SSL> ssl(SSL_new(context.get()), SSL_free);
