@@ -47,8 +47,8 @@ DenseBatch make_batch(const data::SampleOptions& pictures, const PretrainOptions
 
 }  // namespace
 
-void pretrain_vit(Vit& vit, const VisionConfig& config, const data::SampleOptions& pictures, const PretrainOptions& options,
-                  const std::function<void(const PretrainReport&)>& report) {
+bool pretrain_vit(Vit& vit, const VisionConfig& config, const data::SampleOptions& pictures, const PretrainOptions& options,
+                  const std::function<void(const PretrainReport&)>& report, const std::function<bool()>& stop) {
   torch::manual_seed(options.seed);
   DenseHeads heads(config.width);
   torch::OrderedDict<std::string, at::Tensor> parameters = vit.named_parameters();
@@ -82,10 +82,13 @@ void pretrain_vit(Vit& vit, const VisionConfig& config, const data::SampleOption
       started = std::chrono::steady_clock::now();
       since = 0;
     }
-    if (resumable && ((step + 1) % options.checkpoint_every == 0 || last)) {
+    const bool stopped = !last && stop();
+    if (resumable && ((step + 1) % options.checkpoint_every == 0 || last || stopped)) {
       save(options.checkpoint_path, training_state_bytes(parameters, optimizer, step + 1));
     }
+    if (stopped) return false;
   }
+  return true;
 }
 
 }  // namespace sf

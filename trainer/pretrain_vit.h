@@ -3,7 +3,7 @@
 // Relations are learned here, in the encoder, where a relative position bias makes distances easy; the decoder then only
 // has to look them up.
 //
-//   pretrain_vit(vit, options, [](const PretrainReport& r) { ... });
+//   pretrain_vit(vit, config, pictures, options, [](const PretrainReport& r) { ... }, [] { return stop_requested; });
 #pragma once
 
 #include <functional>
@@ -33,8 +33,10 @@ struct PretrainReport {
   double pictures_per_second = 0;
 };
 
-// Effect: trains in place. Resumes from options.checkpoint_path when that file exists, on the same stream of pictures.
-void pretrain_vit(Vit& vit, const VisionConfig& config, const data::SampleOptions& pictures, const PretrainOptions& options,
-                  const std::function<void(const PretrainReport&)>& report);
+// Effect: trains in place, until the last step or until `stop` gives true (looked at once a step; the state is then
+// written). Resumes from options.checkpoint_path when that file exists, on the same stream of pictures. True if the last
+// step was reached.
+bool pretrain_vit(Vit& vit, const VisionConfig& config, const data::SampleOptions& pictures, const PretrainOptions& options,
+                  const std::function<void(const PretrainReport&)>& report, const std::function<bool()>& stop);
 
 }  // namespace sf

@@ -38,8 +38,11 @@ std::string train_tokenizer(const TrainOptions& options) {
 // The run's state between steps.
 class Run {
  public:
-  Run(const TrainOptions& options, const TrainSink& sink) : options_(options), sink_(sink) { start(); }
-  void phase2(const std::function<bool()>& stop);
+  Run(const TrainOptions& options, const TrainSink& sink, const std::function<bool()>& stop)
+      : options_(options), sink_(sink), stop_(stop) {
+    start();
+  }
+  void phase2();
 
  private:
   void start();
@@ -54,6 +57,7 @@ class Run {
 
   const TrainOptions& options_;
   const TrainSink& sink_;
+  const std::function<bool()>& stop_;
   std::string tokenizer_model_;
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::shared_ptr<Vlm> vlm_;
@@ -62,6 +66,7 @@ class Run {
   std::unique_ptr<Optimizer> optimizer_;
   std::optional<data::UserData> user_data_;
   int64_t total_steps_ = 0, first_step_ = 0;
+  bool stopped_ = false;         // by the user
   bool warm_ = false;            // started from a model that can answer
   std::string parent_;
   double parent_score_ = -1;
@@ -140,11 +145,15 @@ void Run::phase1() {
     pretrain.checkpoint_path = (std::filesystem::path(options_.out) / ".pretrain_vit.safetensors").string();
   }
   data::SampleOptions pictures = dataset_options().samples;
-  pretrain_vit(vit, vlm_->config().vision, pictures, pretrain, [&](const PretrainReport& report) {
+  const auto tell = [&](const PretrainReport& report) {
     std::string line = concat("vit step ", report.step, "/", pretrain.steps, " loss ", report.loss);
     for (int t = 0; t < DenseHeads::kNumTargets; ++t) line += concat(" ", DenseHeads::kNames[t], " ", report.accuracy.accuracy[t]);
     sink_.message(line);
-  });
+  };
+  stopped_ = !pretrain_vit(vit, vlm_->config().vision, pictures, pretrain, tell, stop_);
+  if (stopped_ && !pretrain.checkpoint_path.empty()) {
+    sink_.message(concat("stopped while the vision encoder trains alone; ", pretrain.checkpoint_path, " is where it goes on"));
+  }
 }
 
 void Run::make_optimizer() {
@@ -191,13 +200,13 @@ PackedBatch Run::make_packed(int64_t step) const {
   return packed_batch(batch.samples, batch.questions, *tokenizer_, packing);
 }
 
-void Run::phase2(const std::function<bool()>& stop) {
+void Run::phase2() {
   const std::vector<int> words = alignment_words(*tokenizer_);
   Prefetcher<PackedBatch> batches([this](int64_t step) { return make_packed(step); }, first_step_,
                                   {.threads = options_.data_threads, .depth = 4});
   const std::vector<at::Tensor> biases = balance_biases(*vlm_);
   int64_t step = first_step_;
-  for (bool stopped = false; step < total_steps_ && !stopped;) {
+  while (step < total_steps_ && !stopped_) {
     // Noise is keyed by the step, so that a resumed run draws what the uninterrupted one would have drawn.
     torch::manual_seed(options_.seed * 1'000'000'007ull + static_cast<uint64_t>(step));
     vlm_->train();
@@ -207,8 +216,8 @@ void Run::phase2(const std::function<bool()>& stop) {
     step_balance_biases(biases, losses.report.layers, options_.losses.bias_update_rate);
     ++step;
     sink_.step(step, total_steps_, losses.report);
-    stopped = stop();
-    if (step % options_.evaluate_every == 0 || step == total_steps_ || stopped) evaluate_and_publish(step);
+    stopped_ = stop_();
+    if (step % options_.evaluate_every == 0 || step == total_steps_ || stopped_) evaluate_and_publish(step);
   }
 }
 
@@ -286,7 +295,7 @@ Scores score_model(Vlm& vlm, const Tokenizer& tokenizer, int pictures) {
 void train(const TrainOptions& options, const TrainSink& sink, const std::function<bool()>& stop) {
   check(options);
   if (options.threads > 0) at::set_num_threads(options.threads);
-  Run(options, sink).phase2(stop);
+  Run(options, sink, stop).phase2();
 }
 
 }  // namespace sf

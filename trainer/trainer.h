@@ -58,7 +58,7 @@ struct TrainSink {
 };
 
 // Effect: trains until the last step or until `stop` gives true (looked at once a step; what was computed since the last
-// version is then published as the policy says). Errors: InvalidArgument naming the option or file at fault.
+// version is then published as the policy says, in phase 1 its state is written and nothing is published). Errors: InvalidArgument naming the option or file at fault.
 void train(const TrainOptions& options, const TrainSink& sink, const std::function<bool()>& stop);
 
 // The score of a version: mean accuracy over paper pictures (non-relational and relational) and varied ones.

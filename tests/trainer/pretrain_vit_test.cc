@@ -88,6 +88,25 @@ TEST(DenseLossTest, ABatchWithoutScenesHasAFiniteLoss) {
   for (double accuracy : loss.accuracy) EXPECT_EQ(accuracy, 0);
 }
 
+bool never() { return false; }
+
+TEST(PretrainVitTest, IsStoppedAtAnyStepAndGoesOnThere) {
+  test::TempFolder folder;
+  const VisionConfig config = test::tiny_config().vision;
+  PretrainOptions options;
+  options.steps = 6;
+  options.batch_size = 2;
+  options.report_every = 1;
+  options.checkpoint_path = (folder.path() / "vit.safetensors").string();  // every 500 steps
+  torch::manual_seed(8);
+  Vit vit(config);
+  std::vector<int64_t> steps;
+  const auto report = [&](const PretrainReport& r) { steps.push_back(r.step); };
+  EXPECT_FALSE(pretrain_vit(vit, config, scene_options(), options, report, [&] { return steps.size() == 2; }));
+  EXPECT_TRUE(pretrain_vit(vit, config, scene_options(), options, report, never));
+  EXPECT_EQ(steps, (std::vector<int64_t>{1, 2, 3, 4, 5, 6}));
+}
+
 TEST(PretrainVitTest, AnInterruptedRunEndsWhereAnUninterruptedOneDoes) {
   test::TempFolder folder;
   const VisionConfig config = test::tiny_config().vision;
@@ -101,16 +120,17 @@ TEST(PretrainVitTest, AnInterruptedRunEndsWhereAnUninterruptedOneDoes) {
     return std::make_unique<Vit>(config);
   };
   const auto whole = fresh();
-  pretrain_vit(*whole, config, scene_options(), options, [](const PretrainReport&) {});
+  pretrain_vit(*whole, config, scene_options(), options, [](const PretrainReport&) {}, never);
 
   options.checkpoint_path = (folder.path() / "vit.safetensors").string();
   const auto killed = fresh(), resumed = fresh();
   auto kill = [](const PretrainReport& report) {
     if (report.step == 5) throw std::runtime_error("killed");
   };
-  EXPECT_THROW(pretrain_vit(*killed, config, scene_options(), options, kill), std::runtime_error);
+  EXPECT_THROW(pretrain_vit(*killed, config, scene_options(), options, kill, never), std::runtime_error);
   std::vector<int64_t> steps;
-  pretrain_vit(*resumed, config, scene_options(), options, [&](const PretrainReport& report) { steps.push_back(report.step); });
+  pretrain_vit(*resumed, config, scene_options(), options, [&](const PretrainReport& report) { steps.push_back(report.step); },
+               never);
   EXPECT_EQ(steps, (std::vector<int64_t>{5, 6}));
   const auto expected = whole->named_parameters();
   for (const auto& item : resumed->named_parameters()) EXPECT_TRUE(item.value().equal(expected[item.key()])) << item.key();

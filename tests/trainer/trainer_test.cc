@@ -54,6 +54,18 @@ TEST(TrainerTest, TheLossAtAFixedSeedIsTheRecordedOne) {
   }
 }
 
+TEST(TrainerTest, IsStoppedWhileTheVisionEncoderTrainsAlone) {
+  test::TempFolder folder;
+  TrainOptions options = toy_options((folder.path() / "store").string());
+  options.vit_steps = 100'000;
+  options.vit_batch_size = 2;
+  std::vector<std::string> messages;
+  EXPECT_TRUE(losses_of(options, 0, &messages).empty()) << "phase 2 has not begun";
+  EXPECT_TRUE(list_versions(options.out).empty());
+  ASSERT_FALSE(messages.empty());
+  EXPECT_NE(messages.back().find(".pretrain_vit.safetensors"), std::string::npos) << messages.back();
+}
+
 // The early phases ask other kinds of questions: a run that stops in one must go on in it.
 TEST(TrainerTest, ARunResumedInTheFirstPhaseStaysInIt) {
   test::TempFolder folder;
