@@ -195,12 +195,28 @@ int run(const CLI::App& app, const Flags& flags) {
   return run_ask(*client, flags.ask, std::cout);
 }
 
+// CLI11 looks at the file before the environment; leaving out what the environment sets turns that around.
+class SettingsFile final : public CLI::ConfigTOML {
+ public:
+  std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
+    std::vector<CLI::ConfigItem> items = CLI::ConfigTOML::from_config(input);
+    std::erase_if(items, [](const CLI::ConfigItem& item) {
+      std::string name = "SPARSEFUSION_";
+      for (const char c : item.name) name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+      const char* value = std::getenv(name.c_str());
+      return value != nullptr && *value != '\0';
+    });
+    return items;
+  }
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app("Asks a SparseFusion server about pictures.", "sparsefusion");
   app.set_version_flag("--version", "sparsefusion " SF_VERSION);
   app.set_config("--config", "", "a TOML file of these options")->envname("SPARSEFUSION_CONFIG");
+  app.config_formatter(std::make_shared<SettingsFile>());
   app.allow_config_extras(CLI::config_extras_mode::error);
   app.require_subcommand(0, 1);  // none is checked below: an unknown flag is the more useful error
   app.fallthrough();             // --server may stand behind the command too

@@ -119,6 +119,7 @@ struct ModelInfo {
   int64_t num_parameters = 0, num_active_parameters = 0;
   std::vector<int64_t> expert_histogram;  // [layers, experts] of the evaluation set, dense layers all 0; may be empty
   std::string device;             // "cpu", "cuda:0"
+  bool is_reference = true;       // computes as the trainer evaluates: f32 on a CPU, nothing dropped
   SamplingParams default_sampling;  // temperature, top_p and top_k of a request that names none
 };
 

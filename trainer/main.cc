@@ -105,6 +105,7 @@ int run(Options& options, const CLI::App& app) {
     sf::data::export_scenes(options.export_folder, exported);
     return sf::kExitSuccess;
   }
+  if (options.train.out.empty()) std::cerr << "no --out: nothing will be published" << std::endl;
   options.train.vit_steps_given = app.count("--vit-steps") > 0;
   options.train.capacity_given = app.count("--capacity-factor") > 0;
   sf::TrainingMetrics metrics;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <cstdlib>
 #include <exception>
 #include <iterator>
@@ -59,6 +60,21 @@ void name_environment_variables(CLI::App& app) {
     name_environment_variables(*subcommand);
 }
 
+// CLI11 reads "nan" and "inf", and neither is outside of any range that it checks.
+void refuse_what_is_not_finite(CLI::App& app) {
+  const CLI::Validator finite(
+      [](const std::string& text) {
+        char* end = nullptr;
+        const double value = std::strtod(text.c_str(), &end);
+        return end != text.c_str() && !std::isfinite(value) ? "must be a finite number, got " + text : std::string();
+      },
+      "");
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_type_name().starts_with("FLOAT")) option->check(finite);
+  }
+  for (CLI::App* subcommand : app.get_subcommands([](CLI::App*) { return true; })) refuse_what_is_not_finite(*subcommand);
+}
+
 void add_common_options(CLI::App& app, const ProgramInfo& info) {
   app.set_help_flag("-h,--help", "Print this help and exit")->configurable(false);
   app.set_version_flag("--version", info.name + " " + info.version, "Print the version and exit")->configurable(false);
@@ -94,6 +110,7 @@ int run_program(const ProgramInfo& info, int argc, const char* const* argv,
     add_common_options(app, info);
     configure(app);
     name_environment_variables(app);
+    refuse_what_is_not_finite(app);
     try {
       app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -12,7 +12,20 @@ namespace {
 constexpr double kSlackBytes = 256 << 20;
 constexpr double kLeastWeightBytes = 2;  // f16 and bf16
 const std::string kGenerationName = "generation_config.json";
+const std::string kPreprocessorName = "preprocessor_config.json";
 const std::string kTokenizerConfigName = "tokenizer_config.json";
+
+// The file is for other programs: config.json decides. What it says of the same things has to be the same.
+void check_preprocessor(std::string_view json_text, const ImageConfig& image) {
+  const nlohmann::json json = parse_strict_json(json_text, kPreprocessorName);
+  if (!json.is_object()) throw invalid_argument(kPreprocessorName, kPreprocessorName, ": must be an object");
+  const nlohmann::json meant = nlohmann::json::parse(preprocessor_json(image));
+  for (const auto& [key, value] : json.items()) {
+    const auto found = meant.find(key);
+    if (found == meant.end() || *found == value) continue;
+    throw invalid_argument(kPreprocessorName, kPreprocessorName, ": ", key, " is not what config.json says");
+  }
+}
 
 std::shared_ptr<const Tokenizer> load_tokenizer(const VerifiedCheckpoint& checkpoint, const DecoderConfig& decoder) {
   if (checkpoint.has_file(kTokenizerConfigName)) {
@@ -55,6 +68,9 @@ CheckpointModel load_checkpoint_model(const VerifiedCheckpoint& checkpoint) {
   torch::NoGradGuard no_grad;
   CheckpointModel out;
   out.config = parse_model_config(checkpoint.file("config.json"));
+  if (out.config.has_vision() && checkpoint.has_file(kPreprocessorName)) {
+    check_preprocessor(checkpoint.file(kPreprocessorName), out.config.image);
+  }
   out.tokenizer = load_tokenizer(checkpoint, out.config.decoder);
   if (checkpoint.has_file(kGenerationName)) out.sampling = parse_generation_config(checkpoint.file(kGenerationName));
   // Before anything is allocated: sizes that the file does not bear out must not take the machine's memory. What differs

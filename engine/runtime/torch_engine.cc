@@ -124,6 +124,7 @@ void TorchEngine::fill_info(const VerifiedCheckpoint& checkpoint) {
   info_.num_parameters = model_.vlm->num_parameters();
   info_.num_active_parameters = model_.vlm->num_active_parameters();
   info_.device = device_.str();
+  info_.is_reference = device_.is_cpu() && options_.capacity_mode == "account";
   info_.default_sampling = model_.sampling;
   for (const auto& layer : manifest.expert_histogram) {
     info_.expert_histogram.insert(info_.expert_histogram.end(), layer.begin(), layer.end());

@@ -1,9 +1,23 @@
 #include "server/app/server_flags.h"
 
+#include <algorithm>
+
+#include "engine/base/error.h"
+#include "engine/base/utf8.h"
+
 namespace sf::server {
 namespace {
 
 const CLI::Range kPort(0, 65535);
+
+// It is a part of routes. What is wrong, or nothing.
+std::string check_model_name(const std::string& name) {
+  constexpr size_t kMaxBytes = 128;
+  const bool fits = !name.empty() && name.size() <= kMaxBytes && is_valid_utf8(name) &&
+                    std::none_of(name.begin(), name.end(),
+                                 [](unsigned char c) { return c == '/' || c < ' ' || c == 0x7f; });
+  return fits ? "" : concat("must be 1 to ", kMaxBytes, " bytes of UTF-8 without / and control characters");
+}
 
 void add_model_flags(CLI::App& app, ServerOptions& options) {
   app.add_option("--model", options.model,
@@ -12,7 +26,9 @@ void add_model_flags(CLI::App& app, ServerOptions& options) {
       ->capture_default_str();
   app.add_option("--seed-model", options.seed_model, "Checkpoint directory that an empty store is seeded with")
       ->capture_default_str();
-  app.add_option("--model-name", options.model_name, "The model's id on every API")->capture_default_str();
+  app.add_option("--model-name", options.model_name, "The model's id on every API")
+      ->check(CLI::Validator(check_model_name, ""))
+      ->capture_default_str();
   app.add_option("--device", options.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
   app.add_option("--threads", options.threads, "Threads of one engine step; 0 = all cores")
       ->check(CLI::Range(0, 1024))

@@ -16,7 +16,7 @@ namespace sf::server {
 
 // The name of the key in the metadata `authorization`; empty where no keys are asked for (`keys` is null).
 // Errors: those of KeyRing::admit.
-inline std::string admit_call(KeyRing* keys, const grpc::ServerContext& context, Access access) {
+inline std::string admit_call(KeyRing* keys, const grpc::ServerContextBase& context, Access access) {
   if (keys == nullptr) return "";
   const auto it = context.client_metadata().find("authorization");
   const bool sent = it != context.client_metadata().end();

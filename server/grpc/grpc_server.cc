@@ -14,6 +14,7 @@
 #include "server/grpc/admin_service.h"
 #include "server/grpc/health_mirror.h"
 #include "server/grpc/kserve_service.h"
+#include "server/grpc/reflection_guard.h"
 #include "server/grpc/tls_credentials.h"
 #include "server/grpc/vqa_service.h"
 
@@ -34,8 +35,7 @@ void set_up_libraries() {
   });
 }
 
-// Reflection asks for no key, so a server with keys leaves it out. The library knows no way to have it in one server of
-// a process only: what matters is that a program with keys never gets here.
+// Of every server of the process from then on; linking alone does as much (reflection_guard.h).
 void set_up_reflection() {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -102,7 +102,7 @@ GrpcServer::~GrpcServer() { stop(); }
 
 void GrpcServer::start() {
   set_up_libraries();
-  if (impl_->options.keys == nullptr) set_up_reflection();
+  set_up_reflection();
   grpc::ServerBuilder builder;
   set_limits(builder, impl_->options);
   const std::string address = authority(impl_->options.host, impl_->options.port);
@@ -111,6 +111,9 @@ void GrpcServer::start() {
   builder.RegisterService(&impl_->vqa);
   builder.RegisterService(&impl_->kserve);
   builder.RegisterService(&impl_->admin);
+  if (impl_->options.keys != nullptr) {
+    builder.experimental().SetInterceptorCreators(reflection_guard(*impl_->options.keys));
+  }
   impl_->server = builder.BuildAndStart();
   if (impl_->server == nullptr || impl_->port == 0) {
     throw Error(Code::kUnavailable,

@@ -51,8 +51,8 @@ void check_parameters(RepositoryChange change, const RepositoryParameters& param
 
 KserveService::KserveService(const GrpcOptions& options, server::Service& service)
     : options_(options), service_(service) {
-  add_query("/inference.GRPCInferenceService/ServerLive", &KserveService::server_live);
-  add_query("/inference.GRPCInferenceService/ServerReady", &KserveService::server_ready);
+  add_query("/inference.GRPCInferenceService/ServerLive", &KserveService::server_live, Access::kPublic);
+  add_query("/inference.GRPCInferenceService/ServerReady", &KserveService::server_ready, Access::kPublic);
   add_query("/inference.GRPCInferenceService/ModelReady", &KserveService::model_ready);
   add_query("/inference.GRPCInferenceService/ServerMetadata", &KserveService::server_metadata);
   add_query("/inference.GRPCInferenceService/ModelMetadata", &KserveService::model_metadata);
@@ -68,14 +68,14 @@ KserveService::KserveService(const GrpcOptions& options, server::Service& servic
 
 // RpcServiceMethod keeps the pointer: the names live as long as the program.
 template <typename Request, typename Response>
-void KserveService::add_query(const char* method, Response (KserveService::*query)(const Request&) const) {
+void KserveService::add_query(const char* method, Response (KserveService::*query)(const Request&) const, Access access) {
   using Handler = grpc::internal::RpcMethodHandler<KserveService, ByteBuffer, ByteBuffer>;
-  const auto handler = [query](KserveService* self, grpc::ServerContext* context, const ByteBuffer* bytes,
+  const auto handler = [query, access](KserveService* self, grpc::ServerContext* context, const ByteBuffer* bytes,
                                ByteBuffer* response) {
     const std::string id = choose_request_id(offered_request_id(*context));
     context->AddInitialMetadata("x-request-id", id);
     try {
-      admit_call(self->options_.keys, *context, Access::kAnyKey);
+      admit_call(self->options_.keys, *context, access);
       Request request;
       parse_message(*bytes, request);
       *response = serialize_message((self->*query)(request));

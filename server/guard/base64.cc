@@ -1,6 +1,8 @@
 #include "server/guard/base64.h"
 
+#include <algorithm>
 #include <array>
+#include <cctype>
 #include <cstdint>
 
 #include "engine/base/error.h"
@@ -33,6 +35,9 @@ uint32_t read_quantum(std::string_view quantum, size_t num_chars, const std::str
 }  // namespace
 
 std::string decode_base64(std::string_view text, size_t max_bytes, const std::string& field) {
+  if (text.find_first_of("\r\n") != std::string_view::npos) {
+    throw invalid_argument(field, field, ": base64 with line breaks; leave them out (base64 -w0)");
+  }
   if (text.size() % 4 != 0)
     throw invalid_argument(field, field, ": base64 must be padded to a multiple of 4 characters");
   if (text.empty()) return "";
@@ -54,11 +59,18 @@ std::string decode_base64(std::string_view text, size_t max_bytes, const std::st
   return bytes;
 }
 
+bool is_data_uri(std::string_view text) {
+  constexpr std::string_view kScheme = "data:";
+  return text.size() >= kScheme.size() && std::equal(kScheme.begin(), kScheme.end(), text.begin(), [](char a, char b) {
+           return a == std::tolower(static_cast<unsigned char>(b));
+         });
+}
+
 std::string decode_image_text(std::string_view text, size_t max_bytes, const std::string& field) {
   if (text.starts_with("http://") || text.starts_with("https://") || text.starts_with("file:")) {
     throw invalid_argument(field, field, ": URLs are not fetched; send base64 or a data URI");
   }
-  if (!text.starts_with("data:")) return decode_base64(text, max_bytes, field);
+  if (!is_data_uri(text)) return decode_base64(text, max_bytes, field);
   const size_t comma = text.find(',');
   if (comma == std::string_view::npos || !text.substr(0, comma).ends_with(";base64")) {
     throw invalid_argument(field, field, ": a data URI must read data:<type>;base64,<data>");

@@ -10,6 +10,9 @@ namespace sf::server {
 // spare bits; ResourceExhausted/kTooLarge if the result would be larger than `max_bytes` (before anything is decoded).
 std::string decode_base64(std::string_view text, size_t max_bytes, const std::string& field);
 
+// Whether `text` begins like one. The scheme may be of any case (RFC 3986).
+bool is_data_uri(std::string_view text);
+
 // "data:image/png;base64,...." or plain base64. The media type is not believed: the decoder sniffs the bytes.
 // Errors: as decode_base64; InvalidArgument for a data URI that is not base64, and for a URL: nothing is fetched.
 std::string decode_image_text(std::string_view text, size_t max_bytes, const std::string& field);

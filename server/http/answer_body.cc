@@ -63,7 +63,7 @@ void set_routing(AnswerFields& fields, const json& value) {
 bool set_form_field(AnswerFields& fields, const std::string& name, std::string& value, const RequestLimits& limits) {
   if (name == "image") {
     fields.image =
-        value.starts_with("data:") ? decode_image_text(value, limits.max_image_bytes, name) : std::move(value);
+        is_data_uri(value) ? decode_image_text(value, limits.max_image_bytes, name) : std::move(value);
   } else if (name == "question") {
     fields.question = std::move(value);
   } else if (name == "max_tokens") {

@@ -17,7 +17,7 @@ namespace sf::server {
 struct BodyLimits {
   size_t max_bytes = 0;
   int timeout_s = 30;
-  size_t max_parts = 64;  // of a form
+  size_t max_parts = 128;  // of a form
 };
 
 // Whether Content-Type is `expected`, parameters and case aside.

@@ -39,7 +39,7 @@ Part read_image(const json& value, ImageRules& rules, const std::string& field) 
     }
     return {Part::Kind::kImage, rules.fetch(*url, field + ".url")};
   }
-  if (!url->starts_with("data:")) throw invalid_argument(field, field, ".url: must be a data URI; no picture is fetched");
+  if (!is_data_uri(*url)) throw invalid_argument(field, field, ".url: must be a data URI; no picture is fetched");
   return {Part::Kind::kImage, decode_image_text(*url, rules.limits.max_image_bytes, field)};
 }
 

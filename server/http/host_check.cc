@@ -19,6 +19,10 @@ bool is_address(const std::string& host) {
   return inet_pton(AF_INET, host.c_str(), buffer) == 1 || inet_pton(AF_INET6, host.c_str(), buffer) == 1;
 }
 
+bool is_one_of(const std::string& host, const std::vector<std::string>& allowed) {
+  return std::any_of(allowed.begin(), allowed.end(), [&](const std::string& name) { return lower(name) == host; });
+}
+
 bool is_port(std::string_view text) {
   return !text.empty() && text.size() <= 5 &&
          std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c); });
@@ -43,13 +47,15 @@ bool is_own_host(std::string_view host_header, const std::vector<std::string>& a
   const std::string host = host_of_authority(host_header);
   if (host.empty()) return false;
   if (host == "localhost" || is_address(host)) return true;
-  return std::any_of(allowed.begin(), allowed.end(), [&](const std::string& name) { return lower(name) == host; });
+  return is_one_of(host, allowed);
 }
 
-bool is_own_origin(std::string_view origin, const std::vector<std::string>& allowed) {
+bool is_own_origin(std::string_view origin, std::string_view host_header, const std::vector<std::string>& allowed) {
   if (origin.empty()) return true;
   const size_t scheme = origin.find("://");
-  return scheme != std::string_view::npos && is_own_host(origin.substr(scheme + 3), allowed);
+  if (scheme == std::string_view::npos) return false;
+  const std::string_view authority = origin.substr(scheme + 3);
+  return lower(authority) == lower(host_header) || is_one_of(host_of_authority(authority), allowed);
 }
 
 }  // namespace sf::server

@@ -51,6 +51,10 @@ const char* error_code(const Error& error) {
       return "unavailable";
     case Code::kUnimplemented:
       return "method_not_allowed";
+    case Code::kFailedPrecondition:
+      return "failed_precondition";
+    case Code::kOutOfRange:
+      return "out_of_range";
     default:
       return "internal";
   }

@@ -161,7 +161,7 @@ CanaryReport ask_golden(Engine& engine, const std::vector<GoldenPicture>& golden
 
 void run_canary(Engine& engine, const std::vector<GoldenPicture>& golden) {
   const CanaryReport report = ask_golden(engine, golden);
-  const double wanted = engine.info().device == "cpu" ? 1.0 : kMinMatchElsewhere;
+  const double wanted = engine.info().is_reference ? 1.0 : kMinMatchElsewhere;
   if (report.matched >= wanted * report.asked) return;
   throw Error(Code::kFailedPrecondition, concat("canary: ", report.asked - report.matched, " of ", report.asked,
                                                 " answers differ from the trainer's; ", report.first_difference));

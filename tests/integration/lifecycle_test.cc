@@ -101,6 +101,30 @@ TEST_F(LifecycleTest, ASecondSigtermEndsItAtOnce) {
   streams.join();
 }
 
+// Strict capacity drops tokens: nearly all of the trainer's answers are enough there.
+TEST_F(LifecycleTest, TheBundledModelIsServedWithStrictCapacity) {
+  LiveServer server(folder_.path(), fs::path(SF_SOURCE_DIR) / "models/demo", {"--capacity-mode", "strict"});
+  EXPECT_EQ(server.version(), 1);
+}
+
+// The client's settings: a flag counts more than the environment, and that more than the file.
+TEST_F(LifecycleTest, TheClientTakesTheEnvironmentBeforeItsFile) {
+  LiveServer server(folder_.path(), store_);
+  const fs::path file = folder_.path() / "client.toml";
+  write_file(file, "server = \"http://127.0.0.1:1\"\nretries = 0\n");
+  const std::string url = "http://127.0.0.1:" + std::to_string(server.http_port());
+  const auto status_of = [&](const Strings& before, const Strings& more) {
+    Strings command = before;
+    command.insert(command.end(), {binary("sparsefusion"), "--config", file.string()});
+    command.insert(command.end(), more.begin(), more.end());
+    command.push_back("health");
+    return Process(command, folder_.path() / "client").wait();
+  };
+  EXPECT_NE(status_of({}, {}), 0) << "the file names no server";
+  EXPECT_EQ(status_of({"/usr/bin/env", "SPARSEFUSION_SERVER=" + url}, {}), 0);
+  EXPECT_EQ(status_of({"/usr/bin/env", "SPARSEFUSION_SERVER=http://127.0.0.1:1"}, {"--server", url}), 0);
+}
+
 TEST_F(LifecycleTest, AnEmptyStoreIsSeededAndNothingWorseIsPublished) {
   const fs::path empty = folder_.path() / "empty";
   fs::create_directories(empty);

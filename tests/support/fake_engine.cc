@@ -32,6 +32,7 @@ FakeEngine::FakeEngine(FakeEngineOptions options) : options_(std::move(options))
   info_.capacity_factor = 1.25;
   info_.expert_histogram.assign(static_cast<size_t>(options_.num_layers * options_.num_experts), 100);
   info_.device = options_.device;
+  info_.is_reference = options_.device == "cpu";
 }
 
 void FakeEngine::script(const std::string& question, std::vector<std::string> pieces) {

@@ -62,6 +62,7 @@ class FlagsTest : public testing::Test {
       app.add_option("--http-port", port_, "Port");
       app.add_flag("--quiet", quiet_, "Say nothing");
       app.add_option("--name", names_, "Names");
+      app.add_option("--ratio", ratio_, "A share")->check(CLI::Range(0.0, 1.0));
       app.add_subcommand("ask", "Ask")->add_option("--max-tokens", max_tokens_, "Limit");
     };
     const int status = run_program({"sf-test", "A program", "1.2.3"}, static_cast<int>(argv.size()), argv.data(),
@@ -75,6 +76,7 @@ class FlagsTest : public testing::Test {
   bool quiet_ = false;
   std::vector<std::string> names_;
   int max_tokens_ = 0;
+  double ratio_ = 0;
 };
 
 TEST_F(FlagsTest, FlagBeforeEnvironmentBeforeFileBeforeDefault) {
@@ -91,6 +93,16 @@ TEST_F(FlagsTest, FlagBeforeEnvironmentBeforeFileBeforeDefault) {
   set_environment("SPARSEFUSION_HTTP_PORT", "");  // set but empty = not set
   run({"--config", file});
   EXPECT_EQ(port_, 1);
+}
+
+TEST_F(FlagsTest, ANumberIsFinite) {
+  EXPECT_EQ(run({"--ratio", "0.5"}).status, 0);
+  for (const char* text : {"nan", "NAN", "-nan", "inf"}) {
+    const Result result = run({"--ratio", text});
+    EXPECT_EQ(result.status, kExitUsage) << text;
+    EXPECT_NE(result.err.find("--ratio"), std::string::npos) << result.err;
+  }
+  EXPECT_EQ(ratio_, 0.5);
 }
 
 TEST_F(FlagsTest, FilesHoldFlagsListsAndSubcommands) {

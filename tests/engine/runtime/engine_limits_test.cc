@@ -6,6 +6,8 @@
 #include <set>
 
 #include "engine/base/error.h"
+#include "engine/base/file.h"
+#include "engine/checkpoint/store.h"
 #include "engine/runtime/torch_engine.h"
 #include "tests/support/tiny_model.h"
 
@@ -34,6 +36,21 @@ std::vector<int> answer_of(Engine& engine, const PreparedPromptPtr& prompt, int 
   }
   engine.release(id);
   return tokens;
+}
+
+TEST(EngineLimitsTest, PreprocessorConfigSaysWhatConfigJsonSays) {
+  test::TempFolder folder;
+  test::write_checkpoint_of(*test::tiny_vlm(11), folder.path());
+  const auto load_with = [&](const std::string& json) {
+    write_file(folder.path() / "preprocessor_config.json", json);
+    write_checkpoint_manifest(folder.path(), {});
+    make_torch_engine(open_checkpoint(folder.path()), {.threads = 1, .kv_cache_mib = 1});
+  };
+  load_with(preprocessor_json(test::tiny_config().image));
+  load_with(R"({"image_processor_type": "of another program"})");
+  for (const char* bad : {"not json", "[]", R"({"image_mean": [100, 100, 100]})", R"({"resample": "nearest"})"}) {
+    EXPECT_THROW(load_with(bad), Error) << bad;
+  }
 }
 
 TEST(EngineLimitsTest, RandomWeightsGiveAnswersThatDiffer) {

@@ -57,7 +57,7 @@ TEST(ServerFlagsTest, ReadsFlags) {
 TEST(ServerFlagsTest, RefusesWhatCannotBe) {
   for (const char* flag : {"--http-port=70000", "--http-port=-1", "--http-port=x", "--max-batch=0",
                            "--poll-interval-ms=0", "--capacity-mode=drop", "--reload-mode=half", "--tls-cert=a.pem",
-                           "--tls-client-ca=a.pem", "--admin-tls", "--max-image-pixels=0", "--no-such-flag=1"}) {
+                           "--tls-client-ca=a.pem", "--admin-tls", "--max-image-pixels=0", "--model-name=", "--model-name=org/model", "--no-such-flag=1"}) {
     EXPECT_THROW(parsed({flag}), CLI::ParseError) << flag;
   }
 }

@@ -105,7 +105,9 @@ TEST_F(AdminGrpcTest, WithoutAKeyOnlyHealthAnswers) {
       const std::string method = concat(name, "/", service_type->method(i)->name());
       for (const char* key : {"", "wrong"}) {
         const grpc::StatusCode code = call(method, key);
-        EXPECT_TRUE(code == grpc::UNAUTHENTICATED || code == grpc::UNIMPLEMENTED) << method << " says " << code;
+        const bool is_health = method.ends_with("/ServerLive") || method.ends_with("/ServerReady");
+        EXPECT_TRUE(is_health ? code == grpc::OK : code == grpc::UNAUTHENTICATED || code == grpc::UNIMPLEMENTED)
+            << method << " says " << code;
       }
       ++num_methods;
     }
@@ -116,6 +118,27 @@ TEST_F(AdminGrpcTest, WithoutAKeyOnlyHealthAnswers) {
   EXPECT_EQ(call("grpc.health.v1.Health/Check"), grpc::OK);
   EXPECT_THAT(service.requests(), IsEmpty());
   EXPECT_THAT(service.model_admin->commands(), IsEmpty());
+}
+
+TEST_F(AdminGrpcTest, ReflectionNeedsAKeyToo) {
+  start_with_keys();
+  const auto lists_services = [&](const std::string& key) {
+    grpc::ClientContext context;
+    if (!key.empty()) add_key(context, key);
+    const grpc::internal::RpcMethod method("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+                                           grpc::internal::RpcMethod::BIDI_STREAMING);
+    const std::unique_ptr<grpc::ClientReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>> stream(
+        grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, grpc::ByteBuffer>::Create(channel.get(), method,
+                                                                                              &context));
+    grpc::ByteBuffer response;
+    stream->Write(to_buffer(std::string("\x3a\x00", 2)));  // list_services: ""
+    const bool answered = stream->Read(&response);
+    stream->WritesDone();
+    return stream->Finish().ok() && answered;
+  };
+  EXPECT_FALSE(lists_services(""));
+  EXPECT_FALSE(lists_services("wrong"));
+  EXPECT_TRUE(lists_services("infer-key"));
 }
 
 TEST_F(AdminGrpcTest, AnAnswerCarriesTheKeysNameAndCountsAgainstItsRate) {

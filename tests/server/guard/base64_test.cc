@@ -58,6 +58,7 @@ TEST(Base64Test, RefusesMoreThanTheLimitBeforeDecoding) {
 TEST(DataUriTest, AcceptsDataUriAndPlainBase64) {
   EXPECT_EQ(decode_image_text("data:image/png;base64,Zm9v", 100, "image"), "foo");
   EXPECT_EQ(decode_image_text("data:;base64,Zm9v", 100, "image"), "foo");
+  EXPECT_EQ(decode_image_text("DATA:image/png;base64,Zm9v", 100, "image"), "foo");
   EXPECT_EQ(decode_image_text("Zm9v", 100, "image"), "foo");
 }
 

@@ -81,6 +81,16 @@ TEST_F(NativeApiTest, LeavesDefaultsToTheService) {
   EXPECT_FALSE(seen.request_id.empty());
 }
 
+TEST_F(NativeApiTest, AFormCarriesAsManyChoicesAsJson) {
+  start();
+  httplib::UploadFormDataItems items = {{"image", "IMG", "scene.png", "image/png"}, {"question", "what?", "", ""}};
+  for (int i = 0; i < 64; ++i) items.push_back({"choices", std::to_string(i), "", ""});
+  EXPECT_EQ(client->Post("/v1/answer", items)->status, 200);
+  ASSERT_FALSE(service.requests().empty());
+  items.push_back({"choices", "one more", "", ""});
+  EXPECT_EQ(client->Post("/v1/answer", items)->status, 400);
+}
+
 TEST_F(NativeApiTest, AcceptsMultipartWithAndWithoutFileName) {
   start();
   for (const char* file_name : {"scene.png", ""}) {
