@@ -13,15 +13,13 @@ constexpr std::chrono::microseconds kLookEvery{200};
 
 void ServingGap::wait() {
   const SteadyClock::time_point begin = SteadyClock::now();
-  const SteadyClock::duration allowed =
-      std::min<SteadyClock::duration>(kWaitPerWork * (begin - working_since_), kMaxWait - waited_);
+  const SteadyClock::duration allowed = std::min<SteadyClock::duration>(kMaxWaitAtOnce, kMaxWait - waited_);
   SteadyClock::time_point now = begin;
   while (now - begin < allowed && slot_.has_requests()) {
     std::this_thread::sleep_for(kLookEvery);
     now = SteadyClock::now();
   }
   waited_ += now - begin;
-  working_since_ = now;
 }
 
 }  // namespace sf::server

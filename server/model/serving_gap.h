@@ -5,7 +5,7 @@
 //   ServingGap gap(slot);
 //   StandBackScope scope([&] { gap.wait(); });   // stand_back.h
 //
-// It never waits for ever: a server without gaps still reloads, in up to 1 + kWaitPerWork times the time.
+// It never waits for ever: a server without gaps still reloads, kMaxWait later.
 #pragma once
 
 #include <chrono>
@@ -17,19 +17,18 @@ namespace sf::server {
 // One thread only. REQUIRES: the slot outlives this.
 class ServingGap {
  public:
-  static constexpr int kWaitPerWork = 4;
+  static constexpr std::chrono::milliseconds kMaxWaitAtOnce{250};
   static constexpr std::chrono::seconds kMaxWait{10};  // of all waits together
 
   explicit ServingGap(const ModelSlot& slot) : slot_(slot) {}
 
-  // Blocks while the slot has requests, for at most kWaitPerWork times the time since the last wait ended.
+  // Blocks while the slot has requests, within both limits.
   void wait();
 
  private:
   using SteadyClock = std::chrono::steady_clock;
 
   const ModelSlot& slot_;
-  SteadyClock::time_point working_since_ = SteadyClock::now();
   SteadyClock::duration waited_{};
 };
 
