@@ -18,7 +18,7 @@ namespace sf::server {
 class ServingGap {
  public:
   static constexpr std::chrono::milliseconds kMaxWaitAtOnce{250};
-  static constexpr std::chrono::seconds kMaxWait{10};  // of all waits together
+  static constexpr std::chrono::seconds kMaxWait{2};  // of all waits together: of a stage of a reload
 
   explicit ServingGap(const ModelSlot& slot) : slot_(slot) {}
 
