@@ -90,13 +90,18 @@ TEST(DenseLossTest, ABatchWithoutScenesHasAFiniteLoss) {
 
 bool never() { return false; }
 
-TEST(PretrainVitTest, IsStoppedAtAnyStepAndGoesOnThere) {
-  test::TempFolder folder;
-  const VisionConfig config = test::tiny_config().vision;
+PretrainOptions six_steps() {
   PretrainOptions options;
   options.steps = 6;
   options.batch_size = 2;
   options.report_every = 1;
+  return options;
+}
+
+TEST(PretrainVitTest, IsStoppedAtAnyStepAndGoesOnThere) {
+  test::TempFolder folder;
+  const VisionConfig config = test::tiny_config().vision;
+  PretrainOptions options = six_steps();
   options.checkpoint_path = (folder.path() / "vit.safetensors").string();  // every 500 steps
   torch::manual_seed(8);
   Vit vit(config);
@@ -110,10 +115,7 @@ TEST(PretrainVitTest, IsStoppedAtAnyStepAndGoesOnThere) {
 TEST(PretrainVitTest, AnInterruptedRunEndsWhereAnUninterruptedOneDoes) {
   test::TempFolder folder;
   const VisionConfig config = test::tiny_config().vision;
-  PretrainOptions options;
-  options.steps = 6;
-  options.batch_size = 2;
-  options.report_every = 1;
+  PretrainOptions options = six_steps();
   options.checkpoint_every = 2;
   auto fresh = [&] {
     torch::manual_seed(8);

@@ -2,25 +2,18 @@
 #include <grpcpp/grpcpp.h>
 #include <httplib.h>
 
-#include <filesystem>
-#include <fstream>
 #include <future>
-#include <sstream>
 
 #include "engine/base/file.h"
 #include "tests/server/edges/edges_fixture.h"
-#include "tests/support/certificates.h"
-#include "tests/support/tls_client.h"
+#include "tests/support/tls_folder.h"
 
 namespace sf::server {
 namespace {
 
-namespace fs = std::filesystem;
-
-class CertificatesTest : public testing::Test {
+class CertificatesTest : public testing::Test, protected TlsFolder {
  protected:
-  CertificatesTest() : folder_("edges_certificates") {
-    for (const char* name : {"server", "friend", "stranger"}) make_certificate(folder_.path(), name);
+  CertificatesTest() {
     copy("friend.crt", "ca.crt");
     options_.tls_cert = path("server.crt");
     options_.tls_key = path("server.key");
@@ -28,14 +21,10 @@ class CertificatesTest : public testing::Test {
     options_.admin_tls = true;
     server_ = std::make_unique<FakeServer>(options_, FakeEngineOptions{});
   }
-  std::string path(const std::string& name) const { return (folder_.path() / name).string(); }
-  std::string text(const std::string& name) const { return read_file(folder_.path() / name, 1 << 20); }
-  void copy(const std::string& from, const std::string& to) const {
-    fs::copy_file(path(from), path(to), fs::copy_options::overwrite_existing);
-  }
+  std::string text(const std::string& name) const { return read_file(path(name), 1 << 20); }
   std::vector<int> ports() const { return {server_->ports().http, server_->ports().grpc, server_->ports().admin}; }
   Handshake shake_as(const std::string& name, int port) const {
-    return shake_hands(port, {.certificate = path(name + ".crt"), .key = path(name + ".key")});
+    return shake_hands(port, as(name));
   }
   std::shared_ptr<grpc::Channel> channel_of(const std::string& name) const {
     grpc::ChannelArguments arguments;
@@ -46,7 +35,6 @@ class CertificatesTest : public testing::Test {
         grpc::SslCredentials({text("server.crt"), text(name + ".key"), text(name + ".crt")}), arguments);
   }
 
-  const test::ScratchFolder folder_;
   ServerOptions options_;
   std::unique_ptr<FakeServer> server_;
 };
@@ -95,7 +83,7 @@ TEST_F(CertificatesTest, StreamsThatSpanAReloadFinishOnEveryApi) {
   grpc_stream->wait_for_text();
   infer_stream->wait_for_text();
   // Everything is new: what the streams' connections show and whom they believe is refused from now on.
-  make_certificate(folder_.path(), "server", {.serial = 2});
+  make_certificate(root_, "server", {.serial = 2});
   copy("stranger.crt", "ca.crt");
   server_->app().reload_files();
   for (const int port : ports()) {
@@ -123,7 +111,7 @@ TEST_F(CertificatesTest, AWrongSetOfFilesChangesNothingOnAnyPort) {
     SCOPED_TRACE(concat(name, ": ", bytes.substr(0, 20)));
     // The other files are new and right: they are not taken alone.
     for (const char* saved : {"server.crt", "server.key", "ca.crt"}) copy(saved, std::string("kept.") + saved);
-    make_certificate(folder_.path(), "server", {.serial = 2});
+    make_certificate(root_, "server", {.serial = 2});
     copy("stranger.crt", "ca.crt");
     write_file(path(name), bytes);
     server_->app().reload_files();
@@ -151,7 +139,7 @@ TEST_F(CertificatesTest, HandshakesThatMeetReloadsAllSucceed) {
     }));
   }
   for (int serial = 2; serial < 30; ++serial) {
-    make_certificate(folder_.path(), "server", {.serial = serial});
+    make_certificate(root_, "server", {.serial = serial});
     server_->app().reload_files();
   }
   done = true;

@@ -125,13 +125,9 @@ TEST_F(AdminGrpcTest, ReflectionNeedsAKeyToo) {
   const auto lists_services = [&](const std::string& key) {
     grpc::ClientContext context;
     if (!key.empty()) add_key(context, key);
-    const grpc::internal::RpcMethod method("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-                                           grpc::internal::RpcMethod::BIDI_STREAMING);
-    const std::unique_ptr<grpc::ClientReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>> stream(
-        grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, grpc::ByteBuffer>::Create(channel.get(), method,
-                                                                                              &context));
+    const std::unique_ptr<RawStream> stream = reflect(context);
     grpc::ByteBuffer response;
-    stream->Write(to_buffer(std::string("\x3a\x00", 2)));  // list_services: ""
+    stream->Write(to_buffer(kListServices));
     const bool answered = stream->Read(&response);
     stream->WritesDone();
     return stream->Finish().ok() && answered;

@@ -24,6 +24,8 @@ inline grpc::ByteBuffer to_buffer(const std::string& bytes) {
   return grpc::ByteBuffer(&slice, 1);
 }
 
+inline const std::string kListServices("\x3a\x00", 2);  // to reflection: list_services of ""
+
 inline std::string to_bytes(const grpc::ByteBuffer& buffer) {
   std::vector<grpc::Slice> slices;
   std::string bytes;
@@ -74,6 +76,14 @@ class GrpcFixture : public testing::Test {
                                            grpc::internal::RpcMethod::NORMAL_RPC);
     return grpc::internal::BlockingUnaryCall<grpc::ByteBuffer, grpc::ByteBuffer>(channel.get(), method, &context,
                                                                                  to_buffer(bytes), &response);
+  }
+  using RawStream = grpc::ClientReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>;
+  std::unique_ptr<RawStream> reflect(grpc::ClientContext& context) const {
+    const grpc::internal::RpcMethod method("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+                                           grpc::internal::RpcMethod::BIDI_STREAMING);
+    return std::unique_ptr<RawStream>(
+        grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, grpc::ByteBuffer>::Create(channel.get(), method,
+                                                                                              &context));
   }
   // The details of a refused call, by the last part of their type.
   static std::map<std::string, std::string> details(const grpc::Status& status) {

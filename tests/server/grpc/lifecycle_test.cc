@@ -71,13 +71,9 @@ TEST_F(GrpcLifecycleTest, WatchersHearOfTheDrain) {
 TEST_F(GrpcLifecycleTest, ReflectionListsTheServices) {
   start();
   grpc::ClientContext context;
-  const grpc::internal::RpcMethod method("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-                                         grpc::internal::RpcMethod::BIDI_STREAMING);
-  const std::unique_ptr<grpc::ClientReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>> stream(
-      grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, grpc::ByteBuffer>::Create(channel.get(), method,
-                                                                                            &context));
+  const std::unique_ptr<RawStream> stream = reflect(context);
   grpc::ByteBuffer response;
-  ASSERT_TRUE(stream->Write(to_buffer(std::string("\x3a\x00", 2))));  // list_services: ""
+  ASSERT_TRUE(stream->Write(to_buffer(kListServices)));
   ASSERT_TRUE(stream->Read(&response));
   EXPECT_NE(to_bytes(response).find("sparsefusion.v1.VisualQuestionAnswering"), std::string::npos);
   EXPECT_NE(to_bytes(response).find("grpc.health.v1.Health"), std::string::npos);

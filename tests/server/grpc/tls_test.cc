@@ -4,38 +4,21 @@
 #include <sstream>
 
 #include "tests/server/grpc/grpc_fixture.h"
-#include "tests/support/certificates.h"
-#include "tests/support/tls_client.h"
+#include "tests/support/tls_folder.h"
 
 namespace sf::server {
 namespace {
 
-namespace fs = std::filesystem;
-
-class GrpcTlsTest : public GrpcFixture {
+class GrpcTlsTest : public GrpcFixture, protected TlsFolder {
  protected:
-  GrpcTlsTest() {
-    std::string pattern = (fs::temp_directory_path() / "sf_grpc_tls_XXXXXX").string();
-    root_ = mkdtemp(pattern.data());
-    for (const char* name : {"server", "friend", "stranger"}) make_certificate(root_, name);
-  }
-  ~GrpcTlsTest() override { fs::remove_all(root_); }
-  std::string path(const std::string& name) const { return (root_ / name).string(); }
   std::string pem(const std::string& name) const {
     std::ostringstream text;
     text << std::ifstream(root_ / name).rdbuf();
     return text.str();
   }
   void start_with(const std::string& client_ca = "") {
-    certificate_ = std::make_shared<ServerCertificate>(
-        TlsFiles{path("server.crt"), path("server.key"), client_ca.empty() ? "" : path(client_ca)});
+    certificate_ = server_certificate(client_ca);
     start({.certificate = certificate_});
-  }
-  void copy(const std::string& from, const std::string& to) const {
-    fs::copy_file(root_ / from, root_ / to, fs::copy_options::overwrite_existing);
-  }
-  HandshakeOptions as(const std::string& name) const {
-    return {.certificate = path(name + ".crt"), .key = path(name + ".key")};
   }
   std::shared_ptr<grpc::Channel> secure_channel(const std::string& name) {
     grpc::SslCredentialsOptions options;
@@ -58,7 +41,6 @@ class GrpcTlsTest : public GrpcFixture {
   // Asks with the client certificate of this name; none where it is empty.
   grpc::StatusCode ask_as(const std::string& name) { return ask_on(secure_channel(name)); }
 
-  fs::path root_;
   std::shared_ptr<ServerCertificate> certificate_;
 };
 
@@ -96,23 +78,7 @@ TEST_F(GrpcTlsTest, AfterAReloadNewConnectionsSeeTheNewCertificateAndOpenOnesGoO
 TEST_F(GrpcTlsTest, WrongFilesChangeNothing) {
   copy("friend.crt", "ca.crt");
   start_with("ca.crt");
-  for (const char* name : {"server.crt", "server.key", "ca.crt"}) {
-    SCOPED_TRACE(name);
-    copy(name, "kept");
-    const auto expect_nothing_new = [&] {
-      EXPECT_THROW(certificate_->reload(), Error);
-      EXPECT_EQ(shake_hands(port(), as("friend")).serial, 1);
-      EXPECT_TRUE(shake_hands(port(), as("friend")).accepted);
-      EXPECT_FALSE(shake_hands(port(), as("stranger")).accepted);
-    };
-    fs::remove(root_ / name);
-    expect_nothing_new();
-    copy("stranger.key", name);  // of another certificate, or none at all
-    expect_nothing_new();
-    std::ofstream(root_ / name) << "-----BEGIN CERTIFICATE-----\nhalf";
-    expect_nothing_new();
-    copy("kept", name);
-  }
+  expect_that_wrong_files_change_nothing(*certificate_, port());
 }
 
 TEST_F(GrpcTlsTest, ANewAuthorityRefusesTheClientsOfTheOldOneAndResumesNoSession) {

@@ -1,33 +1,18 @@
 #include <openssl/ssl.h>
 
-#include <filesystem>
 #include <fstream>
 
 #include "server/http/admin_server.h"
 #include "tests/server/http/http_fixture.h"
-#include "tests/support/certificates.h"
-#include "tests/support/tls_client.h"
+#include "tests/support/tls_folder.h"
 
 namespace sf::server {
 namespace {
 
-namespace fs = std::filesystem;
-
-class TlsTest : public HttpFixture {
+class TlsTest : public HttpFixture, protected TlsFolder {
  protected:
-  TlsTest() {
-    std::string pattern = (fs::temp_directory_path() / "sf_tls_XXXXXX").string();
-    root_ = mkdtemp(pattern.data());
-    for (const char* name : {"server", "friend", "stranger"}) make_certificate(root_, name);
-  }
-  ~TlsTest() override { fs::remove_all(root_); }
-  std::string path(const std::string& name) const { return (root_ / name).string(); }
-  void use(const std::string& client_ca = "") {
-    certificate_ = std::make_shared<ServerCertificate>(
-        TlsFiles{path("server.crt"), path("server.key"), client_ca.empty() ? "" : path(client_ca)});
-  }
   void start_with(const std::string& client_ca = "") {
-    use(client_ca);
+    certificate_ = server_certificate(client_ca);
     start({.certificate = certificate_});
   }
   int status(httplib::SSLClient& secure) {
@@ -35,14 +20,6 @@ class TlsTest : public HttpFixture {
     const httplib::Result result = secure.Get("/v1/models");
     return result ? result->status : 0;
   }
-  HandshakeOptions as(const std::string& name) const {
-    return {.certificate = path(name + ".crt"), .key = path(name + ".key")};
-  }
-  void copy(const std::string& from, const std::string& to) const {
-    fs::copy_file(root_ / from, root_ / to, fs::copy_options::overwrite_existing);
-  }
-
-  fs::path root_;
   std::shared_ptr<ServerCertificate> certificate_;
 };
 
@@ -109,23 +86,7 @@ TEST_F(TlsTest, AfterAReloadNewConnectionsSeeTheNewCertificateAndOpenOnesGoOn) {
 TEST_F(TlsTest, WrongFilesChangeNothing) {
   copy("friend.crt", "ca.crt");
   start_with("ca.crt");
-  for (const char* name : {"server.crt", "server.key", "ca.crt"}) {
-    SCOPED_TRACE(name);
-    copy(name, "kept");
-    const auto expect_nothing_new = [&] {
-      EXPECT_THROW(certificate_->reload(), Error);
-      EXPECT_EQ(shake_hands(port(), as("friend")).serial, 1);
-      EXPECT_TRUE(shake_hands(port(), as("friend")).accepted);
-      EXPECT_FALSE(shake_hands(port(), as("stranger")).accepted);
-    };
-    fs::remove(root_ / name);
-    expect_nothing_new();
-    copy("stranger.key", name);  // of another certificate, or none at all
-    expect_nothing_new();
-    std::ofstream(root_ / name) << "-----BEGIN CERTIFICATE-----\nhalf";
-    expect_nothing_new();
-    copy("kept", name);
-  }
+  expect_that_wrong_files_change_nothing(*certificate_, port());
 }
 
 TEST_F(TlsTest, ANewAuthorityRefusesTheClientsOfTheOldOne) {
@@ -164,7 +125,7 @@ TEST_F(TlsTest, NoSessionIsResumedOverAReload) {
 }
 
 TEST_F(TlsTest, TheManagementPortHasItTooWhereAsked) {
-  use("friend.crt");
+  certificate_ = server_certificate("friend.crt");
   AdminServer admin({.port = 0, .certificate = certificate_}, service);
   admin.start();
   httplib::SSLClient known("127.0.0.1", admin.port(), path("friend.crt"), path("friend.key"));

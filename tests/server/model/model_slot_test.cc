@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "server/model/serving_gap.h"
+#include "tests/server/model/submit_question.h"
 #include "tests/support/fake_engine.h"
 #include "tests/support/manual_clock.h"
 
@@ -26,15 +27,6 @@ class ModelSlotTest : public ::testing::Test {
     FakeEngine& fake = *engine;
     slot_.publish(make_serving_version(version, std::move(engine), std::nullopt, nullptr, deps_));
     return fake;
-  }
-  std::shared_ptr<EventQueue> submit(const ServingVersionPtr& version, const std::string& question) {
-    JobRequest request;
-    request.prompt = version->engine->prepare(ask(question));
-    request.deadline_s = 1e9;
-    auto stream = std::make_shared<EventQueue>(version->version);
-    version->scheduler().submit(
-        std::make_unique<Job>(std::move(request), *version->engine, stream, *version->scheduler().reserve(1), version));
-    return stream;
   }
   static std::string read(EventQueue& stream, Code* code = nullptr) {
     std::string text;
@@ -64,7 +56,7 @@ TEST_F(ModelSlotTest, ARequestFinishesOnTheVersionItBeganOn) {
   FakeEngine& old_engine = publish(1);
   old_engine.script("q", {"old"});
   old_engine.hold_steps();
-  auto stream = submit(slot_.current(), "q");
+  auto stream = submit_question(slot_.current(), "q");
   old_engine.wait_until_blocked();
   publish(2);
   EXPECT_EQ(slot_.current()->version, 2);
@@ -81,7 +73,7 @@ TEST_F(ModelSlotTest, AVersionLivesWhileARequestIsBeingPrepared) {
   publish(1);
   ServingVersionPtr taken = slot_.current();
   publish(2);
-  auto stream = submit(taken, "hello");
+  auto stream = submit_question(taken, "hello");
   taken.reset();
   EXPECT_EQ(read(*stream), "hello");
   slot_.wait_for_live(1);
@@ -90,7 +82,7 @@ TEST_F(ModelSlotTest, AVersionLivesWhileARequestIsBeingPrepared) {
 TEST_F(ModelSlotTest, ManySwapsFreeEverything) {
   for (int64_t version = 1; version <= 20; ++version) {
     publish(version);
-    EXPECT_EQ(read(*submit(slot_.current(), "hi")), "hi");
+    EXPECT_EQ(read(*submit_question(slot_.current(), "hi")), "hi");
   }
   slot_.wait_for_live(1);
   EXPECT_EQ(num_freed_, 19);
@@ -106,7 +98,7 @@ TEST_F(ModelSlotTest, HasRequestsFromTheirReservationToTheirEnd) {
   }
   EXPECT_FALSE(slot_.has_requests());
   engine.hold_steps();
-  auto stream = submit(slot_.current(), "q");
+  auto stream = submit_question(slot_.current(), "q");
   engine.wait_until_blocked();
   EXPECT_TRUE(slot_.has_requests()) << "it runs";
   publish(2);
@@ -128,7 +120,7 @@ TEST_F(ModelSlotTest, WorkInTheBackgroundWaitsForAGapButNotForEver) {
     return std::chrono::duration<double>(steady_clock::now() - begin).count();
   };
   engine.hold_steps();
-  auto stream = submit(slot_.current(), "q");
+  auto stream = submit_question(slot_.current(), "q");
   engine.wait_until_blocked();
   EXPECT_GE(seconds_of_a_wait(), 0.25) << "a request that does not end";
   std::thread ends([&] {
@@ -152,7 +144,7 @@ TEST_F(ModelSlotTest, GoingDownEndsWhatStillRuns) {
     FakeEngine& fake = *engine;
     slot.publish(make_serving_version(1, std::move(engine), std::nullopt, nullptr, deps_));
     fake.hold_steps();
-    stream = submit(slot.current(), std::string(300, 'x'));
+    stream = submit_question(slot.current(), std::string(300, 'x'));
     fake.wait_until_blocked();
     fake.release_steps();
   }

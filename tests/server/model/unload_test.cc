@@ -4,6 +4,7 @@
 #include <future>
 
 #include "tests/server/model/reloader_fixture.h"
+#include "tests/server/model/submit_question.h"
 
 namespace sf::server {
 namespace {
@@ -22,16 +23,6 @@ class UnloadTest : public ReloaderFixture {
   }
   void break_version(int64_t version) {
     source_.add(version).on_open = [] { throw Error(Code::kDataLoss, "model.safetensors: torn"); };
-  }
-  std::shared_ptr<EventQueue> submit(const std::string& question) {
-    const ServingVersionPtr version = slot_->current();
-    JobRequest request;
-    request.prompt = version->engine->prepare(ask(question));
-    request.deadline_s = 1e9;
-    auto stream = std::make_shared<EventQueue>(version->version);
-    version->scheduler().submit(
-        std::make_unique<Job>(std::move(request), *version->engine, stream, *version->scheduler().reserve(1), version));
-    return stream;
   }
 };
 
@@ -138,7 +129,7 @@ TEST_F(UnloadTest, RequestsInFlightFinish) {
   auto& engine = dynamic_cast<FakeEngine&>(*slot_->current()->engine);
   engine.script("q", {"old"});
   engine.hold_steps();
-  auto stream = submit("q");
+  auto stream = submit_question(slot_->current(), "q");
   engine.wait_until_blocked();
   reloader_->unload();
   EXPECT_EQ(state_of(1), "retired unloaded");
