@@ -59,12 +59,10 @@ std::vector<int> open_files() {
   return files;
 }
 
-bool listens_on(int fd, int port) {
+bool is_listening(int fd) {
   int listens = 0;
   socklen_t length = sizeof listens;
-  if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) != 0 || listens == 0) return false;
-  const std::optional<Endpoint> local = endpoint_of(fd, ::getsockname);
-  return local && local->port == port;
+  return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) == 0 && listens != 0;
 }
 
 bool has_unread_bytes(int fd) {
@@ -114,41 +112,54 @@ void HeadDeadline::answered(const httplib::Request& request) {
 
 void HeadDeadline::run() {
   const auto interval = std::min(std::chrono::milliseconds(1000), std::chrono::milliseconds(limit_) / 4);
-  MutexLock lock(mutex_);
-  auto next = Clock::now() + interval;
-  while (!stopped_) {
-    if (changed_.wait_until(mutex_, next)) continue;
-    look();
-    next = Clock::now() + interval;
+  while (true) {
+    {
+      MutexLock lock(mutex_);
+      const auto next = Clock::now() + interval;
+      while (!stopped_ && changed_.wait_until(mutex_, next)) {
+      }
+      if (stopped_) return;
+    }
+    const std::vector<Socket> sockets = find_sockets();  // without the lock: requests wait for it
+    MutexLock lock(mutex_);
+    look(sockets);
   }
 }
 
-void HeadDeadline::look() {
-  const uint64_t number = ++num_looks_;
-  const Clock::time_point now = Clock::now();
-  const std::vector<int> files = open_files();
+std::vector<HeadDeadline::Socket> HeadDeadline::find_sockets() const {
+  std::vector<Socket> sockets;
+  int num_listening = 0;
+  for (const int fd : open_files()) {
+    const uint64_t inode = inode_of(fd);
+    if (inode == 0) continue;
+    const std::optional<Endpoint> local = endpoint_of(fd, ::getsockname);
+    if (!local || local->port != port_) continue;
+    if (is_listening(fd)) ++num_listening;
+    const std::optional<Endpoint> peer = endpoint_of(fd, ::getpeername);  // none of one that listens, or is gone
+    if (peer) sockets.push_back({fd, inode, key_of(peer->address, peer->port)});
+  }
   // One port on two addresses: whose a connection is, and so whether it is answered, cannot be told.
-  const bool known = std::count_if(files.begin(), files.end(), [&](int fd) { return listens_on(fd, port_); }) <= 1;
-  for (const int fd : files) {
-    if (known) judge(fd, now);
-  }
-  std::erase_if(connections_, [&](const auto& entry) { return entry.second.seen + 1 < number; });
+  if (num_listening > 1) sockets.clear();
+  return sockets;
 }
 
-void HeadDeadline::judge(int fd, Clock::time_point now) {
-  const uint64_t inode = inode_of(fd);
-  if (inode == 0) return;
-  const std::optional<Endpoint> local = endpoint_of(fd, ::getsockname);
-  if (!local || local->port != port_) return;
-  const std::optional<Endpoint> peer = endpoint_of(fd, ::getpeername);
-  if (!peer) return;  // the socket that listens, or one that is gone
-  const auto [found, is_new] = connections_.try_emplace(key_of(peer->address, peer->port));
+void HeadDeadline::look(const std::vector<Socket>& sockets) {
+  const uint64_t this_look = ++num_looks_;
+  const Clock::time_point now = Clock::now();
+  for (const Socket& socket : sockets) judge(socket, now);
+  std::erase_if(connections_, [&](const auto& entry) { return entry.second.seen + 1 < this_look; });
+}
+
+void HeadDeadline::judge(const Socket& socket, Clock::time_point now) {
+  const auto [found, is_new] = connections_.try_emplace(socket.key);
   Connection& connection = found->second;
   connection.seen = num_looks_;
-  if (is_new || (connection.socket != 0 && connection.socket != inode)) connection = {inode, false, now, num_looks_};
-  connection.socket = inode;
-  if (connection.answering || now - connection.since <= limit_ || has_unread_bytes(fd)) return;
-  shut_down(fd, inode);
+  if (is_new || (connection.socket != 0 && connection.socket != socket.inode)) {
+    connection = {socket.inode, false, now, num_looks_};
+  }
+  connection.socket = socket.inode;
+  if (connection.answering || now - connection.since <= limit_ || has_unread_bytes(socket.fd)) return;
+  shut_down(socket.fd, socket.inode);
 }
 
 }  // namespace sf::server

@@ -16,6 +16,7 @@
 #include <map>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "engine/base/mutex.h"
 
@@ -47,9 +48,17 @@ class HeadDeadline {
     uint64_t seen = 0;    // number of the last look
   };
 
+  // A connection of the port, as the kernel knows it.
+  struct Socket {
+    int fd;
+    uint64_t inode;
+    std::string key;  // of connections_
+  };
+
   void run();
-  void look() SF_REQUIRES(mutex_);
-  void judge(int fd, Clock::time_point now) SF_REQUIRES(mutex_);
+  std::vector<Socket> find_sockets() const;
+  void look(const std::vector<Socket>& sockets) SF_REQUIRES(mutex_);
+  void judge(const Socket& socket, Clock::time_point now) SF_REQUIRES(mutex_);
 
   const std::chrono::seconds limit_;
   int port_ = 0;
