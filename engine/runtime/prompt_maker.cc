@@ -190,4 +190,24 @@ std::shared_ptr<const ChoiceTrie> PromptMaker::make_choices(const std::vector<st
   return std::make_shared<const ChoiceTrie>(texts, std::move(paths), tokenizer_->eos_id());
 }
 
+std::shared_ptr<EnginePrompt> made_up_prompt(const ModelConfig& config, const Tokenizer& tokenizer, int text_tokens) {
+  auto prompt = std::make_shared<EnginePrompt>();
+  int image_tokens = 0;
+  if (config.has_vision()) {
+    const GridSize square = choose_grid(1, 1, preprocess_options(config.image));
+    const int pixels = square.rows * config.image.cell_size;
+    const ImageTokenRule rule = image_token_rule(config);
+    const GridSize grid = rule.cells ? square : GridSize{};
+    image_tokens = rule.count(grid.rows, grid.columns);
+    PixelValues values;
+    values.grid = square;
+    values.width = values.height = pixels;
+    values.values.resize(size_t{3} * pixels * pixels);
+    prompt->pixels.push_back(std::move(values));
+    prompt->tokens.images.push_back({0, image_tokens, grid.rows, grid.columns});
+  }
+  prompt->tokens.ids.assign(std::min(image_tokens + text_tokens, config.decoder.max_context - 3), tokenizer.eos_id());
+  return prompt;
+}
+
 }  // namespace sf

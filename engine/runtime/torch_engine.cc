@@ -86,6 +86,10 @@ class TorchEngine : public Engine {
  private:
   void fill_info(const VerifiedCheckpoint& checkpoint);
   const KvCache& cache() const { return pages_->cache(); }
+  // Assignments that an expert takes of one causal window of a request.
+  int64_t window_capacity() const {
+    return expert_capacity(kCapacityWindow, info_.num_experts, info_.top_k, info_.capacity_factor);
+  }
   std::vector<BatchPart> plan_parts(const StepPlan& plan, StepResult& result);
   bool begin_sequence(Sequence& sequence, const std::vector<BatchPart>& parts, SequenceStepResult& out, StepResult& result);
   std::vector<SamplingRow> sampling_rows(const Batch& batch) const;
@@ -233,8 +237,7 @@ bool TorchEngine::begin_sequence(Sequence& sequence, const std::vector<BatchPart
     pages_->release(sequence);
     return false;
   }
-  const int64_t window = expert_capacity(kCapacityWindow, info_.num_experts, info_.top_k, info_.capacity_factor);
-  const RequestCounts counts = pages_->routing().recount(sequence, hit.tokens, window);
+  const RequestCounts counts = pages_->routing().recount(sequence, hit.tokens, window_capacity());
   sequence.counted = std::max(sequence.counted, hit.tokens);
   out.assigned_tokens += counts.assigned;
   out.overflow_tokens += counts.overflow;
@@ -304,8 +307,7 @@ void TorchEngine::weigh_choices(Sequence& sequence, std::span<const float> logpr
   sequence.counted = std::min(sequence.counted, sequence.computed);
   sequence.ids.resize(prompt_tokens);
   sequence.ids.insert(sequence.ids.end(), path.begin(), path.end());
-  const int64_t window = expert_capacity(kCapacityWindow, info_.num_experts, info_.top_k, info_.capacity_factor);
-  pages_->routing().recount(sequence, sequence.computed, window);
+  pages_->routing().recount(sequence, sequence.computed, window_capacity());
 }
 
 void TorchEngine::deliver_tokens(const Batch& batch, const ExpertStats::HostStep& host, StepResult& result) {
@@ -359,25 +361,10 @@ void TorchEngine::deliver(const Batch& batch, ExpertStats::HostStep host, StepRe
   if (options_.count_experts) result.moe = std::move(host.moe);
 }
 
-// One made-up prompt, of a square picture where the model reads any, computed and decoded for two tokens.
+// A made-up prompt, computed and decoded for two tokens.
 void TorchEngine::run_to_end(int text_tokens) {
-  auto prompt = std::make_shared<EnginePrompt>();
+  const std::shared_ptr<EnginePrompt> prompt = made_up_prompt(model_.config, *model_.tokenizer, text_tokens);
   prompt->owner = this;
-  int image_tokens = 0;
-  if (model_.config.has_vision()) {
-    const GridSize square = choose_grid(1, 1, preprocess_options(model_.config.image));
-    const int pixels = square.rows * model_.config.image.cell_size;
-    const ImageTokenRule rule = image_token_rule(model_.config);
-    const GridSize grid = rule.cells ? square : GridSize{};
-    image_tokens = rule.count(grid.rows, grid.columns);
-    PixelValues values;
-    values.grid = square;
-    values.width = values.height = pixels;
-    values.values.resize(size_t{3} * pixels * pixels);
-    prompt->pixels.push_back(std::move(values));
-    prompt->tokens.images.push_back({0, image_tokens, grid.rows, grid.columns});
-  }
-  prompt->tokens.ids.assign(std::min(image_tokens + text_tokens, info_.max_context - 3), model_.tokenizer->eos_id());
   const SequenceId id = admit(prompt, {});
   for (int i = 0; i < 3; ++i) step({{{id, tokens_to_compute(id)}}});
   release(id);

@@ -105,6 +105,7 @@ class Reloader {
   void run_command(std::function<void()> command);
   void serve(int64_t version);
   void serve_pinned(int64_t version);
+  int64_t served_last() const;
   int64_t rollback_target();
   int64_t serve_newest();
   void throw_why_not(const std::vector<int64_t>& wanted) const;

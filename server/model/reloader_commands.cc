@@ -111,10 +111,16 @@ void Reloader::unpin() {
   });
 }
 
-int64_t Reloader::rollback_target() {
-  const ServingVersionPtr served = slot_.current();
+// What serves, or what unload() took away; 0 = neither.
+int64_t Reloader::served_last() const {
+  if (const ServingVersionPtr served = slot_.current()) return served->version;
   MutexLock lock(mutex_);
-  const int64_t now = served ? served->version : unloaded_.value_or(0);
+  return unloaded_.value_or(0);
+}
+
+int64_t Reloader::rollback_target() {
+  const int64_t now = served_last();
+  MutexLock lock(mutex_);
   for (auto version = served_before_.rbegin(); version != served_before_.rend(); ++version) {
     if (*version != now && known_.contains(*version)) return *version;
   }
@@ -129,13 +135,7 @@ int64_t Reloader::rollback() {
   run_command([this, &target] {
     look();
     target = rollback_target();
-    int64_t left = 0;
-    if (const ServingVersionPtr served = slot_.current()) {
-      left = served->version;
-    } else {
-      MutexLock lock(mutex_);
-      left = unloaded_.value_or(0);
-    }
+    const int64_t left = served_last();
     serve_pinned(target);
     std::erase(served_before_, left);  // a second rollback goes further back, not forth
   });
