@@ -127,6 +127,22 @@ TEST_F(CorsTest, PagesOfOtherOriginsMayCallOnlyWhereTheyAreNamed) {
   EXPECT_EQ(preflight->get_header_value("Access-Control-Allow-Methods"), "GET, POST");
 }
 
+// The OpenAI client in a page sends X-Stainless-* with every request.
+TEST_F(CorsTest, APageMaySendTheHeadersOfItsClientAndReadOurs) {
+  start({.cors_origins = {"https://app.example"}});
+  const auto preflight = [&](const std::string& origin) {
+    return client->Options("/v1/chat/completions", {{"Origin", origin},
+                                                    {"Access-Control-Request-Method", "POST"},
+                                                    {"Access-Control-Request-Headers", "authorization, x-stainless-os"}});
+  };
+  EXPECT_EQ(preflight("https://app.example")->get_header_value("Access-Control-Allow-Headers"),
+            "authorization, x-stainless-os");
+  EXPECT_FALSE(preflight("https://evil.example")->has_header("Access-Control-Allow-Headers"));
+  const httplib::Result answer = client->Get("/v1/models", httplib::Headers{{"Origin", "https://app.example"}});
+  EXPECT_NE(answer->get_header_value("Access-Control-Expose-Headers").find("Inference-Header-Content-Length"),
+            std::string::npos);
+}
+
 TEST_F(CorsTest, ByDefaultNoOtherPageMayCall) {
   start();
   const httplib::Result result = client->Get("/v1/models", httplib::Headers{{"Origin", "https://app.example"}});
