@@ -199,7 +199,7 @@ bool Listener::answer_cors(const httplib::Request& request, httplib::Response& r
                       "X-Request-Id, X-Model-Version, Retry-After, Inference-Header-Content-Length");
   if (request.method != "OPTIONS" || !request.has_header("Access-Control-Request-Method")) return false;
   response.set_header("Access-Control-Allow-Methods", "GET, POST");
-  // Clients send headers of their own (the OpenAI client a dozen), and none is a secret that a page could not send.
+  // Whatever is asked for: clients send headers of their own (the OpenAI client X-Stainless-*).
   const std::string asked = request.get_header_value("Access-Control-Request-Headers");
   response.set_header("Access-Control-Allow-Headers", asked.empty() ? "Authorization, Content-Type, X-Request-Id" : asked);
   response.set_header("Access-Control-Max-Age", "600");
