@@ -1,7 +1,6 @@
 // sparsefusion-server: answers questions about pictures over REST and gRPC. The only file of the server that knows
 // which engine it serves; server/app wires the rest.
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -11,6 +10,7 @@
 #include "engine/base/flags.h"
 #include "engine/runtime/torch_engine.h"
 #include "server/app/check_config.h"
+#include "server/app/log_lines.h"
 #include "server/app/memory_arenas.h"
 #include "server/app/server_app.h"
 #include "server/app/server_flags.h"
@@ -45,12 +45,6 @@ EngineFactory engine_factory(const ServerOptions& options) {
   engine.image_limits.max_bytes = options.max_image_bytes;
   engine.image_limits.max_pixels = options.max_image_pixels;
   return [engine](const VerifiedCheckpoint& checkpoint) { return make_torch_engine(checkpoint, engine); };
-}
-
-// One write a line, so that lines of several threads never mix.
-void write_log_line(const std::string& json) {
-  const std::string line = json + "\n";
-  std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
 // SIGTERM, SIGINT and SIGHUP wait until somebody asks for them, on every thread that starts afterwards.

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "engine/base/error.h"
+#include "engine/base/stand_back.h"
 
 namespace sf {
 namespace {
@@ -20,6 +21,8 @@ namespace fs = std::filesystem;
 
 // Some file systems refuse or cut off transfers above 2 GiB.
 constexpr size_t kMaxTransfer = size_t{1} << 30;
+
+constexpr size_t kPieceBytes = size_t{1} << 19;  // between two pieces a reader stands back (stand_back.h)
 
 [[noreturn]] void fail(Code code, const fs::path& path, const std::string& what, int error) {
   throw Error(code, concat("file: ", what, " '", path.string(), "': ", std::generic_category().message(error)),
@@ -97,10 +100,15 @@ FileDescriptor::~FileDescriptor() {
 std::string read_file(const fs::path& path, int64_t max_bytes) {
   const OpenFile open = open_to_read(path);
   check_size(path, open.size, max_bytes);
-  std::string bytes(static_cast<size_t>(open.size) + 1, '\0');  // one more, to see that the file ends there
-  const size_t done = read_up_to(open.file.get(), path, bytes.data(), bytes.size());
-  if (done != static_cast<size_t>(open.size)) fail_changed(path);
-  bytes.pop_back();
+  const size_t wanted = static_cast<size_t>(open.size) + 1;  // one more, to see that the file ends there
+  std::string bytes;
+  bytes.reserve(wanted);
+  for (size_t begin = 0; begin == bytes.size() && begin < wanted; begin += kPieceBytes) {
+    stand_back();
+    bytes.resize(std::min(begin + kPieceBytes, wanted));
+    bytes.resize(begin + read_up_to(open.file.get(), path, bytes.data() + begin, bytes.size() - begin));
+  }
+  if (bytes.size() != static_cast<size_t>(open.size)) fail_changed(path);
   return bytes;
 }
 

@@ -1,5 +1,7 @@
 #include "engine/model/attention.h"
 
+#include "engine/model/initial_weights.h"
+
 namespace sf {
 
 at::Tensor PackedAttention::attend(int, const at::Tensor& q_THC, const at::Tensor& k_TGC, const at::Tensor& v_TGC) {
@@ -19,15 +21,15 @@ Attention::Attention(const DecoderConfig& config) : config_(config) {
   // stays at chance for a long time before it binds a question's colour word to the picture. The scale is small on
   // purpose: a token is always most like itself, and a larger one would let it attend to nothing else.
   const double scale = 0.3 / std::sqrt(static_cast<double>(width));
-  at::Tensor shared = torch::randn({kv_width, width}) * scale;
+  at::Tensor shared = randn_or_empty({kv_width, width}) * scale;
   at::Tensor q = shared.view({config.num_kv_heads, config.head_dim, width})
                      .repeat_interleave(config.num_heads / config.num_kv_heads, 0)
                      .reshape({q_width, width});
-  q_weight_ = register_parameter("q_proj", q + 0.02 * torch::randn({q_width, width}));
-  k_weight_ = register_parameter("k_proj", shared + 0.02 * torch::randn({kv_width, width}));
-  v_weight_ = register_parameter("v_proj", torch::randn({kv_width, width}) / std::sqrt(double(width)));
+  q_weight_ = register_parameter("q_proj", q + 0.02 * randn_or_empty({q_width, width}));
+  k_weight_ = register_parameter("k_proj", shared + 0.02 * randn_or_empty({kv_width, width}));
+  v_weight_ = register_parameter("v_proj", randn_or_empty({kv_width, width}) / std::sqrt(double(width)));
   o_weight_ = register_parameter(
-      "o_proj", torch::randn({width, q_width}) / std::sqrt(double(q_width)) / std::sqrt(2.0 * config.num_layers));
+      "o_proj", randn_or_empty({width, q_width}) / std::sqrt(double(q_width)) / std::sqrt(2.0 * config.num_layers));
   if (config.attention_bias) {
     q_bias_ = register_parameter("q_bias", torch::zeros({q_width}));
     k_bias_ = register_parameter("k_bias", torch::zeros({kv_width}));

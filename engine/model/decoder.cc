@@ -1,6 +1,7 @@
 #include "engine/model/decoder.h"
 
 #include "engine/base/stand_back.h"
+#include "engine/model/initial_weights.h"
 
 namespace sf {
 namespace {
@@ -36,11 +37,11 @@ at::Tensor DecoderBlock::forward(int layer, const DecoderInput& input, const at:
 }
 
 Decoder::Decoder(const DecoderConfig& config) : config_(config) {
-  embedding_VD_ = register_parameter("embedding", torch::randn({config.vocab_size, config.width}) * 0.1);
+  embedding_VD_ = register_parameter("embedding", randn_or_empty({config.vocab_size, config.width}) * 0.1);
   if (config.positions == "learned") {
-    position_PD_ = register_parameter("positions", torch::randn({config.max_context, config.width}) * 0.02);
+    position_PD_ = register_parameter("positions", randn_or_empty({config.max_context, config.width}) * 0.02);
   }
-  if (!config.tied_head) head_VD_ = register_parameter("head", torch::randn({config.vocab_size, config.width}) * 0.1);
+  if (!config.tied_head) head_VD_ = register_parameter("head", randn_or_empty({config.vocab_size, config.width}) * 0.1);
   if (config.head_bias) head_bias_V_ = register_parameter("head_bias", torch::zeros({config.vocab_size}));
   for (int i = 0; i < config.num_layers; ++i) {
     blocks_.push_back(register_module("block" + std::to_string(i), std::make_shared<DecoderBlock>(config, i)));

@@ -1,5 +1,7 @@
 #include "engine/model/experts.h"
 
+#include "engine/model/initial_weights.h"
+
 namespace sf {
 
 Experts::Experts(const DecoderConfig& config, int64_t num_experts, int64_t hidden)
@@ -9,8 +11,8 @@ Experts::Experts(const DecoderConfig& config, int64_t num_experts, int64_t hidde
   const bool gated = activation_ == "swiglu";
   const int64_t d = config.width, up = gated ? 2 * hidden : hidden;
   const std::string up_name = gated ? "gate_up" : "up";
-  up_ = register_parameter(up_name, torch::randn({num_experts, up, d}) / std::sqrt(double(d)));
-  down_ = register_parameter("down", torch::randn({num_experts, d, hidden}) / std::sqrt(double(hidden)) / std::sqrt(2.0 * config.num_layers));
+  up_ = register_parameter(up_name, randn_or_empty({num_experts, up, d}) / std::sqrt(double(d)));
+  down_ = register_parameter("down", randn_or_empty({num_experts, d, hidden}) / std::sqrt(double(hidden)) / std::sqrt(2.0 * config.num_layers));
   if (config.moe.expert_bias) {
     up_bias_ = register_parameter(up_name + "_bias", torch::zeros({num_experts, up}));
     down_bias_ = register_parameter("down_bias", torch::zeros({num_experts, d}));

@@ -1,5 +1,7 @@
 #include "engine/model/projector.h"
 
+#include "engine/model/initial_weights.h"
+
 namespace sf {
 
 Projector::Projector(const ModelConfig& config) : shuffle_(projector_shuffle(config.projector)) {
@@ -9,9 +11,9 @@ Projector::Projector(const ModelConfig& config) : shuffle_(projector_shuffle(con
     norm_weight_ = register_parameter("norm_weight", torch::ones({in}));
     norm_bias_ = register_parameter("norm_bias", torch::zeros({in}));
   }
-  fc1_weight_ = register_parameter("fc1_weight", torch::randn({hidden, in}) / std::sqrt(double(in)));
+  fc1_weight_ = register_parameter("fc1_weight", randn_or_empty({hidden, in}) / std::sqrt(double(in)));
   fc1_bias_ = register_parameter("fc1_bias", torch::zeros({hidden}));
-  fc2_weight_ = register_parameter("fc2_weight", torch::randn({d, hidden}) / std::sqrt(double(hidden)));
+  fc2_weight_ = register_parameter("fc2_weight", randn_or_empty({d, hidden}) / std::sqrt(double(hidden)));
   fc2_bias_ = register_parameter("fc2_bias", torch::zeros({d}));
 }
 

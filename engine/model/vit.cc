@@ -4,6 +4,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/stand_back.h"
+#include "engine/model/initial_weights.h"
 
 namespace sf {
 
@@ -11,7 +12,7 @@ Vit::Vit(const VisionConfig& config) : config_(config) {
   const int64_t w = config.width;
   make_stem();
   make_positions();
-  if (config.class_token) class_token_ = register_parameter("class_token", torch::randn({w}) * 0.02);
+  if (config.class_token) class_token_ = register_parameter("class_token", randn_or_empty({w}) * 0.02);
   if (config.pre_norm) {
     pre_norm_weight_ = register_parameter("pre_norm_weight", torch::ones({w}));
     pre_norm_bias_ = register_parameter("pre_norm_bias", torch::zeros({w}));

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "engine/model/initial_weights.h"
+
 namespace sf {
 namespace {
 
@@ -10,7 +12,7 @@ constexpr double kLayerScale = 1e-5;  // CaiT (arXiv 2103.17239): blocks start a
 }  // namespace
 
 at::Tensor scaled_normal(std::vector<int64_t> shape, double fan_in, double gain) {
-  return torch::randn(shape) * (gain / std::sqrt(fan_in));
+  return randn_or_empty(shape) * (gain / std::sqrt(fan_in));
 }
 
 VitBlock::VitBlock(const VisionConfig& config) : config_(config) {

@@ -1,4 +1,5 @@
 // The vision encoder's learned absolute positions, for every grid.
+#include "engine/model/initial_weights.h"
 #include "engine/model/vit.h"
 
 namespace sf {
@@ -7,11 +8,11 @@ void Vit::make_positions() {
   const int64_t w = config_.width;
   if (config_.position_embedding == "table") {
     const int64_t rows = int64_t{config_.position_rows} * config_.position_columns + (config_.class_token ? 1 : 0);
-    position_embedding_ = register_parameter("position_embedding", torch::randn({rows, w}) * 0.02);
+    position_embedding_ = register_parameter("position_embedding", randn_or_empty({rows, w}) * 0.02);
     return;
   }
-  row_embedding_ = register_parameter("row_embedding", torch::randn({config_.max_side, w}) * 0.02);
-  column_embedding_ = register_parameter("column_embedding", torch::randn({config_.max_side, w}) * 0.02);
+  row_embedding_ = register_parameter("row_embedding", randn_or_empty({config_.max_side, w}) * 0.02);
+  column_embedding_ = register_parameter("column_embedding", randn_or_empty({config_.max_side, w}) * 0.02);
 }
 
 at::Tensor Vit::patch_positions(int64_t rows, int64_t columns) const {

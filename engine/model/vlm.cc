@@ -1,5 +1,7 @@
 #include "engine/model/vlm.h"
 
+#include "engine/model/initial_weights.h"
+
 namespace sf {
 
 Vlm::Vlm(const ModelConfig& config) : config_(config) {
@@ -12,7 +14,7 @@ Vlm::Vlm(const ModelConfig& config) : config_(config) {
   }
   decoder_ = register_module("decoder", std::make_shared<Decoder>(config.decoder));
   if (config.modality_embedding) {
-    modality_embedding_ = register_parameter("modality_embedding", torch::randn({2, config.decoder.width}) * 0.02);
+    modality_embedding_ = register_parameter("modality_embedding", randn_or_empty({2, config.decoder.width}) * 0.02);
   }
 }
 

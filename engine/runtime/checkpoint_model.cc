@@ -4,6 +4,8 @@
 #include "engine/base/strict_json.h"
 #include "engine/input/sentencepiece_tokenizer.h"
 #include "engine/input/tokenizer_config.h"
+#include "engine/model/initial_weights.h"
+#include "engine/runtime/mapped_tensor.h"
 #include "engine/runtime/weights.h"
 
 namespace sf {
@@ -80,8 +82,12 @@ CheckpointModel load_checkpoint_model(const VerifiedCheckpoint& checkpoint) {
     throw invalid_argument("config.json", "config.json: a model of ", num_weights(out.config), " weights, and model.safetensors has ",
                            weights.size(), " bytes");
   }
-  out.vlm = std::make_shared<Vlm>(out.config);
+  {
+    const NoInitialWeights loaded_below;
+    out.vlm = std::make_shared<Vlm>(out.config);
+  }
   load_tensors(weights, "model.safetensors", out.vlm->named_parameters());
+  move_to_one_mapping(out.vlm->parameters());
   out.vlm->eval();
   return out;
 }

@@ -41,4 +41,9 @@ std::string reload_log_line(const ReloadEvent& event) {
   return line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
+void write_log_line(const std::string& json) {
+  const std::string line = json + "\n";
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
 }  // namespace sf::server

@@ -1,4 +1,4 @@
-// JSON lines of the server's log that are no request's.
+// The server's log: where its JSON lines go, and those that are no request's.
 #pragma once
 
 #include <string>
@@ -18,5 +18,8 @@ std::string trouble_log_line(const std::string& event, const std::string& messag
 std::string certificate_log_line(const CertificateSet& set);
 
 std::string reload_log_line(const ReloadEvent& event);
+
+// Effect: standard error gets the object and a line's end in one write, so that lines of several threads never mix.
+void write_log_line(const std::string& json);
 
 }  // namespace sf::server

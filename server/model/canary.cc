@@ -10,8 +10,7 @@
 namespace sf::server {
 namespace {
 
-constexpr size_t kQuestionsAtOnce = 8;
-constexpr int kMaxStepTokens = 256;    // a step is short, so that serving threads get their turn
+constexpr int kMaxStepTokens = 64;     // short steps: requests get their turn between the blocks of one
 constexpr int kMaxAnswerTokens = 256;  // as the API's default
 constexpr int kMaxProbeTokens = 16;    // without golden answers any text will do
 constexpr double kMinMatchElsewhere = 0.95;
@@ -21,15 +20,11 @@ constexpr const char* kProbePicture =
     "iVBORw0KGgoAAAANSUhEUgAAAAQAAAAECAIAAAAmkwkpAAAAE0lEQVR42mP4z8AARGDiPwNxHACeow/xy+hZbgAAAABJRU5ErkJggg==";
 constexpr const char* kProbeQuestion = "What is in the picture?";
 
-// One question on its way through the engine.
+// One question and what the engine says to it.
 struct Asked {
   PreparedPromptPtr prompt;
   const GoldenQuestion* golden = nullptr;  // null: a probe
-  std::unique_ptr<TokenStream> text;
-  SequenceId id = 0;
   std::string answer;
-  int num_tokens = 0;
-  bool done = false;
 
   int max_tokens() const { return golden ? kMaxAnswerTokens : kMaxProbeTokens; }
   // Nothing that comes can make it right any more.
@@ -43,58 +38,48 @@ std::vector<Message> messages_of(const std::string& image, const std::string& qu
   return {std::move(message)};
 }
 
-// Asks several questions at once; releases them whatever happens.
-class Round {
+// The answer's sequence in the engine; released whatever happens.
+class Turn {
  public:
-  Round(Engine& engine, std::vector<Asked>& asked) : engine_(engine), asked_(asked) {}
-  ~Round() {
-    for (const Asked& one : asked_) engine_.release(one.id);
+  Turn(Engine& engine, Asked& asked) : engine_(engine), asked_(asked) {
+    SamplingParams greedy;
+    greedy.max_tokens = asked.max_tokens();
+    text_ = engine.token_stream();
+    id_ = engine.admit(asked.prompt, greedy);
   }
+  ~Turn() { engine_.release(id_); }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
 
   void run() {
-    for (Asked& one : asked_) {
-      one.text = engine_.token_stream();
-      SamplingParams greedy;
-      greedy.max_tokens = one.max_tokens();
-      one.id = engine_.admit(one.prompt, greedy);
-    }
-    while (true) {
-      const StepPlan plan = next_plan();
-      if (plan.items.empty()) return;
-      const StepResult result = engine_.step(plan);
+    while (!done_) {
+      const int tokens = std::min(engine_.tokens_to_compute(id_), kMaxStepTokens);
+      const StepResult result = engine_.step({{{id_, tokens}}});
       if (result.nonfinite_logits > 0) throw Error(Code::kFailedPrecondition, "canary: logits are not finite");
-      for (const SequenceStepResult& sequence : result.sequences) take(sequence);
+      SF_CHECK(result.sequences.size() == 1 && result.sequences[0].id == id_,
+               "canary: the engine answered a sequence that is not in the plan");
+      take(result.sequences[0]);
     }
   }
 
  private:
-  StepPlan next_plan() const {
-    StepPlan plan;
-    int budget = kMaxStepTokens;
-    for (const Asked& one : asked_) {
-      const int tokens = one.done ? 0 : std::min(engine_.tokens_to_compute(one.id), budget);
-      if (tokens > 0) plan.items.push_back({one.id, tokens});
-      budget -= tokens;
-    }
-    return plan;
-  }
-
   void take(const SequenceStepResult& result) {
-    const auto found =
-        std::find_if(asked_.begin(), asked_.end(), [&](const Asked& one) { return one.id == result.id; });
-    SF_CHECK(found != asked_.end(), "canary: the engine answered a sequence that is not in the plan");
     if (result.error) throw Error(Code::kFailedPrecondition, concat("canary: ", result.error->what()));
     if (result.out_of_pages) throw Error(Code::kFailedPrecondition, "canary: the key-value cache is too small");
     if (!result.stop_token) {
-      for (const int token : result.tokens) found->answer += found->text->push(token);
-      found->num_tokens += static_cast<int>(result.tokens.size());
+      for (const int token : result.tokens) asked_.answer += text_->push(token);
+      num_tokens_ += static_cast<int>(result.tokens.size());
     }
-    found->done = result.stop_token || found->num_tokens >= found->max_tokens() || found->is_wrong();
-    if (found->done) found->answer += found->text->finish();
+    done_ = result.stop_token || num_tokens_ >= asked_.max_tokens() || asked_.is_wrong();
+    if (done_) asked_.answer += text_->finish();
   }
 
   Engine& engine_;
-  std::vector<Asked>& asked_;
+  Asked& asked_;
+  std::unique_ptr<TokenStream> text_;
+  SequenceId id_ = 0;
+  int num_tokens_ = 0;
+  bool done_ = false;
 };
 
 std::vector<Asked> prepare_all(const Engine& engine, const std::vector<GoldenPicture>& golden) {
@@ -118,18 +103,6 @@ std::vector<Asked> prepare_all(const Engine& engine, const std::vector<GoldenPic
   return all;
 }
 
-// As many of the rest as fit at once, at least one.
-size_t round_size(const Engine& engine, const std::vector<Asked>& all, size_t begin) {
-  int tokens = 0;
-  size_t end = begin;
-  while (end < all.size() && end - begin < kQuestionsAtOnce) {
-    tokens += all[end].prompt->num_tokens() + all[end].max_tokens();
-    if (end > begin && !engine.can_admit(tokens)) break;
-    ++end;
-  }
-  return end - begin;
-}
-
 void judge(const Asked& one, CanaryReport& report) {
   ++report.asked;
   if (!one.golden) {
@@ -146,15 +119,10 @@ void judge(const Asked& one, CanaryReport& report) {
 }  // namespace
 
 CanaryReport ask_golden(Engine& engine, const std::vector<GoldenPicture>& golden) {
-  std::vector<Asked> all = prepare_all(engine, golden);
   CanaryReport report;
-  for (size_t begin = 0; begin < all.size();) {
-    const size_t count = round_size(engine, all, begin);
-    std::vector<Asked> round(std::make_move_iterator(all.begin() + static_cast<std::ptrdiff_t>(begin)),
-                             std::make_move_iterator(all.begin() + static_cast<std::ptrdiff_t>(begin + count)));
-    Round(engine, round).run();
-    for (const Asked& one : round) judge(one, report);
-    begin += count;
+  for (Asked& asked : prepare_all(engine, golden)) {
+    Turn(engine, asked).run();
+    judge(asked, report);
   }
   return report;
 }

@@ -2,7 +2,8 @@
 //
 //   run_canary(*engine, candidate->golden());     // throws where an answer differs
 //
-// The questions go through the engine as requests do (prepare, admit, step), several at a time.
+// The questions go through the engine as requests do (prepare, admit, step), one at a time: eight
+// at once take half the time, and a request that arrives meanwhile waits for longer pieces of work.
 #pragma once
 
 #include <string>

@@ -1,16 +1,16 @@
 #include "server/model/model_slot.h"
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <utility>
 
+#include "server/model/serving_gap.h"
+
 namespace sf::server {
 
-// Frees versions one after the other on its own thread.
+// Frees versions one after the other on its own thread, in gaps between the requests of those that live.
 struct ModelSlot::Reaper {
-  explicit Reaper(std::function<void(const ServingVersion&)> on_freed_callback)
-      : on_freed(std::move(on_freed_callback)), thread([this] { run(); }) {}
+  Reaper(const ModelSlot& owner, std::function<void(const ServingVersion&)> on_freed_callback)
+      : slot(owner), on_freed(std::move(on_freed_callback)), thread([this] { run(); }) {}
 
   ~Reaper() {
     {
@@ -44,17 +44,16 @@ struct ModelSlot::Reaper {
         version = std::move(dead.front());
         dead.pop_front();
       }
+      ServingGap(slot).wait();
       if (on_freed) on_freed(*version);
       version.reset();
-      // The allocator keeps what was freed, in the arenas of the threads that loaded it: without this a server grew by
-      // 17 MiB a reload of a 6 MiB model.
-      malloc_trim(0);
       MutexLock lock(mutex);
       --num_live;
       changed.notify_all();
     }
   }
 
+  const ModelSlot& slot;
   const std::function<void(const ServingVersion&)> on_freed;
   mutable Mutex mutex;
   mutable CondVar changed;
@@ -65,7 +64,7 @@ struct ModelSlot::Reaper {
 };
 
 ModelSlot::ModelSlot(std::function<void(const ServingVersion&)> on_freed)
-    : reaper_(std::make_unique<Reaper>(std::move(on_freed))) {}
+    : reaper_(std::make_unique<Reaper>(*this, std::move(on_freed))) {}
 
 ModelSlot::~ModelSlot() {
   for (const ServingVersionPtr& version : live()) version->scheduler().abort();

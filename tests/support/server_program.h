@@ -1,4 +1,5 @@
-// The server as a program of a test's or a bench's own, with another engine than the real one has: no log, no drain.
+// The server as a program of a test's or a bench's own, with another engine than the real one has. It logs as the real
+// one does and does not drain.
 //
 //   int main(int argc, char** argv) {
 //     return run_server_program("odd-server", argc, argv, [](const ServerOptions& options) { return factory_of(options); });
@@ -10,6 +11,7 @@
 #include <string>
 
 #include "engine/base/flags.h"
+#include "server/app/log_lines.h"
 #include "server/app/memory_arenas.h"
 #include "server/app/server_app.h"
 #include "server/app/server_flags.h"
@@ -27,7 +29,7 @@ inline int run_server_program(const std::string& name, int argc, char** argv,
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    ServerApp app(options, make_factory(options), [](const std::string&) {});
+    ServerApp app(options, make_factory(options), write_log_line);
     app.start();
     int signal = 0;
     sigwait(&signals, &signal);

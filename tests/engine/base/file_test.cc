@@ -10,6 +10,7 @@
 #include <string>
 
 #include "engine/base/error.h"
+#include "engine/base/stand_back.h"
 
 namespace sf {
 namespace {
@@ -42,6 +43,18 @@ TEST_F(FileTest, RoundTripsAndReplaces) {
   EXPECT_EQ(read_file(folder_ / "x", 4), bytes);
   write_file(folder_ / "x", "");
   EXPECT_EQ(read_file(folder_ / "x", 0), "");
+}
+
+TEST_F(FileTest, ReadsAnySizeInPiecesAndStandsBackBetweenThem) {
+  for (const size_t size : {(1u << 19) - 1, 1u << 19, (1u << 19) + 1, 1u << 20, 3u << 19}) {
+    std::string bytes(size, 'x');
+    bytes.back() = 'y';
+    write_file(folder_ / "x", bytes);
+    size_t pieces = 0;
+    const StandBackScope scope([&] { ++pieces; });
+    EXPECT_EQ(read_file(folder_ / "x", static_cast<int64_t>(size)), bytes);
+    EXPECT_EQ(pieces, size / (1 << 19) + 1) << "the last one looks for the end";
+  }
 }
 
 TEST_F(FileTest, RefusesWhatItShouldNotRead) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/model/initial_weights.h"
+
 namespace sf {
 namespace {
 
@@ -13,6 +15,21 @@ ModelConfig small_config() {
   config.decoder.moe.num_experts = 8;
   config.decoder.moe.hidden = 16;
   return config;
+}
+
+TEST(InitialWeightsTest, AModelThatWillBeLoadedDrawsNone) {
+  const auto next_number = [] { return torch::rand({1}).item<float>(); };
+  torch::manual_seed(1);
+  const float first = next_number();
+  torch::manual_seed(1);
+  {
+    const NoInitialWeights scope;
+    const Vlm vlm(small_config());
+  }
+  EXPECT_EQ(next_number(), first);
+  torch::manual_seed(1);
+  const Vlm vlm(small_config());
+  EXPECT_NE(next_number(), first);
 }
 
 TEST(RopeTest, KeepsNormsAndDependsOnTheDistanceOnly) {

@@ -134,9 +134,16 @@ TEST_F(EngineInputTest, TextBeforeThePictureGivesTheSamePrompt) {
     const SequenceId id = engine_->admit(prompt, {});
     const SequenceStepResult out = engine_->step({{{id, 1000}}}).sequences[0];
     engine_->release(id);
-    return std::pair(out.tokens, out.logprobs);
+    return out;
   };
-  EXPECT_EQ(first_token(engine_->prepare(turned)), first_token(engine_->prepare(ask(png, "count blue"))));
+  const auto ids = [](const PreparedPromptPtr& prompt) { return dynamic_cast<const EnginePrompt&>(*prompt).tokens.ids; };
+  const PreparedPromptPtr before = engine_->prepare(turned), after = engine_->prepare(ask(png, "count blue"));
+  EXPECT_EQ(ids(before), ids(after));
+  const SequenceStepResult first = first_token(before), second = first_token(after);
+  EXPECT_EQ(first.tokens, second.tokens);
+  // The second one finds the first one's pages: sums of another shape, which not every processor rounds alike.
+  ASSERT_EQ(first.logprobs.size(), second.logprobs.size());
+  for (size_t i = 0; i < first.logprobs.size(); ++i) EXPECT_NEAR(first.logprobs[i], second.logprobs[i], 1e-4);
 }
 
 TEST_F(EngineInputTest, EstimatesTheCostFromTheHeaderAlone) {

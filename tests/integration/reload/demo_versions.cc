@@ -85,8 +85,17 @@ DemoStore::DemoStore(const fs::path& root) : root_(root) {
 
 void DemoStore::publish(int64_t version, Demo demo) const { publish_damaged(version, demo, {}); }
 
+void DemoStore::write_out_of_sight(int64_t version, Demo demo) const { write(version, demo, {}, {}, kScore); }
+
+void DemoStore::show(int64_t version) const { publish_version(root_, version); }
+
 void DemoStore::publish_damaged(int64_t version, Demo demo, const Damage& before, const Damage& after,
                                 double score) const {
+  write(version, demo, before, after, score);
+  show(version);
+}
+
+void DemoStore::write(int64_t version, Demo demo, const Damage& before, const Damage& after, double score) const {
   const fs::path hidden = begin_version(root_, version);
   for (const auto& [name, bytes] : files(demo)) write_file(hidden / name, bytes);
   if (before) before(hidden);
@@ -95,7 +104,6 @@ void DemoStore::publish_damaged(int64_t version, Demo demo, const Damage& before
   manifest.scores["score"] = score;
   write_checkpoint_manifest(hidden, manifest);
   if (after) after(hidden);
-  publish_version(root_, version);
 }
 
 }  // namespace sf::test

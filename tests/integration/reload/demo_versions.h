@@ -29,13 +29,20 @@ class DemoStore {
   const std::map<std::string, std::string>& files(Demo demo) const { return demo == Demo::kPlain ? plain_ : swapped_; }
   // Effect: a sound version: written out of sight, then renamed, as a trainer does.
   void publish(int64_t version, Demo demo) const;
+  // Effect: its two halves: the work of the trainer, and the rename by which the server sees it.
+  void write_out_of_sight(int64_t version, Demo demo) const;
+  void show(int64_t version) const;
   // Effect: the same with `score` in the manifest, and `damage` done to the files before the manifest is written
   // (`before`) or afterwards (`after`).
   using Damage = std::function<void(const std::filesystem::path&)>;
   void publish_damaged(int64_t version, Demo demo, const Damage& before, const Damage& after = {},
-                       double score = 0.9) const;
+                       double score = kScore) const;
 
  private:
+  static constexpr double kScore = 0.9;
+
+  void write(int64_t version, Demo demo, const Damage& before, const Damage& after, double score) const;
+
   std::filesystem::path root_;
   std::map<std::string, std::string> plain_, swapped_;
 };

@@ -1,0 +1,34 @@
+// What the weights of a new module are drawn from, and how a module that is about to be loaded goes without.
+//
+//   weight_ = register_parameter("weight", randn_or_empty({outputs, inputs}) / std::sqrt(double(inputs)));
+//
+//   NoInitialWeights scope;                           // as transformers' no_init_weights: drawing normal numbers takes
+//   auto vlm = std::make_shared<Vlm>(config);         // longer than reading the file
+//   load_tensors(bytes, name, vlm->named_parameters());  // fills every one of them, or fails
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <utility>
+
+namespace sf {
+
+inline thread_local bool this_thread_needs_no_initial_weights = false;
+
+// Of the thread that made it. Scopes nest.
+class NoInitialWeights {
+ public:
+  NoInitialWeights() : outer_(std::exchange(this_thread_needs_no_initial_weights, true)) {}
+  ~NoInitialWeights() { this_thread_needs_no_initial_weights = outer_; }
+  NoInitialWeights(const NoInitialWeights&) = delete;
+  NoInitialWeights& operator=(const NoInitialWeights&) = delete;
+
+ private:
+  const bool outer_;
+};
+
+// [shape] f32: independent normal numbers of mean 0 and variance 1 of torch's generator; memory as it was found within a
+// NoInitialWeights. Stands back (stand_back.h).
+at::Tensor randn_or_empty(at::IntArrayRef shape);
+
+}  // namespace sf
