@@ -35,6 +35,8 @@ done
 [[ $num_pairs =~ ^[1-9][0-9]*$ && $rounds =~ ^[1-9][0-9]*$ && $seed =~ ^[0-9]+$ && $api =~ ^(rest|grpc)$ ]] ||
   { echo "serve.sh: --pairs and --rounds are positive numbers, --seed a number, --api rest or grpc" >&2; exit 2; }
 
+. bench/measure.sh
+
 fake() {
   local load_before
   load_before=$(cut -d' ' -f1-3 /proc/loadavg)
@@ -48,8 +50,6 @@ if [ "$fake" -eq 1 ]; then
   if [ -n "$out" ]; then fake | tee "$out"; else fake; fi
   exit
 fi
-
-. bench/measure.sh
 
 measure_engine() {  # batch
   local json
