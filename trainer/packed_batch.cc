@@ -13,9 +13,10 @@ struct Segment {
   int answer_begin = 0;  // index of the question's last token: predictions start there
 };
 
-Segment make_segment(const data::Question& question, const Tokenizer& tokenizer, const TemplateTokens& tokens) {
+// The prompt as engine/runtime/prompt_maker.cc makes it, and the answer.
+Segment make_segment(const data::Question& question, bool normalize, const Tokenizer& tokenizer, const TemplateTokens& tokens) {
   PromptBuilder builder(tokenizer, tokens);
-  builder.add_question(question.text);
+  builder.add_question(normalize ? normalized_question(question.text) : question.text);
   Segment segment{std::move(builder).finish().ids, 0};
   segment.answer_begin = static_cast<int>(segment.ids.size()) - 1;
   const std::vector<int> answer = tokenizer.encode(question.answer);
@@ -86,7 +87,8 @@ std::vector<int> alignment_words(const Tokenizer& tokenizer) {
 }
 
 PackedBatchOptions packed_batch_options(const ModelConfig& config) {
-  return {.image_tokens = image_token_rule(config), .cell_size = config.image.cell_size, .rope_2d = config.decoder.rope == "mrope2d"};
+  return {.image_tokens = image_token_rule(config), .cell_size = config.image.cell_size, .rope_2d = config.decoder.rope == "mrope2d",
+          .normalize_questions = config.normalize_questions};
 }
 
 PackedBatch packed_batch(const std::vector<data::Sample>& samples, const std::vector<std::vector<data::Question>>& questions,
@@ -104,7 +106,7 @@ PackedBatch packed_batch(const std::vector<data::Sample>& samples, const std::ve
   for (size_t b = 0; b < samples.size(); ++b) {
     int64_t row_length = image_tokens;
     for (const data::Question& question : questions[b]) {
-      segments[b].push_back(make_segment(question, tokenizer, tokens));
+      segments[b].push_back(make_segment(question, options.normalize_questions, tokenizer, tokens));
       row_length += static_cast<int64_t>(segments[b].back().ids.size());
     }
     length = std::max(length, row_length);

@@ -43,6 +43,7 @@ struct PackedBatchOptions {
   int cell_size = 32;              // pixels along one image token's side
   double long_answer_weight = 0.25;  // of each token of an answer of more than two tokens
   bool rope_2d = false;            // decoder.rope is mrope2d
+  bool normalize_questions = false;  // as config.json's
   int dense_token_size = 0;        // pixels along one encoder token's side; 0 = no dense targets
 };
 

@@ -125,6 +125,7 @@ void Run::start_from_scratch() {
   if (!options_.projector.empty()) set_projector(config, options_.projector);
   config.decoder.vocab_size = tokenizer_->vocab_size();
   config.single_turn = true;  // every row of the data is one question
+  config.normalize_questions = true;
   if (options_.capacity_given) config.decoder.moe.capacity_factor = options_.losses.capacity_factor;
   vlm_ = std::make_shared<Vlm>(parse_model_config(to_json(options_.moe.applied_to(config))));
   if (encoder) load_encoder(*encoder, *vlm_);

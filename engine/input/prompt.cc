@@ -48,6 +48,15 @@ TemplateTokens template_tokens(const Tokenizer& tokenizer) {
   return tokens;
 }
 
+std::string normalized_question(std::string_view text) {
+  std::string normalized(text);
+  for (char& c : normalized) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    if (c == '\t' || c == '\n' || c == '\r') c = ' ';
+  }
+  return normalized;
+}
+
 std::array<int64_t, 3> mrope_position(const std::vector<ImageSpan>& images, int index) {
   int64_t saved = 0;  // positions that the pictures before did not take
   for (const ImageSpan& span : images) {

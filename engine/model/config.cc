@@ -29,7 +29,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ImageConfig, cell_size, resize, 
                                                 crop_side, crop_offset, mean, std, max_images)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModelConfig, model_type, preset, image, vision, projector, projector_norm,
                                    projector_hidden, modality_embedding,
-                                   decoder, prompt_template, single_turn)
+                                   decoder, prompt_template, single_turn, normalize_questions)
 
 namespace {
 

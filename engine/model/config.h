@@ -128,6 +128,7 @@ struct ModelConfig {
   std::string prompt_template = "plain";   // "plain", "llava-1.5" or "mistral" (engine/input/prompt.h)
   bool single_turn = false;                // trained on single questions: of a conversation only the last question counts,
                                            // with its picture or the one before it that is nearest
+  bool normalize_questions = false;        // trained on questions of one line without capitals (normalized_question)
 
   bool has_vision() const { return projector != "none"; }
 };

@@ -76,6 +76,7 @@ PromptMaker::PromptMaker(std::shared_ptr<const Tokenizer> tokenizer, const Model
       preprocess_(preprocess_options(config.image)),
       image_tokens_(image_token_rule(config)),
       single_turn_(config.single_turn),
+      normalize_questions_(config.normalize_questions),
       max_images_(config.has_vision() ? config.image.max_images : 0),
       max_context_(config.decoder.max_context),
       limits_(limits) {
@@ -158,7 +159,7 @@ std::shared_ptr<EnginePrompt> PromptMaker::prompt_of(const std::vector<Message>&
     if (text.empty()) continue;
     if (message.role == "assistant") builder.add_answer(text);
     else if (message.role == "system") builder.add_system(text);
-    else builder.add_question(text);
+    else builder.add_question(normalize_questions_ ? normalized_question(text) : text);
   }
   prompt->tokens = std::move(builder).finish();
   if (prompt->num_tokens() >= max_context_) {

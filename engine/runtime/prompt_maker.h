@@ -43,7 +43,7 @@ class PromptMaker {
   const PromptTemplate* form_;
   PreprocessOptions preprocess_;
   ImageTokenRule image_tokens_;
-  bool single_turn_;
+  bool single_turn_, normalize_questions_;
   int max_images_, max_context_;
   ImageLimits limits_;
   size_t longest_piece_ = 1;  // bytes of text that one token can stand for

@@ -100,6 +100,23 @@ TEST(PackedBatchTest, LongAnswersWeighLessPerToken) {
   EXPECT_TRUE(packed_batch(m.samples, {{wordy}}, *tokenizer, options).loss_weight.eq(0.125).all().item<bool>());
 }
 
+TEST(PackedBatchTest, NormalizesQuestionsAsServingDoesAndAnswersNever) {
+  const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
+  const Material m = material(test::tiny_config(), 1, 1);
+  data::Question plain = m.questions[0][0], typed = plain, shouted = plain;
+  plain.text = "count blue";
+  typed.text = "Count BLUE\n";
+  plain.answer = typed.answer = "red";
+  shouted.text = plain.text;
+  shouted.answer = "RED";
+  const auto ids = [&](const data::Question& question, bool normalize) {
+    return packed_batch(m.samples, {{question}}, *tokenizer, {.normalize_questions = normalize}).ids_BL;
+  };
+  EXPECT_TRUE(ids(typed, true).equal(ids(plain, true)));
+  EXPECT_FALSE(ids(typed, false).equal(ids(plain, false)));
+  EXPECT_FALSE(ids(shouted, true).equal(ids(plain, true)));
+}
+
 TEST(PackedBatchTest, CapacityIsForTrainingOnlyAndCountsRealTokens) {
   torch::NoGradGuard no_grad;
   const auto vlm = test::tiny_vlm(4);

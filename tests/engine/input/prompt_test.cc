@@ -27,6 +27,11 @@ std::string text_of(const Tokenizer& tokenizer, const PromptTokens& prompt) {
   return text;
 }
 
+TEST(NormalizedQuestionTest, IsOneLineWithoutCapitals) {
+  EXPECT_EQ(normalized_question("What\tColour is\r\nthe RED one?\n"), "what colour is  the red one? ");
+  EXPECT_EQ(normalized_question("\xc3\x84 [`@{ 19"), "\xc3\x84 [`@{ 19") << "other letters and signs stay";
+}
+
 std::string conversation(const std::string& form) {
   const auto tokenizer = letters();
   PromptBuilder builder(*tokenizer, tokens_of(*tokenizer), prompt_template(form));

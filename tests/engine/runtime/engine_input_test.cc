@@ -127,6 +127,21 @@ TEST_F(EngineInputTest, ASingleTurnModelHearsTheLastQuestionAsIfAskedAlone) {
   EXPECT_THROW(engine->prepare(talk), Error) << "no picture anywhere";
 }
 
+TEST_F(EngineInputTest, ANormalizedQuestionIsTheSameHoweverItIsTyped) {
+  const std::string png = test::random_picture(1, 80, 80);
+  for (const bool normalize : {false, true}) {
+    test::TempFolder folder;
+    ModelConfig config = test::tiny_config();
+    config.normalize_questions = normalize;
+    test::write_checkpoint_of(Vlm(config), folder.path());
+    const auto engine = make_torch_engine(open_checkpoint(folder.path()), {.threads = 1, .kv_cache_mib = 1});
+    const auto ids = [&](const std::string& text) {
+      return dynamic_cast<const EnginePrompt&>(*engine->prepare(ask(png, text))).tokens.ids;
+    };
+    EXPECT_EQ(ids("Count  BLUE\n") == ids("count blue"), normalize);
+  }
+}
+
 TEST_F(EngineInputTest, TextBeforeThePictureGivesTheSamePrompt) {
   const std::string png = test::random_picture(1, 80, 80);
   const std::vector<Message> turned = {{"user", {{Part::Kind::kText, "count blue"}, {Part::Kind::kImage, png}}}};
