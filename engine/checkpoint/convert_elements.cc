@@ -37,7 +37,7 @@ std::vector<float> to_floats(std::string_view bytes, Dtype dtype) {
   SF_CHECK(is_float_dtype(dtype) && bytes.size() % dtype_size(dtype) == 0, "convert_elements: no whole floats");
   std::vector<float> out(bytes.size() / dtype_size(dtype));
   if (dtype == Dtype::kF32) {
-    std::memcpy(out.data(), bytes.data(), bytes.size());
+    if (!out.empty()) std::memcpy(out.data(), bytes.data(), bytes.size());
     return out;
   }
   for (size_t i = 0; i < out.size(); ++i) {
@@ -52,7 +52,7 @@ std::string from_floats(const std::vector<float>& values, Dtype dtype) {
   SF_CHECK(dtype == Dtype::kF32 || dtype == Dtype::kBF16, "convert_elements: only F32 and BF16 are written");
   std::string out(values.size() * dtype_size(dtype), '\0');
   if (dtype == Dtype::kF32) {
-    std::memcpy(out.data(), values.data(), out.size());
+    if (!out.empty()) std::memcpy(out.data(), values.data(), out.size());
     return out;
   }
   for (size_t i = 0; i < values.size(); ++i) {

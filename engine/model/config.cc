@@ -89,7 +89,9 @@ void require_layers(const std::vector<int>& layers, int num_layers, const std::s
   for (size_t i = 0; i < layers.size(); ++i) {
     require(layers[i] >= 0 && layers[i] < num_layers, concat(name, " must be 0..", num_layers - 1, ", got ", layers[i]));
     require(!named[layers[i]], concat(name, " names layer ", layers[i], " twice"));
-    require(!ascending || i == 0 || layers[i] > layers[i - 1], concat(name, " must ascend, got ", layers[i], " behind ", layers[i - 1]));
+    if (ascending && i > 0) {
+      require(layers[i] > layers[i - 1], concat(name, " must ascend, got ", layers[i], " behind ", layers[i - 1]));
+    }
     named[layers[i]] = true;
   }
 }

@@ -56,7 +56,7 @@ void load_tensors(std::string_view file_bytes, const std::string& file_name,
     if (!stored) fail(item.key(), "has another dtype than the model");
     if (at::IntArrayRef(view->shape) != target.sizes()) fail(item.key(), "has another shape than config.json says");
     at::Tensor copy = at::empty(target.sizes(), target.options().device(at::kCPU).dtype(*stored));
-    std::memcpy(copy.data_ptr(), view->bytes.data(), view->bytes.size());
+    if (!view->bytes.empty()) std::memcpy(copy.data_ptr(), view->bytes.data(), view->bytes.size());
     target.copy_(copy);
   }
   for (const auto& [name, view] : file.tensors()) {
