@@ -28,6 +28,13 @@ constexpr int64_t kMaxGrowthBytes = 32 << 20;   // of the server's resident memo
 constexpr int kFloorReloads = 5;
 constexpr int kWarmUpReloads = 10;              // until every allocator has what it needs
 
+// Under AddressSanitizer a reload takes 20 s, and what is freed is kept for a while: memory says nothing there.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kUnderAsan = true;
+#else
+constexpr bool kUnderAsan = false;
+#endif
+
 bool is_long() { return std::getenv("SF_LONG_TESTS") != nullptr; }
 
 // Pictures are computed anew for every request, in steady state as after a reload: what is compared is the reload.
@@ -148,7 +155,8 @@ TEST_F(ReloadLoadTest, EveryStreamIsWholeAndOfOneVersionAndNobodyWaitsLonger) {
   learn_answers(server);
   // Less load in the quick form: a reload waits for gaps between requests.
   MeasuredLoad load(server.http_port(), {.interval_s = is_long() ? 0.08 : 0.2});
-  const int reloads = is_long() ? 200 : 20, warm_up = is_long() ? kWarmUpReloads : 4;
+  const int reloads = is_long() ? 200 : kUnderAsan ? kSegments : 20;
+  const int warm_up = is_long() ? kWarmUpReloads : kUnderAsan ? 0 : 4;
   for (int i = 0; i < warm_up; ++i) ASSERT_TRUE(reload(server)) << server.log();
   EXPECT_EQ(judge(load.take()), Strings{});
   const int64_t before = floor_bytes(server);
@@ -182,7 +190,9 @@ TEST_F(ReloadLoadTest, EveryStreamIsWholeAndOfOneVersionAndNobodyWaitsLonger) {
                       static_cast<double>(growth) / (1 << 20), " MiB\n");
   EXPECT_EQ(judge(load.take()), Strings{});
   EXPECT_GT(versions_.size(), static_cast<size_t>(reloads) / 2) << "too few versions were asked for the rest to count";
-  EXPECT_TRUE(memory_is_bounded(growth, reloads)) << growth;
+  if (!kUnderAsan) {
+    EXPECT_TRUE(memory_is_bounded(growth, reloads)) << growth;
+  }
   if (is_long()) {
     EXPECT_LE(ratio, kMaxTtftRatio);
   }
@@ -194,6 +204,7 @@ TEST_F(ReloadLoadTest, EveryStreamIsWholeAndOfOneVersionAndNobodyWaitsLonger) {
 
 // The measure of memory is worth something only if it sees a leak.
 TEST_F(ReloadLoadTest, AServerThatKeepsOldVersionsIsFoundOut) {
+  if (kUnderAsan) GTEST_SKIP() << "what is freed stays in memory there";
   LiveServer server(folder_.path(), store_.root(), kFlags, "leaking-server");
   for (int i = 0; i < 2; ++i) ASSERT_TRUE(reload(server)) << server.log();
   const int64_t before = floor_bytes(server);
