@@ -10,7 +10,7 @@
 namespace sf::server {
 namespace {
 
-constexpr int kMaxStepTokens = 64;     // short steps: requests get their turn between the blocks of one
+constexpr int kMaxStepTokens = 16;     // short steps: requests get their turn between the blocks of one
 constexpr int kMaxAnswerTokens = 256;  // as the API's default
 constexpr int kMaxProbeTokens = 16;    // without golden answers any text will do
 constexpr double kMinMatchElsewhere = 0.95;
