@@ -32,7 +32,7 @@ KvCache::KvCache(const KvCacheOptions& options, const DecoderConfig& config, at:
   const std::vector<int64_t> shape = {int64_t{options.num_pages} * options.page_size, config.num_kv_heads, config.head_dim};
   for (int layer = 0; layer < config.num_layers; ++layer) {
     for (std::vector<at::Tensor>* rows : {&keys_, &values_}) {
-      rows->push_back(device.is_cpu() ? mapped_zeros(shape, at::kFloat) : at::zeros(shape, device));
+      rows->push_back(device.is_cpu() ? mapped_zeros(shape, at::kFloat) : at::zeros(shape, at::TensorOptions(device).dtype(at::kFloat)));
     }
   }
   for (int page = options.num_pages - 1; page >= 0; --page) free_.push_back(page);

@@ -67,12 +67,12 @@ class ReloadLoadTest : public testing::Test {
   // Effect: does a trainer's work for the next versions. What is measured is the server: hashing and writing 6 MB a
   // reload on the same two cores, at the priority of those who ask, is not its doing.
   void write_ahead(int count) {
-    const bool enough = written_ >= version_ + count;
+    if (written_ >= version_ + count) return;
     while (written_ < version_ + count) {
       ++written_;
       store_.write_out_of_sight(written_, demo_of(written_));
     }
-    if (!enough) ::sync();
+    ::sync();
   }
   // Effect: publishes the next version and waits until it serves; false if it does not.
   bool reload(const LiveServer& server) {
