@@ -158,8 +158,8 @@ Ask infer_asker(int port) {
 }
 
 std::string native_body(int num_tokens, bool streamed) {
-  return "{\"image\":\"" + encode_base64(picture()) + "\",\"question\":\"" + std::string(static_cast<size_t>(num_tokens), 'x') +
-         "\"" + (streamed ? ",\"stream\":true}" : "}");
+  return "{\"image\":\"" + encode_base64(picture()) + "\",\"question\":\"" +
+         std::string(static_cast<size_t>(num_tokens), 'x') + "\"" + (streamed ? ",\"stream\":true}" : "}");
 }
 
 std::string chat_body(int num_tokens, bool streamed) {
@@ -169,7 +169,8 @@ std::string chat_body(int num_tokens, bool streamed) {
 }
 
 std::string infer_body() {
-  return "{\"inputs\":[{\"name\":\"IMAGE\",\"datatype\":\"BYTES\",\"shape\":[1],\"data\":[\"" + encode_base64(picture()) +
+  return "{\"inputs\":[{\"name\":\"IMAGE\",\"datatype\":\"BYTES\",\"shape\":[1],\"data\":[\"" +
+         encode_base64(picture()) +
          "\"]},{\"name\":\"QUESTION\",\"datatype\":\"BYTES\",\"shape\":[1],\"data\":[\"xxxxxxxx\"]}]}";
 }
 
@@ -212,15 +213,17 @@ int run(double seconds, int concurrency) {
       {"OpenAI chat", 0, [&] { return http_asker(http, "/v1/chat/completions", chat_body(8, false)); }},
       {"KServe REST", 0, [&] { return http_asker(http, "/v2/models/sparsefusion/infer", infer_body()); }},
       {"SSE", kStreamTokens, [&] { return http_asker(http, "/v1/answer", native_body(kStreamTokens, true)); }},
-      {"OpenAI chat SSE", kStreamTokens, [&] { return http_asker(http, "/v1/chat/completions", chat_body(kStreamTokens, true)); }},
+      {"OpenAI chat SSE", kStreamTokens,
+       [&] { return http_asker(http, "/v1/chat/completions", chat_body(kStreamTokens, true)); }},
       {"bare gRPC", 0, [&] { return grpc_asker(ports.bare_grpc, 8, false); }},
       {"gRPC", 0, [&] { return grpc_asker(grpc, 8, false); }},
       {"KServe gRPC", 0, [&] { return infer_asker(grpc); }},
       {"bare gRPC stream", kStreamTokens, [&] { return grpc_asker(ports.bare_grpc, kStreamTokens, true); }},
       {"gRPC stream", kStreamTokens, [&] { return grpc_asker(grpc, kStreamTokens, true); }},
   };
-  std::puts("| front | clients | requests/s | tokens/s | server CPU us a request | us a token | failed |\n"
-            "|---|---|---|---|---|---|---|");
+  std::puts(
+      "| front | clients | requests/s | tokens/s | server CPU us a request | us a token | failed |\n"
+      "|---|---|---|---|---|---|---|");
   for (const Row& row : rows) measure(row, server, seconds, concurrency);
   kill(server, SIGKILL);
   waitpid(server, nullptr, 0);

@@ -1,5 +1,5 @@
-// The server with an engine that counts nothing of its experts: what bench/metrics.sh measures the real one against. Never
-// installed.
+// The server with an engine that counts nothing of its experts: what bench/metrics.sh measures the real one against.
+// Never installed.
 #include "engine/runtime/torch_engine.h"
 #include "tests/support/server_program.h"
 

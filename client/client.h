@@ -16,8 +16,8 @@
 
 namespace sf::client {
 
-// `code` is gRPC's name on both transports ("RESOURCE_EXHAUSTED"); `http_status` is 0 over gRPC; `retry_after_ms` is what
-// the server asked to wait (Retry-After, RetryInfo), if it did.
+// `code` is gRPC's name on both transports ("RESOURCE_EXHAUSTED"); `http_status` is 0 over gRPC; `retry_after_ms` is
+// what the server asked to wait (Retry-After, RetryInfo), if it did.
 class ClientError : public std::runtime_error {
  public:
   ClientError(std::string code, const std::string& message, int http_status = 0,
@@ -44,8 +44,8 @@ struct Question {
   std::optional<float> temperature = {}, top_p = {};
   std::optional<uint64_t> seed = {};
   std::vector<std::string> stop = {};
-  std::vector<std::string> choices = {};  // the answer is one of these; empty: any answer
-  bool batch = false;  // waits while interactive requests wait
+  std::vector<std::string> choices = {};   // the answer is one of these; empty: any answer
+  bool batch = false;                      // waits while interactive requests wait
   std::optional<int64_t> timeout_ms = {};  // the server's deadline; the client gives up a second later
   std::string model = {};
   std::string request_id = {};  // empty: the server makes one
@@ -66,10 +66,10 @@ struct Answer {
 
 // What an answer is explained with; what is absent is the server's default.
 struct ExplainQuestion {
-  Question question = {};            // without stop and choices
-  std::string method = {};           // attention, rollout, relevancy or occlusion
+  Question question = {};   // without stop and choices
+  std::string method = {};  // attention, rollout, relevancy or occlusion
   std::optional<int> layer = {}, head = {}, lens_top = {};
-  std::optional<int> token = {};     // of the picture: this answer token's heatmap; absent: the mean of all
+  std::optional<int> token = {};  // of the picture: this answer token's heatmap; absent: the mean of all
   bool picture = false;
 };
 
@@ -80,7 +80,7 @@ struct Explained {
   struct Token {
     std::string text = {};
     double logprob = 0;
-    int cell = 0;  // of the grid, where the heatmap is highest; row-major
+    int cell = 0;                                // of the grid, where the heatmap is highest; row-major
     std::vector<std::vector<int>> experts = {};  // by layer, by falling gate; none where the token was never computed
   };
   std::vector<Token> tokens = {};  // of the answer
@@ -147,11 +147,12 @@ class Client {
 
 struct ConnectOptions {
   int connect_timeout_ms = 5000;
-  int read_timeout_ms = 120000;  // over REST between two reads, over gRPC of a whole call; for questions without timeout_ms
-  std::string api_key = {};      // empty: none is sent
+  int read_timeout_ms =
+      120000;                // over REST between two reads, over gRPC of a whole call; for questions without timeout_ms
+  std::string api_key = {};  // empty: none is sent
   // --- TLS: over REST with an https:// URL, over gRPC with `tls` ---
   bool tls = false;
-  std::string ca_file = {};      // PEM; empty: the system's certificates
+  std::string ca_file = {};                   // PEM; empty: the system's certificates
   std::string cert_file = {}, key_file = {};  // PEM, of a server that asks its clients for a certificate
 };
 

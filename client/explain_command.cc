@@ -29,7 +29,8 @@ void print_token(const Explained& explained, const Explained::Token& token, std:
   std::snprintf(line, sizeof(line), "  %6.4f  row %2d column %2d  ", std::exp(token.logprob), token.cell / columns,
                 token.cell % columns);
   out << line;
-  for (size_t layer = 0; layer < token.experts.size(); ++layer) out << (layer > 0 ? " | " : "") << joined(token.experts[layer]);
+  for (size_t layer = 0; layer < token.experts.size(); ++layer)
+    out << (layer > 0 ? " | " : "") << joined(token.experts[layer]);
   if (token.experts.empty()) out << "-";
   out << "  " << printable(token.text) << "\n";
 }
@@ -48,8 +49,9 @@ int run_explain(Client& client, ExplainCommand command, std::ostream& out) {
   command.question.picture = !command.picture_path.empty();
   const Explained explained = client.explain(command.question);
   out << explained.answer << "\n"
-      << "method " << explained.method << ", version " << explained.model_version << ", picture " << explained.image_width
-      << " x " << explained.image_height << " pixels as " << explained.rows << " x " << explained.columns << " tokens\n"
+      << "method " << explained.method << ", version " << explained.model_version << ", picture "
+      << explained.image_width << " x " << explained.image_height << " pixels as " << explained.rows << " x "
+      << explained.columns << " tokens\n"
       << "  prob    looks most at      experts by layer  token\n";
   for (const Explained::Token& token : explained.tokens) print_token(explained, token, out);
   if (!command.picture_path.empty()) {

@@ -26,7 +26,8 @@ Explained explained_from(const json& object) {
       to.text = token.at("text");
       to.logprob = token.at("logprob");
       to.cell = static_cast<int>(std::max_element(heatmap.begin(), heatmap.end()) - heatmap.begin());
-      if (row < experts.at("tokens").size()) to.experts = experts["tokens"][row++].at("ids").get<decltype(to.experts)>();
+      if (row < experts.at("tokens").size())
+        to.experts = experts["tokens"][row++].at("ids").get<decltype(to.experts)>();
     }
     return out;
   } catch (const json::exception&) {

@@ -48,8 +48,8 @@ void add_connection(CLI::App& app, Flags& flags) {
   CLI::Option* certificate =
       app.add_option("--cert-file", flags.connection.cert_file, "PEM: the certificate of this client")
           ->envname("SPARSEFUSION_CERT_FILE");
-  CLI::Option* key = app.add_option("--key-file", flags.connection.key_file, "PEM: its private key")
-                         ->envname("SPARSEFUSION_KEY_FILE");
+  CLI::Option* key =
+      app.add_option("--key-file", flags.connection.key_file, "PEM: its private key")->envname("SPARSEFUSION_KEY_FILE");
   certificate->needs(key);
   key->needs(certificate);
   app.add_flag("--rest", flags.rest, "ask over REST");
@@ -101,7 +101,8 @@ CLI::App* add_ask(CLI::App& app, Flags& flags) {
   ask->add_option("--stop", question.stop, "the answer ends before this text; may be repeated")
       ->expected(1)
       ->take_all();
-  ask->add_option("--choice", question.choices, "the answer is one of these; give two or more; prints their probabilities")
+  ask->add_option("--choice", question.choices,
+                  "the answer is one of these; give two or more; prints their probabilities")
       ->expected(1)
       ->take_all();
   ask->add_flag("--batch", question.batch, "wait while interactive requests wait");
@@ -113,7 +114,8 @@ CLI::App* add_ask(CLI::App& app, Flags& flags) {
 void add_explain(CLI::App& app, Flags& flags) {
   CLI::App* explain = app.add_subcommand("explain", "show what an answer was made of: where it looks, which experts");
   ExplainQuestion& asked = flags.explain.question;
-  explain->add_option("IMAGE", flags.explain.image_path, "a PNG, JPEG or WebP file; - reads standard input")->required();
+  explain->add_option("IMAGE", flags.explain.image_path, "a PNG, JPEG or WebP file; - reads standard input")
+      ->required();
   explain->add_option("QUESTION", asked.question.question)->required();
   explain->add_option("--out", flags.explain.picture_path, "write the picture under its heatmap to this PNG file");
   explain->add_option("--method", asked.method, "attention, rollout, relevancy (default) or occlusion");
@@ -202,7 +204,8 @@ class SettingsFile final : public CLI::ConfigTOML {
     std::vector<CLI::ConfigItem> items = CLI::ConfigTOML::from_config(input);
     std::erase_if(items, [](const CLI::ConfigItem& item) {
       std::string name = "SPARSEFUSION_";
-      for (const char c : item.name) name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+      for (const char c : item.name)
+        name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
       const char* value = std::getenv(name.c_str());
       return value != nullptr && *value != '\0';
     });

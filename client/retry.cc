@@ -36,8 +36,8 @@ class Waits {
     const bool is_away = error.code() == "UNAVAILABLE";
     const bool is_full = error.code() == "RESOURCE_EXHAUSTED" && error.retry_after_ms();
     if ((!is_away && !is_full) || ++num_attempts_ >= options_.max_attempts) return false;
-    const milliseconds wait =
-        error.retry_after_ms() ? milliseconds(*error.retry_after_ms()) : jittered(std::exchange(backoff_, next_backoff()));
+    const milliseconds wait = error.retry_after_ms() ? milliseconds(*error.retry_after_ms())
+                                                     : jittered(std::exchange(backoff_, next_backoff()));
     if (waited_ + wait > options_.max_total_wait || (deadline_ && Clock::now() + wait >= *deadline_)) return false;
     waited_ += wait;
     options_.sleep ? options_.sleep(wait) : std::this_thread::sleep_for(wait);
@@ -72,7 +72,8 @@ class RetryingClient final : public Client {
       return on_delta(delta);
     };
     return retry(
-        waits, [&] { return client_->ask_stream(with_time_left(question, waits), watched); }, [&] { return !has_text; });
+        waits, [&] { return client_->ask_stream(with_time_left(question, waits), watched); },
+        [&] { return !has_text; });
   }
 
   Explained explain(const ExplainQuestion& question) override {

@@ -20,7 +20,8 @@ struct RetryOptions {
   int max_attempts = 4;                            // the first one included; 1 = no retries
   std::chrono::milliseconds initial_backoff{100};  // where the server names no time; doubles each time
   std::chrono::milliseconds max_backoff{5000};
-  std::chrono::milliseconds max_total_wait{30000};  // over all waits of one call; a longer Retry-After is not waited for
+  std::chrono::milliseconds max_total_wait{
+      30000};  // over all waits of one call; a longer Retry-After is not waited for
   // Waits; tests count instead. Called with the time to wait.
   std::function<void(std::chrono::milliseconds)> sleep = {};
 };

@@ -44,15 +44,15 @@ struct PromptCost {
 class PreparedPrompt {
  public:
   virtual ~PreparedPrompt() = default;
-  virtual int num_tokens() const = 0;        // image tokens included
+  virtual int num_tokens() const = 0;  // image tokens included
   virtual int num_image_tokens() const = 0;
   virtual double image_decode_seconds() const = 0;
 };
 using PreparedPromptPtr = std::shared_ptr<const PreparedPrompt>;
 
-// The strings that an answer is chosen from, tokenised as the answer would be after its prompt; immutable; made and read
-// by one engine only. Their tokens, each ended by the end token, are a trie. A choice's probability is the product over
-// its path of the softmax over the children of the node alone:
+// The strings that an answer is chosen from, tokenised as the answer would be after its prompt; immutable; made and
+// read by one engine only. Their tokens, each ended by the end token, are a trie. A choice's probability is the product
+// over its path of the softmax over the children of the node alone:
 //
 //   p(choice) = prod_i  exp(z[t_i | prompt, t_1..t_i-1])  /  sum over c in children(t_1..t_i-1) of exp(z[c | ...])
 //
@@ -82,10 +82,10 @@ struct SamplingParams {
   int max_tokens = 256;      // generated tokens at most; the engine cuts it to the context
   float temperature = 0.0f;  // 0 = greedy
   float top_p = 1.0f;
-  int top_k = 0;             // 0 = all
-  uint64_t seed = 0;         // draws are keyed by (seed, position), never by a shared stream
-  // Experts of the first tokens, recorded before; the gates are the model's own (R3, arXiv 2510.11370). Tokens beyond the
-  // record are routed as always. Such a request shares no prefix with another.
+  int top_k = 0;      // 0 = all
+  uint64_t seed = 0;  // draws are keyed by (seed, position), never by a shared stream
+  // Experts of the first tokens, recorded before; the gates are the model's own (R3, arXiv 2510.11370). Tokens beyond
+  // the record are routed as always. Such a request shares no prefix with another.
   std::shared_ptr<const RoutingRecord> replay_routing = {};
   bool record_routing = false;  // routing_record() will be asked for; the engine always knows
   std::string cache_salt = {};  // who may share computed prefixes: equal salts only (a tenant's API key)
@@ -106,21 +106,21 @@ class TokenStream {
 };
 
 struct ModelInfo {
-  std::string digest;             // sha256 of the checkpoint, hex
-  int64_t step = 0;               // training step
+  std::string digest;  // sha256 of the checkpoint, hex
+  int64_t step = 0;    // training step
   int64_t created_unix = 0;
-  int max_context = 0;            // tokens of prompt and answer together
-  int max_image_tokens = 0;       // tokens one picture can take at most
-  int image_size = 0;             // side in pixels of a square picture after resizing
+  int max_context = 0;       // tokens of prompt and answer together
+  int max_image_tokens = 0;  // tokens one picture can take at most
+  int image_size = 0;        // side in pixels of a square picture after resizing
   int num_layers = 0, num_experts = 0, top_k = 0;
   std::vector<int> dense_layers = {};  // those of num_layers, counted from 0, that have no experts
   int num_routed_layers() const { return num_layers - static_cast<int>(dense_layers.size()); }
-  double capacity_factor = 0;     // of serving
+  double capacity_factor = 0;  // of serving
   int64_t num_parameters = 0, num_active_parameters = 0;
   std::vector<int64_t> expert_histogram;  // [layers, experts] of the evaluation set, dense layers all 0; may be empty
-  std::string device;             // "cpu", "cuda:0"
-  bool is_reference = true;       // computes as the trainer evaluates: f32 on a CPU, nothing dropped
-  SamplingParams default_sampling;  // temperature, top_p and top_k of a request that names none
+  std::string device;                     // "cpu", "cuda:0"
+  bool is_reference = true;               // computes as the trainer evaluates: f32 on a CPU, nothing dropped
+  SamplingParams default_sampling;        // temperature, top_p and top_k of a request that names none
 };
 
 // Errors: InvalidArgument (field "routing") unless the record fits the model and every token has different experts.
@@ -128,15 +128,17 @@ inline void check_routing(const RoutingRecord& record, const ModelInfo& info) {
   const size_t k = static_cast<size_t>(record.top_k);
   if (info.num_routed_layers() == 0) throw invalid_argument("routing", "routing: no layer of the model routes");
   if (record.num_layers != info.num_routed_layers() || record.top_k != info.top_k || k == 0) {
-    throw invalid_argument("routing", "routing: the model has ", info.num_routed_layers(), " layers that route and top ",
-                           info.top_k, " experts, the record ", record.num_layers, " and ", record.top_k);
+    throw invalid_argument("routing", "routing: the model has ", info.num_routed_layers(),
+                           " layers that route and top ", info.top_k, " experts, the record ", record.num_layers,
+                           " and ", record.top_k);
   }
   if (record.ids.size() % (k * static_cast<size_t>(record.num_layers)) != 0) {
     throw invalid_argument("routing", "routing: not whole tokens");
   }
   for (size_t i = 0; i < record.ids.size(); ++i) {
     if (record.ids[i] >= info.num_experts) {
-      throw invalid_argument("routing", "routing: the model has ", info.num_experts, " experts, got id ", record.ids[i]);
+      throw invalid_argument("routing", "routing: the model has ", info.num_experts, " experts, got id ",
+                             record.ids[i]);
     }
     for (size_t j = i - i % k; j < i; ++j) {
       if (record.ids[j] == record.ids[i]) throw invalid_argument("routing", "routing: a token has an expert twice");
@@ -181,18 +183,18 @@ struct ChosenAnswer {
 
 struct SequenceStepResult {
   SequenceId id = 0;
-  std::vector<int> tokens;           // 0 or 1 token; none while the prompt is being computed, or while this sequence
-                                     // waits a step for a picture that another one computes in it
-  std::vector<float> logprobs;       // beside tokens
+  std::vector<int> tokens;      // 0 or 1 token; none while the prompt is being computed, or while this sequence
+                                // waits a step for a picture that another one computes in it
+  std::vector<float> logprobs;  // beside tokens
   std::vector<std::vector<TokenGuess>> top;  // beside tokens: the likeliest ones, by falling probability
-  bool choosing = false;             // its prompt is computed, and a place was weighed where its choices part
-  std::optional<ChosenAnswer> chosen;  // the whole answer of a sequence with choices: it has no tokens
-  bool stop_token = false;           // the token ends the answer and carries no text
-  bool out_of_pages = false;         // nothing was computed: preempt somebody and plan it again
-  std::optional<Error> error;        // only this sequence failed; release it
-  uint32_t assigned_tokens = 0;      // expert assignments of this sequence, each token once whatever is computed again
-  uint32_t overflow_tokens = 0;      // of them above the capacity of scope `request`
-  uint32_t cached_tokens = 0;        // prompt tokens taken from the prefix cache; their assignments count above too
+  bool choosing = false;                     // its prompt is computed, and a place was weighed where its choices part
+  std::optional<ChosenAnswer> chosen;        // the whole answer of a sequence with choices: it has no tokens
+  bool stop_token = false;                   // the token ends the answer and carries no text
+  bool out_of_pages = false;                 // nothing was computed: preempt somebody and plan it again
+  std::optional<Error> error;                // only this sequence failed; release it
+  uint32_t assigned_tokens = 0;  // expert assignments of this sequence, each token once whatever is computed again
+  uint32_t overflow_tokens = 0;  // of them above the capacity of scope `request`
+  uint32_t cached_tokens = 0;    // prompt tokens taken from the prefix cache; their assignments count above too
 };
 
 struct StepResult {
@@ -228,11 +230,12 @@ class Engine {
   virtual PreparedChoicesPtr prepare_choices(const std::vector<std::string>&) const {
     throw invalid_argument("choices", "choices: not offered by this engine");
   }
-  // Effect: answers `prompt` in memory of its own, on the calling thread, and tells where the answer came from; steps of
-  // other threads go on beside it and are not changed by it. Computes the whole sequence again for each token: a few to
-  // some hundred times as much work as the answer alone.
-  // Errors: InvalidArgument naming the option; what `check` throws. REQUIRES: `prompt` was made by this engine.
-  virtual Explanation explain(const PreparedPrompt&, const SamplingParams&, const ExplainOptions&, const ExplainCheck&) const {
+  // Effect: answers `prompt` in memory of its own, on the calling thread, and tells where the answer came from; steps
+  // of other threads go on beside it and are not changed by it. Computes the whole sequence again for each token: a few
+  // to some hundred times as much work as the answer alone. Errors: InvalidArgument naming the option; what `check`
+  // throws. REQUIRES: `prompt` was made by this engine.
+  virtual Explanation explain(const PreparedPrompt&, const SamplingParams&, const ExplainOptions&,
+                              const ExplainCheck&) const {
     throw Error(Code::kUnimplemented, "this engine explains nothing");
   }
 
@@ -245,8 +248,8 @@ class Engine {
   virtual RoutingRecord routing_record(SequenceId) const { return {}; }
   // Effect: frees the sequence's pages and forgets it. Unknown ids are ignored.
   virtual void release(SequenceId id) = 0;
-  // Effect: frees the pages but keeps the tokens: prompt and answer so far are computed again when planned, as far as the
-  // prefix cache has forgotten them.
+  // Effect: frees the pages but keeps the tokens: prompt and answer so far are computed again when planned, as far as
+  // the prefix cache has forgotten them.
   virtual void preempt(SequenceId id) = 0;
   // Tokens that must be computed before the next one can be sampled (prompt, or recomputation); 1 while decoding.
   virtual int tokens_to_compute(SequenceId id) const = 0;

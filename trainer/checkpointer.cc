@@ -24,7 +24,8 @@ Image picture_of(const PixelValues& values, const ImageConfig& config) {
   int left = 0, top = 0, full_width = width, full_height = height;
   if (config.resize == "crop") {
     const int side = config.resize_side;
-    const PixelValues place = preprocess({side, side, std::vector<uint8_t>(size_t{3} * side * side)}, preprocess_options(config));
+    const PixelValues place =
+        preprocess({side, side, std::vector<uint8_t>(size_t{3} * side * side)}, preprocess_options(config));
     left = -place.left;
     top = -place.top;
     full_width = full_height = side;
@@ -36,7 +37,8 @@ Image picture_of(const PixelValues& values, const ImageConfig& config) {
       const size_t from = size_t(std::clamp(y - top, 0, height - 1)) * width + std::clamp(x - left, 0, width - 1);
       for (size_t c = 0; c < 3; ++c) {
         const double value = values.values[c * plane + from] * config.std[c] + config.mean[c];
-        image.pixels[3 * (size_t(y) * full_width + x) + c] = static_cast<uint8_t>(std::clamp(std::lround(value * 255.0), 0l, 255l));
+        image.pixels[3 * (size_t(y) * full_width + x) + c] =
+            static_cast<uint8_t>(std::clamp(std::lround(value * 255.0), 0l, 255l));
       }
     }
   }
@@ -56,8 +58,8 @@ Manifest write_checkpoint(const std::filesystem::path& directory, const Checkpoi
   Manifest manifest;
   manifest.step = content.step;
   manifest.parent = content.parent;
-  manifest.created_unix = std::chrono::duration_cast<std::chrono::seconds>(
-                              std::chrono::system_clock::now().time_since_epoch()).count();
+  manifest.created_unix =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
   manifest.scores = content.scores;
   manifest.expert_histogram = content.expert_histogram;
   manifest.image_expert_histogram = content.image_expert_histogram;
@@ -71,7 +73,8 @@ std::string make_golden(Vlm& vlm, const Tokenizer& tokenizer, int pictures, uint
     nlohmann::ordered_json questions = nlohmann::ordered_json::array();
     for (size_t i = 0; i < picture.questions.size() && questions.size() < kGoldenQuestions; i += 5) {
       if (!picture.right[i] || picture.margin[i] <= kGoldenMargin) continue;
-      questions.push_back({{"question", picture.questions[i].text}, {"answer", picture.questions[i].answer},
+      questions.push_back({{"question", picture.questions[i].text},
+                           {"answer", picture.questions[i].answer},
                            {"margin", picture.margin[i]}});
     }
     if (questions.empty()) return;

@@ -1,5 +1,5 @@
-// A trained model -> a checkpoint in a store: config.json, model.safetensors, tokenizer.model, preprocessor_config.json,
-// generation_config.json, golden.json, training_state/, and manifest.json last.
+// A trained model -> a checkpoint in a store: config.json, model.safetensors, tokenizer.model,
+// preprocessor_config.json, generation_config.json, golden.json, training_state/, and manifest.json last.
 #pragma once
 
 #include <filesystem>
@@ -14,11 +14,11 @@ namespace sf {
 
 struct CheckpointContent {
   const Vlm* vlm = nullptr;
-  std::string tokenizer_model;                    // bytes
+  std::string tokenizer_model;  // bytes
   std::string golden_json;
   std::map<std::string, std::string> training_state;  // name -> bytes; empty = a checkpoint that cannot be resumed
   int64_t step = 0;
-  std::string parent;                             // digest
+  std::string parent;  // digest
   std::map<std::string, double> scores;
   std::vector<std::vector<int64_t>> expert_histogram, image_expert_histogram;
 };
@@ -29,8 +29,8 @@ Manifest write_checkpoint(const std::filesystem::path& directory, const Checkpoi
 // The model's pixels as an 8-bit picture that preprocesses to them again.
 Image picture_of(const PixelValues& values, const ImageConfig& config);
 
-// Pictures, questions and the model's own right answers whose top-2 logit margin is above 0.1: what a server checks a new
-// version with. `pictures` at most.
+// Pictures, questions and the model's own right answers whose top-2 logit margin is above 0.1: what a server checks a
+// new version with. `pictures` at most.
 std::string make_golden(Vlm& vlm, const Tokenizer& tokenizer, int pictures, uint64_t seed);
 
 }  // namespace sf

@@ -1,5 +1,5 @@
-// What the model is asked as training goes on. Binding a question's colour word to the picture takes one attention hop in
-// the keyword forms ("what shape red"), so they come first; full sentences, long answers and refusals follow.
+// What the model is asked as training goes on. Binding a question's colour word to the picture takes one attention hop
+// in the keyword forms ("what shape red"), so they come first; full sentences, long answers and refusals follow.
 #pragma once
 
 #include "trainer/data/dataset.h"

@@ -35,8 +35,9 @@ DenseTargets dense_targets(const std::vector<data::Sample>& samples, int token_s
     auto targets = out.targets.accessor<int64_t, 3>();
     out.scene_B[b] = samples[b].is_scene ? 1.0f : 0.0f;
     const std::array<const std::vector<int>*, DenseHeads::kNumTargets> sources = {
-        &labels.colour, &labels.shape, &labels.nearest_colour, &labels.nearest_shape, &labels.furthest_colour,
-        &labels.furthest_shape, &labels.same_shape, &labels.left_right, &labels.top_bottom};
+        &labels.colour,        &labels.shape,           &labels.nearest_colour,
+        &labels.nearest_shape, &labels.furthest_colour, &labels.furthest_shape,
+        &labels.same_shape,    &labels.left_right,      &labels.top_bottom};
     for (int64_t i = 0; i < n; ++i) {
       object[b][i] = labels.object[i] >= 0 ? 1.0f : 0.0f;
       for (int t = 0; t < DenseHeads::kNumTargets; ++t) {
@@ -68,7 +69,8 @@ DenseLoss dense_loss(const at::Tensor& logits, const DenseTargets& targets, bool
       out.accuracy[t] = (scores.argmax(1).eq(labels) & known).sum().item<double>() / known.sum().item<double>();
     }
   }
-  if (with_accuracy) out.object_accuracy = object_logits.gt(0).eq(targets.object_BN.gt(0.5)).to(at::kFloat).mean().item<double>();
+  if (with_accuracy)
+    out.object_accuracy = object_logits.gt(0).eq(targets.object_BN.gt(0.5)).to(at::kFloat).mean().item<double>();
   return out;
 }
 

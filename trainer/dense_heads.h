@@ -1,5 +1,6 @@
-// Dense supervision of the vision encoder: what the generator knows of every token, asked of the encoder's output by one
-// linear layer. Phase 1 trains on it alone; phase 2 keeps it beside the answers, so that questions do not wash it out.
+// Dense supervision of the vision encoder: what the generator knows of every token, asked of the encoder's output by
+// one linear layer. Phase 1 trains on it alone; phase 2 keeps it beside the answers, so that questions do not wash it
+// out.
 //
 //   DenseLoss loss = dense_loss(heads.forward(vit.forward(pixels, boxes)), dense_targets(samples, token_size), false);
 #pragma once
@@ -16,12 +17,22 @@ namespace sf {
 // The heads, thrown away afterwards: one linear layer for all questions.
 class DenseHeads : public torch::nn::Module {
  public:
-  enum Target { kColour, kShape, kNearestColour, kNearestShape, kFurthestColour, kFurthestShape, kSameShape, kLeftRight,
-                kTopBottom, kNumTargets };
+  enum Target {
+    kColour,
+    kShape,
+    kNearestColour,
+    kNearestShape,
+    kFurthestColour,
+    kFurthestShape,
+    kSameShape,
+    kLeftRight,
+    kTopBottom,
+    kNumTargets
+  };
   static constexpr std::array<int, kNumTargets> kClasses = {6, 2, 6, 2, 6, 2, 6, 2, 2};
-  static constexpr std::array<const char*, kNumTargets> kNames = {
-      "colour", "shape", "nearest_colour", "nearest_shape", "furthest_colour", "furthest_shape", "count", "left_right",
-      "top_bottom"};
+  static constexpr std::array<const char*, kNumTargets> kNames = {"colour",        "shape",           "nearest_colour",
+                                                                  "nearest_shape", "furthest_colour", "furthest_shape",
+                                                                  "count",         "left_right",      "top_bottom"};
 
   explicit DenseHeads(int64_t width);
   // x_BNW -> [B, N, 2 + sum of classes]: objectness, whether the picture is a scene, then the targets' logits.
@@ -32,7 +43,7 @@ class DenseHeads : public torch::nn::Module {
 };
 
 struct DenseLoss {
-  at::Tensor loss;                                        // scalar
+  at::Tensor loss;                                         // scalar
   std::array<double, DenseHeads::kNumTargets> accuracy{};  // at object tokens
   double object_accuracy = 0;
 };

@@ -1,7 +1,8 @@
-// How many questions are answered exactly, by kind, and where the tokens went. Packed, teacher-forced: a row counts only if
-// the argmax is right at every token of the answer, which is what greedy decoding would say.
+// How many questions are answered exactly, by kind, and where the tokens went. Packed, teacher-forced: a row counts
+// only if the argmax is right at every token of the answer, which is what greedy decoding would say.
 //
-//   EvaluationReport report = evaluate(vlm, tokenizer, {.kind = EvaluationSet::Kind::kPaper, .pictures = 500, .seed = 7});
+//   EvaluationReport report = evaluate(vlm, tokenizer, {.kind = EvaluationSet::Kind::kPaper, .pictures = 500, .seed =
+//   7});
 #pragma once
 
 #include <array>
@@ -18,11 +19,11 @@ namespace sf {
 
 struct EvaluationSet {
   enum class Kind {
-    kPaper,      // the paper's pictures and its 20 questions in the plain wording
-    kVaried,     // training's pictures and wordings, held out by the seed: all kinds
-    kDescribe,   // `describe the picture`, one a picture
-    kAbsent,     // 20 questions about colours that the picture lacks
-    kNonScene,   // pictures that are no scenes, 4 questions each
+    kPaper,     // the paper's pictures and its 20 questions in the plain wording
+    kVaried,    // training's pictures and wordings, held out by the seed: all kinds
+    kDescribe,  // `describe the picture`, one a picture
+    kAbsent,    // 20 questions about colours that the picture lacks
+    kNonScene,  // pictures that are no scenes, 4 questions each
   };
   Kind kind = Kind::kPaper;
   int pictures = 200;
@@ -39,8 +40,8 @@ struct KindScore {
 struct EvaluationReport {
   std::array<KindScore, data::kNumKinds> kinds;
   KindScore non_relational, relational, all;
-  int64_t answerable = 0, answerable_refused = 0;  // answered with a refusal though the picture has the answer
-  std::vector<std::vector<int64_t>> expert_histogram;        // [layers][experts]
+  int64_t answerable = 0, answerable_refused = 0;      // answered with a refusal though the picture has the answer
+  std::vector<std::vector<int64_t>> expert_histogram;  // [layers][experts]
   std::vector<std::vector<int64_t>> image_expert_histogram;  // of those, image tokens
 };
 

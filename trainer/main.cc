@@ -28,45 +28,74 @@ struct Options {
 
 void add_options(CLI::App& app, Options& o) {
   sf::TrainOptions& t = o.train;
-  app.add_option("--data", t.data, "sort-of-clevr, or your own .jsonl (image, question, answer) or .csv (image, caption)")->capture_default_str();
-  app.add_option("--model", t.model, "Preset: toy, tiny, seed (the original SparseFusion), small or base")->capture_default_str();
+  app.add_option("--data", t.data,
+                 "sort-of-clevr, or your own .jsonl (image, question, answer) or .csv (image, caption)")
+      ->capture_default_str();
+  app.add_option("--model", t.model, "Preset: toy, tiny, seed (the original SparseFusion), small or base")
+      ->capture_default_str();
   app.add_option("--out", t.out, "Store that versions are published into");
   app.add_option("--init", t.init, "Checkpoint directory to start from");
   app.add_flag("--resume", t.resume, "Go on from the store's last version");
-  app.add_option("--publish", t.publish, "better: only versions that score no worse than their parent; all")->capture_default_str();
-  app.add_option("--epochs", t.epochs, "Passes over --epoch-images pictures; 0 = --steps counts")->capture_default_str();
+  app.add_option("--publish", t.publish, "better: only versions that score no worse than their parent; all")
+      ->capture_default_str();
+  app.add_option("--epochs", t.epochs, "Passes over --epoch-images pictures; 0 = --steps counts")
+      ->capture_default_str();
   app.add_option("--epoch-images", t.epoch_images, "Generated pictures that count as one epoch")->capture_default_str();
   app.add_option("--steps", t.steps, "Steps of the whole model")->capture_default_str();
-  app.add_option("--vit-steps", t.vit_steps, "Steps of the vision encoder alone, before; 0 = none")->capture_default_str();
+  app.add_option("--vit-steps", t.vit_steps, "Steps of the vision encoder alone, before; 0 = none")
+      ->capture_default_str();
   app.add_option("--vit-state", t.vit_state, "Phase 1's training state of an earlier run, to resume or reuse");
-  app.add_option("--vit-init", t.vit_init, "Vision encoder to start from: a checkpoint of `sparsefusion-model convert`, or of a whole model");
+  app.add_option("--vit-init", t.vit_init,
+                 "Vision encoder to start from: a checkpoint of `sparsefusion-model convert`, or of a whole model");
   app.add_flag("--freeze-vit", t.freeze_vit, "Leave the vision encoder as it is in phase 2");
-  app.add_option("--projector", t.projector, "Vision tokens to image tokens: cls, mlp or shuffle2; default: the preset's");
+  app.add_option("--projector", t.projector,
+                 "Vision tokens to image tokens: cls, mlp or shuffle2; default: the preset's");
   app.add_option("--batch-size", t.batch_size, "Pictures in a step")->capture_default_str();
   app.add_option("--questions", t.questions, "Questions asked about each picture of a step")->capture_default_str();
-  app.add_option("--vit-batch-size", t.vit_batch_size, "Pictures in a step of the vision encoder")->capture_default_str();
+  app.add_option("--vit-batch-size", t.vit_batch_size, "Pictures in a step of the vision encoder")
+      ->capture_default_str();
   app.add_option("--learning-rate", t.learning_rate, "Peak of the warm-up, start of the cosine")->capture_default_str();
-  app.add_option("--vit-rate-factor", t.vit_rate_factor, "Factor of the vision encoder's rate in phase 2; 0 freezes it")->capture_default_str();
-  app.add_option("--capacity-factor", t.losses.capacity_factor, "Expert capacity C = ceil(k T / E x factor); 0 = no limit")->capture_default_str();
+  app.add_option("--vit-rate-factor", t.vit_rate_factor, "Factor of the vision encoder's rate in phase 2; 0 freezes it")
+      ->capture_default_str();
+  app.add_option("--capacity-factor", t.losses.capacity_factor,
+                 "Expert capacity C = ceil(k T / E x factor); 0 = no limit")
+      ->capture_default_str();
   app.add_option("--balance-weight", t.losses.balance, "Weight of the load-balancing loss")->capture_default_str();
   app.add_option("--z-weight", t.losses.router_z, "Weight of the router's z-loss")->capture_default_str();
-  app.add_option("--importance-weight", t.losses.importance, "Weight of Shazeer's importance loss")->capture_default_str();
-  app.add_option("--load-weight", t.losses.load, "Weight of Shazeer's load loss; needs router noise")->capture_default_str();
-  app.add_option("--modality-balance-weight", t.losses.modality, "Weight of the loss that balances each modality's tokens")->capture_default_str();
-  app.add_option("--local-entropy-weight", t.losses.local_entropy, "Weight of LIMoE's local entropy loss: each token sure of its experts")->capture_default_str();
-  app.add_option("--global-entropy-weight", t.losses.global_entropy, "Weight of LIMoE's global entropy loss: each modality on half of the experts or more")->capture_default_str();
-  app.add_option("--bias-update-rate", t.losses.bias_update_rate, "Step of the balance bias (--bias-balancing)")->capture_default_str();
-  app.add_option("--alignment-weight", t.losses.alignment, "Weight of the word alignment of image tokens")->capture_default_str();
-  app.add_option("--dense-weight", t.losses.dense, "Weight of the dense labels of the vision encoder's tokens in phase 2")->capture_default_str();
-  app.add_option("--vocab-size", t.vocab_size, "Pieces of the tokenizer trained for a new model")->capture_default_str();
+  app.add_option("--importance-weight", t.losses.importance, "Weight of Shazeer's importance loss")
+      ->capture_default_str();
+  app.add_option("--load-weight", t.losses.load, "Weight of Shazeer's load loss; needs router noise")
+      ->capture_default_str();
+  app.add_option("--modality-balance-weight", t.losses.modality,
+                 "Weight of the loss that balances each modality's tokens")
+      ->capture_default_str();
+  app.add_option("--local-entropy-weight", t.losses.local_entropy,
+                 "Weight of LIMoE's local entropy loss: each token sure of its experts")
+      ->capture_default_str();
+  app.add_option("--global-entropy-weight", t.losses.global_entropy,
+                 "Weight of LIMoE's global entropy loss: each modality on half of the experts or more")
+      ->capture_default_str();
+  app.add_option("--bias-update-rate", t.losses.bias_update_rate, "Step of the balance bias (--bias-balancing)")
+      ->capture_default_str();
+  app.add_option("--alignment-weight", t.losses.alignment, "Weight of the word alignment of image tokens")
+      ->capture_default_str();
+  app.add_option("--dense-weight", t.losses.dense,
+                 "Weight of the dense labels of the vision encoder's tokens in phase 2")
+      ->capture_default_str();
+  app.add_option("--vocab-size", t.vocab_size, "Pieces of the tokenizer trained for a new model")
+      ->capture_default_str();
   app.add_option("--seed", t.seed, "Of the data, the weights and the router's noise")->capture_default_str();
   app.add_option("--threads", t.threads, "Threads of the maths; 0 = all cores")->capture_default_str();
   app.add_option("--data-threads", t.data_threads, "Threads that draw pictures")->capture_default_str();
-  app.add_option("--evaluate-every", t.evaluate_every, "Steps between evaluations; each may publish a version")->capture_default_str();
-  app.add_option("--evaluation-pictures", t.evaluation_pictures, "Held-out pictures of an evaluation")->capture_default_str();
-  app.add_option("--keep", t.keep, "Versions left in the store; those in use by a server are never removed")->capture_default_str();
+  app.add_option("--evaluate-every", t.evaluate_every, "Steps between evaluations; each may publish a version")
+      ->capture_default_str();
+  app.add_option("--evaluation-pictures", t.evaluation_pictures, "Held-out pictures of an evaluation")
+      ->capture_default_str();
+  app.add_option("--keep", t.keep, "Versions left in the store; those in use by a server are never removed")
+      ->capture_default_str();
   app.add_option("--max-bad-rows", t.max_bad_rows, "Rows of your own data that may be skipped")->capture_default_str();
-  app.add_option("--metrics-port", o.metrics_port, "Prometheus metrics; 0 = any free port, -1 = none")->capture_default_str();
+  app.add_option("--metrics-port", o.metrics_port, "Prometheus metrics; 0 = any free port, -1 = none")
+      ->capture_default_str();
   app.add_option("--metrics-host", o.metrics_host, "Address of the metrics port")->capture_default_str();
   app.add_option("--export-data", o.export_folder, "Write generated pictures and questions to this folder, and stop");
   app.add_option("--export-pictures", o.export_pictures, "Pictures to export")->capture_default_str();
@@ -84,15 +113,18 @@ void add_moe_options(CLI::App& app, sf::MoeOverrides& m) {
   app.add_option("--router-noise", m.noisy, "Whether the router has learned noise (training only)");
   app.add_option("--noise-scale", m.noise_scale, "Factor of the router's noise");
   app.add_option("--bias-balancing", m.bias_balancing, "Balance by a bias on the choice instead of a loss (DeepSeek)");
-  app.add_option("--drop-order", m.drop_order, "Who keeps a place in a full expert: position, choice, probability, batch_priority");
+  app.add_option("--drop-order", m.drop_order,
+                 "Who keeps a place in a full expert: position, choice, probability, batch_priority");
   app.add_option("--expert-dropout", m.dropout, "What --expert-dropout-rate drops: output, hidden or expert");
   app.add_option("--expert-dropout-rate", m.dropout_rate, "Share that is dropped in training; 0 = none");
 }
 
 std::string describe(const sf::EvaluationReport& report, double score) {
-  std::string line = sf::concat("score ", score, " non-relational ", report.non_relational.accuracy(), " relational ", report.relational.accuracy());
+  std::string line = sf::concat("score ", score, " non-relational ", report.non_relational.accuracy(), " relational ",
+                                report.relational.accuracy());
   for (int k = 0; k < sf::data::kNumKinds; ++k) {
-    if (report.kinds[k].asked > 0) line += sf::concat(" ", sf::data::kind_name(static_cast<sf::data::Kind>(k)), " ", report.kinds[k].accuracy());
+    if (report.kinds[k].asked > 0)
+      line += sf::concat(" ", sf::data::kind_name(static_cast<sf::data::Kind>(k)), " ", report.kinds[k].accuracy());
   }
   return line;
 }
@@ -122,7 +154,8 @@ int run(Options& options, const CLI::App& app) {
   sink.step = [&](int64_t step, int64_t total, const sf::StepReport& report) {
     metrics.on_step(step, report);
     if (!progress) progress.emplace("train", total, "steps", sf::ProgressOptions{}, step - 1);
-    progress->update(step, sf::concat("loss ", report.loss, " answer ", report.answer, " align ", report.alignment, " balance ", report.balance));
+    progress->update(step, sf::concat("loss ", report.loss, " answer ", report.answer, " align ", report.alignment,
+                                      " balance ", report.balance));
   };
   sink.evaluated = [&](int64_t step, const sf::EvaluationReport& report, double score) {
     metrics.on_evaluated(report);
@@ -141,7 +174,9 @@ int run(Options& options, const CLI::App& app) {
 int main(int argc, char** argv) {
   Options options;
   return sf::run_program(
-      {"sparsefusion-train", "Trains a mixture-of-experts visual language model and publishes its checkpoints", SF_VERSION}, argc, argv,
+      {"sparsefusion-train", "Trains a mixture-of-experts visual language model and publishes its checkpoints",
+       SF_VERSION},
+      argc, argv,
       [&](CLI::App& app) {
         add_options(app, options);
         add_moe_options(app, options.train.moe);

@@ -25,11 +25,11 @@ MetricsServer::MetricsServer(const std::string& host, int port, std::function<st
     response.set_content(text(), "text/plain; version=0.0.4; charset=utf-8");
   });
   // The server's routes too, so that `sparsefusion health` is a trainer's health check as well.
-  server.Get("/healthz|/v2/health/(?:live|ready)", [](const httplib::Request&, httplib::Response& response) {
-    response.set_content("ok\n", "text/plain");
-  });
+  server.Get("/healthz|/v2/health/(?:live|ready)",
+             [](const httplib::Request&, httplib::Response& response) { response.set_content("ok\n", "text/plain"); });
   port_ = port == 0 ? server.bind_to_any_port(host) : (server.bind_to_port(host, port) ? port : -1);
-  if (port_ <= 0) throw Error(Code::kUnavailable, concat("metrics-port: cannot listen on ", host, ":", port), "metrics-port");
+  if (port_ <= 0)
+    throw Error(Code::kUnavailable, concat("metrics-port: cannot listen on ", host, ":", port), "metrics-port");
   impl_->thread = std::thread([this] { impl_->server.listen_after_bind(); });
 }
 

@@ -37,7 +37,8 @@ std::shared_ptr<Vlm> with_overrides(const std::shared_ptr<Vlm>& vlm, const MoeOv
     if (weights && weights->sizes() == item.value().sizes()) {
       item.value().copy_(*weights);
     } else if (!item.key().ends_with(".balance_bias")) {  // which starts at zero
-      throw invalid_argument(item.key(), "the options of the experts do not fit the model to start from: it has no tensor ",
+      throw invalid_argument(item.key(),
+                             "the options of the experts do not fit the model to start from: it has no tensor ",
                              item.key(), " of that shape; train from scratch");
     }
   }

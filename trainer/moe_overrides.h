@@ -1,5 +1,5 @@
-// Options of a training run that change how the model's mixture of experts is built or trained. They are recorded in the
-// config.json of the versions that the run publishes.
+// Options of a training run that change how the model's mixture of experts is built or trained. They are recorded in
+// the config.json of the versions that the run publishes.
 //
 //   MoeOverrides overrides;
 //   overrides.drop_order = "choice";

@@ -17,11 +17,11 @@ struct OptimizerOptions {
   double learning_rate = 1e-3;
   double beta1 = 0.9, beta2 = 0.98;
   double epsilon = 1e-8;
-  double weight_decay = 0.05;   // of matrices only: never of biases, norms, embeddings of positions, bias tables
+  double weight_decay = 0.05;  // of matrices only: never of biases, norms, embeddings of positions, bias tables
   double clip_norm = 1.0;
   int64_t warmup_steps = 200;
   int64_t total_steps = 1000;
-  double final_ratio = 0.02;    // of the learning rate, at total_steps
+  double final_ratio = 0.02;  // of the learning rate, at total_steps
   // Factor of one parameter's learning rate, by its name; 0 freezes it.
   std::function<double(const std::string&)> rate_factor = [](const std::string&) { return 1.0; };
 };

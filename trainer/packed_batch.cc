@@ -14,7 +14,8 @@ struct Segment {
 };
 
 // The prompt as engine/runtime/prompt_maker.cc makes it, and the answer.
-Segment make_segment(const data::Question& question, bool normalize, const Tokenizer& tokenizer, const TemplateTokens& tokens) {
+Segment make_segment(const data::Question& question, bool normalize, const Tokenizer& tokenizer,
+                     const TemplateTokens& tokens) {
   PromptBuilder builder(tokenizer, tokens);
   builder.add_question(normalize ? normalized_question(question.text) : question.text);
   Segment segment{std::move(builder).finish().ids, 0};
@@ -78,7 +79,8 @@ std::vector<int> alignment_words(const Tokenizer& tokenizer) {
   std::vector<int> ids;
   auto add = [&](std::string_view word) {
     const std::vector<int> pieces = tokenizer.encode(word);
-    if (pieces.size() != 1) throw invalid_argument("tokenizer.model", "the word ", word, " is not one piece of the vocabulary");
+    if (pieces.size() != 1)
+      throw invalid_argument("tokenizer.model", "the word ", word, " is not one piece of the vocabulary");
     ids.push_back(pieces[0]);
   };
   for (int c = 0; c < data::kNumColours; ++c) add(data::colour_word(static_cast<data::Colour>(c)));
@@ -87,18 +89,22 @@ std::vector<int> alignment_words(const Tokenizer& tokenizer) {
 }
 
 PackedBatchOptions packed_batch_options(const ModelConfig& config) {
-  return {.image_tokens = image_token_rule(config), .cell_size = config.image.cell_size, .rope_2d = config.decoder.rope == "mrope2d",
+  return {.image_tokens = image_token_rule(config),
+          .cell_size = config.image.cell_size,
+          .rope_2d = config.decoder.rope == "mrope2d",
           .normalize_questions = config.normalize_questions};
 }
 
-PackedBatch packed_batch(const std::vector<data::Sample>& samples, const std::vector<std::vector<data::Question>>& questions,
-                         const Tokenizer& tokenizer, const PackedBatchOptions& options) {
+PackedBatch packed_batch(const std::vector<data::Sample>& samples,
+                         const std::vector<std::vector<data::Question>>& questions, const Tokenizer& tokenizer,
+                         const PackedBatchOptions& options) {
   SF_CHECK(samples.size() == questions.size(), "packed_batch: one list of questions per picture");
   const TemplateTokens tokens = template_tokens(tokenizer);
   PackedBatch batch;
   batch.pictures = picture_batch(samples);
   const GridSize grid = samples.front().pixels.grid;
-  const int64_t rows = static_cast<int64_t>(samples.size()), image_tokens = options.image_tokens.count(grid.rows, grid.columns);
+  const int64_t rows = static_cast<int64_t>(samples.size()),
+                image_tokens = options.image_tokens.count(grid.rows, grid.columns);
   batch.image_tokens = image_tokens;
 
   std::vector<std::vector<Segment>> segments(samples.size());
@@ -150,7 +156,8 @@ PackedBatch packed_batch(const std::vector<data::Sample>& samples, const std::ve
   }
   if (options.rope_2d) {
     const GridSize cells = options.image_tokens.cells ? grid : GridSize{};
-    batch.positions_BL = mrope_positions(batch.positions_BL, {0, static_cast<int>(image_tokens), cells.rows, cells.columns});
+    batch.positions_BL =
+        mrope_positions(batch.positions_BL, {0, static_cast<int>(image_tokens), cells.rows, cells.columns});
   }
   batch.real_tokens = torch::tensor(real, at::kLong);
   batch.loss_index = torch::tensor(loss_index, at::kLong);

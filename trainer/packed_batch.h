@@ -19,17 +19,17 @@ namespace sf {
 
 struct PackedBatch {
   PictureBatch pictures;
-  int64_t image_tokens = 0;       // P
-  at::Tensor ids_BL;              // int64; the image token's id in the first P columns
-  at::Tensor positions_BL;        // int64; [B, L, 3] of (time, row, column) with options.rope_2d
-  at::Tensor mask_BLL;            // f32, 0 or -inf
-  at::Tensor real_tokens;         // int64 indices into the B*L flat tokens: all but padding
+  int64_t image_tokens = 0;  // P
+  at::Tensor ids_BL;         // int64; the image token's id in the first P columns
+  at::Tensor positions_BL;   // int64; [B, L, 3] of (time, row, column) with options.rope_2d
+  at::Tensor mask_BLL;       // f32, 0 or -inf
+  at::Tensor real_tokens;    // int64 indices into the B*L flat tokens: all but padding
   // The answers: at flat index loss_index[i] the model must say loss_target[i].
   at::Tensor loss_index, loss_target;
-  at::Tensor loss_weight;         // f32
+  at::Tensor loss_weight;          // f32
   std::vector<int> loss_question;  // which question of `questions` entry i belongs to
-  // Multi-label words of each image token: [B, P, number of alignment words], 1 where such an object is centred; a token of
-  // the whole picture has the words of all its objects.
+  // Multi-label words of each image token: [B, P, number of alignment words], 1 where such an object is centred; a
+  // token of the whole picture has the words of all its objects.
   at::Tensor words;
   std::optional<DenseTargets> dense;      // of the encoder's tokens, where options.dense_token_size asks for them
   std::vector<data::Question> questions;  // flat, row by row
@@ -40,18 +40,19 @@ std::vector<int> alignment_words(const Tokenizer& tokenizer);
 
 struct PackedBatchOptions {
   ImageTokenRule image_tokens = {};  // what a picture's grid becomes
-  int cell_size = 32;              // pixels along one image token's side
+  int cell_size = 32;                // pixels along one image token's side
   double long_answer_weight = 0.25;  // of each token of an answer of more than two tokens
-  bool rope_2d = false;            // decoder.rope is mrope2d
+  bool rope_2d = false;              // decoder.rope is mrope2d
   bool normalize_questions = false;  // as config.json's
-  int dense_token_size = 0;        // pixels along one encoder token's side; 0 = no dense targets
+  int dense_token_size = 0;          // pixels along one encoder token's side; 0 = no dense targets
 };
 
 // The options that the model's configuration decides.
 PackedBatchOptions packed_batch_options(const ModelConfig& config);
 
 // REQUIRES: questions[i] belong to samples[i]; all samples share one grid.
-PackedBatch packed_batch(const std::vector<data::Sample>& samples, const std::vector<std::vector<data::Question>>& questions,
-                         const Tokenizer& tokenizer, const PackedBatchOptions& options);
+PackedBatch packed_batch(const std::vector<data::Sample>& samples,
+                         const std::vector<std::vector<data::Question>>& questions, const Tokenizer& tokenizer,
+                         const PackedBatchOptions& options);
 
 }  // namespace sf

@@ -13,7 +13,8 @@ PictureBatch picture_batch(const std::vector<data::Sample>& samples) {
   const int64_t cells = int64_t{first.grid.rows} * first.grid.columns;
   const int64_t cell = static_cast<int64_t>(std::llround(std::sqrt(double(plane) / double(cells))));
   PictureBatch batch;
-  batch.pixels = at::empty({static_cast<int64_t>(samples.size()), 3, first.grid.rows * cell, first.grid.columns * cell}, at::kFloat);
+  batch.pixels = at::empty({static_cast<int64_t>(samples.size()), 3, first.grid.rows * cell, first.grid.columns * cell},
+                           at::kFloat);
   float* target = batch.pixels.data_ptr<float>();
   for (const data::Sample& sample : samples) {
     SF_CHECK(sample.pixels.grid == first.grid, "picture_batch: grids differ");

@@ -11,7 +11,7 @@
 namespace sf {
 
 struct PictureBatch {
-  at::Tensor pixels;                // [B, 3, height, width], normalised
+  at::Tensor pixels;  // [B, 3, height, width], normalised
   std::vector<PictureBox> boxes;
 };
 

@@ -1,5 +1,5 @@
-// Batches made ahead of time by worker threads. Batch i is a function of i alone, so the stream is the same with any number
-// of threads and can be taken up anywhere: resume starts at the step it stopped at.
+// Batches made ahead of time by worker threads. Batch i is a function of i alone, so the stream is the same with any
+// number of threads and can be taken up anywhere: resume starts at the step it stopped at.
 //
 //   Prefetcher<Batch> batches([&](int64_t i) { return make_batch(seed, i); }, first_step, {.threads = 1, .depth = 4});
 //   Batch batch = batches.next();   // batch `first_step`, then the one after it ...

@@ -35,7 +35,8 @@ void set_object_range(data::SampleOptions& options, data::Rng& rng, double progr
   }
 }
 
-DenseBatch make_batch(const data::SampleOptions& pictures, const PretrainOptions& options, int token_size, int64_t index) {
+DenseBatch make_batch(const data::SampleOptions& pictures, const PretrainOptions& options, int token_size,
+                      int64_t index) {
   data::Rng rng(options.seed, static_cast<uint64_t>(index));
   data::SampleOptions sample_options = pictures;
   set_object_range(sample_options, rng, double(index) / double(options.steps));
@@ -47,8 +48,9 @@ DenseBatch make_batch(const data::SampleOptions& pictures, const PretrainOptions
 
 }  // namespace
 
-bool pretrain_vit(Vit& vit, const VisionConfig& config, const data::SampleOptions& pictures, const PretrainOptions& options,
-                  const std::function<void(const PretrainReport&)>& report, const std::function<bool()>& stop) {
+bool pretrain_vit(Vit& vit, const VisionConfig& config, const data::SampleOptions& pictures,
+                  const PretrainOptions& options, const std::function<void(const PretrainReport&)>& report,
+                  const std::function<bool()>& stop) {
   torch::manual_seed(options.seed);
   DenseHeads heads(config.width);
   torch::OrderedDict<std::string, at::Tensor> parameters = vit.named_parameters();
@@ -56,7 +58,9 @@ bool pretrain_vit(Vit& vit, const VisionConfig& config, const data::SampleOption
   OptimizerOptions optimizer_options;
   optimizer_options.learning_rate = options.learning_rate;
   optimizer_options.total_steps = options.steps;
-  optimizer_options.rate_factor = [](const std::string& name) { return name.find("relative_bias") != std::string::npos ? 10.0 : 1.0; };
+  optimizer_options.rate_factor = [](const std::string& name) {
+    return name.find("relative_bias") != std::string::npos ? 10.0 : 1.0;
+  };
   Optimizer optimizer(parameters, optimizer_options);
 
   int64_t first = 0;
@@ -72,7 +76,8 @@ bool pretrain_vit(Vit& vit, const VisionConfig& config, const data::SampleOption
     DenseBatch batch = batches.next();
     const bool last = step + 1 == options.steps;
     const bool reporting = (step + 1) % options.report_every == 0 || last;
-    DenseLoss loss = dense_loss(heads.forward(vit.patches(vit.encode(batch.pictures.pixels, batch.pictures.boxes))), batch.targets, reporting);
+    DenseLoss loss = dense_loss(heads.forward(vit.patches(vit.encode(batch.pictures.pixels, batch.pictures.boxes))),
+                                batch.targets, reporting);
     loss.loss.backward();
     optimizer.step(step);
     ++since;

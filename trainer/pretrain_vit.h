@@ -1,7 +1,7 @@
-// Phase 1: the vision encoder alone, on what the generator knows of every token: is an object centred here; its colour and
-// shape; the nearest and the furthest object's colour and shape; how many share its shape; left or right; top or bottom.
-// Relations are learned here, in the encoder, where a relative position bias makes distances easy; the decoder then only
-// has to look them up.
+// Phase 1: the vision encoder alone, on what the generator knows of every token: is an object centred here; its colour
+// and shape; the nearest and the furthest object's colour and shape; how many share its shape; left or right; top or
+// bottom. Relations are learned here, in the encoder, where a relative position bias makes distances easy; the decoder
+// then only has to look them up.
 //
 //   pretrain_vit(vit, config, pictures, options, [](const PretrainReport& r) { ... }, [] { return stop_requested; });
 #pragma once
@@ -22,21 +22,22 @@ struct PretrainOptions {
   double learning_rate = 1e-3;
   int data_threads = 1;
   int64_t report_every = 100;
-  std::string checkpoint_path;       // file of the resumable state; empty = none
+  std::string checkpoint_path;  // file of the resumable state; empty = none
   int64_t checkpoint_every = 500;
 };
 
 struct PretrainReport {
   int64_t step = 0;
   double loss = 0;
-  DenseLoss accuracy;                // of the last batch
+  DenseLoss accuracy;  // of the last batch
   double pictures_per_second = 0;
 };
 
 // Effect: trains in place, until the last step or until `stop` gives true (looked at once a step; the state is then
-// written). Resumes from options.checkpoint_path when that file exists, on the same stream of pictures. True if the last
-// step was reached.
-bool pretrain_vit(Vit& vit, const VisionConfig& config, const data::SampleOptions& pictures, const PretrainOptions& options,
-                  const std::function<void(const PretrainReport&)>& report, const std::function<bool()>& stop);
+// written). Resumes from options.checkpoint_path when that file exists, on the same stream of pictures. True if the
+// last step was reached.
+bool pretrain_vit(Vit& vit, const VisionConfig& config, const data::SampleOptions& pictures,
+                  const PretrainOptions& options, const std::function<void(const PretrainReport&)>& report,
+                  const std::function<bool()>& stop);
 
 }  // namespace sf

@@ -65,7 +65,8 @@ class RoutingLosses : public MoeObserver {
 
 at::Tensor alignment_loss(const Vlm& vlm, const at::Tensor& image_BPD, const PackedBatch& batch,
                           const std::vector<int>& words, const at::Tensor& bias) {
-  at::Tensor word_ids = torch::tensor(std::vector<int64_t>(words.begin(), words.end()), at::kLong).to(image_BPD.device());
+  at::Tensor word_ids =
+      torch::tensor(std::vector<int64_t>(words.begin(), words.end()), at::kLong).to(image_BPD.device());
   at::Tensor word_WD = vlm.decoder().embed(word_ids) / static_cast<double>(image_BPD.size(2)) * 4.0;
   return at::binary_cross_entropy_with_logits(at::linear(image_BPD, word_WD) + bias, batch.words);
 }
@@ -73,10 +74,11 @@ at::Tensor alignment_loss(const Vlm& vlm, const at::Tensor& image_BPD, const Pac
 }  // namespace
 
 AuxiliaryHeads::AuxiliaryHeads(const ModelConfig& config)
-    : alignment_bias(at::full({data::kNumColours + data::kNumShapes}, -2.0).set_requires_grad(true)), dense(config.vision.width) {}
+    : alignment_bias(at::full({data::kNumColours + data::kNumShapes}, -2.0).set_requires_grad(true)),
+      dense(config.vision.width) {}
 
-Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vector<int>& words, const AuxiliaryHeads& heads,
-                      const LossOptions& options) {
+Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vector<int>& words,
+                      const AuxiliaryHeads& heads, const LossOptions& options) {
   const int64_t length = batch.ids_BL.size(1), p = batch.image_tokens;
   const int token_size = vlm.config().vision.token_size;
   const at::Tensor& pixels = batch.pictures.pixels;

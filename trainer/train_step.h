@@ -14,16 +14,16 @@ namespace sf {
 
 struct LossOptions {
   // Of the router, means over layers (engine/model/routing_losses.h). Only the first two are computed at weight 0.
-  double balance = 0.01;     // Switch's auxiliary loss
+  double balance = 0.01;  // Switch's auxiliary loss
   double router_z = 0.001;
-  double importance = 0;     // Shazeer's
-  double load = 0;           // Shazeer's, in V-MoE's form; needs a model with noise
-  double modality = 0;       // the balance loss within the tokens of each modality
-  double local_entropy = 0;  // LIMoE's: each token sure of its experts
-  double global_entropy = 0; // LIMoE's: each modality on half of the experts (two at least) or more
-  double bias_update_rate = 1e-3;         // a step of balance_bias, where the model has one
-  double alignment = 3.0;    // image tokens through the tied word embeddings name the objects centred in them
-  double dense = 0.3;        // what the encoder's tokens say of the scene (dense_heads.h), where the batch has targets
+  double importance = 0;           // Shazeer's
+  double load = 0;                 // Shazeer's, in V-MoE's form; needs a model with noise
+  double modality = 0;             // the balance loss within the tokens of each modality
+  double local_entropy = 0;        // LIMoE's: each token sure of its experts
+  double global_entropy = 0;       // LIMoE's: each modality on half of the experts (two at least) or more
+  double bias_update_rate = 1e-3;  // a step of balance_bias, where the model has one
+  double alignment = 3.0;          // image tokens through the tied word embeddings name the objects centred in them
+  double dense = 0.3;  // what the encoder's tokens say of the scene (dense_heads.h), where the batch has targets
   double capacity_factor = 2.0;
 };
 
@@ -46,7 +46,7 @@ struct StepReport {
 struct Losses {
   at::Tensor total;
   StepReport report;
-  at::Tensor answer_logits;   // [answer tokens, V]
+  at::Tensor answer_logits;  // [answer tokens, V]
 };
 
 // What training adds to the model and throws away afterwards.
@@ -58,8 +58,8 @@ struct AuxiliaryHeads {
 };
 
 // Forward and losses; the model's mode (train or eval) decides on router noise.
-Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vector<int>& words, const AuxiliaryHeads& heads,
-                      const LossOptions& options);
+Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vector<int>& words,
+                      const AuxiliaryHeads& heads, const LossOptions& options);
 
 // The balance biases of a model with `bias_balancing`, one a layer that routes; none otherwise.
 std::vector<at::Tensor> balance_biases(const Vlm& vlm);

@@ -66,15 +66,16 @@ class Run {
   std::unique_ptr<Optimizer> optimizer_;
   std::optional<data::UserData> user_data_;
   int64_t total_steps_ = 0, first_step_ = 0;
-  bool stopped_ = false;         // by the user
-  bool warm_ = false;            // started from a model that can answer
+  bool stopped_ = false;  // by the user
+  bool warm_ = false;     // started from a model that can answer
   std::string parent_;
   double parent_score_ = -1;
 };
 
 void Run::start() {
   total_steps_ = options_.steps;
-  if (options_.epochs > 0) total_steps_ = std::max<int64_t>(1, options_.epochs * options_.epoch_images / options_.batch_size);
+  if (options_.epochs > 0)
+    total_steps_ = std::max<int64_t>(1, options_.epochs * options_.epoch_images / options_.batch_size);
   torch::manual_seed(options_.seed);
   load_user_rows();
   const auto versions = options_.out.empty() ? std::vector<StoreVersion>{} : list_versions(options_.out);
@@ -101,7 +102,8 @@ void Run::start() {
     throw invalid_argument("load-weight", "load-weight: the load loss needs a model with router noise");
   }
   if (!optimizer_) make_optimizer();
-  if (!parent_.empty() && options_.publish == "better") parent_score_ = score_model(*vlm_, *tokenizer_, options_.evaluation_pictures).values.at("score");
+  if (!parent_.empty() && options_.publish == "better")
+    parent_score_ = score_model(*vlm_, *tokenizer_, options_.evaluation_pictures).values.at("score");
 }
 
 void Run::start_from(const VerifiedCheckpoint& checkpoint) {
@@ -148,12 +150,14 @@ void Run::phase1() {
   data::SampleOptions pictures = dataset_options().samples;
   const auto tell = [&](const PretrainReport& report) {
     std::string line = concat("vit step ", report.step, "/", pretrain.steps, " loss ", report.loss);
-    for (int t = 0; t < DenseHeads::kNumTargets; ++t) line += concat(" ", DenseHeads::kNames[t], " ", report.accuracy.accuracy[t]);
+    for (int t = 0; t < DenseHeads::kNumTargets; ++t)
+      line += concat(" ", DenseHeads::kNames[t], " ", report.accuracy.accuracy[t]);
     sink_.message(line);
   };
   stopped_ = !pretrain_vit(vit, vlm_->config().vision, pictures, pretrain, tell, stop_);
   if (stopped_ && !pretrain.checkpoint_path.empty()) {
-    sink_.message(concat("stopped while the vision encoder trains alone; ", pretrain.checkpoint_path, " is where it goes on"));
+    sink_.message(
+        concat("stopped while the vision encoder trains alone; ", pretrain.checkpoint_path, " is where it goes on"));
   }
 }
 
@@ -179,7 +183,8 @@ void Run::load_user_rows() {
   data::UserDataOptions user_options;
   user_options.max_bad_rows = options_.max_bad_rows;
   user_data_ = data::load_user_data(options_.data, user_options);
-  for (const data::BadRow& row : user_data_->bad_rows) sink_.message(concat(options_.data, ":", row.line, ": skipped: ", row.reason));
+  for (const data::BadRow& row : user_data_->bad_rows)
+    sink_.message(concat(options_.data, ":", row.line, ": skipped: ", row.reason));
 }
 
 data::DatasetOptions Run::dataset_options() const {
@@ -193,11 +198,13 @@ data::DatasetOptions Run::dataset_options() const {
 
 PackedBatch Run::make_packed(int64_t step) const {
   data::DatasetOptions base = dataset_options();
-  const data::Batch batch =
-      user_data_ ? data::make_user_batch(*user_data_, base.samples.pre, options_.batch_size, options_.questions, options_.seed, step)
-                 : data::make_batch(curriculum(base, double(step) / double(total_steps_), warm_), options_.seed + 1'000'003, step);
+  const data::Batch batch = user_data_ ? data::make_user_batch(*user_data_, base.samples.pre, options_.batch_size,
+                                                               options_.questions, options_.seed, step)
+                                       : data::make_batch(curriculum(base, double(step) / double(total_steps_), warm_),
+                                                          options_.seed + 1'000'003, step);
   PackedBatchOptions packing = packed_batch_options(vlm_->config());
-  if (!user_data_ && options_.losses.dense > 0 && !options_.freeze_vit) packing.dense_token_size = vlm_->config().vision.token_size;
+  if (!user_data_ && options_.losses.dense > 0 && !options_.freeze_vit)
+    packing.dense_token_size = vlm_->config().vision.token_size;
   return packed_batch(batch.samples, batch.questions, *tokenizer_, packing);
 }
 
@@ -228,7 +235,8 @@ void Run::evaluate_and_publish(int64_t step) {
   sink_.evaluated(step, scores.report, score);
   if (options_.out.empty()) return;
   if (options_.publish == "better" && score < parent_score_) {
-    sink_.message(concat("step ", step, ": score ", score, " is below the parent's ", parent_score_, ": not published"));
+    sink_.message(
+        concat("step ", step, ": score ", score, " is below the parent's ", parent_score_, ": not published"));
     return;
   }
   const int64_t version = next_version(options_.out);
@@ -258,7 +266,8 @@ void check(const TrainOptions& options) {
   };
   require(options.batch_size >= 1 && options.batch_size <= 4096, "batch-size", "must be 1..4096");
   require(options.questions >= 1 && options.questions <= 64, "questions", "must be 1..64");
-  require(options.publish == "better" || options.publish == "all", "publish", "must be better or all, got " + options.publish);
+  require(options.publish == "better" || options.publish == "all", "publish",
+          "must be better or all, got " + options.publish);
   require(options.steps >= 1 || options.epochs >= 1, "steps", "must be at least 1");
   require(options.evaluate_every >= 1, "evaluate-every", "must be at least 1");
   require(options.evaluation_pictures >= 1, "evaluation-pictures", "must be at least 1");
@@ -280,9 +289,12 @@ void check(const TrainOptions& options) {
 Scores score_model(Vlm& vlm, const Tokenizer& tokenizer, int pictures) {
   using Kind = EvaluationSet::Kind;
   Scores scores;
-  const EvaluationReport paper = evaluate(vlm, tokenizer, {.kind = Kind::kPaper, .pictures = pictures, .seed = kEvaluationSeed});
-  const EvaluationReport varied = evaluate(vlm, tokenizer, {.kind = Kind::kVaried, .pictures = pictures, .seed = kEvaluationSeed});
-  const EvaluationReport refused = evaluate(vlm, tokenizer, {.kind = Kind::kNonScene, .pictures = pictures, .seed = kEvaluationSeed});
+  const EvaluationReport paper =
+      evaluate(vlm, tokenizer, {.kind = Kind::kPaper, .pictures = pictures, .seed = kEvaluationSeed});
+  const EvaluationReport varied =
+      evaluate(vlm, tokenizer, {.kind = Kind::kVaried, .pictures = pictures, .seed = kEvaluationSeed});
+  const EvaluationReport refused =
+      evaluate(vlm, tokenizer, {.kind = Kind::kNonScene, .pictures = pictures, .seed = kEvaluationSeed});
   scores.report = paper;
   scores.values["non_relational"] = paper.non_relational.accuracy();
   scores.values["relational"] = paper.relational.accuracy();

@@ -17,48 +17,49 @@ namespace sf {
 struct TrainOptions {
   std::string data = "sort-of-clevr";  // or a .jsonl or .csv file
   std::string model = "tiny";
-  std::string out;                     // the store
-  std::string init;                    // checkpoint directory to start from; empty = from scratch
-  bool resume = false;                 // go on from the store's last version
-  std::string publish = "better";      // "better" or "all"
-  int64_t epochs = 0;                  // one epoch = epoch_images pictures; 0 = use steps
+  std::string out;                 // the store
+  std::string init;                // checkpoint directory to start from; empty = from scratch
+  bool resume = false;             // go on from the store's last version
+  std::string publish = "better";  // "better" or "all"
+  int64_t epochs = 0;              // one epoch = epoch_images pictures; 0 = use steps
   int64_t epoch_images = 10'000;
-  int64_t steps = 5000;                // phase 2
-  int64_t vit_steps = 6000;            // phase 1; 0 = none
-  bool vit_steps_given = false;        // else a vision encoder that is given needs no phase 1
-  std::string vit_state;               // phase 1's file of an earlier run
-  std::string vit_init;                // checkpoint of a vision encoder, or of a whole model for its encoder
-  bool freeze_vit = false;             // phase 2 leaves the encoder as it is: no gradient, no optimizer state
-  std::string projector;               // "cls", "mlp" or "shuffle2"; empty = the preset's
-  int batch_size = 16;                 // pictures
-  int questions = 8;                   // of one picture
+  int64_t steps = 5000;          // phase 2
+  int64_t vit_steps = 6000;      // phase 1; 0 = none
+  bool vit_steps_given = false;  // else a vision encoder that is given needs no phase 1
+  std::string vit_state;         // phase 1's file of an earlier run
+  std::string vit_init;          // checkpoint of a vision encoder, or of a whole model for its encoder
+  bool freeze_vit = false;       // phase 2 leaves the encoder as it is: no gradient, no optimizer state
+  std::string projector;         // "cls", "mlp" or "shuffle2"; empty = the preset's
+  int batch_size = 16;           // pictures
+  int questions = 8;             // of one picture
   int vit_batch_size = 48;
   double learning_rate = 1e-3;
-  double vit_rate_factor = 0.2;        // phase 2
+  double vit_rate_factor = 0.2;  // phase 2
   double non_scene_fraction = 0.06;
   LossOptions losses;
   MoeOverrides moe;
   bool capacity_given = false;
   uint64_t seed = 1;
-  int threads = 0;                     // 0 = all cores
+  int threads = 0;  // 0 = all cores
   int data_threads = 1;
-  int64_t evaluate_every = 500;        // steps between evaluations, each of which may publish
+  int64_t evaluate_every = 500;  // steps between evaluations, each of which may publish
   int evaluation_pictures = 100;
-  int keep = 5;                        // versions left in the store
+  int keep = 5;  // versions left in the store
   int max_bad_rows = 0;
   int vocab_size = 512;
 };
 
 // What a training run tells while it runs. Called on the training thread.
 struct TrainSink {
-  std::function<void(const std::string& line)> message;                      // one plain line
+  std::function<void(const std::string& line)> message;  // one plain line
   std::function<void(int64_t step, int64_t total, const StepReport&)> step;
   std::function<void(int64_t step, const EvaluationReport&, double score)> evaluated;
   std::function<void(int64_t version, int64_t step, double score)> published;
 };
 
-// Effect: trains until the last step or until `stop` gives true (looked at once a step; what was computed since the last
-// version is then published as the policy says, in phase 1 its state is written and nothing is published). Errors: InvalidArgument naming the option or file at fault.
+// Effect: trains until the last step or until `stop` gives true (looked at once a step; what was computed since the
+// last version is then published as the policy says, in phase 1 its state is written and nothing is published). Errors:
+// InvalidArgument naming the option or file at fault.
 void train(const TrainOptions& options, const TrainSink& sink, const std::function<bool()>& stop);
 
 // The score of a version: mean accuracy over paper pictures (non-relational and relational) and varied ones.

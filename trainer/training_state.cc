@@ -20,8 +20,8 @@ torch::OrderedDict<std::string, at::Tensor> all_tensors(const torch::OrderedDict
 
 }  // namespace
 
-std::string training_state_bytes(const torch::OrderedDict<std::string, at::Tensor>& parameters, const Optimizer& optimizer,
-                                 int64_t step) {
+std::string training_state_bytes(const torch::OrderedDict<std::string, at::Tensor>& parameters,
+                                 const Optimizer& optimizer, int64_t step) {
   return serialize_tensors(all_tensors(parameters, optimizer, at::full({1}, step, at::kLong)));
 }
 

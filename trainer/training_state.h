@@ -10,8 +10,8 @@
 
 namespace sf {
 
-std::string training_state_bytes(const torch::OrderedDict<std::string, at::Tensor>& parameters, const Optimizer& optimizer,
-                                 int64_t step);
+std::string training_state_bytes(const torch::OrderedDict<std::string, at::Tensor>& parameters,
+                                 const Optimizer& optimizer, int64_t step);
 
 // Effect: copies into `parameters` and `optimizer`; returns the step to go on from. Errors: those of load_tensors.
 int64_t restore_training_state(std::string_view bytes, const torch::OrderedDict<std::string, at::Tensor>& parameters,

@@ -13,8 +13,10 @@ constexpr const char* kVisionPrefix = "vision.";
 VisionCheckpoint open_vision_checkpoint(const std::filesystem::path& path) {
   const std::filesystem::path directory = std::filesystem::is_directory(path) ? path : path.parent_path();
   if (!std::filesystem::exists(directory / kManifestName)) {
-    throw Error(Code::kNotFound, concat(path.string(), " lies in no checkpoint: a file of timm or CLIP becomes one by ",
-                                        "sparsefusion-model convert --from timm|clip FILE --out DIR"), "vit-init");
+    throw Error(Code::kNotFound,
+                concat(path.string(), " lies in no checkpoint: a file of timm or CLIP becomes one by ",
+                       "sparsefusion-model convert --from timm|clip FILE --out DIR"),
+                "vit-init");
   }
   VisionCheckpoint out{{}, open_checkpoint(directory)};
   out.config = parse_vision_config(out.files.file("config.json"));

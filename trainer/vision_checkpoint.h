@@ -1,5 +1,5 @@
-// A vision encoder to start training from: what `sparsefusion-model convert --from timm|clip` writes, or any checkpoint of
-// a whole model, whose encoder is taken.
+// A vision encoder to start training from: what `sparsefusion-model convert --from timm|clip` writes, or any checkpoint
+// of a whole model, whose encoder is taken.
 //
 //   VisionCheckpoint encoder = open_vision_checkpoint("vit_small");
 //   use_encoder(config, encoder.config);
@@ -25,7 +25,8 @@ VisionCheckpoint open_vision_checkpoint(const std::filesystem::path& path);
 // Effect: `config` takes the encoder and its preprocessing, and keeps its projector where that can take the features.
 void use_encoder(ModelConfig& config, const VisionModelConfig& encoder);
 
-// Effect: copies the weights "vision.*". REQUIRES: use_encoder() made vlm's configuration. Errors: those of load_tensors.
+// Effect: copies the weights "vision.*". REQUIRES: use_encoder() made vlm's configuration. Errors: those of
+// load_tensors.
 void load_encoder(const VisionCheckpoint& encoder, Vlm& vlm);
 
 }  // namespace sf

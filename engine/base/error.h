@@ -38,11 +38,16 @@ enum class Reason { kNone, kTooLarge, kUnsupportedType, kQueueFull, kDraining };
 // "too_large" ...; null for kNone.
 inline const char* reason_name(Reason reason) {
   switch (reason) {
-    case Reason::kTooLarge: return "too_large";
-    case Reason::kUnsupportedType: return "unsupported_type";
-    case Reason::kQueueFull: return "queue_full";
-    case Reason::kDraining: return "draining";
-    case Reason::kNone: break;
+    case Reason::kTooLarge:
+      return "too_large";
+    case Reason::kUnsupportedType:
+      return "unsupported_type";
+    case Reason::kQueueFull:
+      return "queue_full";
+    case Reason::kDraining:
+      return "draining";
+    case Reason::kNone:
+      break;
   }
   return nullptr;
 }
@@ -77,12 +82,12 @@ Error invalid_argument(std::string field, const Args&... message) {
 
 }  // namespace sf
 
-#define SF_REQUIRE(condition, ...)                                                 \
-  do {                                                                             \
+#define SF_REQUIRE(condition, ...)                                                                \
+  do {                                                                                            \
     if (!(condition)) throw ::sf::Error(::sf::Code::kInvalidArgument, ::sf::concat(__VA_ARGS__)); \
   } while (false)
 
-#define SF_CHECK(condition, ...)                                            \
-  do {                                                                      \
+#define SF_CHECK(condition, ...)                                                           \
+  do {                                                                                     \
     if (!(condition)) throw ::sf::Error(::sf::Code::kInternal, ::sf::concat(__VA_ARGS__)); \
   } while (false)

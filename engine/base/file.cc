@@ -57,7 +57,8 @@ OpenFile open_to_read(const fs::path& path) {
 
 void check_size(const fs::path& path, int64_t size, int64_t max_bytes) {
   if (size <= max_bytes) return;
-  throw Error(Code::kDataLoss, concat("file: '", path.string(), "' has ", size, " bytes, at most ", max_bytes, " are allowed"),
+  throw Error(Code::kDataLoss,
+              concat("file: '", path.string(), "' has ", size, " bytes, at most ", max_bytes, " are allowed"),
               path.filename().string());
 }
 
@@ -148,7 +149,8 @@ void RandomAccessFile::read(int64_t begin, int64_t size, char* out) const {
 }
 
 OutputFile::OutputFile(const fs::path& path)
-    : path_(path), file_(open_or_fail(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, Code::kUnavailable, "cannot create")) {}
+    : path_(path),
+      file_(open_or_fail(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, Code::kUnavailable, "cannot create")) {}
 
 void OutputFile::append(std::string_view bytes) {
   while (!bytes.empty()) {

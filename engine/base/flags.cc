@@ -72,7 +72,8 @@ void refuse_what_is_not_finite(CLI::App& app) {
   for (CLI::Option* option : app.get_options()) {
     if (option->get_type_name().starts_with("FLOAT")) option->check(finite);
   }
-  for (CLI::App* subcommand : app.get_subcommands([](CLI::App*) { return true; })) refuse_what_is_not_finite(*subcommand);
+  for (CLI::App* subcommand : app.get_subcommands([](CLI::App*) { return true; }))
+    refuse_what_is_not_finite(*subcommand);
 }
 
 void add_common_options(CLI::App& app, const ProgramInfo& info) {

@@ -1,4 +1,5 @@
-// A mutex that clang's thread-safety analysis can see (libstdc++'s carries no annotations); put it beside what it guards.
+// A mutex that clang's thread-safety analysis can see (libstdc++'s carries no annotations); put it beside what it
+// guards.
 //
 //   Mutex mutex_;
 //   CondVar ready_;

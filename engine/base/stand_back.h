@@ -1,5 +1,5 @@
-// Work in the background gives way to work that somebody waits for: long loops call stand_back() between two pieces of a
-// few milliseconds, and whoever runs them in the background says what it does there. As a kernel's cond_resched().
+// Work in the background gives way to work that somebody waits for: long loops call stand_back() between two pieces of
+// a few milliseconds, and whoever runs them in the background says what it does there. As a kernel's cond_resched().
 //
 //   StandBackScope scope([&] { gap.wait(); });     // this thread's loops wait for a gap between requests
 //   model->forward(...);                           // calls stand_back() between its blocks

@@ -23,17 +23,22 @@ class StrictEvents {
 
   bool operator()(int depth, Json::parse_event_t event, Json& parsed) {
     switch (event) {
-      case Json::parse_event_t::object_start: keys_.emplace_back(); [[fallthrough]];
+      case Json::parse_event_t::object_start:
+        keys_.emplace_back();
+        [[fallthrough]];
       case Json::parse_event_t::array_start:
         if (depth >= max_depth_) fail(name_, "", "JSON is nested deeper than ", max_depth_, " levels");
         break;
-      case Json::parse_event_t::object_end: keys_.pop_back(); break;
+      case Json::parse_event_t::object_end:
+        keys_.pop_back();
+        break;
       case Json::parse_event_t::key: {
         const auto& key = parsed.get_ref<const std::string&>();
         if (!keys_.back().insert(key).second) fail(name_, key, "duplicate key '", key, "'");
         break;
       }
-      default: break;
+      default:
+        break;
     }
     return true;
   }

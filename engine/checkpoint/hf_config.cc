@@ -272,11 +272,12 @@ std::string prefix_space_of(const Json& tokenizer) {
   return "";
 }
 
-// What transformers 5 makes of `legacy`. Its LlamaTokenizer, which only a Llama of that tokenizer_class gets, takes it for
-// false where it is absent and leaves tokenizer.json aside; elsewhere tokenizer.json counts, and absent is true.
+// What transformers 5 makes of `legacy`. Its LlamaTokenizer, which only a Llama of that tokenizer_class gets, takes it
+// for false where it is absent and leaves tokenizer.json aside; elsewhere tokenizer.json counts, and absent is true.
 std::string read_prefix_space(const fs::path& directory, const Section& section, const HfConfig& hf) {
   const std::string type = section.text("tokenizer_class", "");
-  const bool llama_class = hf.architecture == "LlamaForCausalLM" && (type == "LlamaTokenizer" || type == "LlamaTokenizerFast");
+  const bool llama_class =
+      hf.architecture == "LlamaForCausalLM" && (type == "LlamaTokenizer" || type == "LlamaTokenizerFast");
   if (llama_class) return section.flag("legacy", false) ? "unspaced" : "first";
   const std::string stored = prefix_space_of(read_json_or_empty(directory, "tokenizer.json"));
   if (!stored.empty()) return stored;

@@ -44,7 +44,7 @@ struct HfConfig {
   HfText text;
   HfVision vision;
   HfImage image;
-  int64_t image_token = -1;  // -1 = none
+  int64_t image_token = -1;             // -1 = none
   std::string prefix_space = "always";  // engine/input/tokenizer_config.h
   bool add_bos = true;
   std::vector<int64_t> eos;

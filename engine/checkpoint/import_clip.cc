@@ -37,9 +37,11 @@ void read_config(VisionFacts& f, const VisionImportOptions& options, const std::
   int64_t heads = 0;
   nlohmann::json config = parse_beside(text, "config.json");
   if (config.is_object()) {
-    if (config.contains("vision_config") && config["vision_config"].is_object()) config = nlohmann::json(config["vision_config"]);
+    if (config.contains("vision_config") && config["vision_config"].is_object())
+      config = nlohmann::json(config["vision_config"]);
     heads = integer(config, "num_attention_heads", 0);
-    if (config.contains("layer_norm_eps") && config["layer_norm_eps"].is_number()) f.norm_eps = config["layer_norm_eps"];
+    if (config.contains("layer_norm_eps") && config["layer_norm_eps"].is_number())
+      f.norm_eps = config["layer_norm_eps"];
     if (config.contains("hidden_act") && config["hidden_act"].is_string()) f.activation = config["hidden_act"];
     if (f.activation == "gelu_new" || f.activation == "gelu_pytorch_tanh") f.activation = "gelu_tanh";
     if (f.activation != "quick_gelu" && f.activation != "gelu" && f.activation != "gelu_tanh") {
@@ -54,7 +56,8 @@ int64_t side_of(const nlohmann::json& object, const char* key, int64_t otherwise
   const auto found = object.find(key);
   if (found == object.end()) return otherwise;
   if (found->is_number_integer()) return found->get<int64_t>();
-  if (!found->is_object()) throw invalid_argument("preprocessor_config.json", "preprocessor_config.json: ", key, " is no size");
+  if (!found->is_object())
+    throw invalid_argument("preprocessor_config.json", "preprocessor_config.json: ", key, " is no size");
   if (found->contains("shortest_edge")) return integer(*found, "shortest_edge", otherwise);
   const int64_t height = integer(*found, "height", otherwise);
   if (height != integer(*found, "width", otherwise)) {
@@ -77,12 +80,14 @@ void read_preprocessing(VisionFacts& f, const VisionImportOptions& options, cons
     constexpr int64_t kPilBilinear = 2, kPilBicubic = 3;
     const int64_t resample = integer(config, "resample", kPilBicubic);
     if ((resample != kPilBilinear && resample != kPilBicubic) || !config.value("do_center_crop", true)) {
-      throw invalid_argument("preprocessor_config.json",
-                             "preprocessor_config.json: only resample 2 (bilinear) or 3 (bicubic) with a centre crop is supported");
+      throw invalid_argument(
+          "preprocessor_config.json",
+          "preprocessor_config.json: only resample 2 (bilinear) or 3 (bicubic) with a centre crop is supported");
     }
     f.resample = resample == kPilBilinear ? "bilinear" : "bicubic";
   }
-  if (f.crop_side < 1 || f.resize_side < 1) throw invalid_argument("preprocessor_config.json", "preprocessor_config.json: no size");
+  if (f.crop_side < 1 || f.resize_side < 1)
+    throw invalid_argument("preprocessor_config.json", "preprocessor_config.json: no size");
   if (options.image_size > 0) {
     f.resize_side = f.resize_side * options.image_size / f.crop_side;
     f.crop_side = options.image_size;
@@ -91,7 +96,8 @@ void read_preprocessing(VisionFacts& f, const VisionImportOptions& options, cons
 
 }  // namespace
 
-VisionImport import_clip(const TensorSource& source, const VisionImportOptions& options, const VisionImportFiles& files) {
+VisionImport import_clip(const TensorSource& source, const VisionImportOptions& options,
+                         const VisionImportFiles& files) {
   VisionPlanner p(source);
   const std::string tower = p.has("embeddings.class_embedding") ? "" : "vision_model.";
   VisionFacts f;
@@ -119,7 +125,8 @@ VisionImport import_clip(const TensorSource& source, const VisionImportOptions& 
     p.copy("norm_weight", tower + "post_layernorm.weight", {w});
     p.copy("norm_bias", tower + "post_layernorm.bias", {w});
   }
-  for (const char* unused : {"text_model.", "text_projection.", "visual_projection.", "logit_scale"}) p.skip_prefix(unused);
+  for (const char* unused : {"text_model.", "text_projection.", "visual_projection.", "logit_scale"})
+    p.skip_prefix(unused);
   for (const char* unused : {"embeddings.position_ids", "post_layernorm."}) p.skip_prefix(tower + unused);
   return {vision_config_json(f, options), std::move(p.plan)};
 }

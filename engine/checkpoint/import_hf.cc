@@ -247,12 +247,8 @@ Json image_config(const HfConfig& hf) {
 std::string tokenizer_json(const HfConfig& hf) {
   Json tokens = Json::array();
   for (const auto& [id, content] : hf.added_tokens) tokens.push_back({{"id", id}, {"content", content}});
-  Json json = {{"format_version", 1},
-               {"add_bos", hf.add_bos},
-               {"prefix_space", hf.prefix_space},
-               {"eos_ids", hf.eos},
-               {"image_id", hf.image_token},
-               {"added_tokens", tokens}};
+  Json json = {{"format_version", 1}, {"add_bos", hf.add_bos},      {"prefix_space", hf.prefix_space},
+               {"eos_ids", hf.eos},   {"image_id", hf.image_token}, {"added_tokens", tokens}};
   return json.dump(2) + "\n";
 }
 

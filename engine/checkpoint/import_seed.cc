@@ -210,10 +210,11 @@ class SeedPlanner {
                     {"head_bias", true},
                     {"max_context", s.context},
                     {"moe", moe}};
-    Json image = {{"cell_size", s.patch},          {"resize", "stretch"},           {"resample", "bilinear"},
-                  {"resize_side", side},           {"crop_side", side},
-                  {"max_cells", s.grid * s.grid},  {"max_side_cells", s.grid},
-                  {"mean", {0.485, 0.456, 0.406}}, {"std", {0.229, 0.224, 0.225}}};
+    Json image = {{"cell_size", s.patch},        {"resize", "stretch"},
+                  {"resample", "bilinear"},      {"resize_side", side},
+                  {"crop_side", side},           {"max_cells", s.grid * s.grid},
+                  {"max_side_cells", s.grid},    {"mean", {0.485, 0.456, 0.406}},
+                  {"std", {0.229, 0.224, 0.225}}};
     return {{"model_type", "sparsefusion"},
             {"preset", "seed"},
             {"image", image},

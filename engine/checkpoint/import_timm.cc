@@ -17,8 +17,10 @@ void plan_block(VisionPlanner& p, const VisionFacts& f, int64_t index) {
     p.copy(concat(ours, norm, "_bias"), concat(theirs, norm, ".bias"), {w});
   }
   p.copy(ours + "qkv_weight", theirs + "attn.qkv.weight", {3 * w, w});
-  if (p.has(theirs + "attn.qkv.bias")) p.copy(ours + "qkv_bias", theirs + "attn.qkv.bias", {3 * w});
-  else p.zeros(ours + "qkv_bias", {3 * w});
+  if (p.has(theirs + "attn.qkv.bias"))
+    p.copy(ours + "qkv_bias", theirs + "attn.qkv.bias", {3 * w});
+  else
+    p.zeros(ours + "qkv_bias", {3 * w});
   p.copy(ours + "out_weight", theirs + "attn.proj.weight", {w, w});
   p.copy(ours + "out_bias", theirs + "attn.proj.bias", {w});
   p.copy(ours + "fc1_weight", theirs + "mlp.fc1.weight", {m, w});
@@ -36,7 +38,8 @@ VisionFacts read_shapes(const VisionPlanner& p, const VisionImportOptions& optio
   f.width = stem[0];
   f.patch = stem[2];
   f.num_layers = p.count_blocks("blocks.", ".norm1.weight");
-  if (f.num_layers == 0) throw invalid_argument("blocks.0.norm1.weight", "tensor blocks.0.norm1.weight is missing: this is no ViT");
+  if (f.num_layers == 0)
+    throw invalid_argument("blocks.0.norm1.weight", "tensor blocks.0.norm1.weight is missing: this is no ViT");
   f.mlp_width = p.shape("blocks.0.mlp.fc1.weight", 2)[0];
   f.class_token = p.has("cls_token");
   f.stem_bias = p.has("patch_embed.proj.bias");
@@ -48,7 +51,8 @@ VisionFacts read_shapes(const VisionPlanner& p, const VisionImportOptions& optio
   return f;
 }
 
-// What the hub's config.json of a timm model says: {"architecture": ..., "pretrained_cfg": {"mean": ..., "crop_pct": ...}}.
+// What the hub's config.json of a timm model says: {"architecture": ..., "pretrained_cfg": {"mean": ..., "crop_pct":
+// ...}}.
 void read_preprocessing(VisionFacts& f, const VisionImportOptions& options, const std::string& config_json) {
   f.norm_eps = f.pre_norm ? 1e-5 : 1e-6;
   f.activation = "gelu";
@@ -67,22 +71,26 @@ void read_preprocessing(VisionFacts& f, const VisionImportOptions& options, cons
     if (cfg.contains("std")) f.std = channels_of(cfg["std"], "pretrained_cfg.std");
     if (cfg.contains("crop_pct") && cfg["crop_pct"].is_number()) crop_percent = cfg["crop_pct"];
     if (cfg.value("interpolation", "bicubic") != "bicubic" || cfg.value("crop_mode", "center") != "center") {
-      throw invalid_argument("config.json", "config.json: only interpolation bicubic and crop_mode center are supported");
+      throw invalid_argument("config.json",
+                             "config.json: only interpolation bicubic and crop_mode center are supported");
     }
     if (config.value("architecture", "").find("quickgelu") != std::string::npos) f.activation = "quick_gelu";
   }
-  if (!(crop_percent > 0.1 && crop_percent <= 1)) throw invalid_argument("config.json", "config.json: crop_pct must be 0.1..1");
+  if (!(crop_percent > 0.1 && crop_percent <= 1))
+    throw invalid_argument("config.json", "config.json: crop_pct must be 0.1..1");
   f.crop_side = options.image_size > 0 ? options.image_size : f.grid * f.patch;
   f.resize_side = static_cast<int64_t>(std::floor(static_cast<double>(f.crop_side) / crop_percent));
 }
 
 }  // namespace
 
-VisionImport import_timm(const TensorSource& source, const VisionImportOptions& options, const VisionImportFiles& files) {
+VisionImport import_timm(const TensorSource& source, const VisionImportOptions& options,
+                         const VisionImportFiles& files) {
   VisionPlanner p(source);
   VisionFacts f = read_shapes(p, options);
   read_preprocessing(f, options, files.config_json);
-  const int64_t w = f.width, positions = f.grid * f.grid + (f.class_token ? 1 : 0), layers = kept_layers(options, f.num_layers);
+  const int64_t w = f.width, positions = f.grid * f.grid + (f.class_token ? 1 : 0),
+                layers = kept_layers(options, f.num_layers);
   p.copy("stem_weight0", "patch_embed.proj.weight", {w, 3, f.patch, f.patch});
   if (f.stem_bias) p.copy("stem_bias0", "patch_embed.proj.bias", {w});
   if (f.class_token) p.copy("class_token", "cls_token", {w}, {1, 1, w});

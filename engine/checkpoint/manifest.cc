@@ -162,8 +162,9 @@ std::string manifest_to_json(const Manifest& manifest) {
                "manifest: expert_histogram must be a rectangle");
     for (const int64_t count : layer) SF_REQUIRE(count >= 0, "manifest: expert_histogram must hold counts");
   }
-  SF_REQUIRE(manifest.image_expert_histogram.empty() || is_part_of(manifest.image_expert_histogram, manifest.expert_histogram),
-             "manifest: image_expert_histogram must be a part of expert_histogram");
+  SF_REQUIRE(
+      manifest.image_expert_histogram.empty() || is_part_of(manifest.image_expert_histogram, manifest.expert_histogram),
+      "manifest: image_expert_histogram must be a part of expert_histogram");
   Json object = {{"format_version", kManifestFormatVersion},
                  {"step", manifest.step},
                  {"parent", manifest.parent},

@@ -34,7 +34,7 @@ struct Manifest {
   std::vector<std::vector<int64_t>> expert_histogram = {};
   // Of those, the image tokens; empty where nobody counted by modality (then the file has no such field).
   std::vector<std::vector<int64_t>> image_expert_histogram = {};
-  std::map<std::string, ManifestFile> files = {};  // by plain name, in the directory itself
+  std::map<std::string, ManifestFile> files = {};           // by plain name, in the directory itself
   std::map<std::string, ManifestFile> training_state = {};  // by plain name, in training_state/; only resume reads them
   friend bool operator==(const Manifest&, const Manifest&) = default;
 };
@@ -53,9 +53,9 @@ Manifest parse_manifest(std::string_view bytes);
 ManifestFile describe_file(const std::filesystem::path& path);
 
 // Effect: fills in `files` and `training_state` from what lies in `directory` (names with a leading dot and the
-// manifest itself left out), writes manifest.json and returns what it holds. A file of `known` is not read again: whoever
-// wrote it has hashed what it wrote. Errors: InvalidArgument for a file that a
-// checkpoint cannot hold (symbolic link, odd name, a folder other than training_state); those of file.h.
+// manifest itself left out), writes manifest.json and returns what it holds. A file of `known` is not read again:
+// whoever wrote it has hashed what it wrote. Errors: InvalidArgument for a file that a checkpoint cannot hold (symbolic
+// link, odd name, a folder other than training_state); those of file.h.
 Manifest write_checkpoint_manifest(const std::filesystem::path& directory, Manifest manifest,
                                    const std::map<std::string, ManifestFile>& known = {});
 

@@ -29,7 +29,8 @@ struct Sha256::State {
 };
 
 Sha256::Sha256() : state_(std::make_unique<State>()) {
-  SF_CHECK(state_->context && EVP_DigestInit_ex(state_->context.get(), EVP_sha256(), nullptr) == 1, "sha256: digest failed");
+  SF_CHECK(state_->context && EVP_DigestInit_ex(state_->context.get(), EVP_sha256(), nullptr) == 1,
+           "sha256: digest failed");
 }
 
 Sha256::~Sha256() = default;
@@ -42,7 +43,8 @@ void Sha256::update(std::string_view bytes) {
 Sha256Digest Sha256::digest() {
   Sha256Digest digest;
   unsigned int size = 0;
-  SF_CHECK(EVP_DigestFinal_ex(state_->context.get(), digest.data(), &size) == 1 && size == digest.size(), "sha256: digest failed");
+  SF_CHECK(EVP_DigestFinal_ex(state_->context.get(), digest.data(), &size) == 1 && size == digest.size(),
+           "sha256: digest failed");
   return digest;
 }
 

@@ -16,7 +16,7 @@ struct VisionFacts {
   int64_t width = 0, mlp_width = 0, patch = 0, num_layers = 0, grid = 0, num_heads = 0;
   bool class_token = true, stem_bias = false, pre_norm = false, final_norm = true, layer_scale = false;
   double norm_eps = 0;
-  std::string activation;       // as config.json says it
+  std::string activation;  // as config.json says it
   int64_t resize_side = 0, crop_side = 0;
   std::string crop_offset, resample = "bicubic";
   std::array<double, 3> mean{}, std{};
@@ -49,7 +49,8 @@ class VisionPlanner {
 // The side of a square grid of `tokens`. Errors: InvalidArgument (field = the tensor) where it is none.
 int64_t square_side(int64_t tokens, const std::string& tensor);
 
-// The number of blocks that options.feature_layer keeps of `num_layers`. Errors: InvalidArgument (field "feature-layer").
+// The number of blocks that options.feature_layer keeps of `num_layers`. Errors: InvalidArgument (field
+// "feature-layer").
 int64_t kept_layers(const VisionImportOptions& options, int64_t num_layers);
 
 // Width / 64 where neither the options nor `configured` say otherwise.

@@ -107,7 +107,8 @@ Image heatmap_overlay(const Image& picture, const Explanation& e, const std::vec
       const double share = seen ? interpolate(heatmap, e.rows, e.columns, row, column) : 0;
       const double value = share / std::max(double(*peak), 1e-12);
       blend(canvas.image, x, y, heat_colour(value), 0.6);
-      if (seen && index_in_grid(e, row, column) == peak_cell && canvas.near_edge(x, y, 2)) blend(canvas.image, x, y, kPaper, 1);
+      if (seen && index_in_grid(e, row, column) == peak_cell && canvas.near_edge(x, y, 2))
+        blend(canvas.image, x, y, kPaper, 1);
     }
   }
   return canvas.image;

@@ -15,12 +15,16 @@ namespace {
 size_t stored_index(int orientation, int x, int y, int width, int height) {
   int column = x, row = y;
   switch (orientation) {
-    case 2: column = width - 1 - x; break;
+    case 2:
+      column = width - 1 - x;
+      break;
     case 3:
       column = width - 1 - x;
       row = height - 1 - y;
       break;
-    case 4: row = height - 1 - y; break;
+    case 4:
+      row = height - 1 - y;
+      break;
     case 5:
       column = y;
       row = x;
@@ -37,7 +41,8 @@ size_t stored_index(int orientation, int x, int y, int width, int height) {
       column = width - 1 - y;
       row = x;
       break;
-    default: break;
+    default:
+      break;
   }
   return size_t{3} * (static_cast<size_t>(row) * static_cast<size_t>(width) + static_cast<size_t>(column));
 }
@@ -59,9 +64,12 @@ Image upright(Image stored, int orientation) {
 
 Image decode_stored(std::string_view bytes, const ImageHeader& stored) {
   switch (stored.format) {
-    case ImageFormat::kPng: return decode_png(bytes, stored);
-    case ImageFormat::kJpeg: return decode_jpeg(bytes, stored);
-    case ImageFormat::kWebp: return decode_webp(bytes, stored);
+    case ImageFormat::kPng:
+      return decode_png(bytes, stored);
+    case ImageFormat::kJpeg:
+      return decode_jpeg(bytes, stored);
+    case ImageFormat::kWebp:
+      return decode_webp(bytes, stored);
   }
   throw Error(Code::kInternal, "image: format without a decoder");
 }

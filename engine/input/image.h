@@ -1,7 +1,8 @@
 // Encoded bytes -> RGB pixels, bounded before anything is decoded.
 //
 //   ImageHeader header = read_image_header(bytes, limits);   // magic bytes and size only: no pixel is decoded
-//   Image image = decode_image(bytes, limits);               // upright (EXIF orientation applied), RGB, alpha over white
+//   Image image = decode_image(bytes, limits);               // upright (EXIF orientation applied), RGB, alpha over
+//   white
 #pragma once
 
 #include <cstdint>
@@ -12,15 +13,15 @@
 namespace sf {
 
 struct ImageLimits {
-  int64_t max_bytes = 10 << 20;       // encoded size
-  int64_t max_pixels = 16'000'000;    // width x height, inclusive, read from the header
+  int64_t max_bytes = 10 << 20;     // encoded size
+  int64_t max_pixels = 16'000'000;  // width x height, inclusive, read from the header
 };
 
 enum class ImageFormat { kPng, kJpeg, kWebp };
 
 struct ImageHeader {
   ImageFormat format;
-  int width;   // pixels, upright: after the EXIF orientation
+  int width;  // pixels, upright: after the EXIF orientation
   int height;
   int orientation;  // EXIF 1..8
 };

@@ -25,9 +25,12 @@ ImageFormat sniff(std::string_view bytes) {
 
 ImageHeader read_stored_header(std::string_view bytes) {
   switch (sniff(bytes)) {
-    case ImageFormat::kPng: return read_png_header(bytes);
-    case ImageFormat::kJpeg: return read_jpeg_header(bytes);
-    case ImageFormat::kWebp: return read_webp_header(bytes);
+    case ImageFormat::kPng:
+      return read_png_header(bytes);
+    case ImageFormat::kJpeg:
+      return read_jpeg_header(bytes);
+    case ImageFormat::kWebp:
+      return read_webp_header(bytes);
   }
   throw Error(Code::kInternal, "image: format without a reader");
 }

@@ -15,8 +15,10 @@ void check(const PreprocessOptions& options) {
              "preprocess: cell_size, max_cells and max_side_cells must be positive");
   for (float std : options.std) SF_REQUIRE(std > 0.0f, "preprocess: std must be positive, got ", std);
   if (options.crop || options.stretch) {
-    SF_REQUIRE(options.crop_side > 0 && (options.stretch || options.crop_side <= options.resize_side) && options.crop_side % options.cell_size == 0,
-               "preprocess: crop_side must be a multiple of cell_size and at most resize_side, got ", options.crop_side);
+    SF_REQUIRE(options.crop_side > 0 && (options.stretch || options.crop_side <= options.resize_side) &&
+                   options.crop_side % options.cell_size == 0,
+               "preprocess: crop_side must be a multiple of cell_size and at most resize_side, got ",
+               options.crop_side);
   }
 }
 
@@ -81,7 +83,8 @@ PixelValues preprocess_crop(const Image& image, const PreprocessOptions& options
   const int64_t width = image.width == shorter ? side : side * image.width / shorter;
   const int64_t height = image.height == shorter ? side : side * image.height / shorter;
   const Window window{crop_offset(width - options.crop_side, options.crop_offset),
-                      crop_offset(height - options.crop_side, options.crop_offset), options.crop_side, options.crop_side};
+                      crop_offset(height - options.crop_side, options.crop_offset), options.crop_side,
+                      options.crop_side};
   // A line of a pixel's height can become longer than an int holds; its place is then as good as infinite.
   constexpr int64_t kFar = 1 << 30;
   pixels.width = static_cast<int>(std::min(width, kFar));
@@ -97,7 +100,8 @@ PixelValues preprocess_crop(const Image& image, const PreprocessOptions& options
 GridSize choose_grid(int width, int height, const PreprocessOptions& options) {
   check(options);
   SF_REQUIRE(width > 0 && height > 0, "preprocess: picture is empty, ", width, "x", height);
-  if (options.crop || options.stretch) return {options.crop_side / options.cell_size, options.crop_side / options.cell_size};
+  if (options.crop || options.stretch)
+    return {options.crop_side / options.cell_size, options.crop_side / options.cell_size};
   GridSize best;
   int64_t best_scale = 0;
   for (int rows = 1; rows <= std::min(options.max_side_cells, options.max_cells); ++rows) {
@@ -119,8 +123,10 @@ PixelValues preprocess(const Image& image, const PreprocessOptions& options) {
   if (options.crop) return preprocess_crop(image, options);
   PixelValues pixels;
   pixels.grid = choose_grid(image.width, image.height, options);
-  if (options.stretch) pixels.width = pixels.height = options.crop_side;
-  else place(image, options, pixels);
+  if (options.stretch)
+    pixels.width = pixels.height = options.crop_side;
+  else
+    place(image, options, pixels);
   if (image.width == pixels.width && image.height == pixels.height) {
     write_normalised(image, options, pixels);
   } else {

@@ -27,8 +27,8 @@ struct TemplateTokens {
 // Errors: InvalidArgument (field "tokenizer.model") if the vocabulary lacks one that this project's own models need.
 TemplateTokens template_tokens(const Tokenizer& tokenizer);
 
-// A to Z become a to z, tabs and line ends spaces; all else stays. Spaces at the ends and runs of them are the tokenizer's
-// to remove.
+// A to Z become a to z, tabs and line ends spaces; all else stays. Spaces at the ends and runs of them are the
+// tokenizer's to remove.
 std::string normalized_question(std::string_view text);
 
 // The text around a turn's parts.

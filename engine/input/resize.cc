@@ -56,7 +56,8 @@ struct Columns {
 Image resize_columns_in_blocks(const Image& image, const Columns& columns) {
   const int width = columns.width;
   std::vector<ResampleTaps> taps(static_cast<size_t>(width));
-  for (int x = 0; x < width; ++x) compute_taps(columns.filter, columns.left + x, image.width, columns.full_width, taps[static_cast<size_t>(x)]);
+  for (int x = 0; x < width; ++x)
+    compute_taps(columns.filter, columns.left + x, image.width, columns.full_width, taps[static_cast<size_t>(x)]);
 
   Image out{width, image.height,
             std::vector<uint8_t>(static_cast<size_t>(width) * static_cast<size_t>(image.height) * kChannels)};
@@ -133,9 +134,11 @@ Image resize_bicubic(const Image& image, int width, int height) {
 }
 
 Image resize_image(const Image& image, ResampleFilter filter, int64_t width, int64_t height, const Window& window) {
-  SF_REQUIRE(window.width > 0 && window.height > 0, "resize: size must be positive, got ", window.width, "x", window.height);
+  SF_REQUIRE(window.width > 0 && window.height > 0, "resize: size must be positive, got ", window.width, "x",
+             window.height);
   SF_REQUIRE(image.width > 0 && image.height > 0, "resize: picture is empty");
-  SF_REQUIRE(window.left >= 0 && window.top >= 0 && window.left + window.width <= width && window.top + window.height <= height,
+  SF_REQUIRE(window.left >= 0 && window.top >= 0 && window.left + window.width <= width &&
+                 window.top + window.height <= height,
              "resize: the window lies outside of ", width, "x", height);
   SF_CHECK(image.pixels.size() == static_cast<size_t>(image.width) * static_cast<size_t>(image.height) * kChannels,
            "resize: pixels do not match the size");

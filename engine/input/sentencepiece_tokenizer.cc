@@ -98,7 +98,8 @@ std::shared_ptr<const Tokenizer> load_sentencepiece(std::string_view model_bytes
 }
 
 std::shared_ptr<const Tokenizer> load_sentencepiece_without_prefix(std::string_view model_bytes) {
-  // Bytes of a protobuf message behind those of another override it: normalizer_spec (field 3) { add_dummy_prefix (3): 0 }.
+  // Bytes of a protobuf message behind those of another override it: normalizer_spec (field 3) { add_dummy_prefix (3):
+  // 0 }.
   constexpr std::string_view kOverride("\x1a\x02\x18\x00", 4);
   load_sentencepiece(model_bytes);  // an end that is cut off must not swallow the override
   return std::make_shared<SentencePieceTokenizer>(std::string(model_bytes) + std::string(kOverride));

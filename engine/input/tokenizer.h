@@ -1,5 +1,5 @@
-// Text <-> token ids. Implementations: SentencePiece BPE (sentencepiece_tokenizer.h), that with what an imported model adds
-// (tokenizer_config.h), single characters (character_tokenizer.h).
+// Text <-> token ids. Implementations: SentencePiece BPE (sentencepiece_tokenizer.h), that with what an imported model
+// adds (tokenizer_config.h), single characters (character_tokenizer.h).
 //
 //   auto tokenizer = load_sentencepiece(bytes_of_tokenizer_model);
 //   std::vector<int> ids = tokenizer->encode("what shape is the red object?");
@@ -18,9 +18,9 @@ class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
   virtual int vocab_size() const = 0;
-  virtual int bos_id() const = 0;   // -1 where the model has none
+  virtual int bos_id() const = 0;  // -1 where the model has none
   virtual int eos_id() const = 0;
-  virtual int pad_id() const = 0;   // -1 where the model has none
+  virtual int pad_id() const = 0;  // -1 where the model has none
   // Whether the token ends an answer; some models have several such.
   virtual bool is_end(int id) const { return id == eos_id(); }
   // The token that stands in a picture's places; -1 where the model has none.
@@ -38,7 +38,8 @@ class Tokenizer {
   // The piece's text as stored: U+2581 marks a leading space, "<0xNN>" a byte.
   virtual std::string piece(int id) const = 0;
   virtual bool is_control(int id) const = 0;
-  // The raw bytes that the piece stands for, its leading-space mark as ' '; a byte piece gives one byte; control pieces none.
+  // The raw bytes that the piece stands for, its leading-space mark as ' '; a byte piece gives one byte; control pieces
+  // none.
   virtual std::string piece_bytes(int id) const = 0;
 };
 

@@ -29,7 +29,10 @@ class ImportedTokenizer final : public Tokenizer {
   // `unprefixed`: the same vocabulary without the space before a text; unused with PrefixSpace::kAlways.
   ImportedTokenizer(std::shared_ptr<const Tokenizer> base, std::shared_ptr<const Tokenizer> unprefixed,
                     TokenizerConfig config, int vocab_size)
-      : base_(std::move(base)), unprefixed_(std::move(unprefixed)), config_(std::move(config)), vocab_size_(vocab_size) {}
+      : base_(std::move(base)),
+        unprefixed_(std::move(unprefixed)),
+        config_(std::move(config)),
+        vocab_size_(vocab_size) {}
 
   int vocab_size() const override { return vocab_size_; }
   int bos_id() const override { return base_->bos_id(); }

@@ -16,7 +16,8 @@
 
 namespace sf {
 
-// Where a space stands before a text that SentencePiece would put there (its add_dummy_prefix). A control token ends a text.
+// Where a space stands before a text that SentencePiece would put there (its add_dummy_prefix). A control token ends a
+// text.
 enum class PrefixSpace {
   kAlways,    // before every text, as SentencePiece does
   kUnspaced,  // before every text that does not begin with a space
@@ -24,8 +25,8 @@ enum class PrefixSpace {
 };
 
 struct TokenizerConfig {
-  bool add_bos = false;                     // a prompt begins with <s>
-  std::vector<int> eos_ids;                 // tokens that end an answer; at least one
+  bool add_bos = false;      // a prompt begins with <s>
+  std::vector<int> eos_ids;  // tokens that end an answer; at least one
   PrefixSpace prefix_space = PrefixSpace::kAlways;
   int image_id = -1;                        // stands in a picture's places; -1 = none
   std::map<int, std::string> added_tokens;  // beside tokenizer.model; text never becomes one of them

@@ -42,7 +42,8 @@ Attention::Attention(const DecoderConfig& config) : config_(config) {
   }
 }
 
-at::Tensor Attention::forward(int layer, const at::Tensor& x_TD, const RopeTable& rope, AttentionBackend& backend) const {
+at::Tensor Attention::forward(int layer, const at::Tensor& x_TD, const RopeTable& rope,
+                              AttentionBackend& backend) const {
   const int64_t tokens = x_TD.size(0);
   at::Tensor q_THC = at::linear(x_TD, q_weight_, q_bias_).view({tokens, config_.num_heads, config_.head_dim});
   at::Tensor k_TGC = at::linear(x_TD, k_weight_, k_bias_).view({tokens, config_.num_kv_heads, config_.head_dim});

@@ -1,5 +1,5 @@
-// Causal attention of the decoder. The layer projects and rotates; where keys and values live is the backend's business:
-// a packed training batch (PackedAttention, here) or the paged cache (engine/runtime/paged_attention.h).
+// Causal attention of the decoder. The layer projects and rotates; where keys and values live is the backend's
+// business: a packed training batch (PackedAttention, here) or the paged cache (engine/runtime/paged_attention.h).
 #pragma once
 
 #include <torch/torch.h>
@@ -20,7 +20,8 @@ class AttentionBackend {
   virtual at::Tensor attend(int layer, const at::Tensor& q_THC, const at::Tensor& k_TGC, const at::Tensor& v_TGC) = 0;
 };
 
-// T = B*L tokens in padded rows under a mask: one picture and many questions in a row, each question blind to the others.
+// T = B*L tokens in padded rows under a mask: one picture and many questions in a row, each question blind to the
+// others.
 class PackedAttention : public AttentionBackend {
  public:
   // mask_BLL: additive, 0 or -inf, broadcast over heads; a row of the mask never forbids everything.

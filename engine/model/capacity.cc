@@ -16,12 +16,18 @@ at::Tensor choices_of(const at::Tensor& tokens_T, int64_t k) {
 at::Tensor by_precedence(const Routing& routing, DropOrder order) {
   const int64_t tokens = routing.ids_TK.size(0), k = routing.ids_TK.size(1);
   const at::Tensor gates = routing.gates_TK.detach();
-  auto descending = [](const at::Tensor& values) { return std::get<1>(at::sort(values, /*stable=*/true, 0, /*descending=*/true)); };
+  auto descending = [](const at::Tensor& values) {
+    return std::get<1>(at::sort(values, /*stable=*/true, 0, /*descending=*/true));
+  };
   switch (order) {
-    case DropOrder::kPosition: return at::arange(tokens * k, routing.ids_TK.options());
-    case DropOrder::kChoice: return choices_of(at::arange(tokens, routing.ids_TK.options()), k);
-    case DropOrder::kProbability: return descending(gates.flatten());
-    case DropOrder::kBatchPriority: return choices_of(descending(gates.amax(1)), k);
+    case DropOrder::kPosition:
+      return at::arange(tokens * k, routing.ids_TK.options());
+    case DropOrder::kChoice:
+      return choices_of(at::arange(tokens, routing.ids_TK.options()), k);
+    case DropOrder::kProbability:
+      return descending(gates.flatten());
+    case DropOrder::kBatchPriority:
+      return choices_of(descending(gates.amax(1)), k);
   }
   throw Error(Code::kInternal, "capacity: unknown order");
 }
@@ -39,7 +45,8 @@ DropOrder parse_drop_order(const std::string& name) {
   if (name == "choice") return DropOrder::kChoice;
   if (name == "probability") return DropOrder::kProbability;
   if (name == "batch_priority") return DropOrder::kBatchPriority;
-  throw invalid_argument("drop_order", "drop order ", name, " is unknown: position, choice, probability or batch_priority");
+  throw invalid_argument("drop_order", "drop order ", name,
+                         " is unknown: position, choice, probability or batch_priority");
 }
 
 at::Tensor kept_within(const Routing& routing, int64_t num_experts, int64_t capacity, DropOrder order) {

@@ -27,7 +27,8 @@ enum class DropOrder {
 DropOrder parse_drop_order(const std::string& name);
 
 // -> bool [T, K]: the first `capacity` slots of each expert, in that order. Ties go to the earlier token.
-at::Tensor kept_within(const Routing& routing, int64_t num_experts, int64_t capacity, DropOrder order = DropOrder::kPosition);
+at::Tensor kept_within(const Routing& routing, int64_t num_experts, int64_t capacity,
+                       DropOrder order = DropOrder::kPosition);
 
 // What a MoeLayer asks. One thread only.
 class CapacityPolicy {
@@ -37,8 +38,8 @@ class CapacityPolicy {
   virtual at::Tensor kept(int layer, const Routing& routing) = 0;
 };
 
-// One capacity for all tokens of a batch: training. Never used in serving, where it would let requests push each other's
-// tokens out.
+// One capacity for all tokens of a batch: training. Never used in serving, where it would let requests push each
+// other's tokens out.
 class BatchCapacity : public CapacityPolicy {
  public:
   // `num_tokens`: real ones; padding takes no room.

@@ -14,22 +14,24 @@
 namespace sf {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VisionConfig, token_size, stem, stem_bias, stem_channels, stem_strides,
-                                                coordinates, class_token, position_embedding, position_rows, position_columns,
-                                                width, num_layers, num_heads, mlp_width, activation, layer_scale, pre_norm,
-                                                final_norm, residual_after_norm, relative_bias, max_side, norm_eps, features,
-                                                deepstack_layers)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MoeConfig, num_experts, top_k, hidden, activation, expert_bias, shared_hidden, router_softmax,
-                                   router_bias, renormalise, bias_balancing, noise_scale, noise_epsilon, noisy, capacity_factor,
-                                   drop_order, dropout, dropout_rate)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DecoderConfig, vocab_size, width, num_layers, num_heads, num_kv_heads, head_dim,
-                                   positions, rope, rope_theta, rope_fraction, rope_interleaved, norm, norm_eps,
-                                   residual_after_norm, qk_norm, attention_bias, attention_out_bias, attention_scale,
-                                   scale_embedding, tied_head, head_bias, max_context, dense_layers, dense_hidden, moe)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ImageConfig, cell_size, resize, resample, max_cells, max_side_cells, resize_side,
-                                                crop_side, crop_offset, mean, std, max_images)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModelConfig, model_type, preset, image, vision, projector, projector_norm,
-                                   projector_hidden, modality_embedding,
-                                   decoder, prompt_template, single_turn, normalize_questions)
+                                                coordinates, class_token, position_embedding, position_rows,
+                                                position_columns, width, num_layers, num_heads, mlp_width, activation,
+                                                layer_scale, pre_norm, final_norm, residual_after_norm, relative_bias,
+                                                max_side, norm_eps, features, deepstack_layers)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MoeConfig, num_experts, top_k, hidden, activation, expert_bias,
+                                                shared_hidden, router_softmax, router_bias, renormalise, bias_balancing,
+                                                noise_scale, noise_epsilon, noisy, capacity_factor, drop_order, dropout,
+                                                dropout_rate)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DecoderConfig, vocab_size, width, num_layers, num_heads, num_kv_heads,
+                                                head_dim, positions, rope, rope_theta, rope_fraction, rope_interleaved,
+                                                norm, norm_eps, residual_after_norm, qk_norm, attention_bias,
+                                                attention_out_bias, attention_scale, scale_embedding, tied_head,
+                                                head_bias, max_context, dense_layers, dense_hidden, moe)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ImageConfig, cell_size, resize, resample, max_cells, max_side_cells,
+                                                resize_side, crop_side, crop_offset, mean, std, max_images)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModelConfig, model_type, preset, image, vision, projector,
+                                                projector_norm, projector_hidden, modality_embedding, decoder,
+                                                prompt_template, single_turn, normalize_questions)
 
 namespace {
 
@@ -51,7 +53,8 @@ bool same_type(const nlohmann::json& value, const nlohmann::json& example) {
   if (!value.is_array()) return false;
   // A list that is empty by default holds numbers of layers.
   const nlohmann::json of_list = example.empty() ? nlohmann::json(0) : example.front();
-  return std::all_of(value.begin(), value.end(), [&](const nlohmann::json& element) { return same_type(element, of_list); });
+  return std::all_of(value.begin(), value.end(),
+                     [&](const nlohmann::json& element) { return same_type(element, of_list); });
 }
 
 // No key but `example`'s, and each holds what its type says; a key that is left out keeps its default, so that older
@@ -63,7 +66,8 @@ void check_keys(const nlohmann::json& json, const nlohmann::json& example, const
       require(!value.is_object() && key != "model_type", path + key + " is missing");
       continue;
     }
-    require(same_type(*found, value), path + key + " has the wrong type or is out of range; expected something like " + value.dump());
+    require(same_type(*found, value),
+            path + key + " has the wrong type or is out of range; expected something like " + value.dump());
     if (value.is_object()) check_keys(*found, value, path + key + ".");
   }
   for (const auto& [key, value] : json.items()) require(example.contains(key), path + key + " is unknown");
@@ -87,7 +91,8 @@ void require_layers(const std::vector<int>& layers, int num_layers, const std::s
   require(std::ssize(layers) <= num_layers, concat(name, " names ", layers.size(), " layers of ", num_layers));
   std::vector<bool> named(static_cast<size_t>(num_layers));
   for (size_t i = 0; i < layers.size(); ++i) {
-    require(layers[i] >= 0 && layers[i] < num_layers, concat(name, " must be 0..", num_layers - 1, ", got ", layers[i]));
+    require(layers[i] >= 0 && layers[i] < num_layers,
+            concat(name, " must be 0..", num_layers - 1, ", got ", layers[i]));
     require(!named[layers[i]], concat(name, " names layer ", layers[i], " twice"));
     if (ascending && i > 0) {
       require(layers[i] > layers[i - 1], concat(name, " must ascend, got ", layers[i], " behind ", layers[i - 1]));
@@ -122,7 +127,8 @@ void check_vision(const VisionConfig& v) {
       require(channels % kStemGroups == 0, concat("vision.stem_channels must be multiples of ", kStemGroups));
     }
     for (int stride : v.stem_strides) require_size(stride, "vision.stem_strides", 64);
-    const int64_t product = std::accumulate(v.stem_strides.begin(), v.stem_strides.end(), int64_t{1}, std::multiplies<>());
+    const int64_t product =
+        std::accumulate(v.stem_strides.begin(), v.stem_strides.end(), int64_t{1}, std::multiplies<>());
     require(product == v.token_size, "the product of vision.stem_strides must be vision.token_size");
   }
 }
@@ -142,8 +148,9 @@ void check_moe(const MoeConfig& moe) {
   require(one_of(moe.router_softmax, {"after", "before"}),
           "decoder.moe.router_softmax must be before or after, got " + moe.router_softmax);
   const bool constant_gate = moe.router_softmax == "after" || moe.renormalise;
-  require(moe.top_k > 1 || moe.num_experts == 1 || !constant_gate,
-          "decoder.moe: top_k 1 needs router_softmax before and no renormalise: otherwise the one gate is the constant 1");
+  require(
+      moe.top_k > 1 || moe.num_experts == 1 || !constant_gate,
+      "decoder.moe: top_k 1 needs router_softmax before and no renormalise: otherwise the one gate is the constant 1");
   require(moe.noise_scale >= 0, "decoder.moe.noise_scale must not be negative");
   require(moe.noise_epsilon >= 0, "decoder.moe.noise_epsilon must not be negative");
   require(moe.capacity_factor >= 0 && moe.capacity_factor <= 1000, "decoder.moe.capacity_factor must be 0..1000");
@@ -167,13 +174,16 @@ void check_decoder(const DecoderConfig& d) {
   require(d.rope_theta > 1, "decoder.rope_theta must be above 1");
   require(d.norm_eps >= 0, "decoder.norm_eps must not be negative");
   require(d.norm == "rms" || d.norm == "layer", "decoder.norm must be rms or layer, got " + d.norm);
-  require(d.positions == "rope" || d.positions == "learned", "decoder.positions must be rope or learned, got " + d.positions);
+  require(d.positions == "rope" || d.positions == "learned",
+          "decoder.positions must be rope or learned, got " + d.positions);
   require(d.rope == "1d" || d.rope == "mrope2d", "decoder.rope must be 1d or mrope2d, got " + d.rope);
   require(d.rope == "1d" || d.positions == "rope", "decoder.rope mrope2d needs decoder.positions rope");
-  require(d.rope == "1d" || rotated_channels(d) >= 8, "decoder.rope mrope2d needs 8 rotated channels of a head or more");
+  require(d.rope == "1d" || rotated_channels(d) >= 8,
+          "decoder.rope mrope2d needs 8 rotated channels of a head or more");
   require(d.attention_scale >= 0 && d.attention_scale <= 1e4, "decoder.attention_scale must be 0..10000");
   require_layers(d.dense_layers, d.num_layers, "decoder.dense_layers", /*ascending=*/false);
-  require(d.dense_hidden >= 0 && d.dense_hidden <= kMaxSize, concat("decoder.dense_hidden must be 0..", kMaxSize, ", got ", d.dense_hidden));
+  require(d.dense_hidden >= 0 && d.dense_hidden <= kMaxSize,
+          concat("decoder.dense_hidden must be 0..", kMaxSize, ", got ", d.dense_hidden));
   require(d.dense_layers.empty() == (d.dense_hidden == 0),
           "decoder.dense_layers and decoder.dense_hidden, their width, belong together");
   check_moe(d.moe);
@@ -195,9 +205,11 @@ void check_image(const ImageConfig& image, const VisionConfig& vision, int shuff
     require(image.max_side_cells * shuffle <= vision.max_side, "image.max_side_cells exceeds vision.max_side");
     return;
   }
-  require(image.resize == "stretch" || image.crop_side <= image.resize_side, "image.crop_side must not be above image.resize_side");
-  require(image.crop_side % image.cell_size == 0, concat("image.crop_side ", image.crop_side, " must be a multiple of image.cell_size ",
-                                                         image.cell_size, ": of the token's size and the projector's shuffle"));
+  require(image.resize == "stretch" || image.crop_side <= image.resize_side,
+          "image.crop_side must not be above image.resize_side");
+  require(image.crop_side % image.cell_size == 0,
+          concat("image.crop_side ", image.crop_side, " must be a multiple of image.cell_size ", image.cell_size,
+                 ": of the token's size and the projector's shuffle"));
   require(image.crop_side / vision.token_size <= vision.max_side, "image.crop_side exceeds vision.max_side");
 }
 
@@ -229,19 +241,24 @@ void check(const ModelConfig& config) {
   require(config.model_type == "sparsefusion",
           "model_type " + config.model_type + " is unknown; supported: sparsefusion");
   require_one_of(config.projector, {"shuffle2", "mlp", "cls", "none"}, "projector");
-  require(config.projector_hidden >= 0 && config.projector_hidden <= kMaxSize, concat("projector_hidden must be 0..", kMaxSize));
+  require(config.projector_hidden >= 0 && config.projector_hidden <= kMaxSize,
+          concat("projector_hidden must be 0..", kMaxSize));
   require_one_of(config.prompt_template, {"plain", "llava-1.5", "mistral"}, "prompt_template");
   check_decoder(config.decoder);
   const std::vector<int>& injected = config.vision.deepstack_layers;
-  require(config.has_vision() || injected.empty(), "vision.deepstack_layers needs a vision encoder, and projector none has none");
+  require(config.has_vision() || injected.empty(),
+          "vision.deepstack_layers needs a vision encoder, and projector none has none");
   if (!config.has_vision()) return;
   check_vision(config.vision);
   require(std::ssize(injected) <= config.decoder.num_layers,
-          concat("vision.deepstack_layers names ", injected.size(), " layers, but their features enter behind a decoder layer each, "
-                 "and decoder.num_layers is ", config.decoder.num_layers));
+          concat("vision.deepstack_layers names ", injected.size(),
+                 " layers, but their features enter behind a decoder layer each, "
+                 "and decoder.num_layers is ",
+                 config.decoder.num_layers));
   require((config.projector == "cls") == (config.vision.features == "class"),
           "projector cls and vision.features class belong together");
-  require(config.projector != "shuffle2" || config.vision.features == "patches", "projector shuffle2 needs vision.features patches");
+  require(config.projector != "shuffle2" || config.vision.features == "patches",
+          "projector shuffle2 needs vision.features patches");
   check_image(config.image, config.vision, projector_shuffle(config.projector));
   require(max_image_tokens(config) < config.decoder.max_context,
           concat("a picture of ", max_image_tokens(config), " image tokens leaves no room in decoder.max_context ",
@@ -270,7 +287,8 @@ std::vector<int> routed_layers(const DecoderConfig& config) {
 ModelConfig parse_model_config(std::string_view json_text) {
   const nlohmann::json json = parse_object(json_text);
   if (const auto type = json.find("model_type"); type != json.end() && *type == kVisionModelType) {
-    require(false, concat("model_type ", kVisionModelType, " is a vision encoder alone: give it to sparsefusion-train --vit-init"));
+    require(false, concat("model_type ", kVisionModelType,
+                          " is a vision encoder alone: give it to sparsefusion-train --vit-init"));
   }
   const ModelConfig defaults;
   check_keys(json, nlohmann::json(defaults), "");
@@ -295,18 +313,25 @@ VisionModelConfig parse_vision_config(std::string_view json_text) {
 }
 
 std::string to_json(const VisionModelConfig& config) {
-  return nlohmann::json({{"model_type", kVisionModelType}, {"image", config.image}, {"vision", config.vision}}).dump(2) + "\n";
+  return nlohmann::json({{"model_type", kVisionModelType}, {"image", config.image}, {"vision", config.vision}})
+             .dump(2) +
+         "\n";
 }
 
 std::string preprocessor_json(const ImageConfig& image) {
   nlohmann::ordered_json json = {{"do_resize", true}, {"resample", image.resample}, {"antialias", true}};
   if (image.resize == "crop") {
-    json.update({{"keep_aspect_ratio", true}, {"size", {{"shortest_edge", image.resize_side}}}, {"do_center_crop", true},
-                 {"crop_size", {{"height", image.crop_side}, {"width", image.crop_side}}}, {"crop_offset", image.crop_offset}});
+    json.update({{"keep_aspect_ratio", true},
+                 {"size", {{"shortest_edge", image.resize_side}}},
+                 {"do_center_crop", true},
+                 {"crop_size", {{"height", image.crop_side}, {"width", image.crop_side}}},
+                 {"crop_offset", image.crop_offset}});
   } else if (image.resize == "stretch") {
     json.update({{"keep_aspect_ratio", false}, {"size", {{"height", image.crop_side}, {"width", image.crop_side}}}});
   } else {
-    json.update({{"keep_aspect_ratio", true}, {"cell_size", image.cell_size}, {"max_cells", image.max_cells},
+    json.update({{"keep_aspect_ratio", true},
+                 {"cell_size", image.cell_size},
+                 {"max_cells", image.max_cells},
                  {"max_side_cells", image.max_side_cells}});
   }
   json["image_mean"] = image.mean;
@@ -324,7 +349,8 @@ int max_image_tokens(const ModelConfig& config) {
   if (!config.has_vision()) return 0;
   const ImageConfig& image = config.image;
   const int side = image.crop_side / image.cell_size;
-  return image.resize != "fit" ? image_token_rule(config).count(side, side) : image_token_rule(config).count(1, image.max_cells);
+  return image.resize != "fit" ? image_token_rule(config).count(side, side)
+                               : image_token_rule(config).count(1, image.max_cells);
 }
 
 void set_projector(ModelConfig& config, const std::string& projector) {

@@ -64,7 +64,8 @@ double decoder_weights(const DecoderConfig& d) {
   if (d.attention_out_bias) layer += width;
   if (d.qk_norm) layer += 2 * head_dim;
   const double dense = double(d.dense_layers.size());
-  return total + d.num_layers * layer + (d.num_layers - dense) * moe_weights(d) + dense * mlp_weights(d, d.dense_hidden);
+  return total + d.num_layers * layer + (d.num_layers - dense) * moe_weights(d) +
+         dense * mlp_weights(d, d.dense_hidden);
 }
 
 }  // namespace

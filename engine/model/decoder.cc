@@ -15,14 +15,18 @@ std::shared_ptr<Experts> dense_mlp(DecoderConfig config) {
 }  // namespace
 
 DecoderBlock::DecoderBlock(const DecoderConfig& config, int layer) : residual_after_norm_(config.residual_after_norm) {
-  attention_norm_ = register_module("attention_norm", std::make_shared<Norm>(config.norm, config.width, config.norm_eps));
+  attention_norm_ =
+      register_module("attention_norm", std::make_shared<Norm>(config.norm, config.width, config.norm_eps));
   attention_ = register_module("attention", std::make_shared<Attention>(config));
   moe_norm_ = register_module("moe_norm", std::make_shared<Norm>(config.norm, config.width, config.norm_eps));
-  if (is_dense(config, layer)) mlp_ = register_module("mlp", dense_mlp(config));
-  else moe_ = register_module("moe", std::make_shared<MoeLayer>(config));
+  if (is_dense(config, layer))
+    mlp_ = register_module("mlp", dense_mlp(config));
+  else
+    moe_ = register_module("moe", std::make_shared<MoeLayer>(config));
 }
 
-at::Tensor DecoderBlock::feed_forward(int layer, const DecoderInput& input, const at::Tensor& h_TD, MoeObserver* observer) const {
+at::Tensor DecoderBlock::feed_forward(int layer, const DecoderInput& input, const at::Tensor& h_TD,
+                                      MoeObserver* observer) const {
   return mlp_ ? mlp_->forward_first(h_TD) : moe_->forward(layer, h_TD, input.capacity, observer);
 }
 
@@ -62,7 +66,8 @@ at::Tensor Decoder::forward(const DecoderInput& input, AttentionBackend& backend
       {.rotated = rotated_channels(config_), .theta = config_.rope_theta, .interleaved = config_.rope_interleaved});
   at::Tensor x = input.x_TD;
   if (position_PD_.defined()) x = x + at::embedding(position_PD_, input.positions_T);
-  const size_t injected = input.injected_TI.defined() ? static_cast<size_t>(input.injected_TI.size(1) / config_.width) : 0;
+  const size_t injected =
+      input.injected_TI.defined() ? static_cast<size_t>(input.injected_TI.size(1) / config_.width) : 0;
   for (size_t i = 0; i < blocks_.size(); ++i) {
     stand_back();
     x = blocks_[i]->forward(static_cast<int>(i), input, x, rope, backend, observer);

@@ -1,7 +1,6 @@
-// The decoder: embedding, pre-norm blocks of causal attention and feed-forward (a mixture of experts, or in dense layers
-// one MLP), head. One class for training, prefill
-// and decode; only the AttentionBackend differs. Its switches (DecoderConfig) span the bundled model, Llama, Mixtral and
-// the original SparseFusion.
+// The decoder: embedding, pre-norm blocks of causal attention and feed-forward (a mixture of experts, or in dense
+// layers one MLP), head. One class for training, prefill and decode; only the AttentionBackend differs. Its switches
+// (DecoderConfig) span the bundled model, Llama, Mixtral and the original SparseFusion.
 #pragma once
 
 #include <torch/torch.h>
@@ -13,13 +12,13 @@
 namespace sf {
 
 struct DecoderInput {
-  at::Tensor x_TD;            // embedded tokens, modality added
-  at::Tensor positions_T;     // int64 [T]; [T, 3] of (time, row, column) where the config says rope mrope2d
+  at::Tensor x_TD;         // embedded tokens, modality added
+  at::Tensor positions_T;  // int64 [T]; [T, 3] of (time, row, column) where the config says rope mrope2d
   // Tokens that are real; undefined = all. Padding never routes, counts or takes capacity.
-  at::Tensor real_tokens;     // int64 indices into T, ascending
+  at::Tensor real_tokens;  // int64 indices into T, ascending
   // Injected features of the encoder (DeepStack): columns [k*D, (k+1)*D) are added behind block k; zero for text.
-  at::Tensor injected_TI;     // undefined = none
-  CapacityPolicy* capacity = nullptr;  // null = dropless
+  at::Tensor injected_TI;                            // undefined = none
+  CapacityPolicy* capacity = nullptr;                // null = dropless
   std::vector<at::Tensor>* layer_outputs = nullptr;  // filled with the residual stream behind each block, where set
 };
 

@@ -12,7 +12,8 @@ Experts::Experts(const DecoderConfig& config, int64_t num_experts, int64_t hidde
   const int64_t d = config.width, up = gated ? 2 * hidden : hidden;
   const std::string up_name = gated ? "gate_up" : "up";
   up_ = register_parameter(up_name, randn_or_empty({num_experts, up, d}) / std::sqrt(double(d)));
-  down_ = register_parameter("down", randn_or_empty({num_experts, d, hidden}) / std::sqrt(double(hidden)) / std::sqrt(2.0 * config.num_layers));
+  down_ = register_parameter("down", randn_or_empty({num_experts, d, hidden}) / std::sqrt(double(hidden)) /
+                                         std::sqrt(2.0 * config.num_layers));
   if (config.moe.expert_bias) {
     up_bias_ = register_parameter(up_name + "_bias", torch::zeros({num_experts, up}));
     down_bias_ = register_parameter("down_bias", torch::zeros({num_experts, d}));
@@ -62,7 +63,8 @@ at::Tensor Experts::forward_masked(const at::Tensor& x_RD, const at::Tensor& end
   at::Tensor mine = below.to(x_RD.dtype());
   mine = at::cat({mine.narrow(0, 0, 1), mine.slice(0, 1) - mine.slice(0, 0, num_experts_ - 1)}, 0);
   auto multiply = [](const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-    return bias.defined() ? at::baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2)) : at::bmm(x, weight.transpose(1, 2));
+    return bias.defined() ? at::baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
+                          : at::bmm(x, weight.transpose(1, 2));
   };
   at::Tensor x = x_RD.unsqueeze(0).expand({num_experts_, x_RD.size(0), x_RD.size(1)});
   at::Tensor y = multiply(activate(multiply(x, up_, up_bias_)), down_, down_bias_);

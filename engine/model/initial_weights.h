@@ -27,8 +27,8 @@ class NoInitialWeights {
   const bool outer_;
 };
 
-// [shape] f32: independent normal numbers of mean 0 and variance 1 of torch's generator; memory as it was found within a
-// NoInitialWeights. Stands back (stand_back.h).
+// [shape] f32: independent normal numbers of mean 0 and variance 1 of torch's generator; memory as it was found within
+// a NoInitialWeights. Stands back (stand_back.h).
 at::Tensor randn_or_empty(at::IntArrayRef shape);
 
 }  // namespace sf

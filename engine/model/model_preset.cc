@@ -24,7 +24,8 @@ ModelConfig model_preset(const std::string& name) {
     config.decoder.moe.hidden = 32;
     return config;
   }
-  // The original SparseFusion's shape and conventions, which `sparsefusion-model convert --from seed` fills with its weights.
+  // The original SparseFusion's shape and conventions, which `sparsefusion-model convert --from seed` fills with its
+  // weights.
   if (name == "seed") {
     VisionConfig& v = config.vision;
     v.stem = "linear";

@@ -6,7 +6,8 @@ namespace {
 // Tells the observer when a stage begins and ends.
 class StageScope {
  public:
-  StageScope(MoeObserver* observer, int layer, MoeObserver::Stage stage) : observer_(observer), layer_(layer), stage_(stage) {
+  StageScope(MoeObserver* observer, int layer, MoeObserver::Stage stage)
+      : observer_(observer), layer_(layer), stage_(stage) {
     if (observer_) observer_->on_stage_begin(layer_, stage_);
   }
   ~StageScope() {
@@ -22,7 +23,8 @@ class StageScope {
 }  // namespace
 
 MoeLayer::MoeLayer(const DecoderConfig& config)
-    : num_experts_(config.moe.num_experts), output_dropout_(config.moe.dropout == "output" ? config.moe.dropout_rate : 0) {
+    : num_experts_(config.moe.num_experts),
+      output_dropout_(config.moe.dropout == "output" ? config.moe.dropout_rate : 0) {
   router_ = register_module("router", std::make_shared<Router>(config));
   experts_ = register_module("experts", std::make_shared<Experts>(config, num_experts_, config.moe.hidden));
   if (config.moe.shared_hidden > 0) {

@@ -1,5 +1,5 @@
-// The mixture-of-experts feed-forward: route, dispatch, run, combine. What it saw is handed to an observer, so the layer
-// itself keeps no state between calls.
+// The mixture-of-experts feed-forward: route, dispatch, run, combine. What it saw is handed to an observer, so the
+// layer itself keeps no state between calls.
 #pragma once
 
 #include <torch/torch.h>
@@ -31,7 +31,7 @@ class MoeLayer : public torch::nn::Module {
 
  private:
   int64_t num_experts_;
-  double output_dropout_;            // in training
+  double output_dropout_;  // in training
   std::shared_ptr<Router> router_;
   std::shared_ptr<Experts> experts_;
   std::shared_ptr<Experts> shared_;  // null without one

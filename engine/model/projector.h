@@ -1,5 +1,5 @@
-// Vision tokens -> image tokens of the decoder: a two-layer GELU MLP, behind a LayerNorm where projector_norm says so, on
-// 2x2 neighbours side by side (pixel shuffle), on every token, or on the class token.
+// Vision tokens -> image tokens of the decoder: a two-layer GELU MLP, behind a LayerNorm where projector_norm says so,
+// on 2x2 neighbours side by side (pixel shuffle), on every token, or on the class token.
 #pragma once
 
 #include <torch/torch.h>

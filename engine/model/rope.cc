@@ -17,7 +17,8 @@ at::Tensor position_of_pairs(const at::Tensor& positions_T3, int64_t half) {
 RopeTable make_rope_table(const at::Tensor& positions, const RopeOptions& options) {
   const int64_t half = options.rotated / 2;
   auto floats = positions.options().dtype(at::kFloat);
-  at::Tensor exponents = at::arange(0, options.rotated, 2, floats) / static_cast<double>(std::max<int64_t>(options.rotated, 1));
+  at::Tensor exponents =
+      at::arange(0, options.rotated, 2, floats) / static_cast<double>(std::max<int64_t>(options.rotated, 1));
   at::Tensor turns = positions.dim() == 2 ? position_of_pairs(positions, half) : positions.unsqueeze(1);
   at::Tensor angles = turns.to(at::kFloat) * at::pow(options.theta, -exponents).unsqueeze(0);
   return {at::cos(angles), at::sin(angles), options.rotated, options.interleaved};

@@ -52,7 +52,9 @@ at::Tensor Router::closed_experts() const {
 
 void Router::choose(const at::Tensor& scores_TE, Routing& routing) const {
   // Stable sorts, because topk leaves the order of ties open.
-  auto descending = [](const at::Tensor& values) { return at::sort(values, /*stable=*/true, /*dim=*/-1, /*descending=*/true); };
+  auto descending = [](const at::Tensor& values) {
+    return at::sort(values, /*stable=*/true, /*dim=*/-1, /*descending=*/true);
+  };
   auto first = [this](const at::Tensor& sorted) { return sorted.narrow(-1, 0, config_.top_k); };
   at::Tensor chosen;  // [T, K] scores
   if (balance_bias_.defined()) {

@@ -9,18 +9,19 @@
 namespace sf {
 
 struct Routing {
-  at::Tensor logits_TE;  // f32, without noise
-  at::Tensor probs_TE;   // softmax of the logits
-  at::Tensor ids_TK;     // int64, by descending (noisy) logit
-  at::Tensor gates_TK;   // f32
+  at::Tensor logits_TE;               // f32, without noise
+  at::Tensor probs_TE;                // softmax of the logits
+  at::Tensor ids_TK;                  // int64, by descending (noisy) logit
+  at::Tensor gates_TK;                // f32
   at::Tensor noisy_TE, noise_std_TE;  // logits with their noise and its standard deviation; undefined without noise
 };
 
 class Router : public torch::nn::Module {
  public:
   explicit Router(const DecoderConfig& config);
-  // x_TD -> Routing. Noise N(0,1) * (softplus(x W_noise) + noise_epsilon) * noise_scale is added only while is_training(),
-  // and only then does whole-expert dropout close experts (never so many that fewer than top_k are open).
+  // x_TD -> Routing. Noise N(0,1) * (softplus(x W_noise) + noise_epsilon) * noise_scale is added only while
+  // is_training(), and only then does whole-expert dropout close experts (never so many that fewer than top_k are
+  // open).
   Routing forward(const at::Tensor& x_TD) const;
 
  private:
@@ -33,8 +34,8 @@ class Router : public torch::nn::Module {
   at::Tensor balance_bias_;           // [E]; not trained, see update_balance_bias()
 };
 
-// DeepSeek's balancing without a loss (arXiv 2408.15664): an expert with fewer assignments than the mean gains `rate`, one
-// with more loses it. Effect: changes balance_bias_E in place. counts_E: assignments of one optimiser step.
+// DeepSeek's balancing without a loss (arXiv 2408.15664): an expert with fewer assignments than the mean gains `rate`,
+// one with more loses it. Effect: changes balance_bias_E in place. counts_E: assignments of one optimiser step.
 void update_balance_bias(const at::Tensor& balance_bias_E, const at::Tensor& counts_E, double rate);
 
 }  // namespace sf

@@ -59,8 +59,8 @@ at::Tensor modality_balance_loss(const Routing& routing, const at::Tensor& is_im
 }
 
 at::Tensor local_entropy_loss(const Routing& routing, const at::Tensor& is_image_T) {
-  return mean_over_modalities(is_image_T,
-                              [&](const at::Tensor& rows) { return entropy(routing.probs_TE.index_select(0, rows)).mean(); });
+  return mean_over_modalities(
+      is_image_T, [&](const at::Tensor& rows) { return entropy(routing.probs_TE.index_select(0, rows)).mean(); });
 }
 
 at::Tensor global_entropy_loss(const Routing& routing, const at::Tensor& is_image_T, double min_experts) {

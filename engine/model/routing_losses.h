@@ -17,9 +17,9 @@ at::Tensor router_z_loss(const Routing& routing);
 // Shazeer 2017 (arXiv 1701.06538): CV^2 over experts of the importance sum_t g_te; 0 when balanced.
 at::Tensor importance_loss(const Routing& routing);
 
-// Shazeer's load loss in V-MoE's form (arXiv 2106.05974): CV^2 over experts of mean_t Phi((logit - threshold) / std), the
-// probability that a fresh draw of the noise lifts the expert above the token's k-th noisy logit. REQUIRES: noise, that is
-// routing.noisy_TE is defined.
+// Shazeer's load loss in V-MoE's form (arXiv 2106.05974): CV^2 over experts of mean_t Phi((logit - threshold) / std),
+// the probability that a fresh draw of the noise lifts the expert above the token's k-th noisy logit. REQUIRES: noise,
+// that is routing.noisy_TE is defined.
 at::Tensor load_loss(const Routing& routing);
 
 // The balance loss within each modality, mean over those that have tokens. is_image_T: 0 or 1.

@@ -30,7 +30,8 @@ at::Tensor Vit::encode(const at::Tensor& pixels, const std::vector<PictureBox>& 
                        std::vector<at::Tensor>* deepstack) const {
   const int64_t b = pixels.size(0), w = config_.width, size = config_.token_size;
   const int64_t rows = pixels.size(2) / size, columns = pixels.size(3) / size;
-  SF_CHECK(rows <= config_.max_side && columns <= config_.max_side, "vit: grid ", rows, "x", columns, " exceeds max_side");
+  SF_CHECK(rows <= config_.max_side && columns <= config_.max_side, "vit: grid ", rows, "x", columns,
+           " exceeds max_side");
   at::Tensor x = stem(pixels, boxes) + patch_positions(rows, columns);
   if (config_.class_token) {
     at::Tensor first = class_token_;

@@ -79,7 +79,8 @@ at::Tensor VitBlock::activate(const at::Tensor& x) const {
 
 at::Tensor VitBlock::forward(const at::Tensor& x_BNW, int64_t rows, int64_t columns, VitMaps* maps) const {
   const int64_t w = config_.width;
-  at::Tensor added = attend(at::layer_norm(x_BNW, {w}, norm1_weight_, norm1_bias_, config_.norm_eps), rows, columns, maps);
+  at::Tensor added =
+      attend(at::layer_norm(x_BNW, {w}, norm1_weight_, norm1_bias_, config_.norm_eps), rows, columns, maps);
   at::Tensor x = x_BNW + (config_.layer_scale ? added * scale1_ : added);
   at::Tensor h = at::layer_norm(x, {w}, norm2_weight_, norm2_bias_, config_.norm_eps);
   if (config_.residual_after_norm) x = h;

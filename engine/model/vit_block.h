@@ -16,8 +16,8 @@ using VitMaps = std::vector<at::Tensor>;
 class VitBlock : public torch::nn::Module {
  public:
   explicit VitBlock(const VisionConfig& config);
-  // x_BNW -> the same shape. N == rows*columns, or one more where the class token stands before them; the bias is looked up
-  // by the offset of two tokens and is 0 towards the class token.
+  // x_BNW -> the same shape. N == rows*columns, or one more where the class token stands before them; the bias is
+  // looked up by the offset of two tokens and is 0 towards the class token.
   at::Tensor forward(const at::Tensor& x_BNW, int64_t rows, int64_t columns, VitMaps* maps = nullptr) const;
 
  private:
@@ -29,7 +29,7 @@ class VitBlock : public torch::nn::Module {
   at::Tensor norm1_weight_, norm1_bias_, norm2_weight_, norm2_bias_;
   at::Tensor qkv_weight_, qkv_bias_, out_weight_, out_bias_;
   at::Tensor fc1_weight_, fc1_bias_, fc2_weight_, fc2_bias_;
-  at::Tensor bias_table_;      // [H, 2*max_side-1, 2*max_side-1]
+  at::Tensor bias_table_;       // [H, 2*max_side-1, 2*max_side-1]
   at::Tensor scale1_, scale2_;  // [W], of attention and of the MLP
 };
 

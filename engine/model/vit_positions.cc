@@ -18,7 +18,8 @@ void Vit::make_positions() {
 at::Tensor Vit::patch_positions(int64_t rows, int64_t columns) const {
   const int64_t w = config_.width;
   if (config_.position_embedding == "axes") {
-    at::Tensor sum = row_embedding_.narrow(0, 0, rows).unsqueeze(1) + column_embedding_.narrow(0, 0, columns).unsqueeze(0);
+    at::Tensor sum =
+        row_embedding_.narrow(0, 0, rows).unsqueeze(1) + column_embedding_.narrow(0, 0, columns).unsqueeze(0);
     return sum.reshape({rows * columns, w});
   }
   const int64_t table_rows = config_.position_rows, table_columns = config_.position_columns;

@@ -32,7 +32,8 @@ void Vit::make_stem() {
   int64_t inputs = config_.coordinates ? 5 : 3;
   if (config_.stem == "linear") {
     const int64_t side = config_.token_size;
-    conv_weights_.push_back(register_parameter("stem_weight0", scaled_normal({config_.width, inputs, side, side}, inputs * side * side)));
+    conv_weights_.push_back(
+        register_parameter("stem_weight0", scaled_normal({config_.width, inputs, side, side}, inputs * side * side)));
     if (config_.stem_bias) conv_biases_.push_back(register_parameter("stem_bias0", torch::zeros({config_.width})));
     return;
   }
@@ -62,13 +63,16 @@ at::Tensor Vit::stem(const at::Tensor& pixels, const std::vector<PictureBox>& bo
   if (config_.stem == "linear") {
     std::optional<at::Tensor> bias;
     if (config_.stem_bias) bias = conv_biases_[0];
-    return at::conv2d(x, conv_weights_[0], bias, at::IntArrayRef{config_.token_size, config_.token_size}).flatten(2).transpose(1, 2);
+    return at::conv2d(x, conv_weights_[0], bias, at::IntArrayRef{config_.token_size, config_.token_size})
+        .flatten(2)
+        .transpose(1, 2);
   }
   for (size_t i = 0; i < conv_weights_.size(); ++i) {
     const int64_t kernel = conv_weights_[i].size(2);
     const int64_t stride = config_.stem == "patch" ? kernel : config_.stem_strides[i];
     const int64_t padding = (kernel - stride + 1) / 2;
-    x = at::conv2d(x, conv_weights_[i], conv_biases_[i], at::IntArrayRef{stride, stride}, at::IntArrayRef{padding, padding});
+    x = at::conv2d(x, conv_weights_[i], conv_biases_[i], at::IntArrayRef{stride, stride},
+                   at::IntArrayRef{padding, padding});
     x = at::gelu(at::group_norm(x, kStemGroups, group_weights_[i], group_biases_[i]), "tanh");
   }
   return at::linear(x.flatten(2).transpose(1, 2), embed_weight_, embed_bias_);

@@ -21,10 +21,12 @@ Vlm::Vlm(const ModelConfig& config) : config_(config) {
 at::Tensor Vlm::encode_images(const at::Tensor& pixels, const std::vector<PictureBox>& boxes, VitMaps* maps) const {
   std::vector<at::Tensor> deepstack;
   at::Tensor x_BNW = vit_->encode(pixels, boxes, maps, &deepstack);
-  return project(x_BNW, deepstack, pixels.size(2) / config_.vision.token_size, pixels.size(3) / config_.vision.token_size);
+  return project(x_BNW, deepstack, pixels.size(2) / config_.vision.token_size,
+                 pixels.size(3) / config_.vision.token_size);
 }
 
-at::Tensor Vlm::project(const at::Tensor& x_BNW, const std::vector<at::Tensor>& deepstack, int64_t rows, int64_t columns) const {
+at::Tensor Vlm::project(const at::Tensor& x_BNW, const std::vector<at::Tensor>& deepstack, int64_t rows,
+                        int64_t columns) const {
   at::Tensor image_BPD = projector_->forward(vit_->features(x_BNW), rows, columns);
   if (modality_embedding_.defined()) image_BPD = image_BPD + modality_embedding_.select(0, 0);
   if (deepstack_.empty()) return image_BPD;

@@ -16,15 +16,19 @@ namespace sf {
 
 class Vlm : public torch::nn::Module {
  public:
-  // Without vision (projector "none") there is the decoder alone; encode_images(), project() and vit() must not be called.
+  // Without vision (projector "none") there is the decoder alone; encode_images(), project() and vit() must not be
+  // called.
   explicit Vlm(const ModelConfig& config);
 
-  // pixels [B, 3, rows*token_size, columns*token_size] of one grid -> image tokens [B, P, M], modality added: D channels
-  // that the decoder begins with, then D for each of vision.deepstack_layers. M == D without them.
-  at::Tensor encode_images(const at::Tensor& pixels, const std::vector<PictureBox>& boxes, VitMaps* maps = nullptr) const;
+  // pixels [B, 3, rows*token_size, columns*token_size] of one grid -> image tokens [B, P, M], modality added: D
+  // channels that the decoder begins with, then D for each of vision.deepstack_layers. M == D without them.
+  at::Tensor encode_images(const at::Tensor& pixels, const std::vector<PictureBox>& boxes,
+                           VitMaps* maps = nullptr) const;
   // The projectors alone: encode()'s tokens, and those behind each of vision.deepstack_layers -> [B, P, M].
-  at::Tensor project(const at::Tensor& x_BNW, const std::vector<at::Tensor>& deepstack, int64_t rows, int64_t columns) const;
-  // Of any [..., M]: what the decoder begins with, [..., D], and what is injected, [..., M - D]; undefined if nothing is.
+  at::Tensor project(const at::Tensor& x_BNW, const std::vector<at::Tensor>& deepstack, int64_t rows,
+                     int64_t columns) const;
+  // Of any [..., M]: what the decoder begins with, [..., D], and what is injected, [..., M - D]; undefined if nothing
+  // is.
   at::Tensor embedded(const at::Tensor& image) const { return image.narrow(-1, 0, config_.decoder.width); }
   at::Tensor injected(const at::Tensor& image) const;
   // ids int64 -> [..., D], modality added.

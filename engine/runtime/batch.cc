@@ -104,7 +104,8 @@ at::Tensor mrope_positions(const Batch& batch) {
   return torch::tensor(values, at::kLong).view({-1, 3}).to(batch.positions_T.device());
 }
 
-at::Tensor PagedAttention::attend(int layer, const at::Tensor& q_THC, const at::Tensor& k_TGC, const at::Tensor& v_TGC) {
+at::Tensor PagedAttention::attend(int layer, const at::Tensor& q_THC, const at::Tensor& k_TGC,
+                                  const at::Tensor& v_TGC) {
   at::Tensor keys = cache_.keys(layer), values = cache_.values(layer);
   keys.index_copy_(0, batch_.new_slot_T, k_TGC);
   values.index_copy_(0, batch_.new_slot_T, v_TGC);
@@ -114,9 +115,10 @@ at::Tensor PagedAttention::attend(int layer, const at::Tensor& q_THC, const at::
     auto split = [&](const at::Tensor& flat, const at::Tensor& index, int64_t length, int64_t h) {
       return flat.index_select(0, index).view({group.num_sequences, length, h, channels}).transpose(1, 2);
     };
-    at::Tensor out = at::scaled_dot_product_attention(
-        split(q_THC, group.query_token, group.query_length, heads), split(keys, group.key_slot, group.key_length, kv_heads),
-        split(values, group.key_slot, group.key_length, kv_heads), group.mask_S1QL, 0.0, false, std::nullopt, heads != kv_heads);
+    at::Tensor out = at::scaled_dot_product_attention(split(q_THC, group.query_token, group.query_length, heads),
+                                                      split(keys, group.key_slot, group.key_length, kv_heads),
+                                                      split(values, group.key_slot, group.key_length, kv_heads),
+                                                      group.mask_S1QL, 0.0, false, std::nullopt, heads != kv_heads);
     outputs.push_back(out.transpose(1, 2).reshape({-1, heads, channels}));
   }
   at::Tensor all = outputs.size() == 1 ? outputs[0] : at::cat(outputs, 0);

@@ -27,7 +27,8 @@ EncodedImages encode_images(const Vlm& vlm, const std::vector<BatchPart>& parts,
   const auto began = std::chrono::steady_clock::now();
   const int64_t cell = vlm.config().image.cell_size;
   for (const auto& [grid, jobs] : by_grid) {
-    at::Tensor pixels = at::empty({static_cast<int64_t>(jobs.size()), 3, grid.first * cell, grid.second * cell}, at::kFloat);
+    at::Tensor pixels =
+        at::empty({static_cast<int64_t>(jobs.size()), 3, grid.first * cell, grid.second * cell}, at::kFloat);
     std::vector<PictureBox> boxes;
     for (size_t j = 0; j < jobs.size(); ++j) {
       const PixelValues& values = jobs[j].sequence->prompt->pixels[jobs[j].image];
@@ -56,7 +57,8 @@ void embed_batch(const Vlm& vlm, const Batch& batch, DecoderInput& input) {
       const int64_t at = first + begin - part.begin;
       x_TD.narrow(0, at, end - begin).copy_(vlm.embedded(rows));
       if (const at::Tensor injected = vlm.injected(rows); injected.defined()) {
-        if (!input.injected_TI.defined()) input.injected_TI = at::zeros({x_TD.size(0), injected.size(1)}, x_TD.options());
+        if (!input.injected_TI.defined())
+          input.injected_TI = at::zeros({x_TD.size(0), injected.size(1)}, x_TD.options());
         input.injected_TI.narrow(0, at, end - begin).copy_(injected);
       }
       if (end == spans[i].begin + spans[i].count) part.sequence->image_PM[i] = at::Tensor();

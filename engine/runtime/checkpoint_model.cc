@@ -75,12 +75,12 @@ CheckpointModel load_checkpoint_model(const VerifiedCheckpoint& checkpoint) {
   }
   out.tokenizer = load_tokenizer(checkpoint, out.config.decoder);
   if (checkpoint.has_file(kGenerationName)) out.sampling = parse_generation_config(checkpoint.file(kGenerationName));
-  // Before anything is allocated: sizes that the file does not bear out must not take the machine's memory. What differs
-  // by less is built and compared, so that the error can name the tensor.
+  // Before anything is allocated: sizes that the file does not bear out must not take the machine's memory. What
+  // differs by less is built and compared, so that the error can name the tensor.
   const std::string_view weights = checkpoint.file("model.safetensors");
   if (num_weights(out.config) * kLeastWeightBytes > static_cast<double>(weights.size()) + kSlackBytes) {
-    throw invalid_argument("config.json", "config.json: a model of ", num_weights(out.config), " weights, and model.safetensors has ",
-                           weights.size(), " bytes");
+    throw invalid_argument("config.json", "config.json: a model of ", num_weights(out.config),
+                           " weights, and model.safetensors has ", weights.size(), " bytes");
   }
   {
     const NoInitialWeights loaded_below;

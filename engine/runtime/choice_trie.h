@@ -1,8 +1,8 @@
 // The token trie over the strings that an answer is chosen from (PreparedChoices in engine.h has the formula).
 //
 //   auto trie = std::make_shared<const ChoiceTrie>(texts, paths, end_token);
-//   for (const ChoiceTrie::Branch& place : trie->branches()) ... log-probabilities of place.children after place.path ...
-//   ChosenAnswer chosen = trie->choose(logprobs, sampling, position);
+//   for (const ChoiceTrie::Branch& place : trie->branches()) ... log-probabilities of place.children after place.path
+//   ... ChosenAnswer chosen = trie->choose(logprobs, sampling, position);
 //
 // Only where it branches is anything computed: of `circle` and `square` with different first tokens that is the place
 // behind the prompt alone. 64 choices have at most 63 such places. Immutable; thread-safe.
@@ -32,8 +32,8 @@ class ChoiceTrie : public PreparedChoices {
     std::vector<int> path;      // tokens behind the prompt
     std::vector<int> children;  // the tokens, all different, that can follow; the end token may be one
   };
-  // In the order of a walk that goes down before it goes on, so that what one path has in common with the one before it is
-  // a prefix of both. Never empty: of choices that never part it is the place behind the prompt, with one child.
+  // In the order of a walk that goes down before it goes on, so that what one path has in common with the one before it
+  // is a prefix of both. Never empty: of choices that never part it is the place behind the prompt, with one child.
   const std::vector<Branch>& branches() const { return branches_; }
 
   // logprobs[b][c]: of branches()[b].children[c], whatever constant they all share. `position`: of the answer's first

@@ -27,9 +27,7 @@ class ChoiceWalk {
     return logprobs_.size() == trie_->branches().size();
   }
   // Tokens that the path of place() has in common with that of the place before.
-  int common() const {
-    return common_tokens(trie_->branches()[logprobs_.size() - 1].path, place().path);
-  }
+  int common() const { return common_tokens(trie_->branches()[logprobs_.size() - 1].path, place().path); }
   // REQUIRES: all places were weighed.
   ChosenAnswer choose(const SamplingParams& sampling, int64_t position) const {
     return trie_->choose(logprobs_, sampling, position);

@@ -1,5 +1,5 @@
-// What the MoE layers did in one step, counted. Routing stays on the device during the forward pass; finish() brings all
-// layers over in one copy, together with the sampled tokens.
+// What the MoE layers did in one step, counted. Routing stays on the device during the forward pass; finish() brings
+// all layers over in one copy, together with the sampled tokens.
 #pragma once
 
 #include <array>
@@ -28,10 +28,10 @@ class ExpertStats : public MoeObserver {
   void on_stage_end(int layer, Stage stage) override;
 
   struct HostStep {
-    std::vector<int> tokens;        // sampled, one per sampling part
+    std::vector<int> tokens;  // sampled, one per sampling part
     std::vector<float> logprobs;
     std::vector<bool> finite;
-    std::vector<float> details;     // Sampled::details
+    std::vector<float> details;  // Sampled::details
     MoeStepStats moe;
     // Per part, of the tokens from Sequence::counted on: the others were reported before. Overflow of scope `request`.
     std::vector<uint32_t> assigned, overflow;
@@ -45,7 +45,7 @@ class ExpertStats : public MoeObserver {
   void count_layer(int layer, const float* row, const Batch& batch, HostStep& out);
 
   DecoderConfig config_;
-  std::vector<int> layers_;         // that route
+  std::vector<int> layers_;  // that route
   double capacity_factor_;
   at::Tensor forced_LTK_;
   std::vector<at::Tensor> routed_;  // of each of layers_ [T, 2K+1]: ids, gates, entropy

@@ -81,7 +81,8 @@ at::Tensor ExplainSequence::forward(const at::Tensor& image_BPM, const std::vect
   // What is given for every token, with the explained picture's in its place, in `rows` versions.
   const auto around = [&](const at::Tensor& given_LX, const at::Tensor& image_BPX) {
     const at::Tensor given_BLX = given_LX.unsqueeze(0).expand({rows, length, given_LX.size(1)});
-    return at::cat({given_BLX.narrow(1, 0, span.begin), image_BPX, given_BLX.slice(1, span.begin + span.count)}, 1).flatten(0, 1);
+    return at::cat({given_BLX.narrow(1, 0, span.begin), image_BPX, given_BLX.slice(1, span.begin + span.count)}, 1)
+        .flatten(0, 1);
   };
   place_earlier(given_LD, [](const Vlm& model, const at::Tensor& image) { return model.embedded(image); });
   DecoderInput input;

@@ -48,7 +48,8 @@ class DenseAttention : public AttentionBackend {
   std::vector<at::Tensor> kept_;
 };
 
-// Which experts every token was given, by the decoder's layer; undefined in dense ones, and behind the last that routes.
+// Which experts every token was given, by the decoder's layer; undefined in dense ones, and behind the last that
+// routes.
 class RoutingTrace : public MoeObserver {
  public:
   void on_routed(int layer, const Routing& routing, const Dispatch& d) override;
@@ -79,9 +80,8 @@ class ExplainSequence {
   // Whether token `index` stands for any picture.
   bool is_image_token(int index) const {
     const auto& images = prompt_.tokens.images;
-    return std::any_of(images.begin(), images.end(), [&](const ImageSpan& span) {
-      return index >= span.begin && index < span.begin + span.count;
-    });
+    return std::any_of(images.begin(), images.end(),
+                       [&](const ImageSpan& span) { return index >= span.begin && index < span.begin + span.count; });
   }
   int prompt_tokens() const { return prompt_.num_tokens(); }
 

@@ -17,22 +17,24 @@ void check_fits(int64_t bytes, int64_t mebibytes, int64_t token_bytes, int max_c
   if (bytes <= memory.free_bytes) return;
   const bool never = bytes > memory.total_bytes;
   const int64_t limit = never ? memory.total_bytes : memory.free_bytes;
-  throw Error(never ? Code::kFailedPrecondition : Code::kResourceExhausted,
-              concat("kv-cache-mib: keys and values need ", bytes / kMebibyte, " MiB (--kv-cache-mib ", mebibytes,
-                     ", and at least the ", max_context, " tokens of --max-context at ", token_bytes,
-                     " bytes each), the limit is ", limit / kMebibyte, " MiB of memory",
-                     never ? "" : " that are free now"),
-              "kv-cache-mib");
+  throw Error(
+      never ? Code::kFailedPrecondition : Code::kResourceExhausted,
+      concat("kv-cache-mib: keys and values need ", bytes / kMebibyte, " MiB (--kv-cache-mib ", mebibytes,
+             ", and at least the ", max_context, " tokens of --max-context at ", token_bytes,
+             " bytes each), the limit is ", limit / kMebibyte, " MiB of memory", never ? "" : " that are free now"),
+      "kv-cache-mib");
 }
 
 }  // namespace
 
 KvCache::KvCache(const KvCacheOptions& options, const DecoderConfig& config, at::Device device)
     : options_(options), holders_(options.num_pages) {
-  const std::vector<int64_t> shape = {int64_t{options.num_pages} * options.page_size, config.num_kv_heads, config.head_dim};
+  const std::vector<int64_t> shape = {int64_t{options.num_pages} * options.page_size, config.num_kv_heads,
+                                      config.head_dim};
   for (int layer = 0; layer < config.num_layers; ++layer) {
     for (std::vector<at::Tensor>* rows : {&keys_, &values_}) {
-      rows->push_back(device.is_cpu() ? mapped_zeros(shape, at::kFloat) : at::zeros(shape, at::TensorOptions(device).dtype(at::kFloat)));
+      rows->push_back(device.is_cpu() ? mapped_zeros(shape, at::kFloat)
+                                      : at::zeros(shape, at::TensorOptions(device).dtype(at::kFloat)));
     }
   }
   for (int page = options.num_pages - 1; page >= 0; --page) free_.push_back(page);
@@ -99,7 +101,8 @@ void KvCache::drop(int page) {
 void KvCache::copy_tokens(int from_page, int to_page, int count) {
   for (size_t layer = 0; layer < keys_.size(); ++layer) {
     for (const at::Tensor& store : {keys_[layer], values_[layer]}) {
-      store.narrow(0, int64_t{to_page} * page_size(), count).copy_(store.narrow(0, int64_t{from_page} * page_size(), count));
+      store.narrow(0, int64_t{to_page} * page_size(), count)
+          .copy_(store.narrow(0, int64_t{from_page} * page_size(), count));
     }
   }
 }

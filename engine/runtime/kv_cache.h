@@ -1,10 +1,11 @@
-// The paged store of keys and values: per layer one K and one V tensor [pages*page_size, G, C], and who holds each page.
+// The paged store of keys and values: per layer one K and one V tensor [pages*page_size, G, C], and who holds each
+// page.
 //
 //   KvCache cache({.num_pages = 256}, decoder_config, device);
 //   if (auto pages = cache.allocate(3)) ...;  cache.release(*pages);
 //
-// A page is free, in use (by one sequence or several that begin alike), or idle: used by nobody, but kept for its content
-// until allocate() needs it. One thread only.
+// A page is free, in use (by one sequence or several that begin alike), or idle: used by nobody, but kept for its
+// content until allocate() needs it. One thread only.
 #pragma once
 
 #include <functional>

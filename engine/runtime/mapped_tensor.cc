@@ -23,7 +23,8 @@ at::Tensor mapped_zeros(at::IntArrayRef shape, at::ScalarType dtype) {
   const auto size = static_cast<size_t>(bytes);
   void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
-  return at::from_blob(memory, shape, [size](void* begin) { ::munmap(begin, size); }, options);
+  return at::from_blob(
+      memory, shape, [size](void* begin) { ::munmap(begin, size); }, options);
 }
 
 void move_to_one_mapping(const std::vector<at::Tensor>& tensors) {

@@ -45,7 +45,8 @@ RequestCounts PageRouting::recount(Sequence& sequence, int tokens, int64_t windo
     if (i % kCapacityWindow == 0) std::fill(window.begin(), window.end(), uint16_t{0});
     const std::span<const uint16_t> experts = ids(sequence, i);
     for (size_t j = 0; j < experts.size(); ++j) {
-      const bool over = ++window[layers_[j / top_k_] * num_experts_ + experts[j]] > window_capacity && window_capacity > 0;
+      const bool over =
+          ++window[layers_[j / top_k_] * num_experts_ + experts[j]] > window_capacity && window_capacity > 0;
       if (i < sequence.counted) continue;
       ++counts.assigned;
       counts.overflow += over;

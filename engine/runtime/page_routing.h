@@ -17,8 +17,8 @@ namespace sf {
 
 // A request's own counts: they depend on its tokens alone, whoever computed them.
 struct RequestCounts {
-  uint32_t assigned = 0;   // expert assignments
-  uint32_t overflow = 0;   // of them above the capacity of the request's causal windows
+  uint32_t assigned = 0;  // expert assignments
+  uint32_t overflow = 0;  // of them above the capacity of the request's causal windows
 };
 
 class PageRouting {
@@ -43,9 +43,9 @@ class PageRouting {
   }
 
   int page_size_, num_experts_, top_k_;
-  std::vector<int> layers_;       // the decoder's layer of each row
-  size_t width_;                  // L*K
-  std::vector<uint16_t> ids_;     // [pages*page_size, L, K]
+  std::vector<int> layers_;    // the decoder's layer of each row
+  size_t width_;               // L*K
+  std::vector<uint16_t> ids_;  // [pages*page_size, L, K]
   std::vector<float> gates_;
 };
 

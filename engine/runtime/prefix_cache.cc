@@ -77,8 +77,10 @@ void PrefixCache::put(const Sha256Digest& parent, std::span<const PrefixToken> t
   }
   cache_.keep(page);
   for (int other : covered) {
-    if (other == page) erase(page);
-    else forget(other);
+    if (other == page)
+      erase(page);
+    else
+      forget(other);
   }
   Record record{list, {}, {tokens.begin(), tokens.end()}};
   if (whole(record)) {

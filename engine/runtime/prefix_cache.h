@@ -24,14 +24,14 @@ namespace sf {
 // All of a token that its keys and values depend on, beside the tokens before it.
 struct PrefixToken {
   int32_t id = 0;
-  int32_t image_offset = -1;   // from the picture's first token; -1 = text
-  Sha256Digest image = {};     // of the preprocessed picture with its grid; zero for text
+  int32_t image_offset = -1;  // from the picture's first token; -1 = text
+  Sha256Digest image = {};    // of the preprocessed picture with its grid; zero for text
   friend bool operator==(const PrefixToken&, const PrefixToken&) = default;
 };
 
 struct PrefixMatch {
   int tokens = 0;
-  std::vector<int> pages;      // hold tokens [0, tokens); of the last page perhaps only the first ones match
+  std::vector<int> pages;  // hold tokens [0, tokens); of the last page perhaps only the first ones match
 };
 
 class PrefixCache {
@@ -46,9 +46,9 @@ class PrefixCache {
 
   // The longest known prefix of `tokens`. Takes no page: REQUIRES that the caller shares them before it allocates.
   PrefixMatch find(const Sha256Digest& root, std::span<const PrefixToken> tokens) const;
-  // Effect: `page` can be found as the one that holds `tokens` (one page's at most) after `parent`. Nothing where another
-  // page is known to hold them; records that say less than this one go. A page may be put again once it holds more.
-  // REQUIRES: the page is in use, and no slot of `tokens` is written again while it is known.
+  // Effect: `page` can be found as the one that holds `tokens` (one page's at most) after `parent`. Nothing where
+  // another page is known to hold them; records that say less than this one go. A page may be put again once it holds
+  // more. REQUIRES: the page is in use, and no slot of `tokens` is written again while it is known.
   void put(const Sha256Digest& parent, std::span<const PrefixToken> tokens, int page);
   // Effect: the page is found no more; unknown pages are ignored.
   void forget(int page);
@@ -64,8 +64,8 @@ class PrefixCache {
     }
   };
   struct Record {
-    Sha256Digest siblings;             // of the list of pages that begin with the same token after the same prefix
-    Sha256Digest key;                  // of a whole page
+    Sha256Digest siblings;  // of the list of pages that begin with the same token after the same prefix
+    Sha256Digest key;       // of a whole page
     std::vector<PrefixToken> tokens;
   };
   bool whole(const Record& record) const { return static_cast<int>(record.tokens.size()) == cache_.page_size(); }
@@ -73,9 +73,9 @@ class PrefixCache {
 
   KvCache& cache_;
   const std::string checkpoint_digest_;
-  std::unordered_map<int, Record> records_;                                  // by page
+  std::unordered_map<int, Record> records_;  // by page
   std::unordered_map<Sha256Digest, int, KeyHash> whole_pages_;
-  std::unordered_map<Sha256Digest, std::vector<int>, KeyHash> siblings_;     // whole and partly filled pages
+  std::unordered_map<Sha256Digest, std::vector<int>, KeyHash> siblings_;  // whole and partly filled pages
 };
 
 }  // namespace sf

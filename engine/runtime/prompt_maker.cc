@@ -26,9 +26,10 @@ TemplateTokens tokens_of(const Tokenizer& tokenizer, bool imported) {
 
 // Of all that the model sees of a picture.
 Sha256Digest digest_of(const PixelValues& pixels) {
-  const std::string_view values(reinterpret_cast<const char*>(pixels.values.data()), pixels.values.size() * sizeof(float));
-  const std::string geometry = concat(pixels.grid.rows, " ", pixels.grid.columns, " ", pixels.left, " ", pixels.top, " ",
-                                      pixels.width, " ", pixels.height, " ", sha256_hex(values));
+  const std::string_view values(reinterpret_cast<const char*>(pixels.values.data()),
+                                pixels.values.size() * sizeof(float));
+  const std::string geometry = concat(pixels.grid.rows, " ", pixels.grid.columns, " ", pixels.left, " ", pixels.top,
+                                      " ", pixels.width, " ", pixels.height, " ", sha256_hex(values));
   return sha256(geometry);
 }
 
@@ -92,15 +93,18 @@ void PromptMaker::check(const std::vector<Message>& messages) const {
   size_t text_bytes = 0;
   for (const Message& message : messages) {
     for (const Part& part : message.parts) {
-      if (part.kind == Part::Kind::kImage) ++images;
-      else text_bytes += part.data.size();
+      if (part.kind == Part::Kind::kImage)
+        ++images;
+      else
+        text_bytes += part.data.size();
     }
   }
-  if (images == 0 && max_images_ > 0 && form_->needs_image) throw invalid_argument("image", "image: a picture is needed");
+  if (images == 0 && max_images_ > 0 && form_->needs_image)
+    throw invalid_argument("image", "image: a picture is needed");
   if (images > 0 && max_images_ == 0) throw invalid_argument("image", "image: this model reads no pictures");
   if (images > max_images_) {
-    throw invalid_argument("image", "image: this model takes ", max_images_, max_images_ == 1 ? " picture" : " pictures",
-                           " a prompt, got ", images);
+    throw invalid_argument("image", "image: this model takes ", max_images_,
+                           max_images_ == 1 ? " picture" : " pictures", " a prompt, got ", images);
   }
   if (messages.back().role != "user" || blank(joined_text(messages.back()))) {
     throw invalid_argument("question", "question: the last message must be the user's and must not be empty");
@@ -157,20 +161,24 @@ std::shared_ptr<EnginePrompt> PromptMaker::prompt_of(const std::vector<Message>&
     }
     const std::string text = joined_text(message);
     if (text.empty()) continue;
-    if (message.role == "assistant") builder.add_answer(text);
-    else if (message.role == "system") builder.add_system(text);
-    else builder.add_question(normalize_questions_ ? normalized_question(text) : text);
+    if (message.role == "assistant")
+      builder.add_answer(text);
+    else if (message.role == "system")
+      builder.add_system(text);
+    else
+      builder.add_question(normalize_questions_ ? normalized_question(text) : text);
   }
   prompt->tokens = std::move(builder).finish();
   if (prompt->num_tokens() >= max_context_) {
-    throw invalid_argument("question", "question: the prompt has ", prompt->num_tokens(), " tokens, and the context of ",
-                           max_context_, " must hold it and at least one token of the answer");
+    throw invalid_argument("question", "question: the prompt has ", prompt->num_tokens(),
+                           " tokens, and the context of ", max_context_,
+                           " must hold it and at least one token of the answer");
   }
   return prompt;
 }
 
-// What follows the template's last words before an answer, so that a space between the two becomes part of a token just as
-// it does in the model's own answers.
+// What follows the template's last words before an answer, so that a space between the two becomes part of a token just
+// as it does in the model's own answers.
 std::vector<int> PromptMaker::answer_tokens(const std::string& text) const {
   if (form_->user_after.empty()) return tokenizer_->encode(form_->answer_before + text);
   const std::vector<int> before = tokenizer_->encode(form_->user_after);
@@ -184,8 +192,8 @@ std::shared_ptr<const ChoiceTrie> PromptMaker::make_choices(const std::vector<st
   for (const std::string& text : texts) {
     paths.push_back(answer_tokens(text));
     if (paths.back().empty() || static_cast<int>(paths.back().size()) >= kMaxChoiceTokens) {
-      throw invalid_argument("choices", "choices: each must be 1 to ", kMaxChoiceTokens - 1, " tokens, choice ", paths.size(),
-                             " is ", paths.back().size());
+      throw invalid_argument("choices", "choices: each must be 1 to ", kMaxChoiceTokens - 1, " tokens, choice ",
+                             paths.size(), " is ", paths.back().size());
     }
   }
   return std::make_shared<const ChoiceTrie>(texts, std::move(paths), tokenizer_->eos_id());

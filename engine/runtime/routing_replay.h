@@ -11,8 +11,8 @@
 
 namespace sf {
 
-// [layers, T, K] int64: the experts to take, -1 where the router chooses and in dense layers. Undefined if nothing in the
-// batch is replayed.
+// [layers, T, K] int64: the experts to take, -1 where the router chooses and in dense layers. Undefined if nothing in
+// the batch is replayed.
 at::Tensor forced_experts(const Batch& batch, const DecoderConfig& config, at::Device device);
 
 // Effect: puts the forced experts (one layer's [T, K]) and their gates into `routing`.

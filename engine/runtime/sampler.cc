@@ -23,7 +23,8 @@ at::Tensor sample_row(const at::Tensor& logits_V, const SamplingRow& row) {
   auto [sorted, order] = at::sort(tempered, /*stable=*/true, /*dim=*/0, /*descending=*/true);
   at::Tensor probs = at::softmax(sorted, 0);
   at::Tensor cut = (probs.cumsum(0) - probs).ge(row.params.top_p);
-  if (row.params.top_k > 0 && row.params.top_k < vocab) cut.narrow(0, row.params.top_k, vocab - row.params.top_k).fill_(true);
+  if (row.params.top_k > 0 && row.params.top_k < vocab)
+    cut.narrow(0, row.params.top_k, vocab - row.params.top_k).fill_(true);
   cut.select(0, 0).fill_(false);
   std::vector<float> gumbel(vocab);
   for (int64_t v = 0; v < vocab; ++v) {

@@ -1,5 +1,5 @@
-// The next token of every sequence that has one due. Draws come from a counter keyed by (request seed, position), so they
-// depend on no other request.
+// The next token of every sequence that has one due. Draws come from a counter keyed by (request seed, position), so
+// they depend on no other request.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ namespace sf {
 
 struct SamplingRow {
   SamplingParams params;
-  int64_t position = 0;  // of the token to be drawn
+  int64_t position = 0;              // of the token to be drawn
   std::vector<int> candidates = {};  // tokens whose log-probabilities are wanted as well
 };
 

@@ -78,7 +78,8 @@ bool SequencePages::worth_waiting(const Sequence& sequence, const Sequence& lead
     if (end <= sequence.computed) continue;
     // Only the next picture: what comes after it is worth no step.
     return begin < end && i < its.image_digests.size() && its.image_digests[i] == mine.image_digests[i] &&
-           end <= static_cast<int>(leader.ids.size()) && prefix_tokens(sequence, 0, end) == prefix_tokens(leader, 0, end);
+           end <= static_cast<int>(leader.ids.size()) &&
+           prefix_tokens(sequence, 0, end) == prefix_tokens(leader, 0, end);
   }
   return false;
 }
@@ -114,8 +115,8 @@ void SequencePages::withdraw(Sequence& sequence) {
   for (int page : sequence.pages) prefixes_.forget(page);
 }
 
-// The chain grows with the sequence; what is in it stays, because tokens are never taken back (but for the tried ones of
-// choices, which publish() never reaches).
+// The chain grows with the sequence; what is in it stays, because tokens are never taken back (but for the tried ones
+// of choices, which publish() never reaches).
 Sha256Digest SequencePages::key_before(Sequence& sequence, int page) const {
   std::vector<Sha256Digest>& keys = sequence.page_keys;
   if (keys.empty()) keys.push_back(prefixes_.root(sequence.sampling.cache_salt));

@@ -27,8 +27,8 @@ struct SequencePagesOptions {
 };
 
 struct PrefixHit {
-  int tokens = 0;   // found in the cache
-  int images = 0;   // pictures wholly among them
+  int tokens = 0;  // found in the cache
+  int images = 0;  // pictures wholly among them
 };
 
 class SequencePages {

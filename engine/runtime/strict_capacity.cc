@@ -2,7 +2,8 @@
 
 namespace sf {
 
-StrictCapacity::StrictCapacity(const Batch& batch, const DecoderConfig& config, double capacity_factor, at::Device device)
+StrictCapacity::StrictCapacity(const Batch& batch, const DecoderConfig& config, double capacity_factor,
+                               at::Device device)
     : num_experts_(config.moe.num_experts),
       capacity_(expert_capacity(kCapacityWindow, config.moe.num_experts, config.moe.top_k, capacity_factor)) {
   const int64_t parts = static_cast<int64_t>(batch.parts.size());
@@ -34,7 +35,8 @@ at::Tensor StrictCapacity::kept(int layer, const Routing& routing) {
   // A token's experts are distinct, so how many places were taken before it is the same for all its slots.
   at::Tensor wants_TE = at::one_hot(routing.ids_TK, num_experts_).sum(1);
   at::Tensor before_TE = wants_TE.cumsum(0) - wants_TE;
-  at::Tensor taken_TE = before_TE - before_TE.index_select(0, window_first_T_) + carried_.select(1, layer).index_select(0, carry_T_);
+  at::Tensor taken_TE =
+      before_TE - before_TE.index_select(0, window_first_T_) + carried_.select(1, layer).index_select(0, carry_T_);
   return taken_TE.gather(1, routing.ids_TK) < capacity_;
 }
 

@@ -1,6 +1,7 @@
-// Expert capacity while serving, as trained with drops but causal and per request: tokens of a window of kCapacityWindow
-// take places in position order, at most C of an expert; a token above it loses that expert (its gate is not given to the
-// others). What is dropped depends on the request's earlier tokens alone: never on batch mates, chunks or preemption.
+// Expert capacity while serving, as trained with drops but causal and per request: tokens of a window of
+// kCapacityWindow take places in position order, at most C of an expert; a token above it loses that expert (its gate
+// is not given to the others). What is dropped depends on the request's earlier tokens alone: never on batch mates,
+// chunks or preemption.
 //
 //   StrictCapacity capacity(batch, decoder, factor, device);
 //   input.capacity = &capacity;
@@ -14,8 +15,8 @@ namespace sf {
 // Tokens of one causal capacity window of a request; pages are aligned to it.
 inline constexpr int kCapacityWindow = 32;
 
-// One object a step. ExpertStats counts the same windows and carries them from step to step (Sequence::window), so a drop
-// is an overflow of scope `request` and the other way round.
+// One object a step. ExpertStats counts the same windows and carries them from step to step (Sequence::window), so a
+// drop is an overflow of scope `request` and the other way round.
 class StrictCapacity : public CapacityPolicy {
  public:
   // Reads the counters that the sequences carry; the step's tokens come on top.
@@ -24,9 +25,9 @@ class StrictCapacity : public CapacityPolicy {
 
  private:
   int64_t num_experts_, capacity_;
-  at::Tensor window_first_T_; // int64: flat index of the first token of the step that shares the token's window
-  at::Tensor carry_T_;        // int64: the token's row of carried_
-  at::Tensor carried_;        // int64 [parts + 1, layers, experts]: counts from before the step; the last row is zero
+  at::Tensor window_first_T_;  // int64: flat index of the first token of the step that shares the token's window
+  at::Tensor carry_T_;         // int64: the token's row of carried_
+  at::Tensor carried_;         // int64 [parts + 1, layers, experts]: counts from before the step; the last row is zero
 };
 
 }  // namespace sf

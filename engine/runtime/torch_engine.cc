@@ -23,8 +23,10 @@ void check_capacity_mode(const std::string& mode, const MoeConfig& moe) {
     throw invalid_argument("capacity-mode", "capacity-mode: must be account or strict, got ", mode);
   }
   if (mode == "strict" && parse_drop_order(moe.drop_order) != DropOrder::kPosition) {
-    throw invalid_argument("capacity-mode", "capacity-mode: strict drops in position order, but the model was trained with "
-                           "drop_order ", moe.drop_order, ", where a later token can take an earlier one's place; use account");
+    throw invalid_argument("capacity-mode",
+                           "capacity-mode: strict drops in position order, but the model was trained with "
+                           "drop_order ",
+                           moe.drop_order, ", where a later token can take an earlier one's place; use account");
   }
 }
 
@@ -50,13 +52,17 @@ class TorchEngine : public Engine {
   }
 
   const ModelInfo& info() const override { return info_; }
-  PromptCost estimate_cost(const std::vector<Message>& messages) const override { return prompts_->estimate_cost(messages); }
+  PromptCost estimate_cost(const std::vector<Message>& messages) const override {
+    return prompts_->estimate_cost(messages);
+  }
   PreparedPromptPtr prepare(const std::vector<Message>& messages) const override {
     auto prompt = prompts_->make(messages);
     prompt->owner = this;
     return prompt;
   }
-  std::unique_ptr<TokenStream> token_stream() const override { return std::make_unique<EngineTokenStream>(model_.tokenizer); }
+  std::unique_ptr<TokenStream> token_stream() const override {
+    return std::make_unique<EngineTokenStream>(model_.tokenizer);
+  }
   PreparedChoicesPtr prepare_choices(const std::vector<std::string>& texts) const override {
     return prompts_->make_choices(texts);
   }
@@ -91,7 +97,8 @@ class TorchEngine : public Engine {
     return expert_capacity(kCapacityWindow, info_.num_experts, info_.top_k, info_.capacity_factor);
   }
   std::vector<BatchPart> plan_parts(const StepPlan& plan, StepResult& result);
-  bool begin_sequence(Sequence& sequence, const std::vector<BatchPart>& parts, SequenceStepResult& out, StepResult& result);
+  bool begin_sequence(Sequence& sequence, const std::vector<BatchPart>& parts, SequenceStepResult& out,
+                      StepResult& result);
   std::vector<SamplingRow> sampling_rows(const Batch& batch) const;
   void deliver_tokens(const Batch& batch, const ExpertStats::HostStep& host, StepResult& result);
   void weigh_choices(Sequence& sequence, std::span<const float> logprobs, SequenceStepResult& out);
@@ -143,14 +150,16 @@ void TorchEngine::fill_info(const VerifiedCheckpoint& checkpoint) {
 SequenceId TorchEngine::admit(PreparedPromptPtr prompt, const SamplingParams& sampling) {
   auto mine = std::dynamic_pointer_cast<const EnginePrompt>(prompt);
   SF_CHECK(mine && mine->owner == this, "engine: the prompt was made by another engine");
-  SF_CHECK(options_.count_experts || (!sampling.replay_routing && !sampling.record_routing), "engine: routing is not kept");
+  SF_CHECK(options_.count_experts || (!sampling.replay_routing && !sampling.record_routing),
+           "engine: routing is not kept");
   if (sampling.replay_routing) check_routing(*sampling.replay_routing, info_);
   auto sequence = std::make_unique<Sequence>();
   sequence->id = next_id_++;
   sequence->ids = mine->tokens.ids;
   if (sampling.choices) {
     auto trie = std::dynamic_pointer_cast<const ChoiceTrie>(sampling.choices);
-    SF_CHECK(trie && !sampling.replay_routing && !sampling.record_routing, "engine: choices of another engine, or with routing");
+    SF_CHECK(trie && !sampling.replay_routing && !sampling.record_routing,
+             "engine: choices of another engine, or with routing");
     const std::vector<int>& path = sequence->walk.emplace(std::move(trie)).place().path;
     sequence->ids.insert(sequence->ids.end(), path.begin(), path.end());
   }
@@ -227,8 +236,8 @@ std::vector<BatchPart> TorchEngine::plan_parts(const StepPlan& plan, StepResult&
   return parts;
 }
 
-// Effect: takes from the prefix cache what it has of a sequence that is computed from its beginning. False if the sequence
-// had better wait a step, because one of `parts` computes the picture that it needs next.
+// Effect: takes from the prefix cache what it has of a sequence that is computed from its beginning. False if the
+// sequence had better wait a step, because one of `parts` computes the picture that it needs next.
 bool TorchEngine::begin_sequence(Sequence& sequence, const std::vector<BatchPart>& parts, SequenceStepResult& out,
                                  StepResult& result) {
   const PrefixHit hit = pages_->reuse(sequence);
@@ -287,14 +296,16 @@ std::vector<SamplingRow> TorchEngine::sampling_rows(const Batch& batch) const {
   for (size_t p : batch.sampling_parts) {
     const Sequence& sequence = *batch.parts[p].sequence;
     const auto position = static_cast<int64_t>(sequence.ids.size());
-    if (sequence.walk) rows.push_back({{}, position, sequence.walk->place().children});
-    else rows.push_back({sequence.sampling, position});
+    if (sequence.walk)
+      rows.push_back({{}, position, sequence.walk->place().children});
+    else
+      rows.push_back({sequence.sampling, position});
   }
   return rows;
 }
 
-// Effect: one place of the sequence's choices is weighed; it goes on to the next one, whose path replaces the tokens tried
-// so far as far as they differ, or has its answer.
+// Effect: one place of the sequence's choices is weighed; it goes on to the next one, whose path replaces the tokens
+// tried so far as far as they differ, or has its answer.
 void TorchEngine::weigh_choices(Sequence& sequence, std::span<const float> logprobs, SequenceStepResult& out) {
   out.choosing = true;
   const int prompt_tokens = sequence.prompt->num_tokens();

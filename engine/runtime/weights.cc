@@ -11,9 +11,12 @@ namespace {
 
 Dtype dtype_of(const at::Tensor& tensor) {
   switch (tensor.scalar_type()) {
-    case at::kFloat: return Dtype::kF32;
-    case at::kLong: return Dtype::kI64;
-    default: throw Error(Code::kInternal, "weights: only f32 and i64 tensors are written");
+    case at::kFloat:
+      return Dtype::kF32;
+    case at::kLong:
+      return Dtype::kI64;
+    default:
+      throw Error(Code::kInternal, "weights: only f32 and i64 tensors are written");
   }
 }
 
@@ -60,7 +63,8 @@ void load_tensors(std::string_view file_bytes, const std::string& file_name,
     target.copy_(copy);
   }
   for (const auto& [name, view] : file.tensors()) {
-    if (name.starts_with(prefix) && !parameters.contains(name)) fail(name, "does not belong to the model of config.json");
+    if (name.starts_with(prefix) && !parameters.contains(name))
+      fail(name, "does not belong to the model of config.json");
   }
 }
 

@@ -13,9 +13,9 @@ namespace sf {
 // Effect: the file's bytes; f32 and i64 tensors.
 std::string serialize_tensors(const torch::OrderedDict<std::string, at::Tensor>& tensors);
 
-// Effect: copies every tensor of the file into the parameter of that name; f16 and bf16 become f32. Errors: InvalidArgument naming the tensor that
-// is missing, left over, of another shape or dtype; the safetensors reader's own, with `file_name`.
-// With a `prefix` the file's tensors whose names begin otherwise are left alone.
+// Effect: copies every tensor of the file into the parameter of that name; f16 and bf16 become f32. Errors:
+// InvalidArgument naming the tensor that is missing, left over, of another shape or dtype; the safetensors reader's
+// own, with `file_name`. With a `prefix` the file's tensors whose names begin otherwise are left alone.
 void load_tensors(std::string_view file_bytes, const std::string& file_name,
                   const torch::OrderedDict<std::string, at::Tensor>& parameters, const std::string& prefix = "");
 

@@ -19,7 +19,8 @@ int main(int argc, char** argv) {
     const Question question{.image = picture, .question = argv[3], .timeout_ms = 10000};
     const Answer answer = client->ask(question);
     std::cout << answer.answer << " (version " << answer.model_version << ", " << answer.total_ms << " ms)\n";
-    client->ask_stream(question, [](std::string_view text) { return static_cast<bool>(std::cout << text << std::flush); });
+    client->ask_stream(question,
+                       [](std::string_view text) { return static_cast<bool>(std::cout << text << std::flush); });
     std::cout << "\n";
     return 0;
   } catch (const ClientError& error) {

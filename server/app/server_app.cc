@@ -66,9 +66,8 @@ FetchImage fetch_image(const ServerOptions& options) {
   RemoteImageOptions remote;
   remote.hosts = options.allow_image_hosts;
   remote.max_bytes = static_cast<size_t>(options.max_image_bytes);
-  return [images = std::make_shared<RemoteImages>(std::move(remote))](const std::string& url, const std::string& field) {
-    return images->fetch(url, field);
-  };
+  return [images = std::make_shared<RemoteImages>(std::move(remote))](
+             const std::string& url, const std::string& field) { return images->fetch(url, field); };
 }
 
 HttpOptions http_options(const ServerOptions& options, const Shared& shared) {
@@ -193,7 +192,7 @@ struct ServerApp::Parts {
   std::unique_ptr<SpanExporter> spans;  // null: none are sent
   AnswerService service;
   const std::shared_ptr<InferStatistics> infer_statistics = std::make_shared<InferStatistics>();
-  std::unique_ptr<KeyRing> keys;  // null: nobody needs one
+  std::unique_ptr<KeyRing> keys;                   // null: nobody needs one
   std::shared_ptr<ServerCertificate> certificate;  // null: no TLS
   HttpServer http;
   AdminServer admin;

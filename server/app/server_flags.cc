@@ -13,9 +13,9 @@ const CLI::Range kPort(0, 65535);
 // It is a part of routes. What is wrong, or nothing.
 std::string check_model_name(const std::string& name) {
   constexpr size_t kMaxBytes = 128;
-  const bool fits = !name.empty() && name.size() <= kMaxBytes && is_valid_utf8(name) &&
-                    std::none_of(name.begin(), name.end(),
-                                 [](unsigned char c) { return c == '/' || c < ' ' || c == 0x7f; });
+  const bool fits =
+      !name.empty() && name.size() <= kMaxBytes && is_valid_utf8(name) &&
+      std::none_of(name.begin(), name.end(), [](unsigned char c) { return c == '/' || c < ' ' || c == 0x7f; });
   return fits ? "" : concat("must be 1 to ", kMaxBytes, " bytes of UTF-8 without / and control characters");
 }
 
@@ -44,8 +44,9 @@ void add_model_flags(CLI::App& app, ServerOptions& options) {
       ->capture_default_str();
   app.add_flag("--prefix-cache,!--no-prefix-cache", options.prefix_cache,
                "Whether computed prompts stay in free pages for those that begin alike (default: yes)");
-  app.add_option("--capacity-mode", options.capacity_mode,
-                 "What happens above an expert's capacity: account counts it, strict drops it, causally and per request")
+  app.add_option(
+         "--capacity-mode", options.capacity_mode,
+         "What happens above an expert's capacity: account counts it, strict drops it, causally and per request")
       ->check(CLI::IsMember({"account", "strict"}))
       ->capture_default_str();
   app.add_option("--capacity-factor", options.capacity_factor, "Expert capacity factor; 0 = the checkpoint's")

@@ -21,13 +21,13 @@ struct ServerOptions {
   int decode_threads = 0;       // pictures decoded at once; 0 = cores - 1, in 1..4
   int max_context = 0;          // tokens; 0 = the checkpoint's
   int64_t kv_cache_mib = 64;
-  bool prefix_cache = true;     // computed prefixes stay in free pages of the key-value cache
+  bool prefix_cache = true;  // computed prefixes stay in free pages of the key-value cache
   std::string capacity_mode = "account";
-  double capacity_factor = 0;    // 0 = the checkpoint's
-  int poll_interval_ms = 1000;   // of the store
-  double max_score_drop = 0.02;  // a version that scores lower than the served one by more is refused
+  double capacity_factor = 0;           // 0 = the checkpoint's
+  int poll_interval_ms = 1000;          // of the store
+  double max_score_drop = 0.02;         // a version that scores lower than the served one by more is refused
   std::string reload_mode = "overlap";  // overlap or replace: whether the old version serves while the new one loads
-  std::string state_dir;         // where a pin is kept; empty = in the store
+  std::string state_dir;                // where a pin is kept; empty = in the store
 
   // --- ports; 0 = any free one ---
   std::string host = "127.0.0.1";
@@ -57,7 +57,7 @@ struct ServerOptions {
   int max_step_tokens = 512;  // tokens computed in one step
   int max_queue_requests = 64;
   int max_queue_tokens = 16384;
-  int max_explain = 1;        // explanations under way at once
+  int max_explain = 1;  // explanations under way at once
   double request_timeout_s = 60;
   double drain_timeout_s = 30;
   double stall_limit_s = 30;

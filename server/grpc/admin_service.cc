@@ -156,7 +156,8 @@ grpc::Status AdminService::call(grpc::ServerContext& context, Access access, Byt
     }
   }
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
-  service_.record_finished("admin", grpc_code_name(status.error_code()), {id, trace_of(context)}, 0, nullptr, elapsed.count());
+  service_.record_finished("admin", grpc_code_name(status.error_code()), {id, trace_of(context)}, 0, nullptr,
+                           elapsed.count());
   return status;
 }
 

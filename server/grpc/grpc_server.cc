@@ -56,8 +56,8 @@ std::shared_ptr<grpc::ServerCredentials> credentials_of(const std::shared_ptr<co
 void set_limits(grpc::ServerBuilder& builder, const GrpcOptions& options) {
   grpc::ResourceQuota quota("sparsefusion");
   quota.Resize(options.max_memory_bytes);
-  // A call that finds no thread is refused by gRPC itself, which knows nothing of RetryInfo: beside those who wait for an
-  // answer there is room for a burst of those who are told to come back.
+  // A call that finds no thread is refused by gRPC itself, which knows nothing of RetryInfo: beside those who wait for
+  // an answer there is room for a burst of those who are told to come back.
   const int num_threads = 2 * options.limits.num_front_threads();
   quota.SetMaxThreads(num_threads + 4);
   builder.SetResourceQuota(quota);
@@ -82,7 +82,10 @@ void set_limits(grpc::ServerBuilder& builder, const GrpcOptions& options) {
 
 struct GrpcServer::Impl {
   Impl(GrpcOptions given, Service& served)
-      : options(std::move(given)), service(served), vqa(options, served), kserve(options, served),
+      : options(std::move(given)),
+        service(served),
+        vqa(options, served),
+        kserve(options, served),
         admin(options, served) {}
 
   const GrpcOptions options;
@@ -119,10 +122,10 @@ void GrpcServer::start() {
     throw Error(Code::kUnavailable,
                 concat("cannot listen on ", address, ": is it in use, or not an address of this machine?"));
   }
-  impl_->health =
-      std::make_unique<HealthMirror>(*impl_->server->GetHealthCheckService(), impl_->service,
-                                     std::vector<std::string>{VqaService::kName, KserveService::kName, AdminService::kName},
-                                     impl_->options.health_interval_ms);
+  impl_->health = std::make_unique<HealthMirror>(
+      *impl_->server->GetHealthCheckService(), impl_->service,
+      std::vector<std::string>{VqaService::kName, KserveService::kName, AdminService::kName},
+      impl_->options.health_interval_ms);
 }
 
 int GrpcServer::port() const { return impl_->port; }

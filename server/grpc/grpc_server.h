@@ -34,7 +34,7 @@ struct GrpcOptions {
   std::string program_version = "0";     // what ServerMetadata says
   // One for all fronts that speak the Open Inference Protocol.
   std::shared_ptr<InferStatistics> infer_statistics = std::make_shared<InferStatistics>();
-  KeyRing* keys = nullptr;               // null: nobody needs a key. Else all but health does. Outlives the server
+  KeyRing* keys = nullptr;  // null: nobody needs a key. Else all but health does. Outlives the server
   std::shared_ptr<const ServerCertificate> certificate = {};  // null: no TLS
 };
 

@@ -40,10 +40,11 @@ void refuse_infer_call(const Error& error, const RequestIds& ids, server::Servic
   service.record_rejected(kInferGrpcApi, grpc_code_name(error), reject_reason(error), ids);
 }
 
-void record_infer_call(const InferCall& call, const std::string& code, const Summary* summary,
-                       server::Service& service, InferStatistics& statistics) {
+void record_infer_call(const InferCall& call, const std::string& code, const Summary* summary, server::Service& service,
+                       InferStatistics& statistics) {
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - call.start;
-  service.record_finished(kInferGrpcApi, code, {call.id, call.trace}, call.head.model_version, summary, elapsed.count());
+  service.record_finished(kInferGrpcApi, code, {call.id, call.trace}, call.head.model_version, summary,
+                          elapsed.count());
   if (summary != nullptr) {
     statistics.record_success(call.head.model_name, *summary, elapsed.count());
   } else {
@@ -51,8 +52,6 @@ void record_infer_call(const InferCall& call, const std::string& code, const Sum
   }
 }
 
-const char* grpc_code_name(const Error& error) {
-  return grpc_code_name(static_cast<grpc::StatusCode>(error.code()));
-}
+const char* grpc_code_name(const Error& error) { return grpc_code_name(static_cast<grpc::StatusCode>(error.code())); }
 
 }  // namespace sf::server

@@ -45,8 +45,8 @@ void submit_infer_call(InferCall& call, server::Service& service);
 // Effect: counts and logs a request that the service never saw.
 void refuse_infer_call(const Error& error, const RequestIds& ids, server::Service& service);
 // Effect: counts and logs the end of one that it saw; `summary` is null unless it went well.
-void record_infer_call(const InferCall& call, const std::string& code, const Summary* summary,
-                       server::Service& service, InferStatistics& statistics);
+void record_infer_call(const InferCall& call, const std::string& code, const Summary* summary, server::Service& service,
+                       InferStatistics& statistics);
 
 // gRPC's name of an error's code.
 const char* grpc_code_name(const Error& error);

@@ -34,7 +34,8 @@ class Counted {
 };
 
 void check_repository_name(const std::string& name) {
-  if (!name.empty()) throw invalid_argument("repository_name", "repository_name: there is one repository, without a name");
+  if (!name.empty())
+    throw invalid_argument("repository_name", "repository_name: there is one repository, without a name");
 }
 
 using RepositoryParameters = google::protobuf::Map<std::string, inference::ModelRepositoryParameter>;
@@ -68,10 +69,11 @@ KserveService::KserveService(const GrpcOptions& options, server::Service& servic
 
 // RpcServiceMethod keeps the pointer: the names live as long as the program.
 template <typename Request, typename Response>
-void KserveService::add_query(const char* method, Response (KserveService::*query)(const Request&) const, Access access) {
+void KserveService::add_query(const char* method, Response (KserveService::*query)(const Request&) const,
+                              Access access) {
   using Handler = grpc::internal::RpcMethodHandler<KserveService, ByteBuffer, ByteBuffer>;
   const auto handler = [query, access](KserveService* self, grpc::ServerContext* context, const ByteBuffer* bytes,
-                               ByteBuffer* response) {
+                                       ByteBuffer* response) {
     const std::string id = choose_request_id(offered_request_id(*context));
     context->AddInitialMetadata("x-request-id", id);
     try {

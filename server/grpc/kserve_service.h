@@ -28,7 +28,8 @@ class KserveService final : public grpc::Service {
  private:
   // Effect: adds a method that answers at once from what is known. It throws Error to refuse.
   template <typename Request, typename Response>
-  void add_query(const char* method, Response (KserveService::*query)(const Request&) const, Access access = Access::kAnyKey);
+  void add_query(const char* method, Response (KserveService::*query)(const Request&) const,
+                 Access access = Access::kAnyKey);
   void add_infer();
   // Effect: adds a command of the model repository: PERMISSION_DENIED where no keys are asked for.
   template <typename Request, typename Response>

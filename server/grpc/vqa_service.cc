@@ -3,9 +3,9 @@
 #include <grpcpp/support/method_handler.h>
 
 #include "server/grpc/answer_messages.h"
+#include "server/grpc/call_guard.h"
 #include "server/grpc/explain_messages.h"
 #include "server/grpc/grpc_call.h"
-#include "server/grpc/call_guard.h"
 #include "server/grpc/grpc_errors.h"
 #include "server/grpc/message_buffer.h"
 #include "server/guard/reject_reason.h"
@@ -42,8 +42,9 @@ VqaService::VqaService(const GrpcOptions& options, server::Service& service) : o
 }
 
 VqaService::Call VqaService::begin(grpc::ServerContext& context) const {
-  Call call{context, choose_request_id(offered_request_id(context)), std::chrono::steady_clock::now(), "", nullptr,
-            trace_of(context)};
+  Call call{
+      context,          choose_request_id(offered_request_id(context)), std::chrono::steady_clock::now(), "", nullptr,
+      trace_of(context)};
   context.AddInitialMetadata("x-request-id", call.id);
   return call;
 }
@@ -170,7 +171,8 @@ int VqaService::retry_after_s(const Call& call) const {
 
 grpc::Status VqaService::finish(const Call& call, const Summary& summary) {
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - call.start;
-  service_.record_finished("grpc", "OK", {call.id, call.trace}, call.stream->model_version(), &summary, elapsed.count());
+  service_.record_finished("grpc", "OK", {call.id, call.trace}, call.stream->model_version(), &summary,
+                           elapsed.count());
   return grpc::Status::OK;
 }
 

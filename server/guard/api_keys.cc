@@ -112,7 +112,9 @@ std::vector<ApiKey> parse_api_keys(std::string_view text) {
   return keys;
 }
 
-std::vector<ApiKey> read_api_keys(const std::string& path) { return parse_api_keys(read_mounted_file(path, kMaxFileBytes)); }
+std::vector<ApiKey> read_api_keys(const std::string& path) {
+  return parse_api_keys(read_mounted_file(path, kMaxFileBytes));
+}
 
 KeyRing::KeyRing(std::vector<ApiKey> keys, std::function<double()> now_s) : now_s_(std::move(now_s)) {
   replace(std::move(keys));

@@ -10,6 +10,8 @@ namespace sf::server {
 using FetchImage = std::function<std::string(const std::string& url, const std::string& field)>;
 
 // Whether a text that stands where a picture is expected asks for a fetch.
-inline bool is_image_url(const std::string& text) { return text.starts_with("http://") || text.starts_with("https://"); }
+inline bool is_image_url(const std::string& text) {
+  return text.starts_with("http://") || text.starts_with("https://");
+}
 
 }  // namespace sf::server

@@ -27,7 +27,8 @@ bool is_well_formed(std::string_view header) {
   if (!is_hex(version) || version == "ff") return false;
   if (header.size() > kLength && (version == "00" || header[kLength] != '-')) return false;
   if (header[2] != '-' || header[kParentAt - 1] != '-' || header[kFlagsAt - 1] != '-') return false;
-  const std::string_view trace = header.substr(kTraceAt, kTraceDigits), parent = header.substr(kParentAt, kParentDigits);
+  const std::string_view trace = header.substr(kTraceAt, kTraceDigits),
+                         parent = header.substr(kParentAt, kParentDigits);
   return is_hex(trace) && is_hex(parent) && is_hex(header.substr(kFlagsAt, 2)) && !is_zero(trace) && !is_zero(parent);
 }
 
@@ -50,7 +51,8 @@ TraceContext continue_trace(std::string_view header) {
 }
 
 TraceContext begin_trace(bool sampled) {
-  return {.trace_id = random_hex64() + random_hex64(), .span_id = random_span_id(), .parent_id = "", .sampled = sampled};
+  return {
+      .trace_id = random_hex64() + random_hex64(), .span_id = random_span_id(), .parent_id = "", .sampled = sampled};
 }
 
 std::string random_span_id() { return random_hex64(); }

@@ -16,7 +16,8 @@ bool is_health(const std::string& path) {
 
 bool is_page(const std::string& path) {
   const auto& files = web_files();
-  return std::any_of(files.begin(), files.end(), [&](const WebFile& file) { return file.path == path && path != "/openapi.json"; });
+  return std::any_of(files.begin(), files.end(),
+                     [&](const WebFile& file) { return file.path == path && path != "/openapi.json"; });
 }
 
 }  // namespace

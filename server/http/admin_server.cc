@@ -21,7 +21,8 @@ struct AdminServer::Impl {
                  service) {
     std::vector<std::string> hosts = options.allowed_hosts;
     hosts.push_back(options.host);
-    listener.set_gate([hosts, named = options.allowed_hosts, keys = options.keys](const httplib::Request& request, httplib::Response& response) {
+    listener.set_gate([hosts, named = options.allowed_hosts, keys = options.keys](const httplib::Request& request,
+                                                                                  httplib::Response& response) {
       const std::string host = request.get_header_value("Host");
       if (!is_own_host(host, hosts)) {
         throw Error(Code::kPermissionDenied, "Host: not a name of this server; see --admin-allowed-host", "Host");

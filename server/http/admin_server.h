@@ -1,6 +1,6 @@
 // The management port 8002: /metrics, health, versions, experts, the admin commands and KServe's model repository, on
-// threads of its own, so that they answer while port 8000 is saturated. A request whose Host is not this machine is refused (DNS rebinding), and so
-// is a foreign Origin.
+// threads of its own, so that they answer while port 8000 is saturated. A request whose Host is not this machine is
+// refused (DNS rebinding), and so is a foreign Origin.
 //
 //   AdminServer admin({.port = 0}, service);
 //   admin.start();

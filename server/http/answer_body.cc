@@ -51,9 +51,9 @@ void set_routing(AnswerFields& fields, const json& value) {
   }
   try {
     const std::string ids = get_string(*replay, "ids").value_or("");
-    fields.replay_routing = routing_from_bytes(get_integer(*replay, "layers").value_or(0),
-                                               get_integer(*replay, "top_k").value_or(0),
-                                               decode_base64(ids, ids.size(), "routing"));
+    fields.replay_routing =
+        routing_from_bytes(get_integer(*replay, "layers").value_or(0), get_integer(*replay, "top_k").value_or(0),
+                           decode_base64(ids, ids.size(), "routing"));
   } catch (const Error& error) {
     throw Error(error.code(), error.what(), "routing");  // its own fields are no fields of the request
   }
@@ -62,8 +62,7 @@ void set_routing(AnswerFields& fields, const json& value) {
 // One named form field into its place. Returns false for a name that is not known.
 bool set_form_field(AnswerFields& fields, const std::string& name, std::string& value, const RequestLimits& limits) {
   if (name == "image") {
-    fields.image =
-        is_data_uri(value) ? decode_image_text(value, limits.max_image_bytes, name) : std::move(value);
+    fields.image = is_data_uri(value) ? decode_image_text(value, limits.max_image_bytes, name) : std::move(value);
   } else if (name == "question") {
     fields.question = std::move(value);
   } else if (name == "max_tokens") {

@@ -65,8 +65,8 @@ std::string answer_json(const AnswerHead& head, const std::string& text, const S
     body["choices"].push_back({{"text", choice.text}, {"probability", choice.probability}});
   }
   if (explanation != nullptr) {
-    body["explain"] =
-        explanation_json(explanation->explanation, head_json({head.id, explanation->model, explanation->model_version}));
+    body["explain"] = explanation_json(explanation->explanation,
+                                       head_json({head.id, explanation->model, explanation->model_version}));
   }
   if (summary.routing) {
     body["routing"] = {{"layers", summary.routing->num_layers},

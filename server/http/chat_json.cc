@@ -31,7 +31,8 @@ json logprobs_json(const std::vector<TokenLogprob>& tokens) {
   for (const TokenLogprob& token : tokens) {
     json told = token_json(token.text, token.logprob);
     told["top_logprobs"] = json::array();
-    for (const TokenAlternative& other : token.top) told["top_logprobs"].push_back(token_json(other.text, other.logprob));
+    for (const TokenAlternative& other : token.top)
+      told["top_logprobs"].push_back(token_json(other.text, other.logprob));
     content.push_back(std::move(told));
   }
   return {{"content", content}, {"refusal", nullptr}};

@@ -65,7 +65,8 @@ Message read_message(const json& value, ImageRules& rules, const std::string& fi
   message.role = get_string(value, "role").value_or("");
   if (message.role == "developer") message.role = "system";
   if (message.role != "system" && message.role != "user" && message.role != "assistant") {
-    throw invalid_argument(field + ".role", field, ".role: must be \"system\", \"developer\", \"user\" or \"assistant\"");
+    throw invalid_argument(field + ".role", field,
+                           ".role: must be \"system\", \"developer\", \"user\" or \"assistant\"");
   }
   if (const json* calls = find_value(value, "tool_calls"); calls != nullptr && !calls->empty()) {
     throw_unsupported(field + ".tool_calls", "calling tools");

@@ -14,16 +14,16 @@
 
 namespace sf::server {
 
-inline constexpr int kMaxChoices = 8;    // n
+inline constexpr int kMaxChoices = 8;  // n
 inline constexpr int kMaxMessages = 64;
-inline constexpr int kMaxParts = 64;     // of one message
-inline constexpr int kMaxFetched = 4;    // pictures that one request names by URL
+inline constexpr int kMaxParts = 64;   // of one message
+inline constexpr int kMaxFetched = 4;  // pictures that one request names by URL
 
 struct ChatRequest {
-  AnswerRequest request;        // of the first choice; choice i samples with seed + i
+  AnswerRequest request;  // of the first choice; choice i samples with seed + i
   int n = 1;
   bool stream = false;
-  bool include_usage = false;   // a last chunk with the usage
+  bool include_usage = false;  // a last chunk with the usage
 };
 
 // Errors: InvalidArgument naming the field ("messages[0].content[1].image_url.url") and the limit.

@@ -10,7 +10,8 @@ namespace sf::server {
 ChatStream::ChatStream(std::vector<std::shared_ptr<ResponseStream>> streams, std::optional<Event> first,
                        ChatStreamOptions options, OnEnd on_end)
     : first_(std::move(first)), options_(std::move(options)), on_end_(std::move(on_end)) {
-  for (auto& stream : streams) choices_.push_back({.stream = std::move(stream), .role_written = false, .summary = std::nullopt});
+  for (auto& stream : streams)
+    choices_.push_back({.stream = std::move(stream), .role_written = false, .summary = std::nullopt});
 }
 
 // The next event of any choice that has not ended, in turn.
@@ -41,7 +42,9 @@ bool ChatStream::write_next(httplib::DataSink& sink) {
 
 bool ChatStream::write_event(httplib::DataSink& sink, int index, const Event& event) {
   if (event.error) {
-    if (!writer_.write(sink, error_body(*event.error, "/v1", options_.head.answer.id)) || !writer_.write(sink, "[DONE]")) return false;
+    if (!writer_.write(sink, error_body(*event.error, "/v1", options_.head.answer.id)) ||
+        !writer_.write(sink, "[DONE]"))
+      return false;
     code_ = http_status(*event.error);
     for (const Choice& choice : choices_) choice.stream->cancel();
     sink.done();

@@ -43,7 +43,8 @@ struct FirstEvent {
 // The status line waits for the first event, so that what fails before it is a plain HTTP error. Blocks. `is_unwanted`
 // is asked whenever a poll interval passed without one.
 template <typename IsUnwanted>
-FirstEvent wait_for_first_event(ResponseStream& stream, const FirstEventOptions& options, const IsUnwanted& is_unwanted) {
+FirstEvent wait_for_first_event(ResponseStream& stream, const FirstEventOptions& options,
+                                const IsUnwanted& is_unwanted) {
   for (int64_t waited_ms = 0; waited_ms < options.max_wait_ms; waited_ms += options.poll_interval_ms) {
     std::optional<Event> event = stream.next_for(options.poll_interval_ms);
     if (event) return {std::move(event), false};
@@ -52,7 +53,8 @@ FirstEvent wait_for_first_event(ResponseStream& stream, const FirstEventOptions&
   return {};
 }
 
-// Effect: the response is what `events` writes: its write_next(sink) until that gives false or is done, then close(whole).
+// Effect: the response is what `events` writes: its write_next(sink) until that gives false or is done, then
+// close(whole).
 template <typename Events>
 void respond_with_events(httplib::Response& response, std::shared_ptr<Events> events) {
   response.set_header("Cache-Control", "no-store");

@@ -7,8 +7,9 @@
 //   heads.stop();
 //
 // The library shows no connection before its first head is whole. So a thread looks through this process's sockets now
-// and then, and shuts down those of the port that have had no whole head for too long, counted from when they were first
-// seen or last answered. Of one that waits for a thread something is left to read: it is not the one that is slow.
+// and then, and shuts down those of the port that have had no whole head for too long, counted from when they were
+// first seen or last answered. Of one that waits for a thread something is left to read: it is not the one that is
+// slow.
 #pragma once
 
 #include <chrono>
@@ -45,7 +46,7 @@ class HeadDeadline {
     uint64_t socket = 0;  // its inode, which tells it from a later one of the same peer; 0 = not seen yet
     bool answering = false;
     Clock::time_point since;
-    uint64_t seen = 0;    // number of the last look
+    uint64_t seen = 0;  // number of the last look
   };
 
   // A connection of the port, as the kernel knows it.

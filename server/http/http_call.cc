@@ -19,7 +19,8 @@ HttpCall begin_call(const std::string& api, const httplib::Request& request, htt
 
 void record_call(Service& service, const HttpCall& call, int status, int64_t model_version, const Summary* summary) {
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - call.start;
-  service.record_finished(call.api, std::to_string(status), {call.id, call.trace}, model_version, summary, elapsed.count());
+  service.record_finished(call.api, std::to_string(status), {call.id, call.trace}, model_version, summary,
+                          elapsed.count());
 }
 
 void fail_call(Service& service, const HttpCall& call, const httplib::Request& request, httplib::Response& response,

@@ -1,4 +1,5 @@
-// One request in a front's hands: its id, its API's name in the metrics, when it came; and its end, told to the service.
+// One request in a front's hands: its id, its API's name in the metrics, when it came; and its end, told to the
+// service.
 //
 //   const HttpCall call = begin_call("openai", request, response);   // sets X-Request-Id
 //   ... catch (...) { fail_call(service, call, request, response, thrown_error(), version); }

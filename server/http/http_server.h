@@ -26,21 +26,21 @@ struct HttpOptions {
   std::string host = "127.0.0.1";
   int port = 8000;  // 0 = any free one
   RequestLimits limits = {};
-  int keep_alive_timeout_s = 2;  // of an idle connection: it holds a thread
-  int read_timeout_s = 5;        // between two reads
-  int head_timeout_s = 10;       // for a request's head, however it trickles in
-  int write_timeout_s = 5;       // between two writes: a reader slower than this is taken for gone
-  int body_timeout_s = 30;       // for a whole body, however it trickles in
-  int poll_interval_ms = 20;     // how often a waiting handler looks whether its client is still there
-  int ping_interval_ms = 15'000; // a comment to a stream in which nothing happens
-  bool ui = true;                // the page at "/"
+  int keep_alive_timeout_s = 2;       // of an idle connection: it holds a thread
+  int read_timeout_s = 5;             // between two reads
+  int head_timeout_s = 10;            // for a request's head, however it trickles in
+  int write_timeout_s = 5;            // between two writes: a reader slower than this is taken for gone
+  int body_timeout_s = 30;            // for a whole body, however it trickles in
+  int poll_interval_ms = 20;          // how often a waiting handler looks whether its client is still there
+  int ping_interval_ms = 15'000;      // a comment to a stream in which nothing happens
+  bool ui = true;                     // the page at "/"
   std::string program_version = "0";  // what GET /v2 says
   // One for all fronts that speak the Open Inference Protocol.
   std::shared_ptr<InferStatistics> infer_statistics = std::make_shared<InferStatistics>();
-  KeyRing* keys = nullptr;       // null: nobody needs a key, and there are no admin routes. Outlives the server
-  std::vector<std::string> cors_origins = {};  // whose pages may call; "*" = everybody's
+  KeyRing* keys = nullptr;  // null: nobody needs a key, and there are no admin routes. Outlives the server
+  std::vector<std::string> cors_origins = {};                 // whose pages may call; "*" = everybody's
   std::shared_ptr<const ServerCertificate> certificate = {};  // null: no TLS
-  FetchImage fetch_image = {};                 // for pictures that a request names by URL; null: none is fetched
+  FetchImage fetch_image = {};  // for pictures that a request names by URL; null: none is fetched
 };
 
 class HttpServer {

@@ -129,7 +129,8 @@ void KserveInferApi::answer_stream(const httplib::Request& request, httplib::Res
                                    const Asked& asked, std::shared_ptr<ResponseStream> stream) {
   const int64_t version = stream->model_version();
   // For no longer than a proxy waits.
-  const FirstEventOptions patience{.poll_interval_ms = options_.poll_interval_ms, .max_wait_ms = options_.ping_interval_ms};
+  const FirstEventOptions patience{.poll_interval_ms = options_.poll_interval_ms,
+                                   .max_wait_ms = options_.ping_interval_ms};
   const auto is_unwanted = [&] { return request.is_connection_closed() || listener_.stopping(); };
   FirstEvent first = wait_for_first_event(*stream, patience, is_unwanted);
   if (first.unwanted) {

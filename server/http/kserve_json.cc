@@ -86,7 +86,8 @@ std::string infer_statistics_json(const std::vector<ServedModel>& models, const 
 std::string infer_index_json(const std::vector<RepositoryEntry>& index) {
   json list = json::array();
   for (const RepositoryEntry& entry : index) {
-    list.push_back({{"name", entry.name}, {"version", entry.version}, {"state", entry.state}, {"reason", entry.reason}});
+    list.push_back(
+        {{"name", entry.name}, {"version", entry.version}, {"state", entry.state}, {"reason", entry.reason}});
   }
   return dump(list);
 }

@@ -8,8 +8,8 @@ namespace sf::server {
 
 enum class RepositoryRules {
   kRefuseChanges,  // a port that anybody may ask: load and unload are 403
-  kWithKeys,       // the listener's gate asks for scope admin; no Content-Type is as good as JSON, as Triton's clients do
-  kManagement,     // Content-Type has to be JSON: no form of a foreign web page can send that
+  kWithKeys,    // the listener's gate asks for scope admin; no Content-Type is as good as JSON, as Triton's clients do
+  kManagement,  // Content-Type has to be JSON: no form of a foreign web page can send that
 };
 
 // REQUIRES: before listener.start(); `service` outlives the listener.

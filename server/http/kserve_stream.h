@@ -19,7 +19,7 @@ namespace sf::server {
 
 struct GenerateStreamOptions {
   InferHead head;
-  std::string call_id;        // for the text of an internal error
+  std::string call_id;  // for the text of an internal error
   int poll_interval_ms = 20;
   int ping_interval_ms = 15'000;
   std::function<bool()> is_stopping;

@@ -201,7 +201,8 @@ bool Listener::answer_cors(const httplib::Request& request, httplib::Response& r
   response.set_header("Access-Control-Allow-Methods", "GET, POST");
   // Whatever is asked for: clients send headers of their own (the OpenAI client X-Stainless-*).
   const std::string asked = request.get_header_value("Access-Control-Request-Headers");
-  response.set_header("Access-Control-Allow-Headers", asked.empty() ? "Authorization, Content-Type, X-Request-Id" : asked);
+  response.set_header("Access-Control-Allow-Headers",
+                      asked.empty() ? "Authorization, Content-Type, X-Request-Id" : asked);
   response.set_header("Access-Control-Max-Age", "600");
   response.status = 204;
   return true;

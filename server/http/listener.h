@@ -33,7 +33,7 @@ struct ListenerOptions {
   int write_timeout_s = 5;
   size_t max_body_bytes = 0;    // of a POST; a little more is read and thrown away so that the client sees its 413
   bool record_refusals = true;  // whether refused requests are counted and logged through the service
-  std::vector<std::string> cors_origins = {};  // whose pages may call; "*" = everybody's
+  std::vector<std::string> cors_origins = {};                 // whose pages may call; "*" = everybody's
   std::shared_ptr<const ServerCertificate> certificate = {};  // null: no TLS
 };
 

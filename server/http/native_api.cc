@@ -37,7 +37,8 @@ void NativeApi::answer(const httplib::Request& request, httplib::Response& respo
   std::optional<ExplainRequest> explained;
   bool streamed = false;
   try {
-    AnswerFields fields = read_answer_body(request, reader, options_.limits, options_.body_timeout_s, options_.fetch_image);
+    AnswerFields fields =
+        read_answer_body(request, reader, options_.limits, options_.body_timeout_s, options_.fetch_image);
     streamed = fields.stream;
     if (fields.explained) {
       if (!fields.seed) fields.seed = random_seed();  // of both
@@ -58,7 +59,8 @@ void NativeApi::explain(const httplib::Request& request, httplib::Response& resp
   const HttpCall call = begin_call("rest", request, response);
   ExplainRequest asked;
   try {
-    AnswerFields fields = read_answer_body(request, reader, options_.limits, options_.body_timeout_s, options_.fetch_image);
+    AnswerFields fields =
+        read_answer_body(request, reader, options_.limits, options_.body_timeout_s, options_.fetch_image);
     asked = make_explain_request(std::move(fields), call.id, "rest");
     asked.question.tenant = caller_of(options_.keys, request);
   } catch (...) {
@@ -107,8 +109,8 @@ void NativeApi::submit(const httplib::Request& request, httplib::Response& respo
   }
 }
 
-// The explanation first: while too many are under way, nothing is answered in vain. Both come from one version: if a new
-// one was published in between, both are made again.
+// The explanation first: while too many are under way, nothing is answered in vain. Both come from one version: if a
+// new one was published in between, both are made again.
 std::shared_ptr<ResponseStream> NativeApi::explain_and_submit(const httplib::Request& request, const HttpCall& call,
                                                               AnswerRequest asked, ExplainRequest explained,
                                                               ExplainResult& explanation) {
@@ -147,7 +149,8 @@ void NativeApi::answer_stream(const httplib::Request& request, httplib::Response
   FirstEvent first = wait_for_first_event(*stream, {.poll_interval_ms = options_.poll_interval_ms}, is_unwanted);
   if (first.unwanted) {
     stream->cancel();
-    fail_call(service_, call, request, response, listener_.stopping() ? shutting_down() : client_gone(), head.model_version);
+    fail_call(service_, call, request, response, listener_.stopping() ? shutting_down() : client_gone(),
+              head.model_version);
     return;
   }
   if (first.event->error) {
@@ -155,7 +158,8 @@ void NativeApi::answer_stream(const httplib::Request& request, httplib::Response
     return;
   }
   auto sse = std::make_shared<SseAnswer>(
-      std::move(stream), std::move(*first.event), head, options_.poll_interval_ms, [this] { return listener_.stopping(); },
+      std::move(stream), std::move(*first.event), head, options_.poll_interval_ms,
+      [this] { return listener_.stopping(); },
       [this, call, version = head.model_version](int code, const Summary* summary) {
         record_call(service_, call, code, version, summary);
       });

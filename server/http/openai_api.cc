@@ -110,7 +110,8 @@ void OpenAiApi::answer_stream(const httplib::Request& request, httplib::Response
                               const ChatRequest& chat, const Streams& streams, const ChatHead& head) {
   const int64_t version = head.answer.model_version;
   // For no longer than a proxy waits.
-  const FirstEventOptions patience{.poll_interval_ms = options_.poll_interval_ms, .max_wait_ms = options_.ping_interval_ms};
+  const FirstEventOptions patience{.poll_interval_ms = options_.poll_interval_ms,
+                                   .max_wait_ms = options_.ping_interval_ms};
   const auto is_unwanted = [&] { return request.is_connection_closed() || listener_.stopping(); };
   FirstEvent first = wait_for_first_event(*streams.front(), patience, is_unwanted);
   if (first.unwanted) {

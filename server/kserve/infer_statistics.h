@@ -26,9 +26,9 @@ struct InferCounts {
   uint64_t inferences = 0;         // answers made
   InferCounter success, fail;      // the whole request, as its front saw it
   InferCounter queue;
-  InferCounter compute_input;      // decoding and resizing the picture
-  InferCounter compute_infer;      // prefill and decode
-  InferCounter compute_output;     // nothing is done for it: counted, no time
+  InferCounter compute_input;   // decoding and resizing the picture
+  InferCounter compute_infer;   // prefill and decode
+  InferCounter compute_output;  // nothing is done for it: counted, no time
 };
 
 class InferStatistics {

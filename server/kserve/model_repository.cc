@@ -20,7 +20,8 @@ std::optional<Row> row_of(const VersionStatus& status) {
   if (status.state == VersionState::kLoading) return Row{version, kRepositoryLoading, ""};
   if (status.reason == kUnloadedReason) return Row{version, kRepositoryUnavailable, kUnloadedReason};
   if (!status.reason.empty()) {
-    return Row{version, kRepositoryUnavailable, status.message.empty() ? status.reason : status.reason + ": " + status.message};
+    return Row{version, kRepositoryUnavailable,
+               status.message.empty() ? status.reason : status.reason + ": " + status.message};
   }
   if (status.state == VersionState::kRetired) return Row{version, kRepositoryUnavailable, state_name(status.state)};
   return std::nullopt;
@@ -35,7 +36,8 @@ std::vector<Row> rows_of(const ModelAdmin& admin) {
     says_so = says_so || row->reason == kUnloadedReason || row->state == kRepositoryReady;
     rows.push_back(std::move(*row));
   }
-  if (!says_so) rows.push_back({"", kRepositoryUnavailable, kUnloadedReason});  // the version that served is gone from the store
+  if (!says_so)
+    rows.push_back({"", kRepositoryUnavailable, kUnloadedReason});  // the version that served is gone from the store
   if (rows.empty()) rows.push_back({"", kRepositoryUnavailable, "no version yet"});
   return rows;
 }
@@ -83,9 +85,10 @@ void check_repository_parameter(RepositoryChange change, const std::string& name
 }
 
 Error repository_is_admin() {
-  return Error(Code::kPermissionDenied,
-               "loading and unloading are for administrators: ask the management port (--admin-port), or a server with "
-               "keys (--api-keys) with one of scope admin; new versions in the store are loaded without being asked for");
+  return Error(
+      Code::kPermissionDenied,
+      "loading and unloading are for administrators: ask the management port (--admin-port), or a server with "
+      "keys (--api-keys) with one of scope admin; new versions in the store are loaded without being asked for");
 }
 
 }  // namespace sf::server

@@ -25,12 +25,12 @@ inline constexpr const char* kInferPlatform = "sparsefusion";
 inline constexpr const char* kStreamSuffix = "_stream";
 
 // The protocol's extensions that are here. perf_analyzer reads the statistics only if they are announced.
-inline constexpr std::array kInferExtensions = {"binary_tensor_data",  "generate",   "model_configuration",
-                                                "model_repository",    "parameters", "schedule_policy",
+inline constexpr std::array kInferExtensions = {"binary_tensor_data", "generate",   "model_configuration",
+                                                "model_repository",   "parameters", "schedule_policy",
                                                 "statistics"};
 
 struct ServedModel {
-  std::string name;        // as this protocol's clients call it
+  std::string name;  // as this protocol's clients call it
   bool decoupled = false;
   ModelDescription model;  // model.id is the service's name
   std::string version() const { return std::to_string(model.version); }

@@ -22,7 +22,7 @@ const char* const kRejections[] = {"queue_full",       "draining",   "too_large"
                                    "client_gone",      "rate_limit", "unauthenticated",    "permission_denied",
                                    "internal",         kOther};
 const std::pair<const char*, const char*> kReloads[] = {
-    {"success", "none"},    {"failure", "verify"}, {"failure", "load"}, {"failure", "out_of_memory"},
+    {"success", "none"},   {"failure", "verify"}, {"failure", "load"}, {"failure", "out_of_memory"},
     {"failure", "warmup"}, {"failure", "canary"}, {"refused", "score"}};
 const char* const kReloadStages[] = {"verify", "load", "warmup", "canary", "publish"};
 

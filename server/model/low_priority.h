@@ -1,6 +1,6 @@
-// Work that must not take time from serving: nice, and in the gaps between requests (serving_gap.h). A thread's niceness is inherited by the threads that it starts, and cannot
-// be taken back without privileges: so the work gets a thread of its own, and whatever is to run at full priority (a
-// scheduler) is started elsewhere.
+// Work that must not take time from serving: nice, and in the gaps between requests (serving_gap.h). A thread's
+// niceness is inherited by the threads that it starts, and cannot be taken back without privileges: so the work gets a
+// thread of its own, and whatever is to run at full priority (a scheduler) is started elsewhere.
 //
 //   run_at_low_priority(kReloadNiceness, slot, [&] { engine = load(); });
 #pragma once

@@ -157,7 +157,7 @@ class Reloader {
   ReloadEvent short_of_memory_ SF_GUARDED_BY(mutex_);  // the version that waits for a retry; 0 = none
   std::optional<int64_t> pinned_ SF_GUARDED_BY(mutex_);
   std::optional<int64_t> unloaded_ SF_GUARDED_BY(mutex_);  // what unload() took away; 0 = nothing was served then
-  int64_t loading_ SF_GUARDED_BY(mutex_) = 0;  // 0 = none
+  int64_t loading_ SF_GUARDED_BY(mutex_) = 0;              // 0 = none
   std::deque<std::packaged_task<void()>> commands_ SF_GUARDED_BY(mutex_);
   bool running_ SF_GUARDED_BY(mutex_) = false;
   bool stopped_ SF_GUARDED_BY(mutex_) = false;

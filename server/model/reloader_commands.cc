@@ -43,7 +43,8 @@ void Reloader::serve(int64_t version) {
     quarantined_.erase(version);
   }
   if (!exists) throw Error(Code::kNotFound, concat("version: not in the store, ", version), "version");
-  if (waiting) throw Error(Code::kFailedPrecondition, concat("version ", version, ": ", kWaitingForManifest), "version");
+  if (waiting)
+    throw Error(Code::kFailedPrecondition, concat("version ", version, ": ", kWaitingForManifest), "version");
   fingerprint_ = source_.fingerprint(version);
   switch (try_version(version, true)) {
     case Outcome::kPublished:

@@ -22,15 +22,14 @@ constexpr struct {
   uint32_t network;
   int bits;
 } kNotPublic4[] = {
-    {0x00000000, 8},   {0x0a000000, 8},   {0x64400000, 10}, {0x7f000000, 8},   {0xa9fe0000, 16},
-    {0xac100000, 12},  {0xc0000000, 24},  {0xc0000200, 24}, {0xc0586300, 24},  {0xc0a80000, 16},
-    {0xc6120000, 15},  {0xc6336400, 24},  {0xcb007100, 24}, {0xe0000000, 4},   {0xf0000000, 4},
+    {0x00000000, 8},  {0x0a000000, 8},  {0x64400000, 10}, {0x7f000000, 8},  {0xa9fe0000, 16},
+    {0xac100000, 12}, {0xc0000000, 24}, {0xc0000200, 24}, {0xc0586300, 24}, {0xc0a80000, 16},
+    {0xc6120000, 15}, {0xc6336400, 24}, {0xcb007100, 24}, {0xe0000000, 4},  {0xf0000000, 4},
 };
 
 bool is_public4(uint32_t address) {
-  return std::none_of(std::begin(kNotPublic4), std::end(kNotPublic4), [&](const auto& range) {
-    return ((address ^ range.network) >> (32 - range.bits)) == 0;
-  });
+  return std::none_of(std::begin(kNotPublic4), std::end(kNotPublic4),
+                      [&](const auto& range) { return ((address ^ range.network) >> (32 - range.bits)) == 0; });
 }
 
 // Of global unicast (2000::/3), what is left without protocol assignments and Teredo (2001::/23), documentation

@@ -26,7 +26,7 @@ struct RemoteImageOptions {
   // Numeric addresses of a name; empty if it has none. Null: the system's resolver.
   std::function<std::vector<std::string>(const std::string& host)> resolve = {};
   std::function<bool(const std::string& address)> is_allowed_address = is_public_address;
-  std::string ca_file = {};        // PEM authorities; empty = the system's
+  std::string ca_file = {};  // PEM authorities; empty = the system's
 };
 
 class RemoteImages {

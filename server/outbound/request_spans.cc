@@ -24,8 +24,8 @@ json attribute(const char* key, int64_t value) {
 
 // Whose fault: a client's mistake leaves a server span's status unset.
 bool is_our_fault(const std::string& code) {
-  static const std::set<std::string> kCodes = {"INTERNAL", "UNKNOWN", "DATA_LOSS", "UNAVAILABLE", "DEADLINE_EXCEEDED",
-                                               "UNIMPLEMENTED"};
+  static const std::set<std::string> kCodes = {"INTERNAL",    "UNKNOWN",           "DATA_LOSS",
+                                               "UNAVAILABLE", "DEADLINE_EXCEEDED", "UNIMPLEMENTED"};
   return code.size() == 3 ? code[0] == '5' : kCodes.contains(code);
 }
 
@@ -73,8 +73,7 @@ void add_phases(const RequestSpans& request, json& spans) {
   int64_t end_ns = request.end_unix_ns;
   for (const auto& [name, ms] : phases) {
     const int64_t start_ns = std::max(request.start_unix_ns, end_ns - nanoseconds(ms));
-    spans.push_back(
-        span_json(request, random_span_id(), request.trace.span_id, name, kInternalSpan, start_ns, end_ns));
+    spans.push_back(span_json(request, random_span_id(), request.trace.span_id, name, kInternalSpan, start_ns, end_ns));
     end_ns = start_ns;
   }
 }
@@ -105,7 +104,8 @@ std::string export_request_json(const SpanSource& source, std::span<const Reques
     spans.push_back(request_span(request));
     if (request.usage) add_phases(request, spans);
   }
-  const json scope_spans = {{"scope", {{"name", "sparsefusion"}, {"version", source.version}}}, {"spans", std::move(spans)}};
+  const json scope_spans = {{"scope", {{"name", "sparsefusion"}, {"version", source.version}}},
+                            {"spans", std::move(spans)}};
   const json resource = {
       {"attributes", {attribute("service.name", source.name), attribute("service.version", source.version)}}};
   const json body = {

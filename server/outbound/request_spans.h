@@ -1,5 +1,5 @@
-// What a finished request says to a trace collector, as OTLP/HTTP's JSON: one server span, and below it its picture, its
-// wait, its prefill and its decode. No prompt, no picture, no key.
+// What a finished request says to a trace collector, as OTLP/HTTP's JSON: one server span, and below it its picture,
+// its wait, its prefill and its decode. No prompt, no picture, no key.
 // https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding
 //
 //   const std::string body = export_request_json({.name = "sparsefusion-server", .version = "0.1.0"}, requests);

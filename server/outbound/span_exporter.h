@@ -23,13 +23,13 @@
 namespace sf::server {
 
 struct SpanExporterOptions {
-  std::string endpoint;       // http[s]://host[:port][/path]; without a path /v1/traces is asked
-  double sample_ratio = 1;    // of the requests that came without a trace
+  std::string endpoint;     // http[s]://host[:port][/path]; without a path /v1/traces is asked
+  double sample_ratio = 1;  // of the requests that came without a trace
   SpanSource source;
-  size_t max_queue = 2048;    // requests that wait
-  size_t max_batch = 256;     // requests in one POST
-  int interval_ms = 1000;     // how long an incomplete batch waits
-  int timeout_ms = 3000;      // of one POST
+  size_t max_queue = 2048;      // requests that wait
+  size_t max_batch = 256;       // requests in one POST
+  int interval_ms = 1000;       // how long an incomplete batch waits
+  int timeout_ms = 3000;        // of one POST
   int flush_timeout_ms = 1000;  // of stop()
 };
 

@@ -56,7 +56,8 @@ class Job {
   void on_step(const SequenceStepResult& result);
   // Effect: sends the token's text as far as no stop string can begin in it. Returns how the answer ends, if it does.
   // `top`: the likeliest tokens in its place.
-  std::optional<FinishReason> on_token(TokenGuess token, const std::vector<TokenGuess>& top, bool stop_token, double now_s);
+  std::optional<FinishReason> on_token(TokenGuess token, const std::vector<TokenGuess>& top, bool stop_token,
+                                       double now_s);
   // The prompt of an answer with choices is computed; they are being weighed.
   void on_choosing(double now_s) {
     if (first_token_s_ == 0) first_token_s_ = now_s;

@@ -48,7 +48,7 @@ struct Summary {
 
 // A token that might have come instead.
 struct TokenAlternative {
-  std::string text;   // what it would have added to the answer; as the vocabulary writes it where that is nothing
+  std::string text;  // what it would have added to the answer; as the vocabulary writes it where that is nothing
   float logprob = 0;
 };
 
@@ -60,9 +60,9 @@ struct TokenLogprob {
 };
 
 struct Event {
-  std::string text = {};       // whole UTF-8 characters; may be empty
+  std::string text = {};                  // whole UTF-8 characters; may be empty
   std::vector<TokenLogprob> tokens = {};  // of the text and of what is held back; empty unless asked for
-  bool finished = false;       // the terminal event: no text, and exactly one of `summary` and `error` is set
+  bool finished = false;  // the terminal event: no text, and exactly one of `summary` and `error` is set
   std::optional<Summary> summary = {};
   std::optional<Error> error = {};
 };
@@ -73,7 +73,8 @@ class ResponseStream {
   // Blocks until the next event. Deltas that wait are merged into one only if `merge_pending`.
   // REQUIRES: no call after the terminal event.
   virtual Event next(bool merge_pending = false) = 0;
-  // As next, but gives nothing after `timeout_ms` without an event, so that a front can look whether its client is alive.
+  // As next, but gives nothing after `timeout_ms` without an event, so that a front can look whether its client is
+  // alive.
   virtual std::optional<Event> next_for(int timeout_ms, bool merge_pending = false) = 0;
   // Thread-safe, idempotent; the terminal event is then Error(kCancelled) unless the answer had already ended.
   virtual void cancel() = 0;

@@ -75,7 +75,8 @@ void Scheduler::deliver_chosen(Job& job, const ChosenAnswer& chosen, double now_
   job.finish(FinishReason::kStop, now_s);
 }
 
-bool Scheduler::deliver_token(Job& job, const SequenceStepResult& result, size_t token, double now_s, StepSample& sample) {
+bool Scheduler::deliver_token(Job& job, const SequenceStepResult& result, size_t token, double now_s,
+                              StepSample& sample) {
   static const std::vector<TokenGuess> kNone;
   const bool stop_token = result.stop_token && token + 1 == result.tokens.size();
   const float logprob = token < result.logprobs.size() ? result.logprobs[token] : 0.0f;

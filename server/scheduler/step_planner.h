@@ -30,11 +30,11 @@ struct WaitingView {
   JobKey key = 0;
   Priority priority = Priority::kInteractive;
   std::string_view tenant = {};  // the API key's name; empty for all without keys
-  uint64_t tenants_turn = 0;  // the number of the tenant's last admission; 0 where nothing of it was let in
+  uint64_t tenants_turn = 0;     // the number of the tenant's last admission; 0 where nothing of it was let in
   double queued_s = 0;
   double deadline_s = 0;
   int prompt_tokens = 0;
-  int more_tokens = 0;        // that it will need pages for before its answer is known, beyond the prompt
+  int more_tokens = 0;  // that it will need pages for before its answer is known, beyond the prompt
   bool cancelled = false;
 };
 

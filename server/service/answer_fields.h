@@ -53,7 +53,8 @@ inline bool reads_pictures(const Service& service) {
 inline AnswerRequest make_answer_request(AnswerFields fields, std::string request_id, std::string api,
                                          const Service* service = nullptr) {
   const bool text_alone = !fields.image && service && !reads_pictures(*service);
-  if (!text_alone && (!fields.image || fields.image->empty())) throw invalid_argument("image", "image: missing or empty");
+  if (!text_alone && (!fields.image || fields.image->empty()))
+    throw invalid_argument("image", "image: missing or empty");
   if (!fields.question) throw invalid_argument("question", "question: missing");
 
   AnswerRequest request;

@@ -56,8 +56,8 @@ class AnswerService final : public Service {
   std::string metrics_text() const override;
   void record_rejected(const std::string& api, const std::string& code, const std::string& reason,
                        const RequestIds& ids) override;
-  void record_finished(const std::string& api, const std::string& code, const RequestIds& ids,
-                       int64_t model_version, const Summary* summary, double duration_seconds) override;
+  void record_finished(const std::string& api, const std::string& code, const RequestIds& ids, int64_t model_version,
+                       const Summary* summary, double duration_seconds) override;
   int retry_after_seconds() const override;
   ModelAdmin* admin() const override { return deps_.admin; }
 

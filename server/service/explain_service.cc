@@ -3,8 +3,8 @@
 
 #include "engine/explain/overlay.h"
 #include "server/guard/reject_reason.h"
-#include "server/service/answer_service.h"
 #include "server/model/low_priority.h"
+#include "server/service/answer_service.h"
 #include "server/service/resolve_sampling.h"
 
 namespace sf::server {

@@ -17,7 +17,7 @@ struct RequestRecord {
   int64_t model_version = 0;  // 0 where none was involved
   const Summary* summary = nullptr;
   double duration_s = 0;
-  TraceContext trace = {};    // not set where there is none
+  TraceContext trace = {};  // not set where there is none
   double ended_unix_s = 0;
 };
 

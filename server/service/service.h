@@ -22,37 +22,37 @@
 namespace sf::server {
 
 struct AnswerRequest {
-  std::string request_id;            // already validated or made by the front
-  std::string api;                   // metric label: "rest", "openai", "grpc", "kserve_rest", "kserve_grpc"
-  std::string model;                 // empty = the default; unknown -> NotFound
+  std::string request_id;  // already validated or made by the front
+  std::string api;         // metric label: "rest", "openai", "grpc", "kserve_rest", "kserve_grpc"
+  std::string model;       // empty = the default; unknown -> NotFound
   std::vector<Message> messages;
-  SamplingParams sampling;           // temperature < 0 = not given: the checkpoint's default
-  std::vector<std::string> stop;     // at most 16 strings of at most 256 bytes
-  bool logprobs = false;             // events carry their tokens and log-probabilities, and sampling.top_logprobs others
+  SamplingParams sampling;        // temperature < 0 = not given: the checkpoint's default
+  std::vector<std::string> stop;  // at most 16 strings of at most 256 bytes
+  bool logprobs = false;          // events carry their tokens and log-probabilities, and sampling.top_logprobs others
   std::vector<std::string> choices;  // the answer is one of these (parameters.h); empty = any answer
   Priority priority = Priority::kInteractive;
-  int64_t timeout_ms = 0;            // 0 = request_timeout_s; never longer than it
-  double spent_s = 0;                // of that time, before submit
-  size_t body_bytes = 0;             // for the log line
-  std::string tenant;                // the API key's name, empty without keys: what one tenant cached no other sees
+  int64_t timeout_ms = 0;  // 0 = request_timeout_s; never longer than it
+  double spent_s = 0;      // of that time, before submit
+  size_t body_bytes = 0;   // for the log line
+  std::string tenant;      // the API key's name, empty without keys: what one tenant cached no other sees
 };
 
 struct ExplainRequest {
-  AnswerRequest question;    // its stop strings and priority do not count
+  AnswerRequest question;  // its stop strings and priority do not count
   ExplainOptions options;
-  bool picture = false;      // the heatmap over the picture too, as a PNG
-  int picture_token = -1;    // of this answer token; -1 = the mean of all
+  bool picture = false;    // the heatmap over the picture too, as a PNG
+  int picture_token = -1;  // of this answer token; -1 = the mean of all
 };
 
 struct ExplainResult {
   std::string model;
   int64_t model_version = 0;
   Explanation explanation;
-  std::string png;           // empty unless asked for
+  std::string png;  // empty unless asked for
 };
 
 struct ModelDescription {
-  std::string id;           // --model-name
+  std::string id;  // --model-name
   int64_t version = 0;
   ModelInfo info;
 };

@@ -1,5 +1,5 @@
-// The bundled model on pictures that its generator never drew: a second renderer, other non-scenes, encoded files, through
-// the engine as the server runs it. SF_HELD_OUT_PICTURES sets how many (the default is small enough for CI).
+// The bundled model on pictures that its generator never drew: a second renderer, other non-scenes, encoded files,
+// through the engine as the server runs it. SF_HELD_OUT_PICTURES sets how many (the default is small enough for CI).
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -59,7 +59,8 @@ std::map<std::string, Tally> ask(const std::string& title, const std::vector<Ask
                   asked[i].question.answer.c_str());
     }
   }
-  for (const auto& [key, t] : tally) std::printf("%-28s %-16s %5d asked %7.2f%% right\n", title.c_str(), key.c_str(), t.asked, 100 * t.share());
+  for (const auto& [key, t] : tally)
+    std::printf("%-28s %-16s %5d asked %7.2f%% right\n", title.c_str(), key.c_str(), t.asked, 100 * t.share());
   return tally;
 }
 
@@ -85,7 +86,8 @@ TEST(HeldOutTest, AnswersOnTheSecondRenderersPictures) {
     const test::HeldOut held = test::draw_held_out(rng, 6, 6);
     if (held.scene.objects.size() < 2) continue;
     const std::string bytes = test::encode_somehow(rng, held.image);
-    for (const data::Question& q : data::paper_questions(rng, held.scene, data::Phrasing::kMixed)) asked.push_back({{bytes, q.text, {}}, q});
+    for (const data::Question& q : data::paper_questions(rng, held.scene, data::Phrasing::kMixed))
+      asked.push_back({{bytes, q.text, {}}, q});
   }
   auto tally = ask("second renderer", asked, exact);
   EXPECT_GE(tally["non_relational"].share(), 0.95);
@@ -114,9 +116,12 @@ TEST(HeldOutTest, RefusesColoursThatAreNotThere) {
     mix.weights.fill(0);
     mix.weights[data::kAbsentColour] = 1;
     const std::string bytes = test::encode_somehow(rng, held.image);
-    for (const data::Question& q : data::sample_questions(rng, held.scene, mix)) asked.push_back({{bytes, q.text, {}}, q});
+    for (const data::Question& q : data::sample_questions(rng, held.scene, mix))
+      asked.push_back({{bytes, q.text, {}}, q});
   }
-  EXPECT_GE(ask("absent colour", asked, [](const Asked&, const std::string& a) { return is_refusal(a); })["all"].share(), 0.95);
+  EXPECT_GE(
+      ask("absent colour", asked, [](const Asked&, const std::string& a) { return is_refusal(a); })["all"].share(),
+      0.95);
 }
 
 TEST(HeldOutTest, RefusesPicturesThatAreNoScenes) {
@@ -128,7 +133,8 @@ TEST(HeldOutTest, RefusesPicturesThatAreNoScenes) {
     mix.count = 1;
     for (const data::Question& q : data::sample_questions(rng, {}, mix)) asked.push_back({{bytes, q.text, {}}, q});
   }
-  EXPECT_GE(ask("no scene", asked, [](const Asked&, const std::string& a) { return is_refusal(a); })["all"].share(), 0.85);
+  EXPECT_GE(ask("no scene", asked, [](const Asked&, const std::string& a) { return is_refusal(a); })["all"].share(),
+            0.85);
 }
 
 TEST(HeldOutTest, DoesNotRefuseWhatItCanAnswer) {
@@ -138,9 +144,11 @@ TEST(HeldOutTest, DoesNotRefuseWhatItCanAnswer) {
     const test::HeldOut held = test::draw_held_out(rng, 3, 6);
     if (held.scene.objects.size() < 2) continue;
     const std::string bytes = test::encode_somehow(rng, held.image);
-    for (const data::Question& q : data::paper_questions(rng, held.scene, data::Phrasing::kMixed)) asked.push_back({{bytes, q.text, {}}, q});
+    for (const data::Question& q : data::paper_questions(rng, held.scene, data::Phrasing::kMixed))
+      asked.push_back({{bytes, q.text, {}}, q});
   }
-  EXPECT_GE(ask("not refused", asked, [](const Asked&, const std::string& a) { return !is_refusal(a); })["all"].share(), 0.98);
+  EXPECT_GE(ask("not refused", asked, [](const Asked&, const std::string& a) { return !is_refusal(a); })["all"].share(),
+            0.98);
 }
 
 TEST(ExamplesTest, EveryExampleIsAnsweredRight) {

@@ -36,30 +36,33 @@ const std::vector<Arrow>& arrows() {
       {"engine/kernels/", {"engine/base/", "engine/kernels/"}},
       {"engine/model/", {"engine/base/", "engine/kernels/", "engine/model/"}},
       {"engine/runtime/",
-       {"engine/engine.h", "engine/base/", "engine/input/", "engine/explain/", "engine/checkpoint/", "engine/kernels/", "engine/model/",
-        "engine/runtime/"}},
+       {"engine/engine.h", "engine/base/", "engine/input/", "engine/explain/", "engine/checkpoint/", "engine/kernels/",
+        "engine/model/", "engine/runtime/"}},
       {"server/main.cc", {"engine/", "server/"}},
       {"server/app/", {"engine/engine.h", "engine/base/", "engine/checkpoint/", "server/"}},
       {"server/guard/", {"engine/engine.h", "engine/base/", "server/guard/"}},
       {"server/metrics/", {"engine/engine.h", "engine/base/", "server/metrics/"}},
-      {"server/scheduler/", {"engine/engine.h", "engine/base/", "server/guard/", "server/metrics/", "server/scheduler/"}},
+      {"server/scheduler/",
+       {"engine/engine.h", "engine/base/", "server/guard/", "server/metrics/", "server/scheduler/"}},
       {"server/app/", {"engine/engine.h", "engine/base/", "engine/checkpoint/", "server/"}},
       {"server/model/",
-       {"engine/engine.h", "engine/base/", "engine/checkpoint/", "server/guard/", "server/metrics/", "server/scheduler/", "server/model/"}},
+       {"engine/engine.h", "engine/base/", "engine/checkpoint/", "server/guard/", "server/metrics/",
+        "server/scheduler/", "server/model/"}},
       {"server/web/", {"server/web/"}},
       {"server/service/",
-       {"engine/engine.h", "engine/base/", "engine/explain/", "server/guard/", "server/metrics/", "server/scheduler/", "server/model/",
-        "server/service/"}},
+       {"engine/engine.h", "engine/base/", "engine/explain/", "server/guard/", "server/metrics/", "server/scheduler/",
+        "server/model/", "server/service/"}},
       {"server/outbound/",
-       {"engine/engine.h", "engine/base/", "server/guard/", "server/scheduler/", "server/service/", "server/outbound/"}},
+       {"engine/engine.h", "engine/base/", "server/guard/", "server/scheduler/", "server/service/",
+        "server/outbound/"}},
       {"server/kserve/",
        {"engine/engine.h", "engine/base/", "server/guard/", "server/scheduler/", "server/service/", "server/kserve/"}},
       {"server/http/",
-       {"engine/engine.h", "engine/base/", "engine/explain/", "server/guard/", "server/metrics/", "server/scheduler/", "server/model/",
-        "server/service/", "server/kserve/", "server/http/", "server/web/"}},
+       {"engine/engine.h", "engine/base/", "engine/explain/", "server/guard/", "server/metrics/", "server/scheduler/",
+        "server/model/", "server/service/", "server/kserve/", "server/http/", "server/web/"}},
       {"server/grpc/",
-       {"engine/engine.h", "engine/base/", "engine/explain/", "server/guard/", "server/metrics/", "server/scheduler/", "server/model/",
-        "server/service/", "server/kserve/", "server/grpc/", "proto/"}},
+       {"engine/engine.h", "engine/base/", "engine/explain/", "server/guard/", "server/metrics/", "server/scheduler/",
+        "server/model/", "server/service/", "server/kserve/", "server/grpc/", "proto/"}},
       {"trainer/data/", {"engine/base/", "engine/input/", "trainer/data/"}},
       {"trainer/", {"engine/", "trainer/"}},
       {"client/", {"client/", "proto/"}},
@@ -80,12 +83,19 @@ struct Library {
 
 const std::vector<Library>& libraries() {
   static const std::vector<Library> table = {
-      {"LibTorch", {"torch/", "ATen/", "c10/", "caffe2/"}, "",
+      {"LibTorch",
+       {"torch/", "ATen/", "c10/", "caffe2/"},
+       "",
        {"engine/kernels/", "engine/model/", "engine/runtime/", "trainer/", "tests/", "bench/"}},
-      {"protobuf and gRPC", {"google/protobuf/", "grpc/", "grpc++/", "grpcpp/"}, ".pb.h",
+      {"protobuf and gRPC",
+       {"google/protobuf/", "grpc/", "grpc++/", "grpcpp/"},
+       ".pb.h",
        {"server/grpc/", "client/", "proto/", "tests/", "bench/"}},
       {"prometheus-cpp", {"prometheus/"}, "", {"server/metrics/", "trainer/", "tests/", "bench/"}},
-      {"cpp-httplib", {"httplib.h"}, "", {"server/http/", "server/outbound/", "client/", "trainer/", "tests/", "bench/"}},
+      {"cpp-httplib",
+       {"httplib.h"},
+       "",
+       {"server/http/", "server/outbound/", "client/", "trainer/", "tests/", "bench/"}},
       {"sentencepiece", {"sentencepiece_"}, "", {"engine/input/", "trainer/", "tests/"}},
   };
   return table;
@@ -163,7 +173,8 @@ std::string objection(const std::string& file, const Arrow& arrow, const Include
 }
 
 // The libraries that a file sees through our own headers.
-std::set<std::string_view> reached_libraries(const std::string& file, const Tree& tree, std::set<std::string>& visited) {
+std::set<std::string_view> reached_libraries(const std::string& file, const Tree& tree,
+                                             std::set<std::string>& visited) {
   std::set<std::string_view> reached;
   const auto found = tree.find(file);
   if (found == tree.end() || !visited.insert(file).second) return reached;

@@ -205,10 +205,12 @@ TEST_P(ClientTest, Explains) {
   explanation.picture.height = 48;
   explanation.tokens = {{"r", 5, -0.25f, {0, 0, 0.75f, 0.25f}}, {"ed", 6, -0.5f, {1, 0, 0, 0}}};
   explanation.num_prompt_tokens = 1;
-  explanation.routing = {{"<image>", true, {{0, 1}, {2, 3}}, {{1, 0}, {1, 0}}}, {"r", false, {{3, 1}, {2, 0}}, {{1, 0}, {1, 0}}}};
+  explanation.routing = {{"<image>", true, {{0, 1}, {2, 3}}, {{1, 0}, {1, 0}}},
+                         {"r", false, {{3, 1}, {2, 0}}, {{1, 0}, {1, 0}}}};
   service.explanation.png = "a picture";
   start();
-  ExplainQuestion asked{.question = question(), .method = "rollout", .layer = 1, .lens_top = 0, .token = 1, .picture = true};
+  ExplainQuestion asked{
+      .question = question(), .method = "rollout", .layer = 1, .lens_top = 0, .token = 1, .picture = true};
   asked.question.max_tokens = 3;
   const Explained explained = connect()->explain(asked);
   EXPECT_EQ(explained.answer, "red");

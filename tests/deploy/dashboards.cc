@@ -61,7 +61,8 @@ std::set<Selector> selectors_of(const std::string& expr) {
     if ((*it)[1].length() > 0 || (*it)[3].length() > 0) continue;
     Selector selector{(*it)[2].str(), {}};
     const std::string matchers = (*it)[4].str();
-    for (std::sregex_iterator l(matchers.begin(), matchers.end(), label); l != end; ++l) selector.labels.insert((*l)[1]);
+    for (std::sregex_iterator l(matchers.begin(), matchers.end(), label); l != end; ++l)
+      selector.labels.insert((*l)[1]);
     selectors.insert(std::move(selector));
   }
   return selectors;

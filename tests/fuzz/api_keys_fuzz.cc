@@ -15,7 +15,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   try {
     const std::vector<sf::server::ApiKey> keys = sf::server::parse_api_keys(text);
     for (const sf::server::ApiKey& key : keys) {
-      const bool hex = std::all_of(key.sha256.begin(), key.sha256.end(), [](unsigned char c) { return std::isxdigit(c); });
+      const bool hex =
+          std::all_of(key.sha256.begin(), key.sha256.end(), [](unsigned char c) { return std::isxdigit(c); });
       if (key.name.empty() || key.name.size() > 64 || key.sha256.size() != 64 || !hex) std::abort();
       if (!(key.requests_per_minute >= 0)) std::abort();
     }

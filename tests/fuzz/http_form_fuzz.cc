@@ -48,8 +48,7 @@ sf::server::InMemoryServer& server() {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   if (size == 0) return 0;
   const std::string_view body(reinterpret_cast<const char*>(bytes) + 1, size - 1);
-  std::string request =
-      "POST /v1/answer HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=cut\r\n";
+  std::string request = "POST /v1/answer HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=cut\r\n";
   request += bytes[0] & 1 ? "Transfer-Encoding: chunked\r\n\r\n"
                           : "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n";
   request += body;

@@ -1,5 +1,5 @@
-// A whole HTTP request to POST /v1/answer: request line, headers, framing, form or JSON. Whatever it says, the answer is
-// one status line, and no header of it is the sender's but the request id.
+// A whole HTTP request to POST /v1/answer: request line, headers, framing, form or JSON. Whatever it says, the answer
+// is one status line, and no header of it is the sender's but the request id.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

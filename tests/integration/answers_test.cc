@@ -168,7 +168,8 @@ TEST_F(AnswersTest, ARecordedRoutingReplaysToTheSameAnswer) {
   json body = question_body(scene_question());
   body["routing"] = "record";
   const json recorded = json::parse(post(body)->body);
-  const int tokens = recorded["usage"]["prompt_tokens"].get<int>() + recorded["usage"]["completion_tokens"].get<int>() - 1;
+  const int tokens =
+      recorded["usage"]["prompt_tokens"].get<int>() + recorded["usage"]["completion_tokens"].get<int>() - 1;
   EXPECT_EQ(recorded["routing"]["tokens"], tokens);
   body["routing"] = {{"replay", recorded["routing"]}};
   const json replayed = json::parse(post(body)->body);

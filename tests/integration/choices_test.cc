@@ -45,8 +45,8 @@ class DemoChoicesTest : public testing::Test {
     const json content = {{{"type", "image_url"}, {"image_url", {{"url", data_uri()}}}},
                           {{"type", "text"}, {"text", "what shape is the red object?"}}};
     const httplib::Result result =
-        post("/v1/chat/completions", {{"messages", {{{"role", "user"}, {"content", content}}}},
-                                      {"logprobs", true}, {"top_logprobs", 5}});
+        post("/v1/chat/completions",
+             {{"messages", {{{"role", "user"}, {"content", content}}}}, {"logprobs", true}, {"top_logprobs", 5}});
     EXPECT_EQ(result->status, 200) << result->body;
     std::map<std::string, double> logprobs;
     const json top = json::parse(result->body)["choices"][0]["logprobs"]["content"][0]["top_logprobs"];

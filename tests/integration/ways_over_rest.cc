@@ -15,9 +15,14 @@ using client::Question;
 using nlohmann::json;
 
 std::string code_of(int status) {
-  static const std::map<int, std::string> kCodes = {
-      {200, "OK"},        {400, "INVALID_ARGUMENT"},   {404, "NOT_FOUND"},   {413, "RESOURCE_EXHAUSTED"},
-      {415, "INVALID_ARGUMENT"}, {429, "RESOURCE_EXHAUSTED"}, {503, "UNAVAILABLE"}, {504, "DEADLINE_EXCEEDED"}};
+  static const std::map<int, std::string> kCodes = {{200, "OK"},
+                                                    {400, "INVALID_ARGUMENT"},
+                                                    {404, "NOT_FOUND"},
+                                                    {413, "RESOURCE_EXHAUSTED"},
+                                                    {415, "INVALID_ARGUMENT"},
+                                                    {429, "RESOURCE_EXHAUSTED"},
+                                                    {503, "UNAVAILABLE"},
+                                                    {504, "DEADLINE_EXCEEDED"}};
   const auto code = kCodes.find(status);
   return code == kCodes.end() ? "HTTP " + std::to_string(status) : code->second;
 }
@@ -198,7 +203,8 @@ Outcome ask_infer_binary(int port, const Question& question) {
   return post(port, model_path(question, "infer"), head + image_bytes + text_bytes, headers, "application/octet-stream",
               [](const auto& response) {
                 const size_t size = std::stoul(response.get_header_value("Inference-Header-Content-Length"));
-                const auto answer = server::split_bytes_tensor(std::string_view(response.body).substr(size), 1, "ANSWER");
+                const auto answer =
+                    server::split_bytes_tensor(std::string_view(response.body).substr(size), 1, "ANSWER");
                 return kserve_outcome(answer.at(0), json::parse(response.body.substr(0, size)));
               });
 }

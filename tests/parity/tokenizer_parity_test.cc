@@ -1,5 +1,5 @@
-// Token ids of texts and whole prompts through SentencePiece tokenizers of published directories (`legacy` true, false and
-// absent, with and without tokenizer.json), against what transformers makes of the same strings.
+// Token ids of texts and whole prompts through SentencePiece tokenizers of published directories (`legacy` true, false
+// and absent, with and without tokenizer.json), against what transformers makes of the same strings.
 #include <gtest/gtest.h>
 
 #include "engine/base/file.h"
@@ -26,7 +26,8 @@ std::shared_ptr<const Tokenizer> imported_tokenizer(const Json& variant, const f
   if (variant.at("trims").get<bool>()) {
     fs::copy(goldens() / "tokenizer/trimming.model", source / "tokenizer.model", fs::copy_options::overwrite_existing);
   }
-  if (!variant.at("tokenizer_json").is_null()) write_file(source / "tokenizer.json", variant.at("tokenizer_json").dump());
+  if (!variant.at("tokenizer_json").is_null())
+    write_file(source / "tokenizer.json", variant.at("tokenizer_json").dump());
   import_hf_model({.source = source, .destination = out});
   return load_checkpoint_model(open_checkpoint(out)).tokenizer;
 }

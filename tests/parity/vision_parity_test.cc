@@ -1,5 +1,5 @@
-// The vision encoder and its preprocessing against timm, transformers and PIL: the goldens of make_vision_goldens.py, and
-// with SF_PARITY_FULL=DIR the full-size ones that it wrote there (--full).
+// The vision encoder and its preprocessing against timm, transformers and PIL: the goldens of make_vision_goldens.py,
+// and with SF_PARITY_FULL=DIR the full-size ones that it wrote there (--full).
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -30,7 +30,8 @@ fs::path goldens() {
 // A golden file's tensors, as f32 or as bytes.
 class Golden {
  public:
-  explicit Golden(const fs::path& path) : bytes_(read_file(path, int64_t{1} << 30)), file_(Safetensors::parse(bytes_, path.string())) {}
+  explicit Golden(const fs::path& path)
+      : bytes_(read_file(path, int64_t{1} << 30)), file_(Safetensors::parse(bytes_, path.string())) {}
 
   at::Tensor tensor(const std::string& name) const {
     const TensorView& view = file_.at(name);
@@ -97,7 +98,8 @@ TEST(TimmParityTest, PositionsResampledToOtherGridsAgree) {
   const Golden golden(goldens() / "timm_vit_outputs.safetensors");
   Imported model = imported("timm", goldens() / "timm_vit.safetensors", {.num_heads = 2, .image_size = 56});
   EXPECT_EQ(model.config.vision.position_rows, 4);
-  expect_close(encode(*model.vit, golden.tensor("other_pixels")), golden.tensor("other_hidden"), kTolerance, "48x24 px");
+  expect_close(encode(*model.vit, golden.tensor("other_pixels")), golden.tensor("other_hidden"), kTolerance,
+               "48x24 px");
   // The table alone: without blocks and norm, of black pictures, what is left is positions and the stem's bias.
   model.config.vision.num_layers = 0;
   model.config.vision.final_norm = false;
@@ -118,7 +120,8 @@ TEST(TimmParityTest, HalfPrecisionFilesBecomeTheirRoundedValues) {
     const Golden half(goldens() / concat("timm_vit_", name, ".safetensors"));
     for (const auto& [tensor, view] : half.tensors()) {
       const at::Tensor from = exact.tensor(tensor);
-      EXPECT_TRUE(((half.tensor(tensor) - from).abs() <= from.abs() * relative + 1e-6).all().item<bool>()) << name << " " << tensor;
+      EXPECT_TRUE(((half.tensor(tensor) - from).abs() <= from.abs() * relative + 1e-6).all().item<bool>())
+          << name << " " << tensor;
     }
   }
 }
@@ -161,7 +164,8 @@ TEST(PreprocessingParityTest, CropsAreThoseOfTimmAndOfTransformers) {
       const std::string_view theirs = golden.raw(prefix + size);
       ASSERT_EQ(ours.values.size(), theirs.size());
       for (size_t i = 0; i < theirs.size(); ++i) {
-        ASSERT_NEAR(ours.values[i], static_cast<float>(static_cast<uint8_t>(theirs[i])) / 255.0f, kGreyLevel) << prefix << size << " at " << i;
+        ASSERT_NEAR(ours.values[i], static_cast<float>(static_cast<uint8_t>(theirs[i])) / 255.0f, kGreyLevel)
+            << prefix << size << " at " << i;
       }
     }
     differing += golden.raw("timm37_" + size) != golden.raw("clip37_" + size);
@@ -218,7 +222,8 @@ TEST(FullSizeParityTest, VitSmallAndClipBaseAgree) {
     EXPECT_EQ(model.config.vision.num_heads, 6);
     EXPECT_EQ(model.config.image.resize_side, 248);
     expect_close(encode(*model.vit, golden.tensor("pixels")), golden.tensor("hidden"), kFullTolerance, "ViT-S/16");
-    expect_close(encode(*model.vit, golden.tensor("other_pixels")), golden.tensor("other_hidden"), kFullTolerance, "ViT-S/16 at 96 px");
+    expect_close(encode(*model.vit, golden.tensor("other_pixels")), golden.tensor("other_hidden"), kFullTolerance,
+                 "ViT-S/16 at 96 px");
   }
   const Golden golden(full / "clip_vit_full_outputs.safetensors");
   const Imported model = imported("clip", full / "clip_vit_full.safetensors", {});

@@ -29,7 +29,8 @@ std::string http_body(Api api, const Asked& asked) {
   const std::string image = encode_base64(asked.image);
   const std::string stream = is_stream(api) ? ",\"stream\":true" : "";
   const std::string timeout_ms = timeout_field("timeout_ms", asked, 1);
-  const std::string parameters = concat("\"parameters\":{\"max_tokens\":400", timeout_field("timeout", asked, 1000), "}");
+  const std::string parameters =
+      concat("\"parameters\":{\"max_tokens\":400", timeout_field("timeout", asked, 1000), "}");
   switch (api) {
     case Api::kRest:
     case Api::kRestStream:
@@ -161,7 +162,8 @@ class UnaryCall final : public ApiCall {
 class GrpcStreamCall final : public ApiCall {
  public:
   GrpcStreamCall(const std::shared_ptr<grpc::Channel>& channel, const Asked& asked)
-      : stub_(wire::VisualQuestionAnswering::NewStub(channel)), reader_(stub_->StreamAnswer(&context_, answer_request(asked))) {}
+      : stub_(wire::VisualQuestionAnswering::NewStub(channel)),
+        reader_(stub_->StreamAnswer(&context_, answer_request(asked))) {}
   ~GrpcStreamCall() override {
     if (!finished_) hang_up();
   }
@@ -242,8 +244,9 @@ bool is_grpc(Api api) {
 }
 
 const char* name_of(Api api) {
-  static constexpr const char* kNames[] = {"REST",          "SSE",  "chat",        "chat SSE",      "KServe REST",
-                                           "generate_stream", "gRPC", "gRPC stream", "KServe gRPC", "ModelStreamInfer"};
+  static constexpr const char* kNames[] = {
+      "REST", "SSE",         "chat",        "chat SSE",        "KServe REST", "generate_stream",
+      "gRPC", "gRPC stream", "KServe gRPC", "ModelStreamInfer"};
   return kNames[static_cast<size_t>(api)];
 }
 

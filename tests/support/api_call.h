@@ -19,10 +19,21 @@
 
 namespace sf::server {
 
-enum class Api { kRest, kRestStream, kChat, kChatStream, kInfer, kGenerateStream, kGrpc, kGrpcStream, kInferGrpc, kInferGrpcStream };
-inline constexpr Api kAllApis[] = {Api::kRest,           Api::kRestStream, Api::kChat,       Api::kChatStream, Api::kInfer,
-                                   Api::kGenerateStream, Api::kGrpc,       Api::kGrpcStream, Api::kInferGrpc,
-                                   Api::kInferGrpcStream};
+enum class Api {
+  kRest,
+  kRestStream,
+  kChat,
+  kChatStream,
+  kInfer,
+  kGenerateStream,
+  kGrpc,
+  kGrpcStream,
+  kInferGrpc,
+  kInferGrpcStream
+};
+inline constexpr Api kAllApis[] = {Api::kRest,      Api::kRestStream,     Api::kChat, Api::kChatStream,
+                                   Api::kInfer,     Api::kGenerateStream, Api::kGrpc, Api::kGrpcStream,
+                                   Api::kInferGrpc, Api::kInferGrpcStream};
 
 bool is_stream(Api api);
 bool is_grpc(Api api);
@@ -38,8 +49,8 @@ enum class End { kAnswered, kRefused, kUnavailable, kDeadline, kOther };
 
 struct Outcome {
   End end = End::kOther;
-  int retry_after_s = 0;     // Retry-After or RetryInfo; 0 where there is none
-  std::string text = {};     // what came, for messages
+  int retry_after_s = 0;  // Retry-After or RetryInfo; 0 where there is none
+  std::string text = {};  // what came, for messages
 };
 
 class ApiCall {

@@ -19,7 +19,8 @@ void sleep_for(double seconds) {
 
 }  // namespace
 
-FakeEngine::FakeEngine(FakeEngineOptions options) : options_(std::move(options)), pieces_(std::make_shared<std::vector<std::string>>(1)) {
+FakeEngine::FakeEngine(FakeEngineOptions options)
+    : options_(std::move(options)), pieces_(std::make_shared<std::vector<std::string>>(1)) {
   info_.digest = options_.digest;
   info_.step = 1000;
   info_.created_unix = 1'700'000'000;
@@ -117,8 +118,10 @@ PreparedPromptPtr FakeEngine::prepare(const std::vector<Message>& messages) cons
   std::string question;
   for (const Message& message : messages) {
     for (const Part& part : message.parts) {
-      if (part.kind == Part::Kind::kText) question += part.data;
-      else if (!options_.reads_pictures) throw invalid_argument("image", "image: this model reads no pictures");
+      if (part.kind == Part::Kind::kText)
+        question += part.data;
+      else if (!options_.reads_pictures)
+        throw invalid_argument("image", "image: this model reads no pictures");
       if (part.data == "IMG broken") throw invalid_argument("image", "image: truncated data");
     }
   }
@@ -158,8 +161,8 @@ std::vector<int> FakeEngine::answer_of(const std::string& question) const {
   return answer;
 }
 
-Explanation FakeEngine::explain(const PreparedPrompt& prompt, const SamplingParams& sampling, const ExplainOptions& options,
-                                const ExplainCheck& check) const {
+Explanation FakeEngine::explain(const PreparedPrompt& prompt, const SamplingParams& sampling,
+                                const ExplainOptions& options, const ExplainCheck& check) const {
   const std::string question = dynamic_cast<const FakePrompt&>(prompt).question();
   ++num_explaining_;
   struct Leave {

@@ -4,8 +4,9 @@
 //   engine.script("q", {"re", "d"});             // question -> its answer's tokens, then a stop token
 //   engine.fail_next_step("boom");
 //
-// A text part costs one token a byte, a picture (bytes that begin with "IMG", or a real PNG) four. An unscripted question is answered
-// with itself, a byte a token. Layer l, expert (token position + l) % E gets every token: MoE counts are exact.
+// A text part costs one token a byte, a picture (bytes that begin with "IMG", or a real PNG) four. An unscripted
+// question is answered with itself, a byte a token. Layer l, expert (token position + l) % E gets every token: MoE
+// counts are exact.
 #pragma once
 
 #include <atomic>
@@ -29,7 +30,7 @@ struct FakeEngineOptions {
   int num_experts = 4;
   std::string digest = "fake";
   std::string device = "cpu";
-  int nonfinite_logits = 0;  // of every step
+  int nonfinite_logits = 0;    // of every step
   double step_seconds = 0;     // a step takes so long: with max_batch this makes an engine of a known speed
   double prepare_seconds = 0;  // and so does the decoding of a picture
   bool keep_plans = true;      // for plans(); not in a test that measures memory
@@ -114,7 +115,7 @@ class FakeEngine final : public Engine {
 
   mutable Mutex mutex_;
   CondVar changed_;
-  mutable std::map<std::string, int> ids_ SF_GUARDED_BY(mutex_);   // piece -> id
+  mutable std::map<std::string, int> ids_ SF_GUARDED_BY(mutex_);  // piece -> id
   mutable bool knows_bytes_ SF_GUARDED_BY(mutex_) = false;
   // id -> piece; 0 is the stop token. Streams share it: a new piece makes a new list.
   mutable std::shared_ptr<const std::vector<std::string>> pieces_ SF_GUARDED_BY(mutex_);

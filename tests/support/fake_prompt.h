@@ -1,5 +1,5 @@
-// What the fake engine makes of a question, and of the tokens it scripts: one byte is a token of the prompt, one piece a
-// token of the answer.
+// What the fake engine makes of a question, and of the tokens it scripts: one byte is a token of the prompt, one piece
+// a token of the answer.
 #pragma once
 
 #include <memory>

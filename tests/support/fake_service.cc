@@ -81,7 +81,8 @@ class FakeStream final : public ResponseStream {
     summary.assigned_tokens = 40;
     summary.overflow_tokens = 1;
     if (record_routing_) {
-      summary.routing = std::make_shared<const RoutingRecord>(RoutingRecord{1, 2, {3, 258, 0, 1}, {0.75f, 0.25f, 1, 0}});
+      summary.routing =
+          std::make_shared<const RoutingRecord>(RoutingRecord{1, 2, {3, 258, 0, 1}, {0.75f, 0.25f, 1, 0}});
     }
     // The last one answers, with one half; the others share the rest.
     for (const std::string& text : choices_) {

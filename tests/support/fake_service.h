@@ -33,15 +33,16 @@ class FakeService final : public Service {
   bool hang_before_text = false;      // no event until the stream is cancelled
   bool hang_after_text = false;       // all deltas, then no end until the stream is cancelled
   std::optional<Error> submit_error;  // thrown by submit and explain
-  ExplainResult explanation{.model = "sparsefusion", .model_version = 3, .explanation = {}, .png = {}};  // what explain returns
-  std::optional<Error> explain_error;  // thrown by explain alone
-  bool hang_explain = false;          // until it is unwanted
-  std::optional<Error> stream_error;  // the stream's end
-  int refuse_from = 0;                // the submit with this number, from 1, and all later ones find the queue full
-  bool throw_unknown = false;         // submit throws what is no Error
+  ExplainResult explanation{
+      .model = "sparsefusion", .model_version = 3, .explanation = {}, .png = {}};  // what explain returns
+  std::optional<Error> explain_error;                                              // thrown by explain alone
+  bool hang_explain = false;                                                       // until it is unwanted
+  std::optional<Error> stream_error;                                               // the stream's end
+  int refuse_from = 0;         // the submit with this number, from 1, and all later ones find the queue full
+  bool throw_unknown = false;  // submit throws what is no Error
   bool ready = true, live = true;
   bool published = true;
-  bool reads_pictures = true;         // else its model is one of text alone
+  bool reads_pictures = true;  // else its model is one of text alone
   // As the engine would: picks the image out and refuses it with this.
   std::function<void(const std::string& image)> check_image;
 
@@ -68,8 +69,8 @@ class FakeService final : public Service {
   }
   void record_rejected(const std::string& api, const std::string& code, const std::string& reason,
                        const RequestIds& ids) override;
-  void record_finished(const std::string& api, const std::string& code, const RequestIds& ids,
-                       int64_t model_version, const Summary* summary, double duration_seconds) override;
+  void record_finished(const std::string& api, const std::string& code, const RequestIds& ids, int64_t model_version,
+                       const Summary* summary, double duration_seconds) override;
   int retry_after_seconds() const override { return 7; }
   ModelAdmin* admin() const override { return model_admin.get(); }
 

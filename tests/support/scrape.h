@@ -11,8 +11,8 @@ namespace sf::test {
 
 struct ScrapedFamily {
   std::string type, help;
-  std::set<std::string> labels;              // of any of its series, without le
-  std::set<std::string> series;              // name and labels, without the value
+  std::set<std::string> labels;                         // of any of its series, without le
+  std::set<std::string> series;                         // name and labels, without the value
   std::map<std::string, std::set<std::string>> values;  // by label
 };
 

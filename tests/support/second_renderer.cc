@@ -206,9 +206,12 @@ HeldOut draw_held_out(data::Rng& rng, int min_objects, int max_objects) {
 
 std::string encode_somehow(data::Rng& rng, const Image& image) {
   switch (rng.below(3)) {
-    case 0: return data::encode_png(image);
-    case 1: return data::encode_jpeg(image, rng.range(70, 95));
-    default: return data::encode_webp(image, rng.chance(0.5f) ? 100 : rng.range(70, 95));
+    case 0:
+      return data::encode_png(image);
+    case 1:
+      return data::encode_jpeg(image, rng.range(70, 95));
+    default:
+      return data::encode_webp(image, rng.chance(0.5f) ? 100 : rng.range(70, 95));
   }
 }
 

@@ -2,7 +2,8 @@
 // one does and does not drain.
 //
 //   int main(int argc, char** argv) {
-//     return run_server_program("odd-server", argc, argv, [](const ServerOptions& options) { return factory_of(options); });
+//     return run_server_program("odd-server", argc, argv, [](const ServerOptions& options) { return
+//     factory_of(options); });
 //   }
 #pragma once
 
@@ -36,8 +37,9 @@ inline int run_server_program(const std::string& name, int argc, char** argv,
     app.stop();
     return kExitSuccess;
   };
-  return run_program({name, "A test's or a bench's own", kProgramVersion}, argc, argv,
-                     [&](CLI::App& app) { add_server_flags(app, options); }, serve);
+  return run_program(
+      {name, "A test's or a bench's own", kProgramVersion}, argc, argv,
+      [&](CLI::App& app) { add_server_flags(app, options); }, serve);
 }
 
 }  // namespace sf::server

@@ -66,7 +66,9 @@ void write_checkpoint_of(const Vlm& vlm, const std::filesystem::path& folder) {
   write_checkpoint(folder, content);
 }
 
-void write_tiny_checkpoint(const std::filesystem::path& folder, uint64_t seed) { write_checkpoint_of(*tiny_vlm(seed), folder); }
+void write_tiny_checkpoint(const std::filesystem::path& folder, uint64_t seed) {
+  write_checkpoint_of(*tiny_vlm(seed), folder);
+}
 
 std::string random_picture(uint64_t seed, int width, int height) {
   data::Rng rng(seed);

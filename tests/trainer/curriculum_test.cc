@@ -16,8 +16,10 @@ TEST(CurriculumTest, BeginsWithPlainKeywordsAboutPicturesThatHaveTheAnswer) {
   const data::DatasetOptions first = curriculum(base_options(), 0.0, false);
   EXPECT_EQ(first.questions.keyword, 1.0f);
   EXPECT_TRUE(first.questions.plain_keyword);
-  for (data::Kind kind : {data::kDescribe, data::kAbsentColour, data::kOffTopic}) EXPECT_EQ(first.questions.weights[kind], 0) << kind;
-  for (data::Kind kind : {data::kShape, data::kClosestShape, data::kCount}) EXPECT_GT(first.questions.weights[kind], 0) << kind;
+  for (data::Kind kind : {data::kDescribe, data::kAbsentColour, data::kOffTopic})
+    EXPECT_EQ(first.questions.weights[kind], 0) << kind;
+  for (data::Kind kind : {data::kShape, data::kClosestShape, data::kCount})
+    EXPECT_GT(first.questions.weights[kind], 0) << kind;
   EXPECT_EQ(first.samples.non_scene_fraction, 0);
   EXPECT_EQ(first.samples.min_objects, 2);
 }

@@ -64,7 +64,8 @@ TEST_F(EvaluatorTest, TheReportIsTheSumOfWhatTheVisitorSees) {
 }
 
 TEST_F(EvaluatorTest, EachSetAsksWhatItSays) {
-  const EvaluationReport describe = run(Kind::kDescribe, 3), absent = run(Kind::kAbsent, 3), none = run(Kind::kNonScene, 3);
+  const EvaluationReport describe = run(Kind::kDescribe, 3), absent = run(Kind::kAbsent, 3),
+                         none = run(Kind::kNonScene, 3);
   EXPECT_EQ(describe.kinds[data::kDescribe].asked, 3);
   EXPECT_EQ(describe.all.asked, 3);
   EXPECT_EQ(absent.kinds[data::kNonScene].asked, 0);
@@ -78,9 +79,11 @@ TEST_F(EvaluatorTest, TheHistogramHoldsEveryAssignmentAndTheSameSeedGivesTheSame
   EXPECT_EQ(report.expert_histogram, again.expert_histogram);
   EXPECT_EQ(report.all.right, again.all.right);
   ASSERT_EQ(report.expert_histogram.size(), 2u);
-  auto total = [&](int layer) { return std::accumulate(report.expert_histogram[layer].begin(), report.expert_histogram[layer].end(), int64_t{0}); };
+  auto total = [&](int layer) {
+    return std::accumulate(report.expert_histogram[layer].begin(), report.expert_histogram[layer].end(), int64_t{0});
+  };
   EXPECT_EQ(total(0), total(1));
-  EXPECT_EQ(total(0) % 2, 0);                // top-2
+  EXPECT_EQ(total(0) % 2, 0);                  // top-2
   EXPECT_GT(total(0), 3 * 2 * (36 + 20 * 4));  // pictures of 36 tokens and 20 questions of a few
 }
 

@@ -15,14 +15,17 @@ torch::OrderedDict<std::string, at::Tensor> one_parameter(const at::Tensor& tens
 
 TEST(OptimizerTest, IsAdamWOfTheLibrary) {
   torch::manual_seed(1);
-  at::Tensor ours = torch::randn({5, 4}).set_requires_grad(true), theirs = ours.detach().clone().set_requires_grad(true);
+  at::Tensor ours = torch::randn({5, 4}).set_requires_grad(true),
+             theirs = ours.detach().clone().set_requires_grad(true);
   OptimizerOptions options;
   options.warmup_steps = 0;
   options.total_steps = 1'000'000'000;  // a constant rate
   options.clip_norm = 1e9;
   Optimizer optimizer(one_parameter(ours), options);
   torch::optim::AdamW reference({theirs}, torch::optim::AdamWOptions(options.learning_rate)
-                                              .betas({options.beta1, options.beta2}).eps(options.epsilon).weight_decay(options.weight_decay));
+                                              .betas({options.beta1, options.beta2})
+                                              .eps(options.epsilon)
+                                              .weight_decay(options.weight_decay));
   const at::Tensor target = torch::randn({5, 4});
   for (int step = 0; step < 20; ++step) {
     (ours - target).square().sum().backward();

@@ -68,7 +68,8 @@ TEST(PackedBatchTest, AQuestionSeesThePictureAndItselfAndNothingLater) {
     std::vector<int> owner(length, -1);  // question of each token, from the texts alone
     int64_t at = p;
     for (size_t q = 0; q < m.questions[b].size(); ++q) {
-      const size_t size = 1 + tokenizer->encode(m.questions[b][q].text).size() + tokenizer->encode(m.questions[b][q].answer).size() + 1;
+      const size_t size =
+          1 + tokenizer->encode(m.questions[b][q].text).size() + tokenizer->encode(m.questions[b][q].answer).size() + 1;
       for (size_t i = 0; i < size; ++i, ++at) {
         owner[at] = static_cast<int>(q);
         EXPECT_EQ(batch.positions_BL[b][at].item<int64_t>(), p + int64_t(i));
@@ -129,7 +130,8 @@ TEST(PackedBatchTest, CapacityIsForTrainingOnlyAndCountsRealTokens) {
   const std::vector<int> words = alignment_words(*tokenizer);
   for (bool training : {false, true}) {
     vlm->train(training);
-    for (const LayerRouting& layer : forward_losses(*vlm, batch, words, AuxiliaryHeads(vlm->config()), options).report.layers) {
+    for (const LayerRouting& layer :
+         forward_losses(*vlm, batch, words, AuxiliaryHeads(vlm->config()), options).report.layers) {
       EXPECT_EQ(layer.assignments, batch.real_tokens.size(0) * 2);
       int64_t image = 0, text = 0;
       for (size_t e = 0; e < layer.expert_tokens.size(); e += 2) {
@@ -138,8 +140,10 @@ TEST(PackedBatchTest, CapacityIsForTrainingOnlyAndCountsRealTokens) {
       }
       EXPECT_EQ(image, 2 * batch.image_tokens * 2);  // two pictures, top-2
       EXPECT_EQ(image + text, layer.assignments);
-      if (training) EXPECT_GE(2 * layer.dropped, layer.assignments - 8);  // C is rounded up for each of 4 experts
-      else EXPECT_EQ(layer.dropped, 0);
+      if (training)
+        EXPECT_GE(2 * layer.dropped, layer.assignments - 8);  // C is rounded up for each of 4 experts
+      else
+        EXPECT_EQ(layer.dropped, 0);
     }
   }
 }

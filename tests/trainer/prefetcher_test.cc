@@ -16,7 +16,8 @@ TEST(PrefetcherTest, KeepsTheOrderWithAnyNumberOfThreads) {
 }
 
 TEST(PrefetcherTest, HandsOnWhatMakeThrows) {
-  Prefetcher<int> batches([](int64_t i) -> int { return i < 1 ? 7 : throw std::runtime_error("broken"); }, 0, {.threads = 1, .depth = 1});
+  Prefetcher<int> batches([](int64_t i) -> int { return i < 1 ? 7 : throw std::runtime_error("broken"); }, 0,
+                          {.threads = 1, .depth = 1});
   EXPECT_EQ(batches.next(), 7);
   EXPECT_THROW(batches.next(), std::runtime_error);
 }

@@ -45,7 +45,8 @@ TEST(DenseTargetsTest, HaveOneObjectTokenPerObjectAndLabelsOnlyThere) {
 
 TEST(DenseTargetsTest, ALonelyObjectHasNoNearestAndItsCountIsTheFirstClass) {
   const DenseTargets targets = dense_targets(scenes(3, 1), 16);
-  for (int t : {DenseHeads::kNearestColour, DenseHeads::kNearestShape, DenseHeads::kFurthestColour, DenseHeads::kFurthestShape}) {
+  for (int t : {DenseHeads::kNearestColour, DenseHeads::kNearestShape, DenseHeads::kFurthestColour,
+                DenseHeads::kFurthestShape}) {
     EXPECT_EQ(targets.targets[t].max().item<int64_t>(), -1);
   }
   EXPECT_EQ(targets.targets[DenseHeads::kSameShape].max().item<int64_t>(), 0);
@@ -122,7 +123,8 @@ TEST(PretrainVitTest, AnInterruptedRunEndsWhereAnUninterruptedOneDoes) {
     return std::make_unique<Vit>(config);
   };
   const auto whole = fresh();
-  pretrain_vit(*whole, config, scene_options(), options, [](const PretrainReport&) {}, never);
+  pretrain_vit(
+      *whole, config, scene_options(), options, [](const PretrainReport&) {}, never);
 
   options.checkpoint_path = (folder.path() / "vit.safetensors").string();
   const auto killed = fresh(), resumed = fresh();
@@ -131,11 +133,13 @@ TEST(PretrainVitTest, AnInterruptedRunEndsWhereAnUninterruptedOneDoes) {
   };
   EXPECT_THROW(pretrain_vit(*killed, config, scene_options(), options, kill, never), std::runtime_error);
   std::vector<int64_t> steps;
-  pretrain_vit(*resumed, config, scene_options(), options, [&](const PretrainReport& report) { steps.push_back(report.step); },
-               never);
+  pretrain_vit(
+      *resumed, config, scene_options(), options, [&](const PretrainReport& report) { steps.push_back(report.step); },
+      never);
   EXPECT_EQ(steps, (std::vector<int64_t>{5, 6}));
   const auto expected = whole->named_parameters();
-  for (const auto& item : resumed->named_parameters()) EXPECT_TRUE(item.value().equal(expected[item.key()])) << item.key();
+  for (const auto& item : resumed->named_parameters())
+    EXPECT_TRUE(item.value().equal(expected[item.key()])) << item.key();
 }
 
 }  // namespace

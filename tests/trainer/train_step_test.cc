@@ -29,7 +29,9 @@ PackedBatch two_pictures(const ModelConfig& config, const Tokenizer& tokenizer) 
 // `more` columns of padding at every row's end.
 PackedBatch padded(const PackedBatch& batch, int64_t more) {
   const int64_t length = batch.ids_BL.size(1);
-  auto moved = [&](const at::Tensor& flat) { return at::floor_divide(flat, length) * (length + more) + flat.remainder(length); };
+  auto moved = [&](const at::Tensor& flat) {
+    return at::floor_divide(flat, length) * (length + more) + flat.remainder(length);
+  };
   PackedBatch out = batch;
   out.ids_BL = at::constant_pad_nd(batch.ids_BL, {0, more}, 7);
   out.positions_BL = at::constant_pad_nd(batch.positions_BL, {0, more}, 3);
@@ -79,10 +81,18 @@ TEST(ForwardLossesTest, TheTotalIsTheWeighedSumOfItsParts) {
   const auto vlm = test::tiny_vlm(4);
   const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
   const PackedBatch batch = two_pictures(vlm->config(), *tokenizer);
-  const LossOptions options{.balance = 0.5, .router_z = 0.25, .importance = 3, .load = 4, .modality = 5, .local_entropy = 6,
-                            .global_entropy = 7, .alignment = 2, .dense = 0};
+  const LossOptions options{.balance = 0.5,
+                            .router_z = 0.25,
+                            .importance = 3,
+                            .load = 4,
+                            .modality = 5,
+                            .local_entropy = 6,
+                            .global_entropy = 7,
+                            .alignment = 2,
+                            .dense = 0};
   vlm->train();
-  const StepReport r = forward_losses(*vlm, batch, alignment_words(*tokenizer), AuxiliaryHeads(vlm->config()), options).report;
+  const StepReport r =
+      forward_losses(*vlm, batch, alignment_words(*tokenizer), AuxiliaryHeads(vlm->config()), options).report;
   const double sum = r.answer + 0.5 * r.balance + 0.25 * r.router_z + 2 * r.alignment + 3 * r.importance + 4 * r.load +
                      5 * r.modality + 6 * r.local_entropy + 7 * r.global_entropy;
   EXPECT_NEAR(r.loss, sum, 1e-5 * sum);
@@ -102,7 +112,8 @@ TEST(ForwardLossesTest, LimoesTwoEntropiesAreWeighedApart) {
   }
   const PackedBatch batch = two_pictures(vlm->config(), *tokenizer);
   const auto report_of = [&](double local, double global) {
-    const LossOptions options{.balance = 0, .router_z = 0, .local_entropy = local, .global_entropy = global, .dense = 0};
+    const LossOptions options{
+        .balance = 0, .router_z = 0, .local_entropy = local, .global_entropy = global, .dense = 0};
     return forward_losses(*vlm, batch, alignment_words(*tokenizer), AuxiliaryHeads(vlm->config()), options).report;
   };
   const StepReport none = report_of(0, 0), local = report_of(2, 0), both = report_of(2, 3);
@@ -129,7 +140,8 @@ TEST(ForwardLossesTest, DenseLayersAndInjectedFeaturesAreTrained) {
     vlm->train();
     const PackedBatch batch = two_pictures(vlm->config(), *tokenizer);
     const AuxiliaryHeads heads(vlm->config());
-    const Losses losses = forward_losses(*vlm, batch, alignment_words(*tokenizer), heads, {.importance = 0.1, .dense = 0});
+    const Losses losses =
+        forward_losses(*vlm, batch, alignment_words(*tokenizer), heads, {.importance = 0.1, .dense = 0});
     losses.total.backward();
     for (const auto& item : vlm->named_parameters()) {
       if (item.key().find(".mlp.") == std::string::npos && item.key().find("deepstack") == std::string::npos) continue;

@@ -30,7 +30,8 @@ TrainOptions toy_options(const std::filesystem::path& store) {
 }
 
 // Trains until `stop_at`; the loss of every step.
-std::vector<double> losses_of(const TrainOptions& options, int64_t stop_at, std::vector<std::string>* messages = nullptr) {
+std::vector<double> losses_of(const TrainOptions& options, int64_t stop_at,
+                              std::vector<std::string>* messages = nullptr) {
   std::vector<double> losses;
   TrainSink sink;
   sink.message = [messages](const std::string& line) {
@@ -91,7 +92,8 @@ TEST(TrainerTest, AResumedRunHasTheSameLossCurve) {
   EXPECT_EQ(list_versions(options.out).size(), 2u);
 }
 
-// Everything that has a state or draws numbers: balance biases, noise, dropout of whole experts, and the optional losses.
+// Everything that has a state or draws numbers: balance biases, noise, dropout of whole experts, and the optional
+// losses.
 TEST(TrainerTest, AResumedRunWithBiasBalancingHasTheSameLossCurve) {
   test::TempFolder folder;
   auto options_of = [&](const char* name) {
@@ -120,7 +122,8 @@ TEST(TrainerTest, AResumedRunWithBiasBalancingHasTheSameLossCurve) {
   EXPECT_EQ(model.config.decoder.moe.drop_order, "batch_priority");
   for (const char* layer : {"0", "1"}) {
     // Seven steps of 0.01 each, and neither gradient nor decay: a whole number of them.
-    const at::Tensor bias = model.vlm->named_parameters()[std::string("decoder.block") + layer + ".moe.router.balance_bias"];
+    const at::Tensor bias =
+        model.vlm->named_parameters()[std::string("decoder.block") + layer + ".moe.router.balance_bias"];
     EXPECT_GT(bias.abs().max().item<double>(), 0.005);
     EXPECT_LT(bias.abs().max().item<double>(), 0.075);
     EXPECT_LT((bias * 100 - (bias * 100).round()).abs().max().item<double>(), 1e-4);
@@ -223,8 +226,10 @@ TEST(TrainerTest, KeepsAsManyVersionsAsItWasTold) {
 TEST(TrainerTest, StartsFromACheckpointAndTrainsOnAUsersRows) {
   test::TempFolder folder;
   write_file(folder.path() / "red.png", test::random_picture(1, 80, 80));
-  write_file(folder.path() / "rows.jsonl", R"({"image": "red.png", "question": "what is it?", "answer": "a picture"})" "\n"
-                                           R"({"image": "gone.png", "question": "?", "answer": "x"})" "\n");
+  write_file(folder.path() / "rows.jsonl", R"({"image": "red.png", "question": "what is it?", "answer": "a picture"})"
+                                           "\n"
+                                           R"({"image": "gone.png", "question": "?", "answer": "x"})"
+                                           "\n");
   TrainOptions options = toy_options(folder.path() / "store");
   losses_of(options, 1);
   options.init = (folder.path() / "store/1").string();
@@ -251,7 +256,12 @@ TEST(TrainerTest, NamesTheOptionAtFault) {
   refused([](TrainOptions& o) { o.batch_size = 0; }, "batch-size");
   refused([](TrainOptions& o) { o.model = "huge"; }, "huge");
   refused([](TrainOptions& o) { o.init = "/nowhere"; }, "nowhere");
-  refused([](TrainOptions& o) { o.resume = true; o.out.clear(); }, "resume");
+  refused(
+      [](TrainOptions& o) {
+        o.resume = true;
+        o.out.clear();
+      },
+      "resume");
 }
 
 TEST(TrainingMetricsTest, HasEveryFamilyFromTheFirstScrape) {
@@ -263,7 +273,8 @@ TEST(TrainingMetricsTest, HasEveryFamilyFromTheFirstScrape) {
     EXPECT_NE(text.find("\n" + name), std::string::npos) << name;
   }
   for (int k = 0; k < data::kNumKinds; ++k) {
-    EXPECT_NE(text.find("kind=\"" + std::string(data::kind_name(static_cast<data::Kind>(k))) + "\""), std::string::npos) << k;
+    EXPECT_NE(text.find("kind=\"" + std::string(data::kind_name(static_cast<data::Kind>(k))) + "\""), std::string::npos)
+        << k;
   }
 }
 
@@ -277,11 +288,12 @@ TEST(TrainingMetricsTest, ShowsWhatAStepAndAnEvaluationSay) {
   metrics.on_evaluated(evaluation);
   metrics.on_published(1);
   const std::string text = metrics.text();
-  for (const char* line : {"sparsefusion_train_loss{part=\"answer\"}", "sparsefusion_train_accuracy{kind=\"shape\"} 0.75",
-                           "sparsefusion_train_tokens_total", "sparsefusion_train_steps_total 1",
-                           "sparsefusion_train_dropped_ratio{layer=\"0\"} 0.25", "sparsefusion_train_max_violation_ratio{layer=\"0\"} 1",
-                           "sparsefusion_train_dead_experts{layer=\"0\"} 1", "sparsefusion_train_checkpoint_step 1",
-                           "modality=\"image\""}) {
+  for (const char* line :
+       {"sparsefusion_train_loss{part=\"answer\"}", "sparsefusion_train_accuracy{kind=\"shape\"} 0.75",
+        "sparsefusion_train_tokens_total", "sparsefusion_train_steps_total 1",
+        "sparsefusion_train_dropped_ratio{layer=\"0\"} 0.25", "sparsefusion_train_max_violation_ratio{layer=\"0\"} 1",
+        "sparsefusion_train_dead_experts{layer=\"0\"} 1", "sparsefusion_train_checkpoint_step 1",
+        "modality=\"image\""}) {
     EXPECT_NE(text.find(line), std::string::npos) << line << "\n" << text;
   }
 }

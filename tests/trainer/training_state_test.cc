@@ -35,8 +35,10 @@ TEST(TrainingStateTest, GoesOnBitForBit) {
   second.train(0, 2);  // whatever was there is replaced
   EXPECT_EQ(restore_training_state(bytes, second.parameters, *second.optimizer), 4);
   second.train(4, 9);
-  for (const auto& item : whole.parameters) EXPECT_TRUE(item.value().equal(second.parameters[item.key()])) << item.key();
-  EXPECT_EQ(training_state_bytes(whole.parameters, *whole.optimizer, 9), training_state_bytes(second.parameters, *second.optimizer, 9));
+  for (const auto& item : whole.parameters)
+    EXPECT_TRUE(item.value().equal(second.parameters[item.key()])) << item.key();
+  EXPECT_EQ(training_state_bytes(whole.parameters, *whole.optimizer, 9),
+            training_state_bytes(second.parameters, *second.optimizer, 9));
 }
 
 TEST(TrainingStateTest, NamesTheTensorOfAnotherShape) {

@@ -116,7 +116,8 @@ TEST(VisionCheckpointTest, AWholeModelsEncoderCanBeTaken) {
   Vlm vlm(config);
   load_encoder(open_vision_checkpoint(std::string(SF_SOURCE_DIR) + "/models/demo"), vlm);
   const CheckpointModel demo = load_checkpoint_model(open_checkpoint(std::string(SF_SOURCE_DIR) + "/models/demo"));
-  EXPECT_TRUE(vlm.named_parameters()["vision.block0.qkv_weight"].equal(demo.vlm->named_parameters()["vision.block0.qkv_weight"]));
+  EXPECT_TRUE(vlm.named_parameters()["vision.block0.qkv_weight"].equal(
+      demo.vlm->named_parameters()["vision.block0.qkv_weight"]));
 }
 
 // The server checks a new version with pictures made of the trainer's pixels: they must come to the same pixels again.
@@ -130,8 +131,10 @@ TEST(GoldenPictureTest, PreprocessesToThePixelsThatItWasMadeOf) {
     for (const char* offset : {"even", "floor"}) {
       crop.resize_side = resize_side;
       crop.crop_offset = offset;
-      const PixelValues pixels = preprocess(decode_image(test::random_picture(3, 90, 75), {}), preprocess_options(crop));
-      EXPECT_EQ(preprocess(picture_of(pixels, crop), preprocess_options(crop)).values, pixels.values) << resize_side << offset;
+      const PixelValues pixels =
+          preprocess(decode_image(test::random_picture(3, 90, 75), {}), preprocess_options(crop));
+      EXPECT_EQ(preprocess(picture_of(pixels, crop), preprocess_options(crop)).values, pixels.values)
+          << resize_side << offset;
     }
   }
   const ImageConfig fit;
@@ -153,15 +156,18 @@ TEST(VisionCheckpointTest, SaysWhatIsNoEncoder) {
     }
     return "accepted";
   };
-  EXPECT_NE(refusal([&] { open_vision_checkpoint(kTimmFile); }).find("sparsefusion-model convert --from timm"), std::string::npos);
+  EXPECT_NE(refusal([&] { open_vision_checkpoint(kTimmFile); }).find("sparsefusion-model convert --from timm"),
+            std::string::npos);
   EXPECT_NE(refusal([&] { convert(folder.path()); }).find("is there already"), std::string::npos);
   ImportOptions options;
   options.source = kTimmFile;
   options.destination = folder.path() / "odd";
-  EXPECT_NE(refusal([&] { import_encoder("timm", options, {.num_heads = 2, .image_size = 60}); }).find("multiple"), std::string::npos);
+  EXPECT_NE(refusal([&] { import_encoder("timm", options, {.num_heads = 2, .image_size = 60}); }).find("multiple"),
+            std::string::npos);
   EXPECT_FALSE(std::filesystem::exists(options.destination));
   convert(folder.path() / "encoder");
-  EXPECT_NE(refusal([&] { load_checkpoint_model(open_checkpoint(folder.path() / "encoder")); }).find("--vit-init"), std::string::npos);
+  EXPECT_NE(refusal([&] { load_checkpoint_model(open_checkpoint(folder.path() / "encoder")); }).find("--vit-init"),
+            std::string::npos);
   TrainOptions train_options = short_run(folder.path() / "store");
   train_options.vit_init = (folder.path() / "encoder").string();
   train_options.init = std::string(SF_SOURCE_DIR) + "/models/demo";

@@ -37,12 +37,24 @@ Rgb hsv(float hue, float saturation, float value) {
   const float second = chroma * (1 - std::abs(std::fmod(sector, 2.f) - 1));
   float r = 0, g = 0, b = 0;
   switch (static_cast<int>(sector)) {
-    case 0: r = chroma, g = second; break;
-    case 1: r = second, g = chroma; break;
-    case 2: g = chroma, b = second; break;
-    case 3: g = second, b = chroma; break;
-    case 4: r = second, b = chroma; break;
-    default: r = chroma, b = second; break;
+    case 0:
+      r = chroma, g = second;
+      break;
+    case 1:
+      r = second, g = chroma;
+      break;
+    case 2:
+      g = chroma, b = second;
+      break;
+    case 3:
+      g = second, b = chroma;
+      break;
+    case 4:
+      r = second, b = chroma;
+      break;
+    default:
+      r = chroma, b = second;
+      break;
   }
   const float low = value - chroma;
   return {to_byte((r + low) * 255), to_byte((g + low) * 255), to_byte((b + low) * 255)};

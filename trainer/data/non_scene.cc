@@ -245,24 +245,59 @@ Image render_non_scene(Rng& rng, NonScene type, int width, int height) {
   const Rgb ground = any_ground(rng);
   Sheet s{filled(width, height, ground), rng, w, h, std::min(w, h), ground, rng.chance(0.7f)};
   switch (type) {
-    case NonScene::kFlat: break;
-    case NonScene::kNoise: noise(s); break;
-    case NonScene::kSmoothNoise: smooth_noise(s); break;
-    case NonScene::kBlocks: blocks(s); break;
-    case NonScene::kGradient: gradient(s); break;
-    case NonScene::kText: paint_text(s); break;
-    case NonScene::kBarChart: paint_bar_chart(s); break;
-    case NonScene::kLineChart: paint_line_chart(s); break;
-    case NonScene::kPieChart: paint_pie_chart(s); break;
-    case NonScene::kBlurredShapes: blurred_shapes(s); break;
-    case NonScene::kBlobs: blobs(s); break;
-    case NonScene::kStripes: stripes(s); break;
-    case NonScene::kCheckerboard: checkerboard(s); break;
-    case NonScene::kConfetti: confetti(s); break;
-    case NonScene::kPolygons: polygons(s); break;
-    case NonScene::kScribble: scribble(s); break;
-    case NonScene::kRings: rings(s); break;
-    case NonScene::kDrawing: drawing(s); break;
+    case NonScene::kFlat:
+      break;
+    case NonScene::kNoise:
+      noise(s);
+      break;
+    case NonScene::kSmoothNoise:
+      smooth_noise(s);
+      break;
+    case NonScene::kBlocks:
+      blocks(s);
+      break;
+    case NonScene::kGradient:
+      gradient(s);
+      break;
+    case NonScene::kText:
+      paint_text(s);
+      break;
+    case NonScene::kBarChart:
+      paint_bar_chart(s);
+      break;
+    case NonScene::kLineChart:
+      paint_line_chart(s);
+      break;
+    case NonScene::kPieChart:
+      paint_pie_chart(s);
+      break;
+    case NonScene::kBlurredShapes:
+      blurred_shapes(s);
+      break;
+    case NonScene::kBlobs:
+      blobs(s);
+      break;
+    case NonScene::kStripes:
+      stripes(s);
+      break;
+    case NonScene::kCheckerboard:
+      checkerboard(s);
+      break;
+    case NonScene::kConfetti:
+      confetti(s);
+      break;
+    case NonScene::kPolygons:
+      polygons(s);
+      break;
+    case NonScene::kScribble:
+      scribble(s);
+      break;
+    case NonScene::kRings:
+      rings(s);
+      break;
+    case NonScene::kDrawing:
+      drawing(s);
+      break;
   }
   if (rng.chance(0.15f)) blur(s.image, rng.uniform(0.3f, 1));
   if (rng.chance(0.25f)) add_noise(s.image, rng.uniform(2, 26), rng);

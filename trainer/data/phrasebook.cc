@@ -59,10 +59,15 @@ std::vector<std::string_view> alternatives(std::string_view body) {
 
 std::string slot(Rng& rng, char name, const Asked& asked) {
   switch (name) {
-    case 'c': return std::string(asked.colour);
-    case 'o': return object_words(rng, asked);
-    case 's': return std::string(rng.pick(kNouns));
-    default: SF_CHECK(false, "template: unknown slot ", name); return {};
+    case 'c':
+      return std::string(asked.colour);
+    case 'o':
+      return object_words(rng, asked);
+    case 's':
+      return std::string(rng.pick(kNouns));
+    default:
+      SF_CHECK(false, "template: unknown slot ", name);
+      return {};
   }
 }
 

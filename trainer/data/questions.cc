@@ -47,13 +47,18 @@ std::string describe(const Scene& scene) {
 
 float margin_of(const Scene& scene, Kind kind, int object) {
   switch (kind) {
-    case kLeftRight: return left_right_margin(scene, object);
-    case kTopBottom: return top_bottom_margin(scene, object);
+    case kLeftRight:
+      return left_right_margin(scene, object);
+    case kTopBottom:
+      return top_bottom_margin(scene, object);
     case kClosestShape:
-    case kClosestColour: return nearest_margin(scene, object);
+    case kClosestColour:
+      return nearest_margin(scene, object);
     case kFurthestShape:
-    case kFurthestColour: return furthest_margin(scene, object);
-    default: return kNoMargin;
+    case kFurthestColour:
+      return furthest_margin(scene, object);
+    default:
+      return kNoMargin;
   }
 }
 
@@ -136,16 +141,26 @@ std::string answer_of(const Scene& scene, Kind kind, int object) {
   const auto shape_of = [&](int i) { return std::string(shape_word(scene.objects[i].shape)); };
   const auto colour_of = [&](int i) { return std::string(colour_word(scene.objects[i].colour)); };
   switch (kind) {
-    case kShape: return shape_of(object);
-    case kLeftRight: return left_of_centre(scene, object) ? "left" : "right";
-    case kTopBottom: return in_top_half(scene, object) ? "top" : "bottom";
-    case kClosestShape: return shape_of(nearest(scene, object));
-    case kFurthestShape: return shape_of(furthest(scene, object));
-    case kCount: return std::to_string(same_shape_count(scene, object));
-    case kClosestColour: return colour_of(nearest(scene, object));
-    case kFurthestColour: return colour_of(furthest(scene, object));
-    case kDescribe: return describe(scene);
-    default: return std::string(kRefusal);
+    case kShape:
+      return shape_of(object);
+    case kLeftRight:
+      return left_of_centre(scene, object) ? "left" : "right";
+    case kTopBottom:
+      return in_top_half(scene, object) ? "top" : "bottom";
+    case kClosestShape:
+      return shape_of(nearest(scene, object));
+    case kFurthestShape:
+      return shape_of(furthest(scene, object));
+    case kCount:
+      return std::to_string(same_shape_count(scene, object));
+    case kClosestColour:
+      return colour_of(nearest(scene, object));
+    case kFurthestColour:
+      return colour_of(furthest(scene, object));
+    case kDescribe:
+      return describe(scene);
+    default:
+      return std::string(kRefusal);
   }
 }
 
@@ -208,15 +223,22 @@ double blind_optimum(Kind kind) {
     case kLeftRight:
     case kTopBottom:
     case kClosestShape:
-    case kFurthestShape: return 0.5;
-    case kCount: return 0.3125;  // 1 + Binomial(5, 1/2): three or four, 10/32 each
+    case kFurthestShape:
+      return 0.5;
+    case kCount:
+      return 0.3125;  // 1 + Binomial(5, 1/2): three or four, 10/32 each
     case kClosestColour:
-    case kFurthestColour: return 0.2;     // five others
-    case kDescribe: return 1.0 / 262144;  // 2 shapes x 4 places for six objects
+    case kFurthestColour:
+      return 0.2;  // five others
+    case kDescribe:
+      return 1.0 / 262144;  // 2 shapes x 4 places for six objects
     case kAbsentColour:
-    case kOffTopic: return 1;  // the text alone tells, where all six colours are present
-    case kNonScene: return 0;  // the text alone never tells
-    case kUser: return 0;      // unknown
+    case kOffTopic:
+      return 1;  // the text alone tells, where all six colours are present
+    case kNonScene:
+      return 0;  // the text alone never tells
+    case kUser:
+      return 0;  // unknown
   }
   return 0;
 }

@@ -52,9 +52,9 @@ struct QuestionMix {
   int count = 8;
   // By kind; kNonScene is never drawn.
   std::array<float, kNumKinds> weights = {1, 1, 1, 1.5f, 1.5f, 1, 1, 1, 0.5f, 0.5f, 0.35f, 0};
-  float keyword = 0.15f;    // keyword forms, the colour word last ("what shape red")
+  float keyword = 0.15f;       // keyword forms, the colour word last ("what shape red")
   bool plain_keyword = false;  // keyword questions take the one plain form of their kind
-  float canonical = 0.15f;  // the plain wording of paper_questions; the rest are paraphrases
+  float canonical = 0.15f;     // the plain wording of paper_questions; the rest are paraphrases
 };
 
 // Effect: `mix.count` questions. Kinds that the scene has no answer for (the nearest of one object) are not drawn. A

@@ -22,11 +22,16 @@ struct ShadeRange {
 // inside and brown, olive, teal and purple do not. Grey is handled apart.
 ShadeRange shade_range(Colour colour) {
   switch (colour) {
-    case kRed: return {345 - 360, 12, 0.6f, 0.45f};
-    case kGreen: return {82, 155, 0.5f, 0.36f};
-    case kBlue: return {198, 250, 0.5f, 0.42f};
-    case kOrange: return {17, 41, 0.65f, 0.8f};
-    default: return {47, 64, 0.5f, 0.75f};
+    case kRed:
+      return {345 - 360, 12, 0.6f, 0.45f};
+    case kGreen:
+      return {82, 155, 0.5f, 0.36f};
+    case kBlue:
+      return {198, 250, 0.5f, 0.42f};
+    case kOrange:
+      return {17, 41, 0.65f, 0.8f};
+    default:
+      return {47, 64, 0.5f, 0.75f};
   }
 }
 

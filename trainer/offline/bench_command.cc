@@ -54,7 +54,8 @@ std::vector<int> parse_batches(const std::string& text) {
   for (size_t at = 0; at < text.size();) {
     const size_t comma = std::min(text.find(',', at), text.size());
     const std::string item = text.substr(at, comma - at);
-    if (item.empty() || item.size() > 4 || item.find_first_not_of("0123456789") != std::string::npos || std::stoi(item) < 1) {
+    if (item.empty() || item.size() > 4 || item.find_first_not_of("0123456789") != std::string::npos ||
+        std::stoi(item) < 1) {
       throw invalid_argument("batches", "batches: must be positive numbers with commas, got ", text);
     }
     batches.push_back(std::stoi(item));
@@ -77,31 +78,44 @@ nlohmann::ordered_json measure(Engine& engine, const std::vector<OfflineRequest>
     rates.push_back(double(answers.size()) / seconds);
     tokens.push_back(double(generated) / seconds);
   }
-  return {{"batch", batch}, {"requests", requests.size()}, {"rounds", rounds}, {"images_per_second", quantile(rates, 0.5)},
-          {"tokens_per_second", quantile(tokens, 0.5)}, {"p50_ms", quantile(latencies, 0.5)}, {"p99_ms", quantile(latencies, 0.99)}};
+  return {{"batch", batch},
+          {"requests", requests.size()},
+          {"rounds", rounds},
+          {"images_per_second", quantile(rates, 0.5)},
+          {"tokens_per_second", quantile(tokens, 0.5)},
+          {"p50_ms", quantile(latencies, 0.5)},
+          {"p99_ms", quantile(latencies, 0.99)}};
 }
 
 void print_shared_picture(Engine& engine, const OfflineCommandOptions& options, int batch) {
   const SharedPictureTimes times = measure_shared_picture(
       // Pictures of its own, or the cache would have them from the batch size before.
-      engine, {.questions = options.shared_questions, .batch = batch, .rounds = options.rounds,
+      engine, {.questions = options.shared_questions,
+               .batch = batch,
+               .rounds = options.rounds,
                .seed = options.seed + 1000 * static_cast<uint64_t>(batch)});
   std::vector<double> ratios;
   for (size_t i = 0; i < times.one_ms.size(); ++i) ratios.push_back(times.many_ms[i] / times.one_ms[i]);
   const double one = quantile(times.one_ms, 0.5), many = quantile(times.many_ms, 0.5);
   const auto [low, high] = std::minmax_element(ratios.begin(), ratios.end());
   if (options.json) {
-    std::cout << nlohmann::ordered_json{{"batch", batch}, {"questions", options.shared_questions}, {"rounds", options.rounds},
-                                        {"one_picture_ms", one}, {"many_pictures_ms", many}, {"ratio", many / one},
-                                        {"one_picture_images", times.one_images}, {"many_pictures_images", times.many_images}}
+    std::cout << nlohmann::ordered_json{{"batch", batch},
+                                        {"questions", options.shared_questions},
+                                        {"rounds", options.rounds},
+                                        {"one_picture_ms", one},
+                                        {"many_pictures_ms", many},
+                                        {"ratio", many / one},
+                                        {"one_picture_images", times.one_images},
+                                        {"many_pictures_images", times.many_images}}
                      .dump()
               << std::endl;
     return;
   }
-  std::printf("batch %d: %d questions about one picture %.1f ms (%d encoded), about %d pictures %.1f ms (%d encoded): %.2f times "
-              "(%.2f-%.2f in %d rounds)\n",
-              batch, options.shared_questions, one, times.one_images, options.shared_questions, many, times.many_images,
-              many / one, *low, *high, options.rounds);
+  std::printf(
+      "batch %d: %d questions about one picture %.1f ms (%d encoded), about %d pictures %.1f ms (%d encoded): %.2f times "
+      "(%.2f-%.2f in %d rounds)\n",
+      batch, options.shared_questions, one, times.one_images, options.shared_questions, many, times.many_images,
+      many / one, *low, *high, options.rounds);
 }
 
 }  // namespace

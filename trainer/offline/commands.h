@@ -1,4 +1,5 @@
-// The subcommands of sparsefusion-model. Each prints to stdout and returns the program's exit status; errors are thrown.
+// The subcommands of sparsefusion-model. Each prints to stdout and returns the program's exit status; errors are
+// thrown.
 #pragma once
 
 #include <cstdint>
@@ -9,36 +10,36 @@
 namespace sf {
 
 struct OfflineCommandOptions {
-  std::string model;                    // checkpoint directory
+  std::string model;  // checkpoint directory
   std::string device = "auto";
-  int threads = 0;                      // 0 = all cores
-  std::string destination;              // bundle, convert
+  int threads = 0;          // 0 = all cores
+  std::string destination;  // bundle, convert
   // convert
-  std::string from = "hf";              // "hf": a Hugging Face directory; "seed": a .pth of the original SparseFusion;
-                                        // "timm", "clip": a .safetensors of a vision encoder, for sparsefusion-train --vit-init
+  std::string from = "hf";  // "hf": a Hugging Face directory; "seed": a .pth of the original SparseFusion;
+                            // "timm", "clip": a .safetensors of a vision encoder, for sparsefusion-train --vit-init
   std::string source;
-  VisionImportOptions vision;           // timm, clip
-  std::string prompt_template;          // empty: what fits the architecture
-  std::string dtype = "f32";            // of the weights written: f32 or bf16
-  std::string characters;               // seed: file with the vocabulary's characters
+  VisionImportOptions vision;   // timm, clip
+  std::string prompt_template;  // empty: what fits the architecture
+  std::string dtype = "f32";    // of the weights written: f32 or bf16
+  std::string characters;       // seed: file with the vocabulary's characters
   // answer
   std::string image, question;
   int max_tokens = 256;
   // explain: one picture with its question, or explain_data
   std::string method = "relevancy";
-  int layer = -1, head = -1;            // attention
-  std::string out;                      // folder for the pictures; empty = none
-  std::string explain_data;             // "sort-of-clevr": the pointing game and the experts' specialisation
+  int layer = -1, head = -1;  // attention
+  std::string out;            // folder for the pictures; empty = none
+  std::string explain_data;   // "sort-of-clevr": the pointing game and the experts' specialisation
   // eval
-  std::string data = "sort-of-clevr";   // or a .jsonl file
+  std::string data = "sort-of-clevr";  // or a .jsonl file
   int images = 500;
   uint64_t seed = 7;
   // bench
-  std::string pairs;                    // .jsonl of pictures and questions; empty = generated
+  std::string pairs;  // .jsonl of pictures and questions; empty = generated
   int requests = 200;
   std::string batches = "1,8,32";
   int rounds = 3;
-  int shared_questions = 0;             // above 0: so many questions about one picture, against as many pictures
+  int shared_questions = 0;  // above 0: so many questions about one picture, against as many pictures
   bool json = false;
 };
 

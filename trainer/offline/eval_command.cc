@@ -17,9 +17,12 @@ namespace {
 void print_score(const std::string& name, const KindScore& score, double blind) {
   if (score.asked == 0) return;
   std::printf("%-18s %7ld %9.2f%% ", name.c_str(), static_cast<long>(score.asked), 100 * score.accuracy());
-  if (blind > 0) std::printf("%9.2f%% ", 100 * blind);
-  else std::printf("%10s ", "-");
-  if (score.clear_asked > 0 && score.clear_asked != score.asked) std::printf("%9.2f%%", 100.0 * score.clear_right / score.clear_asked);
+  if (blind > 0)
+    std::printf("%9.2f%% ", 100 * blind);
+  else
+    std::printf("%10s ", "-");
+  if (score.clear_asked > 0 && score.clear_asked != score.asked)
+    std::printf("%9.2f%%", 100.0 * score.clear_right / score.clear_asked);
   std::printf("\n");
 }
 
@@ -47,7 +50,8 @@ int eval_generated(const OfflineCommandOptions& options) {
     return evaluate(*model.vlm, *model.tokenizer,
                     {.kind = kind, .pictures = options.images, .seed = options.seed, .paraphrased = paraphrased});
   };
-  print_report(concat(options.images, " pictures of the paper, its 20 questions each, plain wording"), run(Kind::kPaper), true);
+  print_report(concat(options.images, " pictures of the paper, its 20 questions each, plain wording"),
+               run(Kind::kPaper), true);
   print_report("the same pictures, paraphrased", run(Kind::kPaper, true), true);
   const EvaluationReport varied = run(Kind::kVaried);
   print_report("varied pictures (backgrounds, shades, sizes, aspect ratios), all kinds and wordings", varied, false);
@@ -84,7 +88,8 @@ int eval_rows(const OfflineCommandOptions& options) {
                   answers[i].error.empty() ? answers[i].text.c_str() : answers[i].error.c_str(), expected[i].c_str());
     }
   }
-  std::printf("%zu of %zu right (%.2f%%)\n", right, answers.size(), answers.empty() ? 0.0 : 100.0 * double(right) / double(answers.size()));
+  std::printf("%zu of %zu right (%.2f%%)\n", right, answers.size(),
+              answers.empty() ? 0.0 : 100.0 * double(right) / double(answers.size()));
   return 0;
 }
 

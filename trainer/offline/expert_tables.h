@@ -52,7 +52,7 @@ class ExpertTables {
   void print_domains() const;
   void print_coactivation() const;
   void print_vocabulary() const;
-  bool routes(int layer) const;   // false for a dense layer, which the tables leave out
+  bool routes(int layer) const;  // false for a dense layer, which the tables leave out
 
   int num_layers_, num_experts_;
   std::array<Matrix, 2> counts_;  // text, image

@@ -37,7 +37,8 @@ Manifest write_encoder(const VisionImport& import, const TensorSource& source, c
 
 Manifest import_encoder(const std::string& from, const ImportOptions& options, const VisionImportOptions& vision) {
   const ShardedTensors source = ShardedTensors::of_file(options.source);
-  const VisionImportFiles files{read_beside(options.source, "config.json"), read_beside(options.source, "preprocessor_config.json")};
+  const VisionImportFiles files{read_beside(options.source, "config.json"),
+                                read_beside(options.source, "preprocessor_config.json")};
   const VisionImport import = from == "timm" ? import_timm(source, vision, files) : import_clip(source, vision, files);
   check_plan(import.plan, source);
   parse_vision_config(import.config_json);  // before anything is written

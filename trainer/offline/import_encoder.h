@@ -1,5 +1,6 @@
-// A vision encoder of timm or of Hugging Face's CLIP -> the directory that sparsefusion-train --vit-init takes: config.json
-// (image and vision), preprocessor_config.json, model.safetensors (f32, "vision.*"), manifest.json. Weights are streamed.
+// A vision encoder of timm or of Hugging Face's CLIP -> the directory that sparsefusion-train --vit-init takes:
+// config.json (image and vision), preprocessor_config.json, model.safetensors (f32, "vision.*"), manifest.json. Weights
+// are streamed.
 //
 //   import_encoder("timm", {.source = "vit_small_patch16_224.safetensors", .destination = "vit"}, {.image_size = 96});
 #pragma once

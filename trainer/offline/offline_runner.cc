@@ -13,7 +13,7 @@ struct Running {
   size_t request;
   SequenceId id;
   std::unique_ptr<TokenStream> stream;
-  int left;       // tokens that may still be generated
+  int left;  // tokens that may still be generated
   double began;
 };
 
@@ -92,7 +92,8 @@ class Runner {
 
 }  // namespace
 
-std::vector<OfflineAnswer> run_offline(Engine& engine, const std::vector<OfflineRequest>& requests, const OfflineOptions& options) {
+std::vector<OfflineAnswer> run_offline(Engine& engine, const std::vector<OfflineRequest>& requests,
+                                       const OfflineOptions& options) {
   return Runner(engine, requests, options).run();
 }
 

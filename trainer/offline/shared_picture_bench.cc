@@ -26,7 +26,8 @@ GeneratedPicture picture_with(int questions, uint64_t seed, uint64_t index) {
 }
 
 PreparedPromptPtr prompt_of(const Engine& engine, const GeneratedPicture& picture, int question) {
-  return engine.prepare({{"user", {{Part::Kind::kImage, picture.png}, {Part::Kind::kText, picture.questions[question].text}}}});
+  return engine.prepare(
+      {{"user", {{Part::Kind::kImage, picture.png}, {Part::Kind::kText, picture.questions[question].text}}}});
 }
 
 // Milliseconds until all are answered; `images` gets the number of pictures encoded.
@@ -74,8 +75,10 @@ SharedPictureTimes measure_shared_picture(Engine& engine, const SharedPictureOpt
       many.push_back(prompt_of(engine, picture_with(1, options.seed, first + 1 + static_cast<uint64_t>(q)), 0));
     }
     for (bool now : {round % 2 == 0, round % 2 != 0}) {  // which goes first alternates
-      if (now) times.one_ms.push_back(time_answers(engine, one, options.batch, times.one_images));
-      else times.many_ms.push_back(time_answers(engine, many, options.batch, times.many_images));
+      if (now)
+        times.one_ms.push_back(time_answers(engine, one, options.batch, times.one_images));
+      else
+        times.many_ms.push_back(time_answers(engine, many, options.batch, times.many_images));
     }
   }
   return times;

@@ -13,8 +13,8 @@ namespace sf {
 
 struct SharedPictureOptions {
   int questions = 20;
-  int batch = 1;        // sequences at once
-  int rounds = 5;       // every round has pictures of its own
+  int batch = 1;   // sequences at once
+  int rounds = 5;  // every round has pictures of its own
   uint64_t seed = 7;
 };
 

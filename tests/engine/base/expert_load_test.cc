@@ -27,8 +27,8 @@ TEST(ExpertLoadTest, AnEvenLoadHasNoViolationAndFullEntropy) {
 
 TEST(ExpertLoadTest, ACollapseOntoKExperts) {
   const ExpertLoad load = expert_load({20, 20, 0, 0, 0, 0, 0, 0});  // top-2 of 8
-  EXPECT_DOUBLE_EQ(load.max_violation, 3);                         // experts / k - 1
-  EXPECT_DOUBLE_EQ(load.cv_squared, 3);                            // (2 * 15^2 + 6 * 5^2) / 8 / 5^2
+  EXPECT_DOUBLE_EQ(load.max_violation, 3);                          // experts / k - 1
+  EXPECT_DOUBLE_EQ(load.cv_squared, 3);                             // (2 * 15^2 + 6 * 5^2) / 8 / 5^2
   EXPECT_DOUBLE_EQ(load.entropy_ratio, std::log(2.0) / std::log(8.0));
   EXPECT_EQ(load.dead_experts, 6);
 }

@@ -26,11 +26,19 @@ class Named : public TensorSource {
 
 // timm's ViT of `layers` blocks, width w, patches of p pixels, a grid of g x g.
 Shapes timm_shapes(int64_t layers, int64_t w, int64_t p, int64_t g) {
-  Shapes shapes = {{"cls_token", {1, 1, w}}, {"pos_embed", {1, g * g + 1, w}}, {"patch_embed.proj.weight", {w, 3, p, p}},
-                   {"patch_embed.proj.bias", {w}}, {"norm.weight", {w}}, {"norm.bias", {w}}, {"head.weight", {10, w}}, {"head.bias", {10}}};
+  Shapes shapes = {{"cls_token", {1, 1, w}},
+                   {"pos_embed", {1, g * g + 1, w}},
+                   {"patch_embed.proj.weight", {w, 3, p, p}},
+                   {"patch_embed.proj.bias", {w}},
+                   {"norm.weight", {w}},
+                   {"norm.bias", {w}},
+                   {"head.weight", {10, w}},
+                   {"head.bias", {10}}};
   for (int64_t i = 0; i < layers; ++i) {
     const std::string block = concat("blocks.", i, ".");
-    for (const char* vector : {"norm1.weight", "norm1.bias", "norm2.weight", "norm2.bias", "attn.proj.bias", "mlp.fc2.bias"}) shapes[block + vector] = {w};
+    for (const char* vector :
+         {"norm1.weight", "norm1.bias", "norm2.weight", "norm2.bias", "attn.proj.bias", "mlp.fc2.bias"})
+      shapes[block + vector] = {w};
     shapes[block + "attn.qkv.weight"] = {3 * w, w};
     shapes[block + "attn.qkv.bias"] = {3 * w};
     shapes[block + "attn.proj.weight"] = {w, w};
@@ -42,14 +50,22 @@ Shapes timm_shapes(int64_t layers, int64_t w, int64_t p, int64_t g) {
 }
 
 Shapes clip_shapes(int64_t layers, int64_t w, int64_t p, int64_t g, const std::string& tower = "vision_model.") {
-  Shapes shapes = {{tower + "embeddings.class_embedding", {w}}, {tower + "embeddings.patch_embedding.weight", {w, 3, p, p}},
-                   {tower + "embeddings.position_embedding.weight", {g * g + 1, w}}, {tower + "embeddings.position_ids", {1, g * g + 1}},
-                   {tower + "pre_layrnorm.weight", {w}}, {tower + "pre_layrnorm.bias", {w}}, {tower + "post_layernorm.weight", {w}},
-                   {tower + "post_layernorm.bias", {w}}, {"text_model.embeddings.token_embedding.weight", {9, 7}},
-                   {"visual_projection.weight", {5, w}}, {"text_projection.weight", {5, 7}}, {"logit_scale", {}}};
+  Shapes shapes = {{tower + "embeddings.class_embedding", {w}},
+                   {tower + "embeddings.patch_embedding.weight", {w, 3, p, p}},
+                   {tower + "embeddings.position_embedding.weight", {g * g + 1, w}},
+                   {tower + "embeddings.position_ids", {1, g * g + 1}},
+                   {tower + "pre_layrnorm.weight", {w}},
+                   {tower + "pre_layrnorm.bias", {w}},
+                   {tower + "post_layernorm.weight", {w}},
+                   {tower + "post_layernorm.bias", {w}},
+                   {"text_model.embeddings.token_embedding.weight", {9, 7}},
+                   {"visual_projection.weight", {5, w}},
+                   {"text_projection.weight", {5, 7}},
+                   {"logit_scale", {}}};
   for (int64_t i = 0; i < layers; ++i) {
     const std::string layer = concat(tower, "encoder.layers.", i, ".");
-    for (const char* name : {"layer_norm1", "layer_norm2"}) shapes[layer + name + ".weight"] = shapes[layer + name + ".bias"] = {w};
+    for (const char* name : {"layer_norm1", "layer_norm2"})
+      shapes[layer + name + ".weight"] = shapes[layer + name + ".bias"] = {w};
     for (const char* name : {"q_proj", "k_proj", "v_proj", "out_proj"}) {
       shapes[layer + "self_attn." + name + ".weight"] = {w, w};
       shapes[layer + "self_attn." + name + ".bias"] = {w};
@@ -99,9 +115,12 @@ TEST(ImportTimmTest, AnotherImageSizeKeepsTheTable) {
 
 TEST(ImportTimmTest, TakesWhatTheKinLeaveOutOrAdd) {
   Shapes shapes = timm_shapes(2, 64, 8, 4);
-  for (const char* name : {"patch_embed.proj.bias", "cls_token", "blocks.0.attn.qkv.bias", "blocks.1.attn.qkv.bias"}) shapes.erase(name);
+  for (const char* name : {"patch_embed.proj.bias", "cls_token", "blocks.0.attn.qkv.bias", "blocks.1.attn.qkv.bias"})
+    shapes.erase(name);
   shapes["pos_embed"] = {1, 16, 64};
-  for (const char* name : {"norm_pre.weight", "norm_pre.bias", "blocks.0.ls1.gamma", "blocks.0.ls2.gamma", "blocks.1.ls1.gamma", "blocks.1.ls2.gamma"}) shapes[name] = {64};
+  for (const char* name : {"norm_pre.weight", "norm_pre.bias", "blocks.0.ls1.gamma", "blocks.0.ls2.gamma",
+                           "blocks.1.ls1.gamma", "blocks.1.ls2.gamma"})
+    shapes[name] = {64};
   const Named source(shapes);
   const VisionImport import = import_timm(source, {}, {});
   check_plan(import.plan, source);
@@ -122,10 +141,15 @@ TEST(ImportTimmTest, HonoursTheConfigBesideTheFile) {
   EXPECT_EQ(config["image"]["std"], (Json{0.4, 0.5, 0.6}));
   EXPECT_EQ(config["vision"]["activation"], "quick_gelu");
   const Named source(timm_shapes(1, 64, 16, 14));
-  for (const char* text : {"[1]", "{", R"({"pretrained_cfg": {"interpolation": "bilinear"}})", R"({"pretrained_cfg": {"crop_pct": 0}})", R"({"pretrained_cfg": 3})"}) {
-    EXPECT_NE(field_of([&] { import_timm(source, {}, {.config_json = text, .preprocessor_json = {}}); }), "accepted") << text;
+  for (const char* text : {"[1]", "{", R"({"pretrained_cfg": {"interpolation": "bilinear"}})",
+                           R"({"pretrained_cfg": {"crop_pct": 0}})", R"({"pretrained_cfg": 3})"}) {
+    EXPECT_NE(field_of([&] { import_timm(source, {}, {.config_json = text, .preprocessor_json = {}}); }), "accepted")
+        << text;
   }
-  EXPECT_EQ(field_of([&] { import_timm(source, {}, {.config_json = R"({"pretrained_cfg": {"mean": [1]}})", .preprocessor_json = {}}); }), "pretrained_cfg.mean");
+  EXPECT_EQ(field_of([&] {
+              import_timm(source, {}, {.config_json = R"({"pretrained_cfg": {"mean": [1]}})", .preprocessor_json = {}});
+            }),
+            "pretrained_cfg.mean");
 }
 
 TEST(ImportTimmTest, NamesTheTensorOrOptionAtFault) {
@@ -149,7 +173,9 @@ TEST(ImportTimmTest, NamesTheTensorOrOptionAtFault) {
   EXPECT_EQ(field_of([&] { import_timm(Named(timm_shapes(2, 96, 8, 4)), {.num_heads = 5}, {}); }), "heads");
   EXPECT_EQ(field_of([&] { import_timm(Named(timm_shapes(2, 96, 8, 4)), {.num_heads = 3}, {}); }), "accepted");
   for (int layer : {1, -3, -100}) {
-    EXPECT_EQ(field_of([&] { import_timm(Named(timm_shapes(2, 64, 8, 4)), {.feature_layer = layer}, {}); }), "feature-layer") << layer;
+    EXPECT_EQ(field_of([&] { import_timm(Named(timm_shapes(2, 64, 8, 4)), {.feature_layer = layer}, {}); }),
+              "feature-layer")
+        << layer;
   }
   const Named whole(timm_shapes(1, 64, 8, 4), Dtype::kI64);
   EXPECT_NE(field_of([&] { check_plan(import_timm(whole, {}, {}).plan, whole); }), "accepted");
@@ -184,7 +210,8 @@ TEST(ImportClipTest, HonoursTheFilesBesideIt) {
   const Named source(clip_shapes(2, 64, 14, 24));
   VisionImportFiles files;
   files.config_json = R"({"vision_config": {"num_attention_heads": 4, "hidden_act": "gelu", "layer_norm_eps": 1e-6}})";
-  files.preprocessor_json = R"({"size": {"shortest_edge": 340}, "crop_size": {"height": 336, "width": 336}, "image_mean": [0.1, 0.2, 0.3],
+  files.preprocessor_json =
+      R"({"size": {"shortest_edge": 340}, "crop_size": {"height": 336, "width": 336}, "image_mean": [0.1, 0.2, 0.3],
                                 "image_std": [1, 1, 1], "resample": 3})";
   Json config = Json::parse(import_clip(source, {}, files).config_json);
   EXPECT_EQ(config["vision"]["num_heads"], 4);
@@ -195,18 +222,24 @@ TEST(ImportClipTest, HonoursTheFilesBesideIt) {
   files.preprocessor_json = R"({"size": 336, "crop_size": 336})";
   config = Json::parse(import_clip(source, {.image_size = 168}, files).config_json);
   EXPECT_EQ(config["image"]["resize_side"], 168);
-  for (const char* text : {R"({"resample": 1})", R"({"do_center_crop": false})", R"({"crop_size": {"height": 3, "width": 4}})", R"({"size": "x"})", "null"}) {
-    EXPECT_NE(field_of([&] { import_clip(source, {}, {.config_json = {}, .preprocessor_json = text}); }), "accepted") << text;
+  for (const char* text : {R"({"resample": 1})", R"({"do_center_crop": false})",
+                           R"({"crop_size": {"height": 3, "width": 4}})", R"({"size": "x"})", "null"}) {
+    EXPECT_NE(field_of([&] { import_clip(source, {}, {.config_json = {}, .preprocessor_json = text}); }), "accepted")
+        << text;
   }
-  EXPECT_EQ(field_of([&] { import_clip(source, {}, {.config_json = R"({"hidden_act": "relu"})", .preprocessor_json = {}}); }), "config.json");
+  EXPECT_EQ(
+      field_of([&] { import_clip(source, {}, {.config_json = R"({"hidden_act": "relu"})", .preprocessor_json = {}}); }),
+      "config.json");
 }
 
 TEST(ImportClipTest, NamesWhatIsNoClip) {
-  EXPECT_EQ(field_of([] { import_clip(Named(timm_shapes(1, 64, 8, 4)), {}, {}); }), "vision_model.embeddings.patch_embedding.weight");
+  EXPECT_EQ(field_of([] { import_clip(Named(timm_shapes(1, 64, 8, 4)), {}, {}); }),
+            "vision_model.embeddings.patch_embedding.weight");
   Shapes shapes = clip_shapes(2, 64, 8, 4);
   shapes["vision_model.encoder.layers.0.self_attn.q_norm.weight"] = {64};
   const Named foreign(shapes);
-  EXPECT_EQ(field_of([&] { check_plan(import_clip(foreign, {}, {}).plan, foreign); }), "vision_model.encoder.layers.0.self_attn.q_norm.weight");
+  EXPECT_EQ(field_of([&] { check_plan(import_clip(foreign, {}, {}).plan, foreign); }),
+            "vision_model.encoder.layers.0.self_attn.q_norm.weight");
 }
 
 }  // namespace

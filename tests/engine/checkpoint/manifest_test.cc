@@ -103,13 +103,16 @@ TEST(ManifestTest, TheHistogramOfImageTokensIsOptionalAndAPartOfTheWhole) {
   Manifest manifest = example();
   manifest.image_expert_histogram = {{0, 7}, {5, 0}};
   EXPECT_EQ(parse_manifest(manifest_to_json(manifest)), manifest);
-  for (const auto& wrong : std::vector<std::vector<std::vector<int64_t>>>{{{1, 7}, {5, 0}}, {{0, 7}}, {{0}, {5}}, {{0, -1}, {5, 0}}}) {
+  for (const auto& wrong :
+       std::vector<std::vector<std::vector<int64_t>>>{{{1, 7}, {5, 0}}, {{0, 7}}, {{0}, {5}}, {{0, -1}, {5, 0}}}) {
     manifest.image_expert_histogram = wrong;
     EXPECT_THROW(manifest_to_json(manifest), Error);
   }
   const std::string field = "\"expert_histogram\": [";
-  EXPECT_THAT(error_of(with(field, "\"image_expert_histogram\": [[1, 0], [0, 0]], " + field)).what(), HasSubstr("part of"));
-  EXPECT_THAT(error_of(with(field, "\"image_expert_histogram\": 3, " + field)).what(), HasSubstr("image_expert_histogram"));
+  EXPECT_THAT(error_of(with(field, "\"image_expert_histogram\": [[1, 0], [0, 0]], " + field)).what(),
+              HasSubstr("part of"));
+  EXPECT_THAT(error_of(with(field, "\"image_expert_histogram\": 3, " + field)).what(),
+              HasSubstr("image_expert_histogram"));
 }
 
 TEST(ManifestTest, NamesThatLeadElsewhereAreRefused) {

@@ -90,8 +90,8 @@ TEST(ResizeTest, AgreesWithTheDefinition) {
       largest = std::max(largest, difference);
       unequal += difference != 0;
     }
-    // Our weights are floats and PIL's have 22 bits: only a sum within 1e-4 of a half can round the other way. A triangle's
-    // weights are simple fractions, whose sums often are halves.
+    // Our weights are floats and PIL's have 22 bits: only a sum within 1e-4 of a half can round the other way. A
+    // triangle's weights are simple fractions, whose sums often are halves.
     EXPECT_LE(largest, 1);
     EXPECT_LE(unequal, static_cast<int>(slow.pixels.size() / (filter == ResampleFilter::kBicubic ? 500 : 20)))
         << width << "x" << height << " to " << out_width << "x" << out_height;
@@ -221,7 +221,8 @@ PreprocessOptions small_crop(CropOffset offset) {
 }
 
 TEST(CropTest, IsTheCentreOfThePictureResizedByItsShorterSide) {
-  for (const auto& [width, height] : std::vector<std::pair<int, int>>{{9, 9}, {14, 9}, {9, 14}, {31, 20}, {20, 31}, {5, 7}}) {
+  for (const auto& [width, height] :
+       std::vector<std::pair<int, int>>{{9, 9}, {14, 9}, {9, 14}, {31, 20}, {20, 31}, {5, 7}}) {
     const Image image = busy(width, height);
     for (const CropOffset kind : {CropOffset::kEven, CropOffset::kFloor}) {
       const PixelValues pixels = preprocess(image, small_crop(kind));
@@ -233,7 +234,8 @@ TEST(CropTest, IsTheCentreOfThePictureResizedByItsShorterSide) {
         for (int x = 0; x < 8; ++x) {
           const size_t from = static_cast<size_t>(((y - pixels.top) * wide + x - pixels.left) * 3);
           for (size_t c = 0; c < 3; ++c) {
-            ASSERT_FLOAT_EQ(pixels.values[c * 64 + static_cast<size_t>(y * 8 + x)], static_cast<float>(whole.pixels[from + c]) / 255.0f)
+            ASSERT_FLOAT_EQ(pixels.values[c * 64 + static_cast<size_t>(y * 8 + x)],
+                            static_cast<float>(whole.pixels[from + c]) / 255.0f)
                 << width << "x" << height << " at " << x << "," << y;
           }
         }
@@ -254,10 +256,12 @@ TEST(CropTest, AnOddRestIsHalvedToTheEvenNumberOrDown) {
 }
 
 TEST(CropTest, EveryPictureHasTheSameGridAndThinOnesCostNoMemory) {
-  for (const auto& [width, height] : std::vector<std::pair<int, int>>{{1, 1}, {16'000'000, 1}, {1, 16'000'000}, {3, 4000}}) {
+  for (const auto& [width, height] :
+       std::vector<std::pair<int, int>>{{1, 1}, {16'000'000, 1}, {1, 16'000'000}, {3, 4000}}) {
     EXPECT_EQ(choose_grid(width, height, small_crop(CropOffset::kEven)), (GridSize{2, 2}));
   }
-  const Image line = fixtures::make_image(1'000'000, 1, [](int x, int, int) { return static_cast<uint8_t>(x < 500'000 ? 20 : 220); });
+  const Image line =
+      fixtures::make_image(1'000'000, 1, [](int x, int, int) { return static_cast<uint8_t>(x < 500'000 ? 20 : 220); });
   PreprocessOptions options = small_crop(CropOffset::kFloor);
   options.resize_side = 4000;  // the whole line would be 4e9 pixels long
   const PixelValues pixels = preprocess(line, options);
@@ -269,7 +273,8 @@ TEST(CropTest, ChannelsHaveTheirOwnMeanAndStd) {
   PreprocessOptions options = small_crop(CropOffset::kEven);
   options.mean = {0.1f, 0.2f, 0.3f};
   options.std = {0.5f, 0.25f, 0.125f};
-  const PixelValues pixels = preprocess(fixtures::make_image(9, 9, [](int, int, int c) { return static_cast<uint8_t>(51 * (c + 1)); }), options);
+  const PixelValues pixels = preprocess(
+      fixtures::make_image(9, 9, [](int, int, int c) { return static_cast<uint8_t>(51 * (c + 1)); }), options);
   for (size_t c = 0; c < 3; ++c) {
     EXPECT_FLOAT_EQ(pixels.values[c * 64], (0.2f * static_cast<float>(c + 1) - options.mean[c]) / options.std[c]);
   }

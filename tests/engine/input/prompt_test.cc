@@ -74,8 +74,8 @@ TEST(TokenizerConfigTest, RoundTripsAndRefusesWhatItDoesNotKnow) {
     EXPECT_EQ(parse_tokenizer_config(text).prefix_space, space);
   }
   for (const char* json :
-       {"", "[]", "{}", R"({"eos_ids":[]})", R"({"eos_ids":[-1]})", R"({"eos_ids":[2],"x":1})", R"({"eos_ids":[2],"prefix_space":"never"})",
-        R"({"eos_ids":[2],"prefix_space":true})", R"({"eos_ids":["2"]})",
+       {"", "[]", "{}", R"({"eos_ids":[]})", R"({"eos_ids":[-1]})", R"({"eos_ids":[2],"x":1})",
+        R"({"eos_ids":[2],"prefix_space":"never"})", R"({"eos_ids":[2],"prefix_space":true})", R"({"eos_ids":["2"]})",
         R"({"eos_ids":[2],"format_version":2})", R"({"eos_ids":[2],"added_tokens":[{"id":3}]})",
         R"({"eos_ids":[2],"added_tokens":[{"id":3,"content":"a"},{"id":3,"content":"b"}]})",
         R"({"eos_ids":[2],"characters":["a",1]})"}) {

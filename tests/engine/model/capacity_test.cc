@@ -11,7 +11,8 @@
 namespace sf {
 namespace {
 
-constexpr DropOrder kOrders[] = {DropOrder::kPosition, DropOrder::kChoice, DropOrder::kProbability, DropOrder::kBatchPriority};
+constexpr DropOrder kOrders[] = {DropOrder::kPosition, DropOrder::kChoice, DropOrder::kProbability,
+                                 DropOrder::kBatchPriority};
 
 Routing routing_of(const at::Tensor& ids_TK, const at::Tensor& gates_TK) {
   Routing routing;
@@ -37,7 +38,8 @@ TEST(KeptWithinTest, NoLimitKeepsAllAndNoTokensAreNone) {
   torch::manual_seed(1);
   for (DropOrder order : kOrders) {
     EXPECT_TRUE(kept_within(random_top2(9, 4), 4, 0, order).all().item<bool>());
-    EXPECT_EQ(kept_within(routing_of(at::zeros({0, 2}, at::kLong), at::zeros({0, 2})), 4, 4, order).sizes(), at::IntArrayRef({0, 2}));
+    EXPECT_EQ(kept_within(routing_of(at::zeros({0, 2}, at::kLong), at::zeros({0, 2})), 4, 4, order).sizes(),
+              at::IntArrayRef({0, 2}));
   }
   EXPECT_THROW(parse_drop_order("random"), Error);
 }
@@ -46,12 +48,18 @@ TEST(KeptWithinTest, NoLimitKeepsAllAndNoTokensAreNone) {
 TEST(KeptWithinTest, EachOrderKeepsItsOwn) {
   const at::Tensor ids = torch::tensor({{0, 1}, {1, 0}, {0, 1}}, at::kLong);
   const at::Tensor gates = torch::tensor({{0.6f, 0.1f}, {0.7f, 0.3f}, {0.9f, 0.2f}});
-  struct Row { const char* order; at::Tensor kept; };
+  struct Row {
+    const char* order;
+    at::Tensor kept;
+  };
   const Row rows[] = {
-      {"position", torch::tensor({{1, 1}, {1, 1}, {0, 0}})},        // the last token goes, with both
-      {"choice", torch::tensor({{1, 1}, {1, 0}, {1, 0}})},          // expert 0: 1st choices of 0 and 2; expert 1: of 1, then token 0's 2nd
-      {"probability", torch::tensor({{1, 0}, {1, 0}, {1, 1}})},     // expert 0: .9 and .6; expert 1: .7 and .2
-      {"batch_priority", torch::tensor({{1, 0}, {1, 0}, {1, 1}})},  // tokens 2, 1, 0: expert 1: token 1's 1st, then token 2's 2nd
+      {"position", torch::tensor({{1, 1}, {1, 1}, {0, 0}})},  // the last token goes, with both
+      {"choice",
+       torch::tensor(
+           {{1, 1}, {1, 0}, {1, 0}})},  // expert 0: 1st choices of 0 and 2; expert 1: of 1, then token 0's 2nd
+      {"probability", torch::tensor({{1, 0}, {1, 0}, {1, 1}})},  // expert 0: .9 and .6; expert 1: .7 and .2
+      {"batch_priority",
+       torch::tensor({{1, 0}, {1, 0}, {1, 1}})},  // tokens 2, 1, 0: expert 1: token 1's 1st, then token 2's 2nd
   };
   for (const Row& row : rows) {
     const at::Tensor kept = kept_within(routing_of(ids, gates), 2, 2, parse_drop_order(row.order));
@@ -63,8 +71,10 @@ TEST(KeptWithinTest, EachOrderKeepsItsOwn) {
 TEST(KeptWithinTest, BatchPriorityLooksAtATokensHighestGate) {
   const at::Tensor ids = torch::tensor({{0, 2}, {1, 2}}, at::kLong);
   const at::Tensor gates = torch::tensor({{0.5f, 0.4f}, {0.9f, 0.1f}});
-  EXPECT_TRUE(kept_within(routing_of(ids, gates), 3, 1, DropOrder::kProbability).equal(torch::tensor({{1, 1}, {1, 0}}).to(at::kBool)));
-  EXPECT_TRUE(kept_within(routing_of(ids, gates), 3, 1, DropOrder::kBatchPriority).equal(torch::tensor({{1, 0}, {1, 1}}).to(at::kBool)));
+  EXPECT_TRUE(kept_within(routing_of(ids, gates), 3, 1, DropOrder::kProbability)
+                  .equal(torch::tensor({{1, 1}, {1, 0}}).to(at::kBool)));
+  EXPECT_TRUE(kept_within(routing_of(ids, gates), 3, 1, DropOrder::kBatchPriority)
+                  .equal(torch::tensor({{1, 0}, {1, 1}}).to(at::kBool)));
 }
 
 TEST(KeptWithinTest, EveryOrderAgreesWithALoop) {
@@ -92,14 +102,18 @@ TEST(KeptWithinTest, EveryOrderAgreesWithALoop) {
 }
 
 // Shares from a simulation of uniform distinct top-2 of 8. One draw's share has a standard deviation of about 0.03 at
-// T=36 and 0.008 at T=512: over 300 draws three of them are 0.005 and 0.0014, and the simulation is rounded to 0.001. How
-// many are dropped is the same in every order; only who differs.
+// T=36 and 0.008 at T=512: over 300 draws three of them are 0.005 and 0.0014, and the simulation is rounded to 0.001.
+// How many are dropped is the same in every order; only who differs.
 TEST(KeptWithinTest, DropsTheSharesOfTheOracle) {
-  struct Row { int64_t tokens; double factor, share, tolerance; };
+  struct Row {
+    int64_t tokens;
+    double factor, share, tolerance;
+  };
   torch::manual_seed(2);
-  for (const Row& row : {Row{36, 1.0, 0.114, 0.006}, Row{36, 1.25, 0.019, 0.004}, Row{36, 1.5, 0.004, 0.002}, Row{36, 2.0, 0.0001, 0.0005},
-                         Row{64, 1.0, 0.085, 0.005}, Row{64, 1.25, 0.0145, 0.003}, Row{64, 1.5, 0.0011, 0.001},
-                         Row{512, 1.0, 0.030, 0.003}, Row{512, 1.25, 0.0, 0.0005}, Row{36, 4.0, 0.0, 0.0}}) {
+  for (const Row& row : {Row{36, 1.0, 0.114, 0.006}, Row{36, 1.25, 0.019, 0.004}, Row{36, 1.5, 0.004, 0.002},
+                         Row{36, 2.0, 0.0001, 0.0005}, Row{64, 1.0, 0.085, 0.005}, Row{64, 1.25, 0.0145, 0.003},
+                         Row{64, 1.5, 0.0011, 0.001}, Row{512, 1.0, 0.030, 0.003}, Row{512, 1.25, 0.0, 0.0005},
+                         Row{36, 4.0, 0.0, 0.0}}) {
     constexpr int kDraws = 300;
     std::array<double, 4> dropped{};
     for (int i = 0; i < kDraws; ++i) {
@@ -110,7 +124,8 @@ TEST(KeptWithinTest, DropsTheSharesOfTheOracle) {
       }
     }
     EXPECT_NEAR(dropped[0] / kDraws, row.share, row.tolerance) << "T=" << row.tokens << " factor " << row.factor;
-    for (size_t o = 1; o < 4; ++o) EXPECT_NEAR(dropped[o], dropped[0], 1e-9) << "T=" << row.tokens << " factor " << row.factor;
+    for (size_t o = 1; o < 4; ++o)
+      EXPECT_NEAR(dropped[o], dropped[0], 1e-9) << "T=" << row.tokens << " factor " << row.factor;
   }
 }
 
@@ -123,7 +138,8 @@ TEST(BatchCapacityTest, CountsTheTokensItWasToldOf) {
   EXPECT_EQ(tight.kept(0, routing).sum().item<int64_t>(), kept_within(routing, 4, 10).sum().item<int64_t>());
   EXPECT_FALSE(BatchCapacity(config, 20, 0).kept(0, routing).defined());
   config.drop_order = "probability";
-  EXPECT_TRUE(BatchCapacity(config, 20, 1.0).kept(0, routing).equal(kept_within(routing, 4, 10, DropOrder::kProbability)));
+  EXPECT_TRUE(
+      BatchCapacity(config, 20, 1.0).kept(0, routing).equal(kept_within(routing, 4, 10, DropOrder::kProbability)));
 }
 
 }  // namespace

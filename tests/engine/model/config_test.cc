@@ -243,8 +243,8 @@ Json crop_json() {
 
 TEST(ModelConfigTest, ACropIsAWholeNumberOfCellsAndFitsTheContext) {
   EXPECT_EQ(max_image_tokens(parse_model_config(crop_json().dump())), 4);
-  for (const auto& [key, value, named] : {std::tuple{"crop_side", 72, "crop_side"}, {"crop_side", 48, "multiple"},
-                                          {"resize_side", 63, "resize_side"}}) {
+  for (const auto& [key, value, named] :
+       {std::tuple{"crop_side", 72, "crop_side"}, {"crop_side", 48, "multiple"}, {"resize_side", 63, "resize_side"}}) {
     Json json = crop_json();
     json["image"][key] = value;
     EXPECT_NE(refusal(json.dump()).find(named), std::string::npos) << refusal(json.dump());
@@ -284,7 +284,8 @@ TEST(ModelConfigTest, AnEncoderAloneIsNoModelButItsPartCanBeTaken) {
   EXPECT_NE(refusal(text).find("--vit-init"), std::string::npos);
   EXPECT_TRUE(parse_vision_config(text).vision.class_token);
   EXPECT_EQ(to_json(parse_vision_config(text)), text);
-  EXPECT_EQ(parse_vision_config(to_json(model_preset("tiny"))).image.cell_size, 16);  // an encoder's cells are its tokens
+  EXPECT_EQ(parse_vision_config(to_json(model_preset("tiny"))).image.cell_size,
+            16);  // an encoder's cells are its tokens
   EXPECT_THROW(parse_vision_config("{\"model_type\": \"sparsefusion-vision\", \"image\": {}}"), Error);
 }
 
@@ -315,7 +316,8 @@ TEST(ModelConfigTest, CountsTheWeightsWithoutAllocatingThem) {
   other.decoder.positions = "learned";
   other.decoder.norm = "layer";
   other.decoder.tied_head = false;
-  other.decoder.head_bias = other.decoder.attention_bias = other.decoder.attention_out_bias = other.decoder.qk_norm = true;
+  other.decoder.head_bias = other.decoder.attention_bias = other.decoder.attention_out_bias = other.decoder.qk_norm =
+      true;
   other.decoder.moe.activation = "relu";
   other.decoder.moe.expert_bias = other.decoder.moe.router_bias = other.decoder.moe.bias_balancing = true;
   configs.push_back(other);

@@ -60,7 +60,8 @@ TEST(DispatchTest, GatherAndCombineHaveTheGradientsOfPlainIndexing) {
   Routing routing = routing_of(distinct_top2(11, 4));
   routing.gates_TK.set_requires_grad(true);
   const Dispatch d = dispatch(routing, 4, 4);
-  at::Tensor x = torch::randn({11, 5}).set_requires_grad(true), weight = torch::randn({11, 5}), scale = torch::randn({22, 1});
+  at::Tensor x = torch::randn({11, 5}).set_requires_grad(true), weight = torch::randn({11, 5}),
+             scale = torch::randn({22, 1});
   at::Tensor ours = combine(d, gather_rows(d, x) * scale);
   at::Tensor rows = x.index_select(0, at::floor_divide(d.slot_of_row_R, 2)) * scale;
   at::Tensor slots = rows.index_select(0, d.row_of_slot_TK.flatten()).view({11, 2, 5});

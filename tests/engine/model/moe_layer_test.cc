@@ -44,7 +44,8 @@ TEST(ExpertsTest, GroupedAndMaskedAgreeAndSoDoTheirGradients) {
     config.moe.expert_bias = activation != std::string("swiglu");
     Experts experts(config, 4, 8);
     fill_biases(experts);
-    for (const at::Tensor& ids : {uneven, idle, at::full({6, 1}, 2, at::kLong), at::zeros({1, 1}, at::kLong), at::zeros({0, 2}, at::kLong)}) {
+    for (const at::Tensor& ids :
+         {uneven, idle, at::full({6, 1}, 2, at::kLong), at::zeros({1, 1}, at::kLong), at::zeros({0, 2}, at::kLong)}) {
       const Dispatch d = dispatch(routed_to(ids), 4, 0);
       at::Tensor x = torch::randn({ids.numel(), 12}).set_requires_grad(true), weight = torch::randn({ids.numel(), 12});
       at::Tensor grouped = experts.forward_grouped(x, d.ends_E), masked = experts.forward_masked(x, d.ends_E);
@@ -52,8 +53,10 @@ TEST(ExpertsTest, GroupedAndMaskedAgreeAndSoDoTheirGradients) {
       if (ids.numel() == 0) continue;
       std::vector<at::Tensor> inputs = experts.parameters();
       inputs.push_back(x);
-      auto a = torch::autograd::grad({(grouped * weight).sum()}, inputs), b = torch::autograd::grad({(masked * weight).sum()}, inputs);
-      for (size_t i = 0; i < inputs.size(); ++i) EXPECT_TRUE(at::allclose(a[i], b[i], 1e-4, 1e-5)) << activation << ids.sizes() << " " << i;
+      auto a = torch::autograd::grad({(grouped * weight).sum()}, inputs),
+           b = torch::autograd::grad({(masked * weight).sum()}, inputs);
+      for (size_t i = 0; i < inputs.size(); ++i)
+        EXPECT_TRUE(at::allclose(a[i], b[i], 1e-4, 1e-5)) << activation << ids.sizes() << " " << i;
     }
   }
 }
@@ -84,7 +87,8 @@ TEST(ExpertsTest, EachActivationFollowsItsFormula) {
     }
     const at::Tensor expected = at::matmul(hidden, parameters["down"][0].t()) + parameters["down_bias"][0];
     EXPECT_TRUE(at::allclose(experts.forward_first(x), expected, 1e-5, 1e-6)) << activation;
-    EXPECT_TRUE(at::allclose(experts.forward_grouped(x, torch::tensor({6, 6, 6, 6}, at::kLong)), expected, 1e-5, 1e-6)) << activation;
+    EXPECT_TRUE(at::allclose(experts.forward_grouped(x, torch::tensor({6, 6, 6, 6}, at::kLong)), expected, 1e-5, 1e-6))
+        << activation;
   }
 }
 
@@ -103,7 +107,8 @@ TEST(MoeLayerTest, ASharedExpertIsAddedToEveryToken) {
   without.eval();
   const at::Tensor x = torch::randn({10, 12});
   Within four;
-  for (CapacityPolicy* capacity : {static_cast<CapacityPolicy*>(nullptr), static_cast<CapacityPolicy*>(&four)}) {  // also to a token that every expert dropped
+  for (CapacityPolicy* capacity : {static_cast<CapacityPolicy*>(nullptr),
+                                   static_cast<CapacityPolicy*>(&four)}) {  // also to a token that every expert dropped
     const at::Tensor expected = without.forward(0, x, capacity, nullptr) + shared.forward_first(x);
     EXPECT_TRUE(at::allclose(with.forward(0, x, capacity, nullptr), expected, 1e-5, 1e-6));
   }
@@ -202,8 +207,8 @@ TEST(MoeLayerTest, TheRouterLearnsFromTheTaskAtTopOne) {
   EXPECT_GT(layer->named_parameters()["router.weight"].grad().abs().max().item<double>(), 1e-4);
 }
 
-// Router, gates and experts by central differences. The router is f32: at eps 1e-2 its round-off gives about 1e-4 of the
-// loss's scale, and the truncation error as much.
+// Router, gates and experts by central differences. The router is f32: at eps 1e-2 its round-off gives about 1e-4 of
+// the loss's scale, and the truncation error as much.
 TEST(MoeLayerTest, GradientsAreThoseOfFiniteDifferences) {
   constexpr double kEps = 1e-2, kTolerance = 1e-2;
   for (const char* softmax : {"after", "before"}) {
@@ -249,7 +254,8 @@ TEST(MoeLayerTest, TellsTheObserverStageByStage) {
   } log;
   torch::NoGradGuard no_grad;
   MoeLayer(moe_config()).forward(3, torch::randn({5, 12}), nullptr, &log);
-  EXPECT_EQ(log.lines, (std::vector<std::string>{"begin 0", "routed 3 5 10", "end 0", "begin 1", "end 1", "begin 2", "end 2"}));
+  EXPECT_EQ(log.lines,
+            (std::vector<std::string>{"begin 0", "routed 3 5 10", "end 0", "begin 1", "end 1", "begin 2", "end 2"}));
 }
 
 }  // namespace

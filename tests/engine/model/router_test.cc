@@ -30,7 +30,8 @@ TEST(RouterTest, NoiseIsForTrainingOnlyAndStartsWithStdLn2) {
   Router router(config_of(8, 8, "before"));
   router.train();
   const Routing noisy = router.forward(torch::randn({20000, 16}));
-  // softmax over noisy scores: log gates differ by the noise, whose std is ln 2 + 0.01; differences have sqrt(2) times it.
+  // softmax over noisy scores: log gates differ by the noise, whose std is ln 2 + 0.01; differences have sqrt(2) times
+  // it.
   at::Tensor by_expert = at::zeros({20000, 8}).scatter(1, noisy.ids_TK, noisy.gates_TK.log());
   const double std = (by_expert.select(1, 0) - by_expert.select(1, 1)).std().item<double>() / std::sqrt(2.0);
   EXPECT_NEAR(std, std::log(2.0) + 0.01, 0.02);  // 3 sigma of the estimate over 20000 tokens is 0.011
@@ -73,7 +74,9 @@ std::shared_ptr<Router> uneven_router(DecoderConfig config) {
   return router;
 }
 
-at::Tensor assignments(const Routing& routing, int64_t experts) { return at::bincount(routing.ids_TK.flatten(), {}, experts); }
+at::Tensor assignments(const Routing& routing, int64_t experts) {
+  return at::bincount(routing.ids_TK.flatten(), {}, experts);
+}
 
 TEST(BiasBalancingTest, TheBiasChoosesAndTheScoresWeigh) {
   torch::NoGradGuard no_grad;
@@ -92,7 +95,8 @@ TEST(BiasBalancingTest, TheBiasChoosesAndTheScoresWeigh) {
     EXPECT_TRUE(biased.ids_TK.eq(3).any(1).all().item<bool>());
     // Gates are the scores', in descending order, with no bias in them.
     at::Tensor chosen = biased.logits_TE.gather(1, biased.ids_TK);
-    at::Tensor expected = softmax == std::string("after") ? at::softmax(chosen, 1) : biased.probs_TE.gather(1, biased.ids_TK);
+    at::Tensor expected =
+        softmax == std::string("after") ? at::softmax(chosen, 1) : biased.probs_TE.gather(1, biased.ids_TK);
     EXPECT_TRUE(at::allclose(biased.gates_TK, expected)) << softmax;
     EXPECT_TRUE(biased.gates_TK.select(1, 0).ge(biased.gates_TK.select(1, 1)).all().item<bool>());
     bias[0] = -10;
@@ -114,7 +118,8 @@ TEST(BiasBalancingTest, StepsEvenOutAnUnevenLoad) {
   const at::Tensor x = torch::randn({512, 16}) * 0.3 + 0.2;
   auto violation = [&] { return assignments(router->forward(x), 8).max().item<double>() / 128 - 1; };
   const double before = violation();
-  for (int i = 0; i < 400; ++i) update_balance_bias(router->named_parameters()["balance_bias"], assignments(router->forward(x), 8), 1e-3);
+  for (int i = 0; i < 400; ++i)
+    update_balance_bias(router->named_parameters()["balance_bias"], assignments(router->forward(x), 8), 1e-3);
   EXPECT_GT(before, 0.4);
   EXPECT_LT(violation(), 0.1);
 }

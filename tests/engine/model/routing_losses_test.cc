@@ -10,7 +10,12 @@ namespace {
 
 Routing routing_of(const at::Tensor& logits_TE, int top_k) {
   auto [sorted, order] = at::sort(logits_TE, true, -1, true);
-  return {logits_TE, at::softmax(logits_TE, -1), order.narrow(-1, 0, top_k), at::softmax(sorted.narrow(-1, 0, top_k), -1), {}, {}};
+  return {logits_TE,
+          at::softmax(logits_TE, -1),
+          order.narrow(-1, 0, top_k),
+          at::softmax(sorted.narrow(-1, 0, top_k), -1),
+          {},
+          {}};
 }
 
 // Routing with the given noise, as the router makes it: everything hangs on the logits and the noise's raw scale.
@@ -60,7 +65,8 @@ TEST(LoadLossTest, IsNearZeroAtEqualLogitsAndThreeWhenTwoOfEightHaveAll) {
 
 // One token, by hand: Phi((logit - second noisy logit) / std).
 TEST(LoadLossTest, FollowsTheFormula) {
-  Routing routing = noisy_routing(torch::tensor({{1.0, 0.0, -1.0}}), at::zeros({1, 3}, at::kDouble), torch::tensor({{0.5, -0.2, 0.1}}).to(at::kDouble));
+  Routing routing = noisy_routing(torch::tensor({{1.0, 0.0, -1.0}}), at::zeros({1, 3}, at::kDouble),
+                                  torch::tensor({{0.5, -0.2, 0.1}}).to(at::kDouble));
   const double std = std::log(2.0) + 0.01, threshold = 0.0 - 0.2 * std;
   double p[3], mean = 0, variance = 0;
   const double logits[3] = {1.0, 0.0, -1.0};

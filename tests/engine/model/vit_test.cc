@@ -91,7 +91,8 @@ TEST(VitTest, CoordinatesRunOverThePicturesBox) {
         picture[0][2][y][x] = 2 * (y + 0.5 - box.top) / box.height - 1;
       }
     }
-    EXPECT_TRUE(at::allclose(vit.forward(pixels, {box}), shown.forward(picture, {box}), 1e-4, 1e-4)) << box.left << " " << box.top;
+    EXPECT_TRUE(at::allclose(vit.forward(pixels, {box}), shown.forward(picture, {box}), 1e-4, 1e-4))
+        << box.left << " " << box.top;
   }
 }
 
@@ -242,7 +243,9 @@ TEST(VitTest, ActivationsFollowTheirFormulas) {
   };
   EXPECT_TRUE(at::allclose(outputs("gelu"), expected(h * 0.5 * (1 + at::erf(h / std::sqrt(2.0)))), 1e-4, 1e-5));
   EXPECT_TRUE(at::allclose(outputs("quick_gelu"), expected(h / (1 + at::exp(-1.702 * h))), 1e-4, 1e-5));
-  EXPECT_TRUE(at::allclose(outputs("gelu_tanh"), expected(h * 0.5 * (1 + at::tanh(std::sqrt(2 / M_PI) * (h + 0.044715 * h.pow(3))))), 1e-4, 1e-5));
+  EXPECT_TRUE(at::allclose(outputs("gelu_tanh"),
+                           expected(h * 0.5 * (1 + at::tanh(std::sqrt(2 / M_PI) * (h + 0.044715 * h.pow(3))))), 1e-4,
+                           1e-5));
 }
 
 }  // namespace

@@ -39,7 +39,8 @@ TEST(RopeTest, KeepsNormsAndDependsOnTheDistanceOnly) {
     return apply_rope(x, make_rope_table(at::full({1}, position, at::kLong), {.rotated = 8}));
   };
   EXPECT_NEAR(turned(q, 37).norm().item<double>(), q.norm().item<double>(), 1e-5);
-  EXPECT_NEAR((turned(q, 7) * turned(k, 3)).sum().item<double>(), (turned(q, 104) * turned(k, 100)).sum().item<double>(), 1e-4);
+  EXPECT_NEAR((turned(q, 7) * turned(k, 3)).sum().item<double>(),
+              (turned(q, 104) * turned(k, 100)).sum().item<double>(), 1e-4);
   EXPECT_TRUE(turned(q, 37).narrow(-1, 8, 8).equal(q.narrow(-1, 8, 8)));  // channels beyond the rotated ones
 }
 
@@ -103,7 +104,8 @@ TEST(ProjectorTest, ShuffleTakesATokensFourNeighbours) {
   at::Tensor image = projector.forward(vision, 4, 6);
   EXPECT_EQ(image.sizes(), at::IntArrayRef({1, 6, 32}));
   at::Tensor other = vision.clone();
-  for (int64_t row : {2, 3}) other.narrow(1, row * 6 + 4, 2).add_(torch::randn({1, 2, 24}));  // the last image token's four
+  for (int64_t row : {2, 3})
+    other.narrow(1, row * 6 + 4, 2).add_(torch::randn({1, 2, 24}));  // the last image token's four
   at::Tensor changed = (projector.forward(other, 4, 6) - image).abs().sum(-1).gt(1e-6)[0];
   EXPECT_TRUE(changed[5].item<bool>());
   EXPECT_EQ(changed.sum().item<int64_t>(), 1);
@@ -227,7 +229,8 @@ TEST(DecoderTest, ADenseLayerIsAPlainMlp) {
   vlm.decoder().forward(input, attention);
   at::Tensor x = layers[0], h = x * (x.square().mean(-1, true) + config.decoder.norm_eps).rsqrt();
   at::Tensor up = at::matmul(h, parameters["decoder.block1.mlp.gate_up"][0].t());
-  at::Tensor y = at::matmul(at::silu(up.narrow(1, 0, 24)) * up.narrow(1, 24, 24), parameters["decoder.block1.mlp.down"][0].t());
+  at::Tensor y =
+      at::matmul(at::silu(up.narrow(1, 0, 24)) * up.narrow(1, 24, 24), parameters["decoder.block1.mlp.down"][0].t());
   EXPECT_TRUE(at::allclose(layers[1], x + y, 1e-4, 1e-5));
   EXPECT_EQ(vlm.num_active_parameters(), vlm.num_parameters());
 }

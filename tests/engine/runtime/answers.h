@@ -52,13 +52,14 @@ inline std::vector<Message> ask(uint64_t picture, int question, int width = 90, 
   const std::string texts[] = {"what shape is the " + colour + " object?", "count " + colour,
                                "is the " + colour + " object on the left?",
                                "describe the picture and the " + colour + " one"};
-  return {{"user",
-           {{Part::Kind::kImage, random_picture(picture, width, height)}, {Part::Kind::kText, texts[question / 6 % 4]}}}};
+  return {
+      {"user",
+       {{Part::Kind::kImage, random_picture(picture, width, height)}, {Part::Kind::kText, texts[question / 6 % 4]}}}};
 }
 
 // What a front does when nobody else is there; `chunk` prompt tokens a step at most.
 inline Outcome answer_alone(Engine& engine, const std::vector<Message>& messages, const SamplingParams& sampling = {},
-                           int chunk = 1000) {
+                            int chunk = 1000) {
   const SequenceId id = engine.admit(engine.prepare(messages), sampling);
   Outcome answer;
   for (bool going = true; going;) {

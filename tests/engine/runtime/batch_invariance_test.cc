@@ -1,6 +1,6 @@
-// The promise: an answer does not depend on batch mates, chunking or caching. On the ATen path sums of other shapes round
-// differently, so it holds wherever no decision is a near tie: every router margin (k-th against k+1-th logit) and the
-// margin of the two best tokens above 1e-3. The tests count what that leaves out.
+// The promise: an answer does not depend on batch mates, chunking or caching. On the ATen path sums of other shapes
+// round differently, so it holds wherever no decision is a near tie: every router margin (k-th against k+1-th logit)
+// and the margin of the two best tokens above 1e-3. The tests count what that leaves out.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -16,12 +16,13 @@
 namespace sf {
 namespace {
 
-using test::Outcome;
 using test::answer_alone;
 using test::ask;
+using test::Outcome;
 
-constexpr double kLeastMargin = 1e-3;   // of a position's own decisions
-constexpr double kTie = 1e-5;           // an earlier token this near a tie may have taken another expert: all after it may differ
+constexpr double kLeastMargin = 1e-3;  // of a position's own decisions
+constexpr double kTie =
+    1e-5;  // an earlier token this near a tie may have taken another expert: all after it may differ
 constexpr int kPrompts = 48;
 constexpr uint64_t kModelSeed = 11;
 
@@ -56,7 +57,8 @@ class BatchInvarianceTest : public testing::Test {
   }
 
   static std::unique_ptr<Engine> engine(bool prefix_cache) {
-    return make_torch_engine(open_checkpoint(folder_->path()), {.threads = 1, .kv_cache_mib = 2, .prefix_cache = prefix_cache});
+    return make_torch_engine(open_checkpoint(folder_->path()),
+                             {.threads = 1, .kv_cache_mib = 2, .prefix_cache = prefix_cache});
   }
   static std::vector<Message> prompt(int i) { return ask(i / 4, i, 64 + i * 37 % 90, 64 + i * 53 % 90); }
   static SamplingParams sampled(int i) { return {.temperature = 1.0f, .seed = uint64_t(100 + i)}; }
@@ -68,10 +70,12 @@ class BatchInvarianceTest : public testing::Test {
     std::vector<std::pair<int, SequenceId>> running;
     for (int next = 0; next < kPrompts || !running.empty();) {
       for (; next < kPrompts && int(running.size()) < variant.batch; ++next) {
-        running.emplace_back(next, engine->admit(engine->prepare(prompt(next)), sampling ? sampled(next) : SamplingParams{}));
+        running.emplace_back(next,
+                             engine->admit(engine->prepare(prompt(next)), sampling ? sampled(next) : SamplingParams{}));
       }
       StepPlan plan;
-      for (const auto& [i, id] : running) plan.items.push_back({id, std::min(variant.chunk, engine->tokens_to_compute(id))});
+      for (const auto& [i, id] : running)
+        plan.items.push_back({id, std::min(variant.chunk, engine->tokens_to_compute(id))});
       const StepResult step = engine->step(plan);
       for (size_t r = running.size(); r-- > 0;) {
         EXPECT_FALSE(step.sequences[r].error || step.sequences[r].out_of_pages);
@@ -122,9 +126,11 @@ TEST_F(BatchInvarianceTest, AnswersDependOnNeitherMatesNorChunksNorTheCache) {
 
   int compared = 0, excluded = 0;
   double largest = 0;
-  const Variant variants[] = {{2}, {3}, {8}, {32}, {1, 7}, {4, 16}, {16, 33}, {1, 1000, true}, {8, 20, true}, {32, 1000, true}};
+  const Variant variants[] = {
+      {2}, {3}, {8}, {32}, {1, 7}, {4, 16}, {16, 33}, {1, 1000, true}, {8, 20, true}, {32, 1000, true}};
   for (const Variant& variant : variants) {
-    SCOPED_TRACE(testing::Message() << "batch " << variant.batch << ", chunk " << variant.chunk << ", cache " << variant.prefix_cache);
+    SCOPED_TRACE(testing::Message() << "batch " << variant.batch << ", chunk " << variant.chunk << ", cache "
+                                    << variant.prefix_cache);
     const std::vector<Outcome> answers = run(variant);
     for (int i = 0; i < kPrompts; ++i) {
       const Outcome &got = answers[i], &expected = (*alone_)[i];
@@ -137,15 +143,16 @@ TEST_F(BatchInvarianceTest, AnswersDependOnNeitherMatesNorChunksNorTheCache) {
         }
         ++compared;
         ASSERT_EQ(got.tokens[t], expected.tokens[t]) << "prompt " << i << ", token " << t;
-        ASSERT_NEAR(got.logprobs[t], expected.logprobs[t], test::kLogprobTolerance) << "prompt " << i << ", token " << t;
+        ASSERT_NEAR(got.logprobs[t], expected.logprobs[t], test::kLogprobTolerance)
+            << "prompt " << i << ", token " << t;
         ASSERT_EQ(got.overflow[t], expected.overflow[t]) << "prompt " << i << ", token " << t;
         ASSERT_EQ(got.assigned[t], expected.assigned[t]);
         largest = std::max(largest, std::abs(double(got.logprobs[t]) - expected.logprobs[t]));
       }
     }
   }
-  std::printf("batch invariance: %d positions compared, %d excluded (%.2f %%), largest difference %.2g\n", compared, excluded,
-              100.0 * excluded / (compared + excluded), largest);
+  std::printf("batch invariance: %d positions compared, %d excluded (%.2f %%), largest difference %.2g\n", compared,
+              excluded, 100.0 * excluded / (compared + excluded), largest);
   EXPECT_GT(compared, 2000);
   EXPECT_LT(excluded, 0.01 * (compared + excluded));
 }
@@ -198,7 +205,8 @@ TEST_F(BatchInvarianceTest, HostileMatesMoveNobodysCounts) {
         for (float mass : step.moe.gate_mass) ASSERT_TRUE(std::isfinite(mass));
         for (size_t s = 0; s < step.sequences.size(); ++s) {
           const SequenceStepResult& out = step.sequences[s];
-          if (out.id == good) going = answer.take(out);
+          if (out.id == good)
+            going = answer.take(out);
           else if (out.error || out.stop_token) {
             busy->release(out.id);
             std::erase(mates, out.id);

@@ -23,7 +23,8 @@ TEST(ChoiceTrieTest, DifferentFirstTokensCostNothingBeyondThePrompt) {
   EXPECT_EQ(trie.branches()[0].children, (std::vector<int>{10, 20}));
   EXPECT_EQ(trie.num_tokens, 0);
   EXPECT_EQ(trie.longest_tokens, 4);
-  const ChosenAnswer chosen = trie.choose({{logit(0.02), logit(0.06)}}, {}, 5);  // the rest of the vocabulary is left out
+  const ChosenAnswer chosen =
+      trie.choose({{logit(0.02), logit(0.06)}}, {}, 5);  // the rest of the vocabulary is left out
   EXPECT_EQ(chosen.index, 1);
   EXPECT_EQ(chosen.num_tokens, 3);
   EXPECT_NEAR(chosen.probabilities[1], 0.75, 1e-6);

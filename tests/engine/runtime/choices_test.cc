@@ -1,5 +1,5 @@
-// An answer chosen from given strings: its probabilities are those of a plain forward pass of every string, and depend on
-// neither batch mates, chunks, caches nor preemption.
+// An answer chosen from given strings: its probabilities are those of a plain forward pass of every string, and depend
+// on neither batch mates, chunks, caches nor preemption.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -16,9 +16,9 @@
 namespace sf {
 namespace {
 
-using test::Outcome;
 using test::answer_alone;
 using test::ask;
+using test::Outcome;
 
 constexpr double kProbabilityTolerance = 1e-4;  // f32: other batch shapes round differently
 
@@ -53,8 +53,9 @@ void expect_same(const Chosen& a, const Chosen& b) {
 
 const std::vector<std::string> kShapes = {"circle", "square"};
 // Prefixes of one another, common beginnings, bytes without a piece of their own, two ways through the trie at once.
-const std::vector<std::string> kMany = {"blue", "blue circle", "blue square", "a blue circle", "red", "redder", "2", "22",
-                                        "gr\xc3\xbcn", "left of the circle", "left of the square", "\xe2\x98\x83"};
+const std::vector<std::string> kMany = {
+    "blue", "blue circle", "blue square",        "a blue circle",      "red",         "redder", "2",
+    "22",   "gr\xc3\xbcn", "left of the circle", "left of the square", "\xe2\x98\x83"};
 
 class ChoicesTest : public testing::Test {
  protected:
@@ -69,7 +70,8 @@ class ChoicesTest : public testing::Test {
     if (options.kv_cache_mib == 64) options.kv_cache_mib = 1;
     return make_torch_engine(open_checkpoint(folder_->path()), options);
   }
-  static SamplingParams among(const Engine& engine, const std::vector<std::string>& texts, SamplingParams sampling = {}) {
+  static SamplingParams among(const Engine& engine, const std::vector<std::string>& texts,
+                              SamplingParams sampling = {}) {
     sampling.choices = engine.prepare_choices(texts);
     return sampling;
   }
@@ -135,8 +137,10 @@ TEST_F(ChoicesTest, ProbabilitiesAreThoseOfAPlainForwardPass) {
       const Chosen chosen = choose(*cold, messages, *texts);
       const std::vector<double> expected = by_definition(model, messages, *texts);
       ASSERT_EQ(chosen.answer.probabilities.size(), expected.size());
-      for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(chosen.answer.probabilities[i], expected[i], kProbabilityTolerance);
-      EXPECT_NEAR(std::accumulate(chosen.answer.probabilities.begin(), chosen.answer.probabilities.end(), 0.0), 1, 1e-9);
+      for (size_t i = 0; i < expected.size(); ++i)
+        EXPECT_NEAR(chosen.answer.probabilities[i], expected[i], kProbabilityTolerance);
+      EXPECT_NEAR(std::accumulate(chosen.answer.probabilities.begin(), chosen.answer.probabilities.end(), 0.0), 1,
+                  1e-9);
       EXPECT_EQ(chosen.answer.index, std::max_element(expected.begin(), expected.end()) - expected.begin());
     }
   }
@@ -154,7 +158,9 @@ TEST_F(ChoicesTest, CostsOnlyThePlacesWhereChoicesPart) {
 
 TEST_F(ChoicesTest, AreTheSameInChunksAfterPreemptionsAndFromTheCache) {
   for (const char* mode : {"account", "strict"}) {
-    const auto make = [&](bool prefix_cache) { return engine({.capacity_mode = mode, .prefix_cache = prefix_cache, .capacity_factor = 0.5}); };
+    const auto make = [&](bool prefix_cache) {
+      return engine({.capacity_mode = mode, .prefix_cache = prefix_cache, .capacity_factor = 0.5});
+    };
     const auto cold = make(false);
     const Chosen alone = choose(*cold, ask(5, 2), kMany);
     EXPECT_GT(alone.steps, 3);
@@ -170,8 +176,8 @@ TEST_F(ChoicesTest, AreTheSameInChunksAfterPreemptionsAndFromTheCache) {
   }
 }
 
-// Capacity windows of 32 tokens end wherever a prompt's length puts them: of what was tried nothing stays counted. One that
-// is preempted before every place counts its whole sequence anew.
+// Capacity windows of 32 tokens end wherever a prompt's length puts them: of what was tried nothing stays counted. One
+// that is preempted before every place counts its whole sequence anew.
 TEST_F(ChoicesTest, CountNothingThatWasTriedAndTakenBack) {
   for (const char* mode : {"account", "strict"}) {
     const auto cold = engine({.capacity_mode = mode, .prefix_cache = false, .capacity_factor = 0.25});
@@ -194,7 +200,8 @@ TEST_F(ChoicesTest, LeaveNothingOfWhatWasTriedInThePrefixCache) {
   for (int question = 0; question < 6; ++question) {
     const auto messages = ask(7, question);
     choose(*warm, messages, kMany, 1000, question % 3);
-    for (const char* text : {"", " blue", " blue circle and", " blue square", " a blue circle", " left of the square", " red"}) {
+    for (const char* text :
+         {"", " blue", " blue circle and", " blue square", " a blue circle", " left of the square", " red"}) {
       auto asked = messages;  // whose tokens may be those of the prompt and of what was tried behind it
       asked[0].parts[1].data += text;
       const Outcome expected = answer_alone(*cold, asked), seen = answer_alone(*warm, asked);
@@ -231,8 +238,10 @@ TEST_F(ChoicesTest, AreTheSameAmongOthers) {
   }
   ASSERT_TRUE(running.empty());
   for (int i = 0; i < kRequests; ++i) {
-    if (i % 2) expect_same(chosen[i], choose(*cold, ask(i / 3, i), texts_of(i)));
-    else EXPECT_EQ(written[i].tokens, answer_alone(*cold, ask(i / 3, i)).tokens);
+    if (i % 2)
+      expect_same(chosen[i], choose(*cold, ask(i / 3, i), texts_of(i)));
+    else
+      EXPECT_EQ(written[i].tokens, answer_alone(*cold, ask(i / 3, i)).tokens);
   }
   EXPECT_EQ(busy->cache_usage().used_pages, 0);
 }
@@ -240,9 +249,11 @@ TEST_F(ChoicesTest, AreTheSameAmongOthers) {
 TEST_F(ChoicesTest, AreDrawnByTheSeed) {
   const auto cold = engine();
   const auto draw = [&](uint64_t seed) {
-    const SequenceId id = cold->admit(cold->prepare(ask(3, 1)), among(*cold, kShapes, {.temperature = 2, .seed = seed}));
+    const SequenceId id =
+        cold->admit(cold->prepare(ask(3, 1)), among(*cold, kShapes, {.temperature = 2, .seed = seed}));
     Chosen chosen;
-    while (chosen.take(cold->step({{{id, cold->tokens_to_compute(id)}}}).sequences[0])) {}
+    while (chosen.take(cold->step({{{id, cold->tokens_to_compute(id)}}}).sequences[0])) {
+    }
     cold->release(id);
     return chosen.answer.index;
   };

@@ -1,5 +1,5 @@
-// One request gives one answer, however it is computed: in one piece or in chunks, alone or in a batch, preempted or not,
-// and as the packed forward pass of training computes it.
+// One request gives one answer, however it is computed: in one piece or in chunks, alone or in a batch, preempted or
+// not, and as the packed forward pass of training computes it.
 #include <gtest/gtest.h>
 
 #include "engine/input/sentencepiece_tokenizer.h"
@@ -29,16 +29,21 @@ class EngineDifferentialTest : public testing::Test {
     folder_ = nullptr;
   }
 
-  EngineDifferentialTest() : engine_(make_torch_engine(open_checkpoint(folder_->path()), {.threads = 1, .kv_cache_mib = 1})) {}
+  EngineDifferentialTest()
+      : engine_(make_torch_engine(open_checkpoint(folder_->path()), {.threads = 1, .kv_cache_mib = 1})) {}
 
   static std::vector<Message> messages(uint64_t seed) {
     const int width = 64 + int(seed * 37 % 90), height = 64 + int(seed * 53 % 90);
     static const char* questions[] = {"what shape is the red object?", "count blue", "describe the picture",
                                       "is the green object on the left or the right of the picture, please?"};
-    return {{"user", {{Part::Kind::kImage, test::random_picture(seed, width, height)}, {Part::Kind::kText, questions[seed % 4]}}}};
+    return {
+        {"user",
+         {{Part::Kind::kImage, test::random_picture(seed, width, height)}, {Part::Kind::kText, questions[seed % 4]}}}};
   }
 
-  SequenceId admit(uint64_t seed, SamplingParams sampling = {}) { return engine_->admit(engine_->prepare(messages(seed)), sampling); }
+  SequenceId admit(uint64_t seed, SamplingParams sampling = {}) {
+    return engine_->admit(engine_->prepare(messages(seed)), sampling);
+  }
 
   // Takes what a step says of one sequence; false at its end.
   static bool take(const SequenceStepResult& out, Answer& answer) {
@@ -127,7 +132,8 @@ TEST_F(EngineDifferentialTest, PreemptionAndRecomputationChangeNothing) {
 }
 
 // The final hidden states of `ids` behind the prompt's picture, in the forward pass of training, with one row.
-at::Tensor packed_hidden(const Vlm& vlm, const EnginePrompt& prompt, const std::vector<int>& ids, MoeObserver* observer = nullptr) {
+at::Tensor packed_hidden(const Vlm& vlm, const EnginePrompt& prompt, const std::vector<int>& ids,
+                         MoeObserver* observer = nullptr) {
   const PixelValues& values = prompt.pixels[0];
   const int64_t cell = vlm.config().image.cell_size, p = prompt.num_image_tokens();
   at::Tensor pixels = torch::tensor(values.values).view({1, 3, values.grid.rows * cell, values.grid.columns * cell});
@@ -166,7 +172,8 @@ TEST_F(EngineDifferentialTest, CountsAreThoseOfTheModelsRouting) {
     void on_routed(int layer, const Routing& routing, const Dispatch&) override {
       for (int64_t t = 0; t < routing.ids_TK.size(0); ++t) {
         for (int64_t j = 0; j < routing.ids_TK.size(1); ++j) {
-          ++tokens[(layer * experts_ + routing.ids_TK[t][j].item<int>()) * 2 + (t < image_ ? kImageModality : kTextModality)];
+          ++tokens[(layer * experts_ + routing.ids_TK[t][j].item<int>()) * 2 +
+                   (t < image_ ? kImageModality : kTextModality)];
         }
       }
     }

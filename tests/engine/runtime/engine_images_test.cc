@@ -32,7 +32,8 @@ struct Loaded {
     const SequenceId id = engine->admit(engine->prepare(messages), {});
     std::pair<std::vector<int>, std::vector<float>> out;
     while (out.first.size() < 4) {
-      const SequenceStepResult step = engine->step({{{id, std::min(chunk, engine->tokens_to_compute(id))}}}).sequences[0];
+      const SequenceStepResult step =
+          engine->step({{{id, std::min(chunk, engine->tokens_to_compute(id))}}}).sequences[0];
       EXPECT_FALSE(step.error) << step.error->what();
       out.first.insert(out.first.end(), step.tokens.begin(), step.tokens.end());
       out.second.insert(out.second.end(), step.logprobs.begin(), step.logprobs.end());
@@ -100,7 +101,8 @@ TEST(EngineImagesTest, TwoPicturesAgreeWithTheModelItself) {
     parts.push_back(vlm.encode_images(pixels, {{values.left, values.top, values.width, values.height}})[0]);
   }
   const std::vector<int>& ids = prompt->tokens.ids;
-  parts.push_back(vlm.embed_text(torch::tensor(std::vector<int64_t>(ids.begin() + prompt->num_image_tokens(), ids.end()))));
+  parts.push_back(
+      vlm.embed_text(torch::tensor(std::vector<int64_t>(ids.begin() + prompt->num_image_tokens(), ids.end()))));
   DecoderInput input;
   input.x_TD = at::cat(parts);
   const int64_t length = input.x_TD.size(0);

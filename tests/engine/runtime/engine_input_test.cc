@@ -44,7 +44,8 @@ TEST_F(EngineInputTest, NamesTheFieldAtFault) {
   const std::string png = test::random_picture(1, 80, 80);
   refused({}, Code::kInvalidArgument, "messages");
   refused({{"user", {{Part::Kind::kText, "hello"}}}}, Code::kInvalidArgument, "image");
-  refused({{"user", {{Part::Kind::kImage, png}, {Part::Kind::kImage, png}, {Part::Kind::kText, "x"}}}}, Code::kInvalidArgument, "image");
+  refused({{"user", {{Part::Kind::kImage, png}, {Part::Kind::kImage, png}, {Part::Kind::kText, "x"}}}},
+          Code::kInvalidArgument, "image");
   refused(ask(png, "  \n"), Code::kInvalidArgument, "question");
   refused(ask(png, std::string(100'000, 'a')), Code::kInvalidArgument, "question");
   refused(ask(png, std::string("\xff\xfe what", 7)), Code::kInvalidArgument, "question");
@@ -69,8 +70,10 @@ TEST_F(EngineInputTest, RefusesWhatIsAboveTheLimitsOfPictures) {
   const auto below = make_torch_engine(open_checkpoint(folder_->path()), options);
   for (bool estimate : {false, true}) {
     try {
-      if (estimate) below->estimate_cost(ask(png, "what?"));
-      else below->prepare(ask(png, "what?"));
+      if (estimate)
+        below->estimate_cost(ask(png, "what?"));
+      else
+        below->prepare(ask(png, "what?"));
       ADD_FAILURE() << "accepted";
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), Code::kResourceExhausted);
@@ -151,7 +154,9 @@ TEST_F(EngineInputTest, TextBeforeThePictureGivesTheSamePrompt) {
     engine_->release(id);
     return out;
   };
-  const auto ids = [](const PreparedPromptPtr& prompt) { return dynamic_cast<const EnginePrompt&>(*prompt).tokens.ids; };
+  const auto ids = [](const PreparedPromptPtr& prompt) {
+    return dynamic_cast<const EnginePrompt&>(*prompt).tokens.ids;
+  };
   const PreparedPromptPtr before = engine_->prepare(turned), after = engine_->prepare(ask(png, "count blue"));
   EXPECT_EQ(ids(before), ids(after));
   const SequenceStepResult first = first_token(before), second = first_token(after);

@@ -21,7 +21,8 @@ std::unique_ptr<Engine> engine_of(const Vlm& vlm, TorchEngineOptions options = {
 }
 
 PreparedPromptPtr prompt_of(const Engine& engine, uint64_t seed, int width, int height) {
-  return engine.prepare({{"user", {{Part::Kind::kImage, test::random_picture(seed, width, height)}, {Part::Kind::kText, "count red"}}}});
+  return engine.prepare(
+      {{"user", {{Part::Kind::kImage, test::random_picture(seed, width, height)}, {Part::Kind::kText, "count red"}}}});
 }
 
 // The tokens of a greedy answer, at most `limit`.

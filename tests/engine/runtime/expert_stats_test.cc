@@ -17,7 +17,7 @@ namespace sf {
 namespace {
 
 constexpr int kLayers = 2, kExperts = 4, kTopK = 2;
-constexpr double kFactor = 0.5;      // windows of 32 tokens hold 8 of an expert; an even load is 16
+constexpr double kFactor = 0.5;  // windows of 32 tokens hold 8 of an expert; an even load is 16
 constexpr int kWindowCapacity = 8;
 
 DecoderConfig stats_config() {
@@ -89,7 +89,9 @@ uint32_t window_overflow(const Routed& routed, int begin, int end) {
   return overflow;
 }
 
-size_t cell_of(int layer, int expert, int64_t modality) { return (size_t(layer) * kExperts + expert) * kNumModalities + modality; }
+size_t cell_of(int layer, int expert, int64_t modality) {
+  return (size_t(layer) * kExperts + expert) * kNumModalities + modality;
+}
 
 TEST(ExpertStatsTest, CountsWhatACountByHandFinds) {
   torch::manual_seed(1);
@@ -187,7 +189,8 @@ TEST(ExpertStatsTest, AnEngineThatCountsNothingAnswersTheSame) {
   const auto counted = make();
   options.count_experts = false;
   const auto uncounted = make();
-  const test::Outcome a = test::answer_alone(*counted, test::ask(1, 2)), b = test::answer_alone(*uncounted, test::ask(1, 2));
+  const test::Outcome a = test::answer_alone(*counted, test::ask(1, 2)),
+                      b = test::answer_alone(*uncounted, test::ask(1, 2));
   EXPECT_EQ(a.tokens, b.tokens);
   EXPECT_EQ(a.logprobs, b.logprobs);
   EXPECT_GT(a.assigned.back(), 0u);

@@ -82,7 +82,8 @@ TEST_P(ExplainModelsTest, AnswersAsTheEngineDoesAndMapsTheLastPicture) {
   options.kv_cache_mib = 1;
   options.capacity_mode = GetParam().capacity_mode;
   const auto engine = make_torch_engine(open_checkpoint(folder.path()), options);
-  Message asked{"user", {{Part::Kind::kImage, test::random_picture(5, 90, 70)}, {Part::Kind::kText, "describe the picture"}}};
+  Message asked{"user",
+                {{Part::Kind::kImage, test::random_picture(5, 90, 70)}, {Part::Kind::kText, "describe the picture"}}};
   expect_explained_as_served(*engine, engine->prepare({asked}));
   asked.parts.insert(asked.parts.begin(), {Part::Kind::kImage, test::random_picture(6, 60, 120)});
   const PreparedPromptPtr two = engine->prepare({asked});

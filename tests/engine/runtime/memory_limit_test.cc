@@ -22,8 +22,9 @@ class MemoryLimitTest : public testing::Test {
   test::TempFolder folder_;
 };
 
-constexpr const char* kMeminfo = "MemTotal:  1000 kB\nMemFree: 1 kB\nMemAvailable: 600 kB\nHugePages_Total: 0\n"
-                                 "SwapTotal: 100 kB\nSwapFree: 50 kB\n";
+constexpr const char* kMeminfo =
+    "MemTotal:  1000 kB\nMemFree: 1 kB\nMemAvailable: 600 kB\nHugePages_Total: 0\n"
+    "SwapTotal: 100 kB\nSwapFree: 50 kB\n";
 
 TEST_F(MemoryLimitTest, OfThisMachineIsKnown) {
   const MemoryLimit here = memory_limit();

@@ -14,9 +14,9 @@
 namespace sf {
 namespace {
 
-using test::Outcome;
 using test::answer_alone;
 using test::ask;
+using test::Outcome;
 
 constexpr double kVisibleDifference = 1e-3;  // of a log-probability: ten times what rounding makes
 
@@ -37,7 +37,8 @@ std::shared_ptr<Vlm> mixed_vlm(const ModelConfig& config) {
   for (auto& item : vlm->named_parameters()) {
     if (item.key().find("router") != std::string::npos) torch::nn::init::normal_(item.value(), 0, 0.3);
     if (item.key().find("attention") != std::string::npos && item.value().dim() == 2) item.value().mul_(2);
-    if (item.key().find("experts") != std::string::npos || item.key().find("mlp") != std::string::npos) item.value().mul_(2);
+    if (item.key().find("experts") != std::string::npos || item.key().find("mlp") != std::string::npos)
+      item.value().mul_(2);
   }
   vlm->eval();
   return vlm;
@@ -57,7 +58,8 @@ class MixedLayersTest : public testing::Test {
     delete dense_;
   }
 
-  static std::unique_ptr<Engine> engine(const test::TempFolder* folder, bool prefix_cache = false, const char* mode = "account") {
+  static std::unique_ptr<Engine> engine(const test::TempFolder* folder, bool prefix_cache = false,
+                                        const char* mode = "account") {
     TorchEngineOptions options;
     options.device = "cpu";
     options.threads = 1;
@@ -117,10 +119,12 @@ TEST_F(MixedLayersTest, TheEngineInjectsWhatTrainingInjects) {
   const auto cold = engine(mixed_);
   const auto prompt = PromptMaker(load_sentencepiece(test::tiny_tokenizer_model()), vlm->config(), {}).make(ask(3, 2));
   const PixelValues& values = prompt->pixels[0];
-  const int64_t cell = vlm->config().image.cell_size, images = prompt->num_image_tokens(), tokens = prompt->num_tokens();
+  const int64_t cell = vlm->config().image.cell_size, images = prompt->num_image_tokens(),
+                tokens = prompt->num_tokens();
   std::vector<at::Tensor> deepstack;
   at::Tensor pixels = torch::tensor(values.values).view({1, 3, values.grid.rows * cell, values.grid.columns * cell});
-  at::Tensor vision = vlm->vit().encode(pixels, {{values.left, values.top, values.width, values.height}}, nullptr, &deepstack);
+  at::Tensor vision =
+      vlm->vit().encode(pixels, {{values.left, values.top, values.width, values.height}}, nullptr, &deepstack);
   ASSERT_EQ(deepstack.size(), 2u);
   at::Tensor image_PM = vlm->project(vision, deepstack, 2 * values.grid.rows, 2 * values.grid.columns)[0];
   ASSERT_EQ(image_PM.size(1), 3 * vlm->config().decoder.width);
@@ -128,7 +132,8 @@ TEST_F(MixedLayersTest, TheEngineInjectsWhatTrainingInjects) {
   const auto logprob_with = [&](double factor, int token) {
     DecoderInput input;
     input.x_TD = at::cat({vlm->embedded(image_PM), vlm->embed_text(ids.slice(0, images))});
-    input.injected_TI = at::cat({vlm->injected(image_PM) * factor, at::zeros({tokens - images, 2 * vlm->config().decoder.width})});
+    input.injected_TI =
+        at::cat({vlm->injected(image_PM) * factor, at::zeros({tokens - images, 2 * vlm->config().decoder.width})});
     input.positions_T = at::arange(tokens);
     PackedAttention attention(at::full({1, tokens, tokens}, -std::numeric_limits<float>::infinity()).triu(1));
     at::Tensor hidden = vlm->decoder().forward(input, attention);
@@ -149,7 +154,8 @@ TEST_F(MixedLayersTest, ADenseLayerHasNoCounts) {
   ASSERT_EQ(step.moe.num_layers, 3);
   ASSERT_EQ(step.moe.tokens.size(), 3 * row);
   for (size_t layer : {0, 1, 2}) {
-    const uint32_t total = std::accumulate(step.moe.tokens.begin() + layer * row, step.moe.tokens.begin() + (layer + 1) * row, 0u);
+    const uint32_t total =
+        std::accumulate(step.moe.tokens.begin() + layer * row, step.moe.tokens.begin() + (layer + 1) * row, 0u);
     EXPECT_EQ(total, layer == 1 ? 0u : 2u * tokens) << layer;
     EXPECT_EQ(step.moe.routed_tokens[layer], layer == 1 ? 0u : uint32_t(tokens)) << layer;
     EXPECT_EQ(step.moe.capacity_tokens[layer] > 0, layer != 1) << layer;
@@ -173,14 +179,18 @@ TEST_F(MixedLayersTest, TheRecordIsOfTheRoutedLayersAndReplays) {
   const RoutingRecord record = recorded(*cold, {}, first);
   EXPECT_EQ(record.num_layers, 2);
   EXPECT_EQ(record.num_tokens(), cold->prepare(ask(2, 7))->num_tokens() + int(first.tokens.size()) - 1);
-  const RoutingRecord replayed = recorded(*cold, {.replay_routing = std::make_shared<const RoutingRecord>(record)}, again);
+  const RoutingRecord replayed =
+      recorded(*cold, {.replay_routing = std::make_shared<const RoutingRecord>(record)}, again);
   test::expect_same(again, first);
   EXPECT_EQ(replayed.ids, record.ids);
   // Each layer is forced by its own row: other experts in the last layer alone leave the first one's record as it was.
   RoutingRecord shifted = record;
-  for (size_t i = 0; i < shifted.ids.size(); ++i) shifted.ids[i] = i / 2 % 2 == 1 ? (shifted.ids[i] + 1) % 4 : shifted.ids[i];
-  const RoutingRecord forced = recorded(*cold, {.replay_routing = std::make_shared<const RoutingRecord>(shifted)}, other);
-  for (size_t i = 0; i < std::min(forced.ids.size(), shifted.ids.size()); ++i) ASSERT_EQ(forced.ids[i], shifted.ids[i]) << i;
+  for (size_t i = 0; i < shifted.ids.size(); ++i)
+    shifted.ids[i] = i / 2 % 2 == 1 ? (shifted.ids[i] + 1) % 4 : shifted.ids[i];
+  const RoutingRecord forced =
+      recorded(*cold, {.replay_routing = std::make_shared<const RoutingRecord>(shifted)}, other);
+  for (size_t i = 0; i < std::min(forced.ids.size(), shifted.ids.size()); ++i)
+    ASSERT_EQ(forced.ids[i], shifted.ids[i]) << i;
   EXPECT_GT(std::abs(other.logprobs[0] - first.logprobs[0]), kVisibleDifference);
   answer_alone(*warm, ask(2, 3));
   EXPECT_EQ(recorded(*warm, {}, cached).ids, record.ids);
@@ -188,7 +198,8 @@ TEST_F(MixedLayersTest, TheRecordIsOfTheRoutedLayersAndReplays) {
   // A record with a row for the dense layer too is another model's.
   RoutingRecord three = record;
   three.num_layers = 3;
-  EXPECT_THROW(cold->admit(cold->prepare(ask(2, 7)), {.replay_routing = std::make_shared<const RoutingRecord>(three)}), Error);
+  EXPECT_THROW(cold->admit(cold->prepare(ask(2, 7)), {.replay_routing = std::make_shared<const RoutingRecord>(three)}),
+               Error);
 }
 
 TEST_F(MixedLayersTest, ExplanationsLeaveTheDenseLayersOut) {
@@ -235,7 +246,9 @@ TEST_F(MixedLayersTest, AModelWithoutExpertsAnswers) {
   const RoutingRecord record = dense->routing_record(id);
   EXPECT_EQ(record.num_tokens(), 0);
   dense->release(id);
-  EXPECT_THROW(dense->admit(dense->prepare(ask(2, 1)), {.replay_routing = std::make_shared<const RoutingRecord>(record)}), Error);
+  EXPECT_THROW(
+      dense->admit(dense->prepare(ask(2, 1)), {.replay_routing = std::make_shared<const RoutingRecord>(record)}),
+      Error);
 }
 
 }  // namespace

@@ -10,9 +10,9 @@
 namespace sf {
 namespace {
 
-using test::Outcome;
 using test::ask;
 using test::expect_same;
+using test::Outcome;
 
 class PrefixReuseTest : public testing::Test {
  protected:
@@ -29,7 +29,7 @@ class PrefixReuseTest : public testing::Test {
   }
 
   static Outcome answer(Engine& engine, const std::vector<Message>& messages, const SamplingParams& sampling = {},
-                       StepResult* sums = nullptr) {
+                        StepResult* sums = nullptr) {
     const SequenceId id = engine.admit(engine.prepare(messages), sampling);
     Outcome answer;
     for (bool going = true; going;) {
@@ -52,7 +52,7 @@ class PrefixReuseTest : public testing::Test {
 
   // Everybody at once, a few prompt tokens a step; whoever is short of pages sends the youngest away.
   static std::vector<Outcome> together(Engine& engine, const std::vector<std::vector<Message>>& all, int chunk,
-                                      StepResult& sums) {
+                                       StepResult& sums) {
     struct Running {
       SequenceId id;
       bool parked;
@@ -220,7 +220,8 @@ TEST_F(PrefixReuseTest, RandomLivesGiveTheAnswersOfAnEngineWithoutACache) {
   const auto cold = engine(false);
   std::map<std::pair<uint64_t, int>, Outcome> expected;
   for (uint64_t picture = 0; picture < 3; ++picture) {
-    for (int question = 0; question < 9; ++question) expected[{picture, question * 2}] = answer(*cold, ask(picture, question * 2));
+    for (int question = 0; question < 9; ++question)
+      expected[{picture, question * 2}] = answer(*cold, ask(picture, question * 2));
   }
   const auto warm = engine(true, 0);
   struct Life {
@@ -271,7 +272,8 @@ TEST_F(PrefixReuseTest, RandomLivesGiveTheAnswersOfAnEngineWithoutACache) {
       ASSERT_EQ(alive[i].answer.tokens, right.tokens);
       ASSERT_EQ(alive[i].answer.overflow, right.overflow);
       ASSERT_EQ(alive[i].answer.assigned, right.assigned);
-      for (size_t t = 0; t < right.logprobs.size(); ++t) ASSERT_NEAR(alive[i].answer.logprobs[t], right.logprobs[t], test::kLogprobTolerance);
+      for (size_t t = 0; t < right.logprobs.size(); ++t)
+        ASSERT_NEAR(alive[i].answer.logprobs[t], right.logprobs[t], test::kLogprobTolerance);
       ++finished;
       end(i);
     }

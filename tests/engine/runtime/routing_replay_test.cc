@@ -12,8 +12,8 @@
 namespace sf {
 namespace {
 
-using test::Outcome;
 using test::ask;
+using test::Outcome;
 
 struct Recorded {
   Outcome answer;
@@ -30,7 +30,8 @@ class RoutingReplayTest : public testing::Test {
   static void TearDownTestSuite() { delete folder_; }
 
   static std::unique_ptr<Engine> engine(bool prefix_cache) {
-    return make_torch_engine(open_checkpoint(folder_->path()), {.threads = 1, .kv_cache_mib = 1, .prefix_cache = prefix_cache});
+    return make_torch_engine(open_checkpoint(folder_->path()),
+                             {.threads = 1, .kv_cache_mib = 1, .prefix_cache = prefix_cache});
   }
 
   static Recorded answer(Engine& engine, const std::vector<Message>& messages, const SamplingParams& sampling = {}) {
@@ -76,10 +77,12 @@ TEST_F(RoutingReplayTest, TheRecordHoldsEveryComputedToken) {
 TEST_F(RoutingReplayTest, ReplayingItsOwnRecordGivesTheSameAnswer) {
   const auto cold = engine(false);
   for (int question : {0, 7, 18}) {
-    const Recorded first = answer(*cold, ask(2, question)), again = answer(*cold, ask(2, question), replay(first.routing));
+    const Recorded first = answer(*cold, ask(2, question)),
+                   again = answer(*cold, ask(2, question), replay(first.routing));
     test::expect_same(again.answer, first.answer);
     EXPECT_EQ(again.routing.ids, first.routing.ids);
-    for (size_t i = 0; i < first.routing.gates.size(); ++i) ASSERT_NEAR(again.routing.gates[i], first.routing.gates[i], 1e-6);
+    for (size_t i = 0; i < first.routing.gates.size(); ++i)
+      ASSERT_NEAR(again.routing.gates[i], first.routing.gates[i], 1e-6);
   }
 }
 
@@ -88,7 +91,8 @@ TEST_F(RoutingReplayTest, OtherExpertsGiveOtherNumbers) {
   const Recorded first = answer(*cold, ask(2, 7)), forced = answer(*cold, ask(2, 7), replay(shifted(first.routing)));
   EXPECT_GT(std::abs(forced.answer.logprobs[0] - first.answer.logprobs[0]), 1e-3);
   const RoutingRecord wanted = shifted(first.routing);
-  for (size_t i = 0; i < std::min(wanted.ids.size(), forced.routing.ids.size()); ++i) ASSERT_EQ(forced.routing.ids[i], wanted.ids[i]);
+  for (size_t i = 0; i < std::min(wanted.ids.size(), forced.routing.ids.size()); ++i)
+    ASSERT_EQ(forced.routing.ids[i], wanted.ids[i]);
   // A record of the first tokens only leaves the others to the router.
   RoutingRecord begin = first.routing;
   begin.ids.resize(4 * 5);
@@ -103,7 +107,8 @@ TEST_F(RoutingReplayTest, ACachedPrefixHasItsRouting) {
     EXPECT_GE(got.answer.cached, 36u);
     EXPECT_EQ(got.routing.ids, expected.routing.ids);
     ASSERT_EQ(got.routing.gates.size(), expected.routing.gates.size());
-    for (size_t i = 0; i < got.routing.gates.size(); ++i) ASSERT_NEAR(got.routing.gates[i], expected.routing.gates[i], 1e-4);
+    for (size_t i = 0; i < got.routing.gates.size(); ++i)
+      ASSERT_NEAR(got.routing.gates[i], expected.routing.gates[i], 1e-4);
   }
 }
 
@@ -170,7 +175,8 @@ TEST(ForceExpertsTest, GatesAreTheModelsOwn) {
     EXPECT_TRUE(at::equal(routing.ids_TK, expected));
     for (int64_t t = 0; t < 3; ++t) {
       const at::Tensor e = routing.logits_TE[t].exp();
-      const double a = e[expected[t][0].item<int64_t>()].item<double>(), b = e[expected[t][1].item<int64_t>()].item<double>();
+      const double a = e[expected[t][0].item<int64_t>()].item<double>(),
+                   b = e[expected[t][1].item<int64_t>()].item<double>();
       const double total = order == "before" ? e.sum().item<double>() : a + b;
       EXPECT_NEAR(routing.gates_TK[t][0].item<double>(), a / total, 1e-6);
       EXPECT_NEAR(routing.gates_TK[t][1].item<double>(), b / total, 1e-6);

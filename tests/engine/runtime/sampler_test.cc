@@ -28,7 +28,8 @@ TEST(SamplerTest, ExtremesOfTheParametersAreGreedyToo) {
     for (double shift : {-100.0, 0.0, 100.0}) {  // all logits negative, mixed, all positive
       at::Tensor logits = torch::randperm(30).to(at::kFloat) / 10 + shift;
       const int best = static_cast<int>(logits.argmax().item<int64_t>());
-      for (float temperature : {1e-6f, 1e-38f, 1e-45f}) EXPECT_EQ(draw(logits, {.temperature = temperature, .seed = 4}, i), best);
+      for (float temperature : {1e-6f, 1e-38f, 1e-45f})
+        EXPECT_EQ(draw(logits, {.temperature = temperature, .seed = 4}, i), best);
       EXPECT_EQ(draw(logits, {.temperature = 1.0f, .top_p = 0.0f, .seed = 4}, i), best);
     }
   }
@@ -46,7 +47,8 @@ TEST(SamplerTest, ARowIsDrawnAsItWouldBeAlone) {
   for (int64_t i = 0; i < 5; ++i) {
     const Sampled alone = sample(logits.narrow(0, i, 1), {rows[i]});
     EXPECT_EQ(together.ids_S[i].item<int64_t>(), alone.ids_S[0].item<int64_t>()) << i;
-    const double logprob = at::log_softmax(logits[i], 0)[alone.ids_S[0]].item<double>();  // of the untempered distribution
+    const double logprob =
+        at::log_softmax(logits[i], 0)[alone.ids_S[0]].item<double>();  // of the untempered distribution
     EXPECT_NEAR(together.logprobs_S[i].item<double>(), logprob, 1e-6);
   }
 }

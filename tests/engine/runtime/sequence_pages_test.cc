@@ -57,12 +57,15 @@ class SequencePagesTest : public testing::Test {
     uint32_t hash = 2166136261u;
     const std::vector<PrefixToken> tokens = prefix_tokens(sequence, 0, i + 1);
     for (const PrefixToken& token : tokens) {
-      hash = (hash ^ uint32_t(token.id + 1) ^ uint32_t(token.image_offset << 8) ^ uint32_t(token.image[0] << 16)) * 16777619u;
+      hash = (hash ^ uint32_t(token.id + 1) ^ uint32_t(token.image_offset << 8) ^ uint32_t(token.image[0] << 16)) *
+             16777619u;
     }
     return hash >> 9;  // exact as a float
   }
 
-  int slot(const Sequence& sequence, int i) const { return sequence.pages[i / kPageTokens] * kPageTokens + i % kPageTokens; }
+  int slot(const Sequence& sequence, int i) const {
+    return sequence.pages[i / kPageTokens] * kPageTokens + i % kPageTokens;
+  }
 
   // False where pages are short. Routing of a token is a function of its mark too.
   bool compute(Sequence& sequence, int end) {
@@ -177,7 +180,7 @@ TEST_F(SequencePagesTest, AMatchNeverEndsInsideAPicture) {
   ids[0] = ids[1] = 1;
   const StoredPrompt prompt{ids, 2, 30, 9};  // the picture is [2, 32), then text
   Sequence first = sequence_of(prompt);
-  ASSERT_TRUE(compute(first, 20));     // not the whole picture yet
+  ASSERT_TRUE(compute(first, 20));  // not the whole picture yet
   Sequence early = sequence_of(prompt);
   PrefixHit hit = pages_.reuse(early);
   EXPECT_EQ(hit.tokens, 2);
@@ -192,7 +195,7 @@ TEST_F(SequencePagesTest, AMatchNeverEndsInsideAPicture) {
   EXPECT_EQ(hit.images, 1);
   expect_right(second);
   pages_.release(second);
-  other.image = 10;                    // the same ids, another picture
+  other.image = 10;  // the same ids, another picture
   Sequence third = sequence_of(other);
   EXPECT_EQ(pages_.reuse(third).tokens, 2);
   pages_.release(third);

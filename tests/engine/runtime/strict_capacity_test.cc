@@ -1,5 +1,5 @@
-// Strict capacity against a loop over one request's tokens, and whole engines that drop: the answer depends on the request
-// alone.
+// Strict capacity against a loop over one request's tokens, and whole engines that drop: the answer depends on the
+// request alone.
 #include "engine/runtime/strict_capacity.h"
 
 #include <gtest/gtest.h>
@@ -101,11 +101,13 @@ TEST(StrictCapacityTest, KeepsWhatTheDefinitionKeepsWhateverTheChunksAndMates) {
         std::vector<uint32_t> host;
         const auto kept = step(chunks, &host);
         overflow += host.back();
-        for (int layer = 0; layer < kStrictLayers; ++layer) pieces[layer].push_back(kept[layer].narrow(0, together ? count : 0, count));
+        for (int layer = 0; layer < kStrictLayers; ++layer)
+          pieces[layer].push_back(kept[layer].narrow(0, together ? count : 0, count));
       }
       int64_t dropped = 0;
       for (int layer = 0; layer < kStrictLayers; ++layer) {
-        EXPECT_TRUE(at::cat(pieces[layer]).equal(wanted.expected(layer))) << "chunk " << chunk << " together " << together;
+        EXPECT_TRUE(at::cat(pieces[layer]).equal(wanted.expected(layer)))
+            << "chunk " << chunk << " together " << together;
         dropped += wanted.expected(layer).logical_not().sum().item<int64_t>();
       }
       EXPECT_EQ(overflow, dropped) << "chunk " << chunk;  // a drop is an overflow of scope `request`

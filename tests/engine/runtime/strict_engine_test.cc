@@ -37,8 +37,11 @@ class StrictEngineTest : public testing::Test {
 
   static SequenceId admit(Engine& engine, uint64_t seed) {
     const int side = 64 + int(seed * 37 % 90);
-    return engine.admit(engine.prepare({{"user", {{Part::Kind::kImage, test::random_picture(seed, side, side + 20)},
-                                                  {Part::Kind::kText, seed % 2 ? "what shape is the red object?" : "count blue"}}}}), {});
+    return engine.admit(
+        engine.prepare({{"user",
+                         {{Part::Kind::kImage, test::random_picture(seed, side, side + 20)},
+                          {Part::Kind::kText, seed % 2 ? "what shape is the red object?" : "count blue"}}}}),
+        {});
   }
 
   // false at the answer's end.
@@ -53,7 +56,8 @@ class StrictEngineTest : public testing::Test {
   StrictAnswer alone(Engine& engine, uint64_t seed, int chunk, int preempt_every = 0) const {
     const SequenceId id = admit(engine, seed);
     StrictAnswer answer;
-    for (int n = 1; take(engine.step({{{id, std::min(chunk, engine.tokens_to_compute(id))}}}).sequences[0], answer); ++n) {
+    for (int n = 1; take(engine.step({{{id, std::min(chunk, engine.tokens_to_compute(id))}}}).sequences[0], answer);
+         ++n) {
       if (preempt_every > 0 && answer.tokens.size() > 0 && n % preempt_every == 0) engine.preempt(id);
     }
     engine.release(id);

@@ -43,7 +43,9 @@ TEST(WeightsTest, RoundTripsFloatsAndIntegersOfAnyShapeAndLayout) {
 TEST(WeightsTest, NamesTheTensorAtFault) {
   const at::Tensor two = torch::ones({2}), three = torch::ones({3}), whole = torch::ones({2}, at::kLong);
   const Tensors model = tensors_of({{"a", two}, {"b.weight", torch::zeros({2})}});
-  auto file = [](const std::vector<std::pair<std::string, at::Tensor>>& items) { return serialize_tensors(tensors_of(items)); };
+  auto file = [](const std::vector<std::pair<std::string, at::Tensor>>& items) {
+    return serialize_tensors(tensors_of(items));
+  };
   EXPECT_EQ(named_by(file({{"a", two}}), model, "is missing"), "b.weight");
   EXPECT_EQ(named_by(file({{"a", two}, {"b.weight", three}}), model, "another shape"), "b.weight");
   EXPECT_EQ(named_by(file({{"a", two}, {"b.weight", two.view({1, 2})}}), model, "another shape"), "b.weight");
@@ -64,13 +66,16 @@ TEST(WeightsTest, HalfPrecisionBecomesFloatAndNothingElseDoes) {
     EXPECT_EQ(named_by(bytes, tensors_of({{"a", torch::ones({2}, at::kLong)}}), "another dtype"), "a");
   }
   const std::string raw(16, '\0');
-  EXPECT_EQ(named_by(write_safetensors({{"a", {Dtype::kF64, {2}, raw}}}), tensors_of({{"a", torch::ones({2})}}), "another dtype"), "a");
+  EXPECT_EQ(named_by(write_safetensors({{"a", {Dtype::kF64, {2}, raw}}}), tensors_of({{"a", torch::ones({2})}}),
+                     "another dtype"),
+            "a");
 }
 
 TEST(WeightsTest, RefusesAFileThatIsCut) {
   const Tensors model = tensors_of({{"a", torch::ones({64})}});
   const std::string bytes = serialize_tensors(model);
-  for (size_t size = 0; size < bytes.size(); size += 7) EXPECT_NE(named_by(bytes.substr(0, size), model, ""), "accepted") << size;
+  for (size_t size = 0; size < bytes.size(); size += 7)
+    EXPECT_NE(named_by(bytes.substr(0, size), model, ""), "accepted") << size;
   EXPECT_TRUE(model["a"].equal(torch::ones({64})));
 }
 

@@ -103,10 +103,10 @@ TEST_F(ReloadFaultsTest, PruningWhileTheServerLoadsBreaksNothing) {
 // A publisher that knows no rename: it copies one file after the other to where the version will be, and is killed
 // after the first `count`.
 void copy_and_die(const fs::path& from, const fs::path& to, int count, const fs::path& log) {
-  const std::string script = concat("mkdir -p '", to.string(), "'; n=0; for f in config.json model.safetensors ",
-                                    "golden.json tokenizer.model preprocessor_config.json generation_config.json; do ",
-                                    "[ $n -ge ", count, " ] && kill -9 $$; cp '", from.string(), "'/$f '", to.string(),
-                                    "'/; n=$((n+1)); done; kill -9 $$");
+  const std::string script =
+      concat("mkdir -p '", to.string(), "'; n=0; for f in config.json model.safetensors ",
+             "golden.json tokenizer.model preprocessor_config.json generation_config.json; do ", "[ $n -ge ", count,
+             " ] && kill -9 $$; cp '", from.string(), "'/$f '", to.string(), "'/; n=$((n+1)); done; kill -9 $$");
   ASSERT_EQ(run({"/bin/sh", "-c", script}, log), 128 + SIGKILL);
 }
 
@@ -203,9 +203,26 @@ TEST(TrainerKillTest, AStoreIsSoundWheneverItsTrainerIsKilled) {
     const int64_t next = before.back().number + 1 + round % 2;
     // The hidden folder may come and go between two looks.
     const auto began = [&] { return fs::exists(store / concat(".", next, ".tmp")) || next_version(store) > next; };
-    Process trainer({binary("sparsefusion-train"), "--out", store.string(), "--resume", "--steps", "100000",
-                     "--evaluate-every", "1", "--publish", "all", "--keep", "2", "--batch-size", "1",
-                     "--evaluation-pictures", "1", "--threads", "1", "--learning-rate", "1e-9"},
+    Process trainer({binary("sparsefusion-train"),
+                     "--out",
+                     store.string(),
+                     "--resume",
+                     "--steps",
+                     "100000",
+                     "--evaluate-every",
+                     "1",
+                     "--publish",
+                     "all",
+                     "--keep",
+                     "2",
+                     "--batch-size",
+                     "1",
+                     "--evaluation-pictures",
+                     "1",
+                     "--threads",
+                     "1",
+                     "--learning-rate",
+                     "1e-9"},
                     folder.path() / "train");
     // Two of three die with a version begun, the third at any moment of its life.
     if (round % 3 != 2) {

@@ -1,5 +1,5 @@
-// Reload after reload under a constant load, on the bundled model: what clients get, how long they wait for it, and what
-// is left in memory. SF_LONG_TESTS makes it 200 reloads and gates the times too.
+// Reload after reload under a constant load, on the bundled model: what clients get, how long they wait for it, and
+// what is left in memory. SF_LONG_TESTS makes it 200 reloads and gates the times too.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -21,12 +21,12 @@ namespace {
 namespace fs = std::filesystem;
 using Strings = std::vector<std::string>;
 
-constexpr int kSegments = 5;                    // with reloads, and as many without, in turn
-constexpr double kMaxTtftRatio = 1.2;           // of the medians over segments of the p99
-constexpr double kMaxSteadySeconds = 20;        // of a segment without reloads
-constexpr int64_t kMaxGrowthBytes = 32 << 20;   // of the server's resident memory
+constexpr int kSegments = 5;                   // with reloads, and as many without, in turn
+constexpr double kMaxTtftRatio = 1.2;          // of the medians over segments of the p99
+constexpr double kMaxSteadySeconds = 20;       // of a segment without reloads
+constexpr int64_t kMaxGrowthBytes = 32 << 20;  // of the server's resident memory
 constexpr int kFloorReloads = 5;
-constexpr int kWarmUpReloads = 10;              // until every allocator has what it needs
+constexpr int kWarmUpReloads = 10;  // until every allocator has what it needs
 
 // Under AddressSanitizer a reload takes 20 s, and what is freed is kept for a while: memory says nothing there.
 #if defined(__SANITIZE_ADDRESS__)
@@ -47,8 +47,8 @@ int64_t resident_bytes(pid_t pid) {
   return resident * ::sysconf(_SC_PAGESIZE);
 }
 
-// A version weighs 12 MiB, its file and its tensors. Over few reloads the allocator's arenas still fill: only a part of a
-// version is allowed for each; over many nothing but a fixed amount is.
+// A version weighs 12 MiB, its file and its tensors. Over few reloads the allocator's arenas still fill: only a part of
+// a version is allowed for each; over many nothing but a fixed amount is.
 bool memory_is_bounded(int64_t growth_bytes, int reloads) {
   constexpr int64_t kPerReloadBytes = 4 << 20;
   return growth_bytes <= (is_long() ? kMaxGrowthBytes : reloads * kPerReloadBytes);
@@ -170,25 +170,26 @@ TEST_F(ReloadLoadTest, EveryStreamIsWholeAndOfOneVersionAndNobodyWaitsLonger) {
     for (int i = 0; i < reloads / kSegments; ++i) ASSERT_TRUE(reload(server)) << server.log();
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
     const std::vector<StreamRecord> during = load.take();
-    stand_still(server, std::min(took.count(), is_long() ? kMaxSteadySeconds : 2.0));  // where times count, about as long
+    stand_still(server,
+                std::min(took.count(), is_long() ? kMaxSteadySeconds : 2.0));  // where times count, about as long
     const std::vector<StreamRecord> still = load.take();
     EXPECT_EQ(judge(during), Strings{});
     EXPECT_EQ(judge(still), Strings{});
     streams += during.size() + still.size();
     reloading.push_back(ttft_quantile(during, 0.99));
     steady.push_back(ttft_quantile(still, 0.99));
-    std::cout << concat("segment ", segment + 1, ": ", reloads / kSegments, " reloads in ", took.count(), " s; p99 TTFT ",
-                        1e3 * reloading.back(), " ms of ", during.size(), " streams, without ", 1e3 * steady.back(),
-                        " ms of ", still.size(), "; p50 ", 1e3 * ttft_quantile(during, 0.5), " and ",
-                        1e3 * ttft_quantile(still, 0.5), " ms\n")
+    std::cout << concat("segment ", segment + 1, ": ", reloads / kSegments, " reloads in ", took.count(),
+                        " s; p99 TTFT ", 1e3 * reloading.back(), " ms of ", during.size(), " streams, without ",
+                        1e3 * steady.back(), " ms of ", still.size(), "; p50 ", 1e3 * ttft_quantile(during, 0.5),
+                        " and ", 1e3 * ttft_quantile(still, 0.5), " ms\n")
               << std::flush;
   }
   std::cout << stage_times(server) << std::flush;
   const int64_t growth = floor_bytes(server) - before;
   load.stop();
   const double ratio = median(reloading) / median(steady);
-  std::cout << concat(streams, " streams over ", reloads, " reloads: p99 TTFT ", ratio, " x steady state; memory grew by ",
-                      static_cast<double>(growth) / (1 << 20), " MiB\n");
+  std::cout << concat(streams, " streams over ", reloads, " reloads: p99 TTFT ", ratio,
+                      " x steady state; memory grew by ", static_cast<double>(growth) / (1 << 20), " MiB\n");
   EXPECT_EQ(judge(load.take()), Strings{});
   EXPECT_GT(versions_.size(), static_cast<size_t>(reloads) / 2) << "too few versions were asked for the rest to count";
   if (!kUnderAsan) {

@@ -1,5 +1,5 @@
-// A constant load of streams whose every event is looked at: clients that ask a question each `interval`, over the route
-// that names the version in every event (/v1/chat/completions).
+// A constant load of streams whose every event is looked at: clients that ask a question each `interval`, over the
+// route that names the version in every event (/v1/chat/completions).
 //
 //   MeasuredLoad load(server.http_port(), {.clients = 4});
 //   ... reload ...

@@ -203,8 +203,8 @@ TEST_F(ServerAppTest, APinHoldsOverARestartAndARollbackToo) {
   start();
   EXPECT_EQ(ask_http("who?"), "second");
   const auto tell = [&](const std::string& command, const std::string& body) {
-    const auto response = httplib::Client("127.0.0.1", app_->ports().admin)
-                              .Post("/v1/admin/" + command, body, "application/json");
+    const auto response =
+        httplib::Client("127.0.0.1", app_->ports().admin).Post("/v1/admin/" + command, body, "application/json");
     return response ? response->status : 0;
   };
   EXPECT_EQ(tell("rollback", "{}"), 200);

@@ -43,8 +43,9 @@ TEST(ServerFlagsTest, DefaultsAreTheContract) {
 }
 
 TEST(ServerFlagsTest, ReadsFlags) {
-  const ServerOptions options = parsed({"--model", "store", "--http-port=0", "--no-grpc", "--no-ui",
-                                        "--admin-allowed-host=a", "--admin-allowed-host=b", "--max-score-drop", "0.5", "--capacity-mode=strict"});
+  const ServerOptions options =
+      parsed({"--model", "store", "--http-port=0", "--no-grpc", "--no-ui", "--admin-allowed-host=a",
+              "--admin-allowed-host=b", "--max-score-drop", "0.5", "--capacity-mode=strict"});
   EXPECT_EQ(options.model, "store");
   EXPECT_EQ(options.http_port, 0);
   EXPECT_FALSE(options.grpc);
@@ -55,9 +56,10 @@ TEST(ServerFlagsTest, ReadsFlags) {
 }
 
 TEST(ServerFlagsTest, RefusesWhatCannotBe) {
-  for (const char* flag : {"--http-port=70000", "--http-port=-1", "--http-port=x", "--max-batch=0",
-                           "--poll-interval-ms=0", "--capacity-mode=drop", "--reload-mode=half", "--tls-cert=a.pem",
-                           "--tls-client-ca=a.pem", "--admin-tls", "--max-image-pixels=0", "--model-name=", "--model-name=org/model", "--no-such-flag=1"}) {
+  for (const char* flag :
+       {"--http-port=70000", "--http-port=-1", "--http-port=x", "--max-batch=0", "--poll-interval-ms=0",
+        "--capacity-mode=drop", "--reload-mode=half", "--tls-cert=a.pem", "--tls-client-ca=a.pem", "--admin-tls",
+        "--max-image-pixels=0", "--model-name=", "--model-name=org/model", "--no-such-flag=1"}) {
     EXPECT_THROW(parsed({flag}), CLI::ParseError) << flag;
   }
 }

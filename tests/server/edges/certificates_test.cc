@@ -23,9 +23,7 @@ class CertificatesTest : public testing::Test, protected TlsFolder {
   }
   std::string text(const std::string& name) const { return read_file(path(name), 1 << 20); }
   std::vector<int> ports() const { return {server_->ports().http, server_->ports().grpc, server_->ports().admin}; }
-  Handshake shake_as(const std::string& name, int port) const {
-    return shake_hands(port, as(name));
-  }
+  Handshake shake_as(const std::string& name, int port) const { return shake_hands(port, as(name)); }
   std::shared_ptr<grpc::Channel> channel_of(const std::string& name) const {
     grpc::ChannelArguments arguments;
     arguments.SetSslTargetNameOverride("server");

@@ -150,7 +150,8 @@ TEST_F(LeavingTest, HangUpsAtRandomLeaveNothingBehind) {
   const double memory_mib = resident_mib();
   storm(num_calls / num_clients);
   // gRPC's idle threads go after ten seconds, kept connections after two.
-  EXPECT_TRUE(wait_until([&] { return count_open_files() <= files; })) << count_open_files() << " files, before: " << files;
+  EXPECT_TRUE(wait_until([&] { return count_open_files() <= files; }))
+      << count_open_files() << " files, before: " << files;
   EXPECT_TRUE(wait_until([&] { return count_threads() <= threads + kPoolThreads; }))
       << count_threads() << " threads, before: " << threads;
   EXPECT_TRUE(server().app().wait_idle(10));

@@ -122,7 +122,8 @@ TEST_F(OverloadTest, TenTimesTheCapacityCostsNobodyWhoIsServed) {
   EXPECT_LT(kMemoryTells ? resident_mib() - memory_mib : 0, 64);
   const double ratio = told.per_second() / peak.per_second(), offered = (told.answered + told.refused) / told.seconds;
   std::printf("peak %.1f/s; offered %.1f/s: goodput %.1f/s (%.3f of peak), %d refused, p99 %.2f ms, %.0f -> %.0f MiB\n",
-              peak.per_second(), offered, told.per_second(), ratio, told.refused, told.p99_ms(), memory_mib, resident_mib());
+              peak.per_second(), offered, told.per_second(), ratio, told.refused, told.p99_ms(), memory_mib,
+              resident_mib());
   if (is_long()) {
     EXPECT_GE(ratio, 0.9);
     EXPECT_LT(told.p99_ms(), 10);
@@ -136,9 +137,8 @@ TEST_F(OverloadTest, TwoHundredAndFiftySixStreamsAndHealthAnswers) {
   engine().hold_steps();
   std::vector<std::unique_ptr<ApiCall>> streams;
   for (int i = 0; i < 256; ++i) streams.push_back(begin(Api::kRestStream, {.question = std::string(20, 'x')}));
-  ASSERT_TRUE(wait_until([&] {
-    return server().metric("sparsefusion_queue_depth") + engine().num_sequences() == 256;
-  })) << server().metric("sparsefusion_queue_depth");
+  ASSERT_TRUE(wait_until([&] { return server().metric("sparsefusion_queue_depth") + engine().num_sequences() == 256; }))
+      << server().metric("sparsefusion_queue_depth");
   double slowest_ms = slowest_probe_ms();
   engine().release_steps();
   slowest_ms = std::max(slowest_ms, slowest_probe_ms());
@@ -193,7 +193,8 @@ TEST_F(OverloadTest, ADrainUnderLoadLosesNothingThatWasAdmitted) {
   start({.step_seconds = 0.002, .keep_plans = false});
   const int before = engine().num_admitted();
   std::vector<std::unique_ptr<ApiCall>> calls;
-  for (int i = 0; i < 40; ++i) calls.push_back(begin(kAllApis[i % std::size(kAllApis)], {.question = std::string(50, 'x')}));
+  for (int i = 0; i < 40; ++i)
+    calls.push_back(begin(kAllApis[i % std::size(kAllApis)], {.question = std::string(50, 'x')}));
   ASSERT_TRUE(wait_until([&] { return engine().num_sequences() >= 8; }));
   server().app().begin_drain();
   for (const Api api : kAllApis) calls.push_back(begin(api, {}));

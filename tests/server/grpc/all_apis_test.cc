@@ -38,12 +38,13 @@ class AllApisTest : public KserveFixture {
   }
 
   Outcome native_rest() {
-    const json body = {{"image", image64_}, {"question", question_}, {"max_tokens", 9}, {"temperature", 0.5},
+    const json body = {{"image", image64_}, {"question", question_}, {"max_tokens", 9},     {"temperature", 0.5},
                        {"seed", 11},        {"stop", {"x"}},         {"priority", "batch"}, {"timeout_ms", 20000}};
     const json answer = json::parse(post("/v1/answer", body)->body);
     const json& usage = answer["usage"];
-    return {answer["answer"], std::to_string(answer["model_version"].get<int>()), answer["finish_reason"],
-            usage["prompt_tokens"], usage["completion_tokens"], usage["cached_tokens"]};
+    return {answer["answer"],           std::to_string(answer["model_version"].get<int>()),
+            answer["finish_reason"],    usage["prompt_tokens"],
+            usage["completion_tokens"], usage["cached_tokens"]};
   }
   Outcome openai() {
     const json image = {{"type", "image_url"}, {"image_url", {{"url", "data:image/png;base64," + image64_}}}};
@@ -58,18 +59,25 @@ class AllApisTest : public KserveFixture {
     const httplib::Result result = post("/v1/chat/completions", body);
     const json answer = json::parse(result->body);
     const json& usage = answer["usage"];
-    return {answer["choices"][0]["message"]["content"], result->get_header_value("X-Model-Version"),
-            answer["choices"][0]["finish_reason"], usage["prompt_tokens"], usage["completion_tokens"],
+    return {answer["choices"][0]["message"]["content"],
+            result->get_header_value("X-Model-Version"),
+            answer["choices"][0]["finish_reason"],
+            usage["prompt_tokens"],
+            usage["completion_tokens"],
             usage["prompt_tokens_details"]["cached_tokens"]};
   }
   static json kserve_parameters() {
-    return {{"max_tokens", 9}, {"temperature", 0.5},   {"seed", 11},
+    return {{"max_tokens", 9}, {"temperature", 0.5},  {"seed", 11},
             {"stop", {"x"}},   {"priority", "batch"}, {"timeout", 20'000'000}};
   }
   static Outcome outcome_of(const std::string& text, const json& answer) {
     const json& parameters = answer["parameters"];
-    return {text, answer["model_version"], parameters["finish_reason"], parameters["prompt_tokens"],
-            parameters["completion_tokens"], parameters["cached_tokens"]};
+    return {text,
+            answer["model_version"],
+            parameters["finish_reason"],
+            parameters["prompt_tokens"],
+            parameters["completion_tokens"],
+            parameters["cached_tokens"]};
   }
   Outcome kserve_rest() {
     const auto tensor = [](const char* name, const std::string& data) {
@@ -82,10 +90,10 @@ class AllApisTest : public KserveFixture {
     return outcome_of(answer["outputs"][0]["data"][0], answer);
   }
   Outcome generate() {
-    const json answer = json::parse(
-        post("/v2/models/sparsefusion/generate",
-             {{"IMAGE", image64_}, {"QUESTION", question_}, {"parameters", kserve_parameters()}})
-            ->body);
+    const json answer =
+        json::parse(post("/v2/models/sparsefusion/generate",
+                         {{"IMAGE", image64_}, {"QUESTION", question_}, {"parameters", kserve_parameters()}})
+                        ->body);
     return outcome_of(answer["ANSWER"], answer);
   }
   static Request grpc_request(const std::string& model) {
@@ -103,8 +111,12 @@ class AllApisTest : public KserveFixture {
     const auto tokens = [&](const char* name) {
       return static_cast<int>(response.parameters().at(name).int64_param());
     };
-    return {text, response.model_version(), response.parameters().at("finish_reason").string_param(),
-            tokens("prompt_tokens"), tokens("completion_tokens"), tokens("cached_tokens")};
+    return {text,
+            response.model_version(),
+            response.parameters().at("finish_reason").string_param(),
+            tokens("prompt_tokens"),
+            tokens("completion_tokens"),
+            tokens("cached_tokens")};
   }
   Outcome kserve_grpc() {
     Response response;
@@ -136,9 +148,12 @@ class AllApisTest : public KserveFixture {
     request.set_timeout_ms(20000);
     wire::AnswerResponse response;
     EXPECT_TRUE(ask(request, &response).ok());
-    return {response.answer(), std::to_string(response.model_version()),
-            response.finish_reason() == wire::FINISH_REASON_STOP ? "stop" : "length", response.usage().prompt_tokens(),
-            response.usage().completion_tokens(), response.usage().cached_tokens()};
+    return {response.answer(),
+            std::to_string(response.model_version()),
+            response.finish_reason() == wire::FINISH_REASON_STOP ? "stop" : "length",
+            response.usage().prompt_tokens(),
+            response.usage().completion_tokens(),
+            response.usage().cached_tokens()};
   }
 
   const std::string image64_ = encode_base64("picture");

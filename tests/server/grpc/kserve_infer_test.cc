@@ -109,8 +109,7 @@ TEST_F(KserveGrpcTest, NamesWhatIsWrong) {
        with([&](auto& r) { r.set_raw_input_contents(0, far + "picture"); })},
       {"QUESTION", "the data ends", with([](auto& r) { r.set_raw_input_contents(1, "abc"); })},
       {"QUESTION", "bytes after the last", with([](auto& r) { r.mutable_raw_input_contents(1)->append("x"); })},
-      {"IMAGE", "shared_memory_region is not supported",
-       with([](auto& r) {
+      {"IMAGE", "shared_memory_region is not supported", with([](auto& r) {
          (*r.mutable_inputs(0)->mutable_parameters())["shared_memory_region"].set_string_param("r");
        })},
       {"LOGITS", "unknown output", with([](auto& r) { r.add_outputs()->set_name("LOGITS"); })},

@@ -123,7 +123,8 @@ TEST_F(KserveRepositoryGrpcTest, HostileMessagesChangeNothing) {
   Load elsewhere = of<Load>("sparsefusion");
   elsewhere.set_repository_name("s3://bucket");
   EXPECT_EQ(load(elsewhere), grpc::INVALID_ARGUMENT);
-  for (const std::string& bytes : {std::string("\x12\xff"), std::string("\x12\x02\xff\xfe", 4), std::string(7, '\xff')}) {
+  for (const std::string& bytes :
+       {std::string("\x12\xff"), std::string("\x12\x02\xff\xfe", 4), std::string(7, '\xff')}) {
     grpc::ClientContext context;
     context.AddMetadata("authorization", "Bearer admin-key");
     grpc::ByteBuffer response;

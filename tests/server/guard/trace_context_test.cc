@@ -24,20 +24,24 @@ TEST(TraceContextTest, ALaterVersionIsReadAsFarAsItIsKnown) {
 }
 
 TEST(TraceContextTest, WhatIsMalformedIsIgnored) {
-  for (const char* header : {
-           "", "00", "nonsense", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
-           "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",   // forbidden version
-           "0g-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-           "00-00000000000000000000000000000000-b7ad6b7169203331-01",   // no trace
-           "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",   // no parent
-           "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",   // upper case
-           "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0x",
-           "00-0af7651916cd43dd8448eb211c80319-cb7ad6b7169203331-01",   // a dash out of place
-           "00_0af7651916cd43dd8448eb211c80319c_b7ad6b7169203331_01",
-           "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-",  // longer than version 00
-           "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01,00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-           " 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-       }) {
+  for (
+      const char* header : {
+          "",
+          "00",
+          "nonsense",
+          "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
+          "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",  // forbidden version
+          "0g-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+          "00-00000000000000000000000000000000-b7ad6b7169203331-01",  // no trace
+          "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",  // no parent
+          "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",  // upper case
+          "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0x",
+          "00-0af7651916cd43dd8448eb211c80319-cb7ad6b7169203331-01",  // a dash out of place
+          "00_0af7651916cd43dd8448eb211c80319c_b7ad6b7169203331_01",
+          "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-",  // longer than version 00
+          "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01,00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+          " 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+      }) {
     EXPECT_FALSE(continue_trace(header).is_set()) << header;
   }
 }

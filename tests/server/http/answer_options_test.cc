@@ -23,8 +23,10 @@ TEST_F(AnswerOptionsTest, ChoicesComeBackWithTheirProbabilities) {
 
 TEST_F(AnswerOptionsTest, ChoicesOfAFormAreOneFieldEach) {
   start();
-  const httplib::UploadFormDataItems form = {
-      {"image", "bytes", "", ""}, {"question", "what?", "", ""}, {"choices", "circle", "", ""}, {"choices", "square", "", ""}};
+  const httplib::UploadFormDataItems form = {{"image", "bytes", "", ""},
+                                             {"question", "what?", "", ""},
+                                             {"choices", "circle", "", ""},
+                                             {"choices", "square", "", ""}};
   const httplib::Result result = client->Post("/v1/answer", form);
   ASSERT_EQ(result->status, 200) << result->body;
   EXPECT_EQ(json::parse(result->body)["answer"], "square");
@@ -64,7 +66,8 @@ TEST_F(AnswerOptionsTest, ExplainAddsTheExplanationOfTheSameAnswer) {
 }
 
 TEST_F(AnswerOptionsTest, ExplainTakesItsTurn) {
-  service.explain_error = Error(Code::kResourceExhausted, "at most 1 explanation runs at a time", "", Reason::kQueueFull);
+  service.explain_error =
+      Error(Code::kResourceExhausted, "at most 1 explanation runs at a time", "", Reason::kQueueFull);
   start();
   json body = question();
   body["explain"] = true;

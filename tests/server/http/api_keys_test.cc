@@ -131,9 +131,10 @@ TEST_F(CorsTest, PagesOfOtherOriginsMayCallOnlyWhereTheyAreNamed) {
 TEST_F(CorsTest, APageMaySendTheHeadersOfItsClientAndReadOurs) {
   start({.cors_origins = {"https://app.example"}});
   const auto preflight = [&](const std::string& origin) {
-    return client->Options("/v1/chat/completions", {{"Origin", origin},
-                                                    {"Access-Control-Request-Method", "POST"},
-                                                    {"Access-Control-Request-Headers", "authorization, x-stainless-os"}});
+    return client->Options("/v1/chat/completions",
+                           {{"Origin", origin},
+                            {"Access-Control-Request-Method", "POST"},
+                            {"Access-Control-Request-Headers", "authorization, x-stainless-os"}});
   };
   EXPECT_EQ(preflight("https://app.example")->get_header_value("Access-Control-Allow-Headers"),
             "authorization, x-stainless-os");

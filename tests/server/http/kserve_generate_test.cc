@@ -56,12 +56,10 @@ TEST_F(KserveGenerateTest, TakesParametersInsideAndBeside) {
 
 TEST_F(KserveGenerateTest, NamesWhatIsWrong) {
   start();
-  const std::pair<json, const char*> cases[] = {{{{"QUESTION", nullptr}}, "QUESTION is missing"},
-                                                {{{"IMAGE", nullptr}}, "IMAGE is missing"},
-                                                {{{"IMAGE", 5}}, "IMAGE: must be a string"},
-                                                {{{"IMAGE", "!"}}, "IMAGE"},
-                                                {{{"IMAGE", "http://x/y.png"}}, "IMAGE"},
-                                                {{{"text_input", "hello"}}, "unknown parameter text_input"}};
+  const std::pair<json, const char*> cases[] = {
+      {{{"QUESTION", nullptr}}, "QUESTION is missing"}, {{{"IMAGE", nullptr}}, "IMAGE is missing"},
+      {{{"IMAGE", 5}}, "IMAGE: must be a string"},      {{{"IMAGE", "!"}}, "IMAGE"},
+      {{{"IMAGE", "http://x/y.png"}}, "IMAGE"},         {{{"text_input", "hello"}}, "unknown parameter text_input"}};
   for (const auto& [change, says] : cases) {
     json body = generate();
     body.update(change);
@@ -120,8 +118,8 @@ TEST_F(KserveGenerateTest, PingsAndFreesTheSlotWhenTheClientLeaves) {
   start(options);
   const std::string body = generate().dump();
   RawConnection connection(port());
-  connection.send(std::string("POST ") + kGenerateStream + " HTTP/1.1\r\nHost: x\r\nContent-Length: " +
-                  std::to_string(body.size()) + "\r\n\r\n" + body);
+  connection.send(std::string("POST ") + kGenerateStream +
+                  " HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
   EXPECT_NE(connection.read_until(": ping\n\n").find("circle"), std::string::npos);
   connection.close();
   EXPECT_EQ(service.wait_for_cancelled(1), 1);

@@ -116,7 +116,7 @@ TEST_F(KserveInferTest, MixesJsonAndBinaryInputs) {
 TEST_F(KserveInferTest, PassesParametersOn) {
   start();
   json body = infer();
-  body["parameters"] = {{"max_tokens", 7},  {"temperature", 0.5}, {"top_p", 0.25},  {"top_k", 3},
+  body["parameters"] = {{"max_tokens", 7},    {"temperature", 0.5}, {"top_p", 0.25}, {"top_k", 3},
                         {"seed", UINT64_MAX}, {"stop", {"x", "y"}}, {"priority", 2}, {"timeout", 1'234'000}};
   ASSERT_EQ(post(body, "/v2/models/sparsefusion/versions/3/infer")->status, 200);
   const AnswerRequest seen = service.requests().at(0);
@@ -211,17 +211,17 @@ TEST_F(KserveInferTest, NamesWhatIsWrongWithTheRest) {
     json change;
     const char* says;
   };
-  const Case cases[] = {{{{"parameters", {{"max_token", 5}}}}, "unknown parameter max_token"},
-                        {{{"parameters", {{"max_tokens", "5"}}}}, "max_tokens: must be an integer"},
-                        {{{"parameters", {{"max_tokens", json::object()}}}}, "max_tokens"},
-                        {{{"parameters", {{"sequence_id", 1}}}}, "sequence_id"},
-                        {{{"parameters", 5}}, "parameters: must be an object"},
-                        {{{"outputs", json::array({{{"name", "LOGITS"}}})}}, "unknown output LOGITS"},
-                        {{{"outputs", json::array({{{"name", "ANSWER"}}, {{"name", "ANSWER"}}})}}, "asked for twice"},
-                        {{{"outputs", json::array({{{"name", "ANSWER"}, {"parameters", {{"classification", 2}}}}})}},
-                         "classification"},
-                        {{{"id", std::string(257, 'x')}}, "id: at most 256"},
-                        {{{"id", 5}}, "id: must be a string"}};
+  const Case cases[] = {
+      {{{"parameters", {{"max_token", 5}}}}, "unknown parameter max_token"},
+      {{{"parameters", {{"max_tokens", "5"}}}}, "max_tokens: must be an integer"},
+      {{{"parameters", {{"max_tokens", json::object()}}}}, "max_tokens"},
+      {{{"parameters", {{"sequence_id", 1}}}}, "sequence_id"},
+      {{{"parameters", 5}}, "parameters: must be an object"},
+      {{{"outputs", json::array({{{"name", "LOGITS"}}})}}, "unknown output LOGITS"},
+      {{{"outputs", json::array({{{"name", "ANSWER"}}, {{"name", "ANSWER"}}})}}, "asked for twice"},
+      {{{"outputs", json::array({{{"name", "ANSWER"}, {"parameters", {{"classification", 2}}}}})}}, "classification"},
+      {{{"id", std::string(257, 'x')}}, "id: at most 256"},
+      {{{"id", 5}}, "id: must be a string"}};
   for (const Case& c : cases) {
     json body = infer();
     body.update(c.change);
@@ -269,8 +269,8 @@ TEST_F(KserveInferTest, FreesTheSlotWhenTheClientLeaves) {
   start();
   const std::string body = infer().dump();
   RawConnection connection(port());
-  connection.send(std::string("POST ") + kInfer + " HTTP/1.1\r\nHost: x\r\nContent-Length: " +
-                  std::to_string(body.size()) + "\r\n\r\n" + body);
+  connection.send(std::string("POST ") + kInfer +
+                  " HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
   ASSERT_EQ(service.wait_for_submitted(1), 1);
   connection.close();
   EXPECT_EQ(service.wait_for_cancelled(1), 1);

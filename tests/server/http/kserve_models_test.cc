@@ -80,8 +80,8 @@ TEST_F(KserveModelsTest, StatisticsHaveEveryKeyFromTheStart) {
   for (const json& stats : all) {
     EXPECT_EQ(stats["version"], "3");
     for (const char* key : {"last_inference", "inference_count", "execution_count"}) EXPECT_EQ(stats[key], 0) << key;
-    for (const char* key : {"success", "fail", "queue", "compute_input", "compute_infer", "compute_output", "cache_hit",
-                            "cache_miss"}) {
+    for (const char* key :
+         {"success", "fail", "queue", "compute_input", "compute_infer", "compute_output", "cache_hit", "cache_miss"}) {
       EXPECT_EQ(stats["inference_stats"][key], json({{"count", 0}, {"ns", 0}})) << key;
     }
     EXPECT_EQ(stats["batch_stats"], json::array());

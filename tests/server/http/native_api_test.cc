@@ -224,10 +224,8 @@ TEST_F(NativeApiTest, RecordsTheRoutingAndTakesItBack) {
 TEST_F(NativeApiTest, NamesTheFormFieldThatIsWrong) {
   start();
   const std::pair<const char*, const char*> cases[] = {
-      {"max_tokens", "five"}, {"temperature", "nan"}, {"seed", "-1"},          {"stream", "maybe"},
-      {"question", ""},       {"explain", "yes"},     {"question", "\xff\xfe"},
-      {"choices", "alone"},
-      {"routing", "true"},    {"routing", "{}"}};
+      {"max_tokens", "five"}, {"temperature", "nan"},   {"seed", "-1"},       {"stream", "maybe"}, {"question", ""},
+      {"explain", "yes"},     {"question", "\xff\xfe"}, {"choices", "alone"}, {"routing", "true"}, {"routing", "{}"}};
   for (const auto& [name, value] : cases) {
     httplib::UploadFormDataItems items = {{"image", "bytes", "", ""}, {name, value, "", ""}};
     if (std::string(name) != "question") items.push_back({"question", "what?", "", ""});

@@ -16,7 +16,9 @@ class OpenAiApiTest : public HttpFixture {
              json::array({{{"role", "user"},
                            {"content", json::array({{{"type", "text"}, {"text", "what shape?"}}, image_part()})}}})}};
   }
-  httplib::Result post(const json& body) { return client->Post("/v1/chat/completions", body.dump(), "application/json"); }
+  httplib::Result post(const json& body) {
+    return client->Post("/v1/chat/completions", body.dump(), "application/json");
+  }
   // Status, param and message of the error that `body` leads to.
   struct Refusal {
     int status = 0;
@@ -77,9 +79,17 @@ TEST_F(OpenAiApiTest, PassesMessagesAndParametersOn) {
                                   {{"role", "user"}, {"content", json::array({image_part()})}},
                                   {{"role", "assistant"}, {"content", "yes?"}},
                                   {{"role", "user"}, {"content", "what shape?"}}});
-  body.update({{"max_completion_tokens", 7}, {"temperature", 0.5}, {"top_p", 0.25}, {"seed", -1}, {"stop", "x"},
-               {"presence_penalty", 0}, {"response_format", {{"type", "text"}}}, {"user", "somebody"}, {"n", 1},
-               {"tools", json::array()}, {"logprobs", nullptr}});
+  body.update({{"max_completion_tokens", 7},
+               {"temperature", 0.5},
+               {"top_p", 0.25},
+               {"seed", -1},
+               {"stop", "x"},
+               {"presence_penalty", 0},
+               {"response_format", {{"type", "text"}}},
+               {"user", "somebody"},
+               {"n", 1},
+               {"tools", json::array()},
+               {"logprobs", nullptr}});
   ASSERT_EQ(post(body)->status, 200);
   const AnswerRequest seen = service.requests().at(0);
   ASSERT_EQ(seen.messages.size(), 4u);
@@ -203,8 +213,9 @@ TEST_F(OpenAiApiTest, PingsWhileNothingHappens) {
   json body = chat();
   body["stream"] = true;
   RawConnection connection(port());
-  connection.send("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " +
-                  std::to_string(body.dump().size()) + "\r\n\r\n" + body.dump());
+  connection.send(
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " +
+      std::to_string(body.dump().size()) + "\r\n\r\n" + body.dump());
   EXPECT_NE(connection.read_until(": ping\n\n").find("circle"), std::string::npos);
   connection.close();
   EXPECT_EQ(service.wait_for_cancelled(1), 1);
@@ -267,9 +278,9 @@ TEST_F(OpenAiApiTest, RefusesWhatItCannotDoByName) {
       {{{"messages", json::array({{{"role", "user"}, {"content", 5}}})}}, "messages[0].content"},
       {{{"messages", json::array({{{"role", "user"}, {"content", json::array({{{"type", "input_audio"}}})}}})}},
        "messages[0].content[0].type"},
-      {{{"messages",
-         json::array({{{"role", "user"},
-                       {"content", json::array({{{"type", "image_url"}, {"image_url", {{"url", "http://x/y.png"}}}}})}}})}},
+      {{{"messages", json::array({{{"role", "user"},
+                                   {"content", json::array({{{"type", "image_url"},
+                                                             {"image_url", {{"url", "http://x/y.png"}}}}})}}})}},
        "messages[0].content[0].image_url"},
       {{{"messages",
          json::array({{{"role", "user"},

@@ -26,7 +26,9 @@ struct Route {
     }
     return target;
   }
-  bool asks() const { return method == "POST" && !path.starts_with("/v1/admin/") && !path.starts_with("/v2/repository"); }
+  bool asks() const {
+    return method == "POST" && !path.starts_with("/v1/admin/") && !path.starts_with("/v2/repository");
+  }
 };
 
 class OpenApiTest : public HttpFixture {

@@ -49,7 +49,8 @@ class ProtocolTest : public HttpFixture {
   const std::string length_ = "Content-Length: " + std::to_string(body_.size()) + "\r\n";
 };
 
-// The library answers the first and lets the connection go, which a client that pipelines must expect (RFC 9112, 9.3.2).
+// The library answers the first and lets the connection go, which a client that pipelines must expect (RFC
+// 9112, 9.3.2).
 TEST_F(ProtocolTest, PipelinedRequestsAreNeverMixedUp) {
   const std::string get = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
   const std::string answers = say(post_head(length_) + "\r\n" + body_ + get + get);
@@ -102,8 +103,8 @@ TEST_F(ProtocolTest, HeadersThatAreNone) {
   std::vector<std::string> requests;
   for (const std::string& header :
        {std::string("No colon\r\n"), std::string(": no name\r\n"), std::string("Two words: x\r\n"),
-        std::string("X: a\rb\r\n"), std::string("X: a\0b\r\n", 8), std::string("X-Long: ") + std::string(9000, 'a') + "\r\n",
-        std::string(" folded: x\r\n")}) {
+        std::string("X: a\rb\r\n"), std::string("X: a\0b\r\n", 8),
+        std::string("X-Long: ") + std::string(9000, 'a') + "\r\n", std::string(" folded: x\r\n")}) {
     requests.push_back("GET /healthz HTTP/1.1\r\nHost: x\r\n" + header + kLast);
   }
   const std::vector<std::string> answers = say_all(requests);
@@ -115,8 +116,8 @@ TEST_F(ProtocolTest, HeadersThatAreNone) {
 
 TEST_F(ProtocolTest, RequestLinesThatAreNone) {
   std::vector<std::string> requests;
-  for (const char* line : {"GET", "GET /healthz", "GET /healthz HTTP/2.0", "get /healthz HTTP/1.1", "GET healthz HTTP/1.1",
-                           "\x16\x03\x01\x02\x05", "PRI * HTTP/2.0", "GET /%zz%00 HTTP/1.1"}) {
+  for (const char* line : {"GET", "GET /healthz", "GET /healthz HTTP/2.0", "get /healthz HTTP/1.1",
+                           "GET healthz HTTP/1.1", "\x16\x03\x01\x02\x05", "PRI * HTTP/2.0", "GET /%zz%00 HTTP/1.1"}) {
     requests.push_back(std::string(line) + "\r\nHost: x\r\n" + kLast);
   }
   const std::vector<std::string> answers = say_all(requests);
@@ -136,7 +137,8 @@ TEST_F(ProtocolTest, NothingOfTheTargetReachesTheHeaders) {
 }
 
 TEST_F(ProtocolTest, OldClientsAreAnsweredAndClosed) {
-  const std::string answer = say("POST /v1/answer HTTP/1.0\r\nContent-Type: application/json\r\n" + length_ + "\r\n" + body_);
+  const std::string answer =
+      say("POST /v1/answer HTTP/1.0\r\nContent-Type: application/json\r\n" + length_ + "\r\n" + body_);
   EXPECT_NE(answer.find(" 200 "), std::string::npos) << answer;
   EXPECT_NE(answer.find("\"circle\""), std::string::npos) << answer;
   // A stream to one that knows no chunks ends with the connection.

@@ -157,8 +157,10 @@ TEST(AdminServerTest, RefusesForeignHostsAndOrigins) {
   const auto status_of = [&](const char* origin) {
     return client.Get("/metrics", httplib::Headers{{"Host", "127.0.0.1:8002"}, {"Origin", origin}})->status;
   };
-  for (const char* own : {"http://127.0.0.1:8002", "https://sf-server", "http://SF-Server:9"}) EXPECT_EQ(status_of(own), 200) << own;
-  for (const char* foreign : {"http://203.0.113.5", "http://127.0.0.1:9", "http://127.0.0.1", "http://[2001:db8::1]", "127.0.0.1:8002"})
+  for (const char* own : {"http://127.0.0.1:8002", "https://sf-server", "http://SF-Server:9"})
+    EXPECT_EQ(status_of(own), 200) << own;
+  for (const char* foreign :
+       {"http://203.0.113.5", "http://127.0.0.1:9", "http://127.0.0.1", "http://[2001:db8::1]", "127.0.0.1:8002"})
     EXPECT_EQ(status_of(foreign), 403) << foreign;
 }
 

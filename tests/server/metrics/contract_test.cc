@@ -113,10 +113,28 @@ TEST_F(MetricsContractTest, EveryOtherNameHasThePrefix) {
 TEST_F(MetricsContractTest, KnownLabelValuesAreThereFromTheFirstScrape) {
   EXPECT_THAT(family("requests_total").values.at("api"),
               IsSupersetOf({"rest", "openai", "kserve_rest", "grpc", "kserve_grpc", "admin", "other"}));
-  EXPECT_THAT(family("requests_total").values.at("code"),
-              IsSupersetOf({"200", "400", "401", "403", "404", "413", "415", "429", "499", "500", "503", "504", "OK",
-                            "CANCELLED", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "PERMISSION_DENIED",
-                            "RESOURCE_EXHAUSTED", "INTERNAL", "UNAVAILABLE", "UNAUTHENTICATED"}));
+  EXPECT_THAT(family("requests_total").values.at("code"), IsSupersetOf({"200",
+                                                                        "400",
+                                                                        "401",
+                                                                        "403",
+                                                                        "404",
+                                                                        "413",
+                                                                        "415",
+                                                                        "429",
+                                                                        "499",
+                                                                        "500",
+                                                                        "503",
+                                                                        "504",
+                                                                        "OK",
+                                                                        "CANCELLED",
+                                                                        "INVALID_ARGUMENT",
+                                                                        "DEADLINE_EXCEEDED",
+                                                                        "NOT_FOUND",
+                                                                        "PERMISSION_DENIED",
+                                                                        "RESOURCE_EXHAUSTED",
+                                                                        "INTERNAL",
+                                                                        "UNAVAILABLE",
+                                                                        "UNAUTHENTICATED"}));
   EXPECT_THAT(family("requests_rejected_total").values.at("reason"),
               IsSupersetOf({"queue_full", "draining", "too_large", "unsupported_type", "invalid_argument", "not_found",
                             "deadline", "rate_limit", "unauthenticated", "permission_denied", "internal"}));

@@ -247,8 +247,8 @@ TEST(MetricsTest, ExpertLoadsSayWhatTheSeriesSay) {
   const std::string text = metrics.text({}, 0);
   for (size_t expert = 0; expert < 2; ++expert) {
     for (const auto& [modality, name] : {std::pair(kImageModality, "image"), std::pair(kTextModality, "text")}) {
-      const std::string labels = concat("{model=\"sparsefusion\",version=\"7\",layer=\"0\",expert=\"", expert,
-                                        "\",modality=\"", name, "\"} ");
+      const std::string labels =
+          concat("{model=\"sparsefusion\",version=\"7\",layer=\"0\",expert=\"", expert, "\",modality=\"", name, "\"} ");
       EXPECT_THAT(text, HasSubstr(concat("sparsefusion_moe_expert_tokens_total", labels,
                                          loads.layers[0].experts[expert][modality].tokens, "\n")));
     }

@@ -31,7 +31,8 @@ TEST(LowPriorityTest, TheWorkIsNicerThanItsCaller) {
 
 TEST(LowPriorityTest, WhatItThrowsIsThrown) {
   ModelSlot slot;
-  EXPECT_THROW(run_at_low_priority(kReloadNiceness, slot, [] { throw std::runtime_error("boom"); }), std::runtime_error);
+  EXPECT_THROW(run_at_low_priority(kReloadNiceness, slot, [] { throw std::runtime_error("boom"); }),
+               std::runtime_error);
 }
 
 TEST(LowPriorityTest, TheWorkStandsBackWhereItCan) {

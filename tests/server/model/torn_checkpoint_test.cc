@@ -1,5 +1,5 @@
-// Every way in which the files of a version can be torn: none of them is ever served, and none ends the server. On small
-// files of our own, and with SF_LONG_TESTS on those of the bundled model.
+// Every way in which the files of a version can be torn: none of them is ever served, and none ends the server. On
+// small files of our own, and with SF_LONG_TESTS on those of the bundled model.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -32,16 +32,13 @@ class RemoteImagesTest : public ::testing::Test {
       host_header_ = request.get_header_value("Host");
       response.set_content("the picture", "text/html");
     });
-    host_->Get("/moved", [](const httplib::Request&, httplib::Response& response) {
-      response.set_redirect("/a.png");
-    });
+    host_->Get("/moved", [](const httplib::Request&, httplib::Response& response) { response.set_redirect("/a.png"); });
     host_->Get("/huge", [](const httplib::Request&, httplib::Response& response) {
       response.set_content(std::string(kMaxBytes + 1, 'x'), "image/png");
     });
     host_->Get("/endless", [](const httplib::Request&, httplib::Response& response) {  // without a length
-      response.set_chunked_content_provider("image/png", [](size_t, httplib::DataSink& sink) {
-        return sink.write("xxxxxxxx", 8);
-      });
+      response.set_chunked_content_provider("image/png",
+                                            [](size_t, httplib::DataSink& sink) { return sink.write("xxxxxxxx", 8); });
     });
     host_->Get("/slow", [this](const httplib::Request&, httplib::Response& response) {
       response.set_chunked_content_provider("image/png", [this](size_t, httplib::DataSink& sink) {
@@ -180,13 +177,47 @@ TEST(AddressRulesTest, OnlyPublicAddressesPass) {
                               "223.255.255.255", "2606:4700::1111", "2a00:1450::1"}) {
     EXPECT_TRUE(is_public_address(address)) << address;
   }
-  for (const char* address :
-       {"0.0.0.0", "10.1.2.3", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.255.0.1", "169.254.169.254",
-        "172.16.0.1", "172.31.255.255", "192.0.0.1", "192.0.2.1", "192.168.1.1", "198.18.0.1", "198.51.100.1",
-        "203.0.113.1", "224.0.0.1", "239.1.1.1", "240.0.0.1", "255.255.255.255", "::", "::1", "::ffff:8.8.8.8",
-        "::8.8.8.8", "64:ff9b::808:808", "64:ff9b:1::1", "100::1", "2001::1", "2001:db8::1", "2002:808:808::1",
-        "3fff::1", "fc00::1", "fd12::1", "fe80::1", "fec0::1", "ff02::1", "", "localhost", "8.8.8", "0x8.8.8.8",
-        "8.8.8.8 ", "fe80::1%eth0"}) {
+  for (const char* address : {"0.0.0.0",
+                              "10.1.2.3",
+                              "100.64.0.1",
+                              "100.127.255.255",
+                              "127.0.0.1",
+                              "127.255.0.1",
+                              "169.254.169.254",
+                              "172.16.0.1",
+                              "172.31.255.255",
+                              "192.0.0.1",
+                              "192.0.2.1",
+                              "192.168.1.1",
+                              "198.18.0.1",
+                              "198.51.100.1",
+                              "203.0.113.1",
+                              "224.0.0.1",
+                              "239.1.1.1",
+                              "240.0.0.1",
+                              "255.255.255.255",
+                              "::",
+                              "::1",
+                              "::ffff:8.8.8.8",
+                              "::8.8.8.8",
+                              "64:ff9b::808:808",
+                              "64:ff9b:1::1",
+                              "100::1",
+                              "2001::1",
+                              "2001:db8::1",
+                              "2002:808:808::1",
+                              "3fff::1",
+                              "fc00::1",
+                              "fd12::1",
+                              "fe80::1",
+                              "fec0::1",
+                              "ff02::1",
+                              "",
+                              "localhost",
+                              "8.8.8",
+                              "0x8.8.8.8",
+                              "8.8.8.8 ",
+                              "fe80::1%eth0"}) {
     EXPECT_FALSE(is_public_address(address)) << address;
   }
 }
@@ -202,14 +233,35 @@ TEST(AddressRulesTest, TakesUrlsApart) {
 }
 
 TEST(AddressRulesTest, RefusesUrlsThatHideTheirHost) {
-  for (const char* url :
-       {"", "http://example.com/a", "HTTPS://example.com/a", "ftp://example.com", "https:/example.com", "https://",
-        "https:///a", "https://user@example.com/a", "https://example.com:x@evil.example/", "https://example.com@evil/",
-        "https://127.0.0.1/a", "https://2130706433/a", "https://0x7f.1/", "https://[::1]/a", "https://[::1]:443/a",
-        "https://example.com./a", "https://exa%6dple.com/a", "https://ex\xc3\xa4mple.com/a", "https://exam ple.com/",
-        "https://example.com\\@evil.example/", "https://example.com:0/", "https://example.com:65536/",
-        "https://example.com:/", "https://example.com:44a/", "https://-a.example/", "https://a..b/", "https://.a/",
-        "https://example.com/a\r\nHost: evil", "https://ex_ample.com/"}) {
+  for (const char* url : {"",
+                          "http://example.com/a",
+                          "HTTPS://example.com/a",
+                          "ftp://example.com",
+                          "https:/example.com",
+                          "https://",
+                          "https:///a",
+                          "https://user@example.com/a",
+                          "https://example.com:x@evil.example/",
+                          "https://example.com@evil/",
+                          "https://127.0.0.1/a",
+                          "https://2130706433/a",
+                          "https://0x7f.1/",
+                          "https://[::1]/a",
+                          "https://[::1]:443/a",
+                          "https://example.com./a",
+                          "https://exa%6dple.com/a",
+                          "https://ex\xc3\xa4mple.com/a",
+                          "https://exam ple.com/",
+                          "https://example.com\\@evil.example/",
+                          "https://example.com:0/",
+                          "https://example.com:65536/",
+                          "https://example.com:/",
+                          "https://example.com:44a/",
+                          "https://-a.example/",
+                          "https://a..b/",
+                          "https://.a/",
+                          "https://example.com/a\r\nHost: evil",
+                          "https://ex_ample.com/"}) {
     EXPECT_THROW(parse_https_url(url, "image"), Error) << url;
   }
   EXPECT_THROW(parse_https_url("https://example.com/" + std::string(5000, 'a'), "image"), Error);
@@ -217,7 +269,8 @@ TEST(AddressRulesTest, RefusesUrlsThatHideTheirHost) {
 
 TEST(AddressRulesTest, AnAllowedHostIsAName) {
   EXPECT_NO_THROW(check_image_hosts({"example.com", "a-b.example", "pictures"}));
-  for (const char* host : {"", "Example.com", "example.com.", "127.0.0.1", "*", "*.example.com", "a:443", "https://a"}) {
+  for (const char* host :
+       {"", "Example.com", "example.com.", "127.0.0.1", "*", "*.example.com", "a:443", "https://a"}) {
     EXPECT_THROW(check_image_hosts({host}), Error) << host;
   }
 }

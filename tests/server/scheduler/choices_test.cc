@@ -17,13 +17,14 @@ class SchedulerChoicesTest : public ::testing::Test {
   explicit SchedulerChoicesTest(int total_pages = 4096)
       : engine_(std::make_shared<FakeEngine>(FakeEngineOptions{.total_pages = total_pages})) {
     version_metrics_ = metrics_.add_version(1, engine_->info());
-    scheduler_ = std::make_unique<Scheduler>(SchedulerDeps{.engine = engine_,
-                                                           .clock = &clock_,
-                                                           .metrics = &metrics_,
-                                                           .version_metrics = version_metrics_,
-                                                           .drain_rate = &drain_rate_,
-                                                           .log_failure = [](const std::string&, const std::string&) {}},
-                                             SchedulerOptions{});
+    scheduler_ =
+        std::make_unique<Scheduler>(SchedulerDeps{.engine = engine_,
+                                                  .clock = &clock_,
+                                                  .metrics = &metrics_,
+                                                  .version_metrics = version_metrics_,
+                                                  .drain_rate = &drain_rate_,
+                                                  .log_failure = [](const std::string&, const std::string&) {}},
+                                    SchedulerOptions{});
   }
 
   std::shared_ptr<EventQueue> submit(const std::string& question, const std::vector<std::string>& choices,
@@ -38,8 +39,7 @@ class SchedulerChoicesTest : public ::testing::Test {
     request.submitted_s = clock_.now_s();
     request.deadline_s = clock_.now_s() + timeout_s;
     auto stream = std::make_shared<EventQueue>(1);
-    scheduler_->submit(
-        std::make_unique<Job>(std::move(request), *engine_, stream, *scheduler_->reserve(4), nullptr));
+    scheduler_->submit(std::make_unique<Job>(std::move(request), *engine_, stream, *scheduler_->reserve(4), nullptr));
     return stream;
   }
   // All events to the end; at most 500 steps.
@@ -84,7 +84,8 @@ TEST_F(SchedulerChoicesTest, TheAnswerIsOneEventAndItsTokensAreCounted) {
   const std::string text = metrics_.text({}, clock_.now_s());
   EXPECT_THAT(text, HasSubstr("sparsefusion_generated_tokens_total{model=\"sparsefusion\",version=\"1\"} 7"));
   EXPECT_THAT(text, HasSubstr("sparsefusion_prefill_seconds_count{model=\"sparsefusion\",version=\"1\"} 1"));
-  EXPECT_THAT(text, HasSubstr("sparsefusion_time_to_first_token_seconds_count{model=\"sparsefusion\",version=\"1\"} 1"));
+  EXPECT_THAT(text,
+              HasSubstr("sparsefusion_time_to_first_token_seconds_count{model=\"sparsefusion\",version=\"1\"} 1"));
 }
 
 TEST_F(SchedulerChoicesTest, AClientThatLeavesWhileChoicesAreWeighedFreesItsSlot) {

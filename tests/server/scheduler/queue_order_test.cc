@@ -12,7 +12,8 @@ namespace {
 using ::testing::ElementsAre;
 
 WaitingView job(JobKey key, std::string_view tenant, double queued_s, Priority priority = Priority::kInteractive) {
-  return {.key = key, .priority = priority, .tenant = tenant, .queued_s = queued_s, .deadline_s = 1e9, .prompt_tokens = 1};
+  return {
+      .key = key, .priority = priority, .tenant = tenant, .queued_s = queued_s, .deadline_s = 1e9, .prompt_tokens = 1};
 }
 RunningView held_by(std::string_view tenant) { return {.key = 99, .tenant = tenant, .deadline_s = 1e9}; }
 
@@ -56,7 +57,8 @@ TEST(QueueOrderTest, ABatchJobLetsNobodyPassWhoCameMuchLater) {
   EXPECT_THAT(order({job(1, "", 0, Priority::kBatch), job(2, "", 4.9), job(3, "", 5)}), ElementsAre(2, 1, 3));
 }
 
-// The planner in a world of its own: two sequences at a time, each of four steps of 0.1 s; nothing but plan_step decides.
+// The planner in a world of its own: two sequences at a time, each of four steps of 0.1 s; nothing but plan_step
+// decides.
 class World {
  public:
   void arrive(JobKey key, std::string_view tenant, Priority priority = Priority::kInteractive) {
@@ -78,7 +80,8 @@ class World {
     input.free_pages = 1000;
     input.now_s = now_s_;
     for (JobKey key : plan_step(input, {.max_batch = 2, .batch_patience_s = 5}).admit) {
-      const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const auto& view) { return view.key == key; });
+      const auto found =
+          std::find_if(waiting_.begin(), waiting_.end(), [&](const auto& view) { return view.key == key; });
       waited_s[std::string(found->tenant)] = std::max(waited_s[std::string(found->tenant)], now_s_ - found->queued_s);
       ++admitted[std::string(found->tenant)];
       active_.push_back({*found, 4});

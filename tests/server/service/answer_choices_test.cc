@@ -60,7 +60,9 @@ TEST_F(AnswerChoicesTest, RefusesWhatMeansNothingBesideThem) {
   EXPECT_EQ(refused_field([](auto& r) { r.sampling.top_k = 1; }), "top_k");
   EXPECT_EQ(refused_field([](auto& r) { r.sampling.record_routing = true; }), "routing");
   EXPECT_EQ(refused_field([](auto& r) { r.sampling.max_tokens = 6; }), "max_tokens");
-  EXPECT_EQ(refused_field([](auto& r) { r.choices = {"a", std::string(240, 'b')}, r.messages = ask(std::string(300, 'q')); }),
+  EXPECT_EQ(refused_field([](auto& r) {
+              r.choices = {"a", std::string(240, 'b')}, r.messages = ask(std::string(300, 'q'));
+            }),
             "choices");
   EXPECT_EQ(engine_->num_prepared(), 1) << "only the last one needed its prompt's length";
   AnswerRequest enough = request();

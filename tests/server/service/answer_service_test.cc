@@ -153,8 +153,8 @@ TEST_F(AnswerServiceTest, AKeyThatFloodsNeitherFillsTheQueueNorGoesFirst) {
   EXPECT_EQ(read(*running).text, "x");
   EXPECT_EQ(read(*calm).text, "calm");
   for (const auto& stream : flood) EXPECT_EQ(read(*stream).text, "x");
-  // After the two steps of the first "x" comes the calm one's prompt, though fourteen came before it: a picture and four
-  // bytes of question.
+  // After the two steps of the first "x" comes the calm one's prompt, though fourteen came before it: a picture and
+  // four bytes of question.
   EXPECT_EQ(engine.plans().at(2).items.at(0).num_tokens, 4 + 4);
 }
 

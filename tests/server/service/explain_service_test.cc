@@ -6,10 +6,10 @@
 #include <atomic>
 #include <thread>
 
+#include "server/model/low_priority.h"
 #include "server/model/serving_version.h"
 #include "server/service/answer_service.h"
 #include "server/service/explain_fields.h"
-#include "server/model/low_priority.h"
 #include "tests/support/fake_engine.h"
 #include "tests/support/manual_clock.h"
 
@@ -148,7 +148,8 @@ TEST(LowPriorityTest, RunsBelowTheCallerAndPassesOnWhatIsThrown) {
   int inside = 0;
   const int before = ::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()));
   ModelSlot slot;
-  run_at_low_priority(kExplainNiceness, slot, [&] { inside = ::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid())); });
+  run_at_low_priority(kExplainNiceness, slot,
+                      [&] { inside = ::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid())); });
   EXPECT_EQ(inside, 19);
   EXPECT_EQ(::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid())), before);
   const auto refuse = [] { throw invalid_argument("layer", "layer: no"); };

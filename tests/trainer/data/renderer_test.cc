@@ -103,12 +103,24 @@ TEST(RendererTest, ShadesStayInTheRangesOfTheirNames) {
     for (int i = 0; i < kNumColours; ++i) {
       const Hsv shade = hsv_of(random_shade(rng, static_cast<Colour>(i)));
       switch (static_cast<Colour>(i)) {
-        case kRed: EXPECT_TRUE(shade.hue >= 344 || shade.hue <= 13) << shade.hue; break;
-        case kGreen: EXPECT_TRUE(shade.hue >= 81 && shade.hue <= 156) << shade.hue; break;
-        case kBlue: EXPECT_TRUE(shade.hue >= 197 && shade.hue <= 251) << shade.hue; break;
-        case kOrange: EXPECT_TRUE(shade.hue >= 16 && shade.hue <= 42) << shade.hue; break;
-        case kGrey: EXPECT_LE(shade.saturation, 0.22f); break;
-        case kYellow: EXPECT_TRUE(shade.hue >= 46 && shade.hue <= 65) << shade.hue; break;
+        case kRed:
+          EXPECT_TRUE(shade.hue >= 344 || shade.hue <= 13) << shade.hue;
+          break;
+        case kGreen:
+          EXPECT_TRUE(shade.hue >= 81 && shade.hue <= 156) << shade.hue;
+          break;
+        case kBlue:
+          EXPECT_TRUE(shade.hue >= 197 && shade.hue <= 251) << shade.hue;
+          break;
+        case kOrange:
+          EXPECT_TRUE(shade.hue >= 16 && shade.hue <= 42) << shade.hue;
+          break;
+        case kGrey:
+          EXPECT_LE(shade.saturation, 0.22f);
+          break;
+        case kYellow:
+          EXPECT_TRUE(shade.hue >= 46 && shade.hue <= 65) << shade.hue;
+          break;
       }
     }
   }

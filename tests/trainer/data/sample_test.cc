@@ -16,8 +16,8 @@ Rgb pixel_at(const Sample& sample, const PreprocessOptions& pre, Point p) {
   const size_t plane = stride * sample.pixels.grid.rows * pre.cell_size;
   const size_t at = static_cast<size_t>(p.y) * stride + static_cast<size_t>(p.x);
   const auto byte = [&](size_t channel) {
-    return static_cast<uint8_t>(
-        std::clamp((sample.pixels.values[channel * plane + at] * pre.std[channel] + pre.mean[channel]) * 255 + 0.5f, 0.f, 255.f));
+    return static_cast<uint8_t>(std::clamp(
+        (sample.pixels.values[channel * plane + at] * pre.std[channel] + pre.mean[channel]) * 255 + 0.5f, 0.f, 255.f));
   };
   return {byte(0), byte(1), byte(2)};
 }

@@ -15,7 +15,8 @@ class OfflineRunnerTest : public testing::Test {
     test::write_tiny_checkpoint(folder.path(), 11);
     engine_ = make_torch_engine(open_checkpoint(folder.path()), {.threads = 1, .kv_cache_mib = 1});
     for (uint64_t seed = 0; seed < 11; ++seed) {
-      OfflineRequest request{test::random_picture(seed, 64 + int(seed * 11), 90), seed % 2 ? "count red" : "describe the picture", {}};
+      OfflineRequest request{
+          test::random_picture(seed, 64 + int(seed * 11), 90), seed % 2 ? "count red" : "describe the picture", {}};
       request.sampling.max_tokens = 3 + int(seed);
       requests_.push_back(request);
     }
@@ -51,8 +52,10 @@ TEST_F(OfflineRunnerTest, ARequestThatIsRefusedLeavesTheOthersAlone) {
   requests_[7].question = "";
   const std::vector<OfflineAnswer> answers = run_offline(*engine_, requests_, {.batch = 4});
   for (size_t i = 0; i < answers.size(); ++i) {
-    if (i == 3 || i == 7) EXPECT_NE(answers[i].error, "") << i;
-    else EXPECT_EQ(answers[i].text, good[i].text) << i;
+    if (i == 3 || i == 7)
+      EXPECT_NE(answers[i].error, "") << i;
+    else
+      EXPECT_EQ(answers[i].text, good[i].text) << i;
   }
 }
 
