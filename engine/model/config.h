@@ -121,8 +121,8 @@ struct ModelConfig {
   std::string projector = "shuffle2";  // a two-layer GELU MLP on: "shuffle2" 2x2 vision tokens side by side; "mlp"
                                        // every token by itself; "cls" the class token, the picture's one image token;
                                        // "none": the model reads no pictures, `image` and `vision` do not count
-  bool projector_norm = true;  // a LayerNorm before it (LLaVA has none)
-  int projector_hidden = 0;    // width between its layers; 0 = twice the decoder's
+  bool projector_norm = true;          // a LayerNorm before it (LLaVA has none)
+  int projector_hidden = 0;            // width between its layers; 0 = twice the decoder's
   bool modality_embedding = true;
   DecoderConfig decoder;
   std::string prompt_template = "plain";  // "plain", "llava-1.5" or "mistral" (engine/input/prompt.h)

@@ -9,6 +9,7 @@
 #include "engine/base/file.h"
 #include "engine/runtime/torch_engine.h"
 #include "tests/support/example_pictures.h"
+#include "tests/support/paths.h"
 #include "tests/support/second_renderer.h"
 #include "trainer/data/image_file.h"
 #include "trainer/data/renderer.h"
@@ -35,7 +36,7 @@ int pictures() {
 Engine& demo() {
   // One thread: two that wait for each other at every barrier are slower than one on a busy machine.
   static std::unique_ptr<Engine> engine =
-      make_torch_engine(open_checkpoint(std::string(SF_SOURCE_DIR) + "/models/demo"), {.threads = 1});
+      make_torch_engine(open_checkpoint(test::source_dir() + "/models/demo"), {.threads = 1});
   return *engine;
 }
 
@@ -154,7 +155,7 @@ TEST(HeldOutTest, DoesNotRefuseWhatItCanAnswer) {
 TEST(ExamplesTest, EveryExampleIsAnsweredRight) {
   std::vector<Asked> asked;
   for (const test::ExamplePicture& picture : test::example_pictures()) {
-    const std::string bytes = read_file(std::string(SF_SOURCE_DIR) + "/examples/" + picture.file, 10 << 20);
+    const std::string bytes = read_file(test::source_dir() + "/examples/" + picture.file, 10 << 20);
     for (const data::Question& q : picture.questions) asked.push_back({{bytes, q.text, {}}, q});
   }
   EXPECT_GE(ask("examples", asked, exact)["all"].share(), 0.95);

@@ -1,4 +1,5 @@
 #include "tests/architecture/include_arrows.h"
+#include "tests/support/paths.h"
 
 #include <gtest/gtest.h>
 
@@ -38,7 +39,7 @@ class IncludeArrowsTest : public ::testing::Test {
 using Lines = std::vector<std::string>;
 
 TEST(RepositoryTest, NoIncludeCrossesTheArrows) {
-  const Report report = check_include_arrows(SF_SOURCE_DIR);
+  const Report report = check_include_arrows(test::source_dir());
   for (const Violation& violation : report.violations) ADD_FAILURE() << violation.describe();
   EXPECT_GT(report.num_files, 20);
   EXPECT_GT(report.num_includes, 100);

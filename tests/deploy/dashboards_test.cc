@@ -1,5 +1,6 @@
 // What Grafana would refuse or show wrongly, found without Grafana.
 #include "tests/deploy/dashboards.h"
+#include "tests/support/paths.h"
 
 #include <gtest/gtest.h>
 
@@ -13,7 +14,7 @@ using nlohmann::json;
 
 class DashboardsTest : public ::testing::Test {
  protected:
-  const std::vector<Dashboard> dashboards_ = read_dashboards(SF_SOURCE_DIR);
+  const std::vector<Dashboard> dashboards_ = read_dashboards(test::source_dir());
 
   template <typename Check>
   void for_each_panel(Check check) const {
@@ -77,7 +78,7 @@ TEST_F(DashboardsTest, EveryPanelSaysWhatItShowsInWhichUnitFromWhere) {
 }
 
 TEST_F(DashboardsTest, TheDataSourceIsTheProvisionedOne) {
-  std::ifstream in(SF_SOURCE_DIR "/deploy/grafana/provisioning/datasources/prometheus.yaml");
+  std::ifstream in(test::source_dir() + "/deploy/grafana/provisioning/datasources/prometheus.yaml");
   const std::string provisioned((std::istreambuf_iterator<char>(in)), {});
   EXPECT_NE(provisioned.find("uid: prometheus\n"), std::string::npos);
   for (const Dashboard& board : dashboards_) {
@@ -120,7 +121,7 @@ TEST_F(DashboardsTest, PrometheusUnderstandsEveryQuery) {
     }
   }
   ASSERT_GT(rules.size(), 60u);
-  const std::string file = SF_BINARY_DIR "/dashboard_queries.yml";
+  const std::string file = test::binary_dir() + "/dashboard_queries.yml";
   std::ofstream(file) << json{{"groups", {{{"name", "dashboards"}, {"rules", rules}}}}}.dump(1);
   EXPECT_EQ(std::system((SF_PROMTOOL " check rules --lint=none " + file).c_str()), 0);
 }

@@ -8,6 +8,7 @@
 
 #include "server/metrics/metrics.h"
 #include "tests/deploy/dashboards.h"
+#include "tests/support/paths.h"
 
 namespace sf::deploy {
 namespace {
@@ -15,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 using Exported = std::map<std::string, std::set<std::string>>;  // series name -> its labels
 
-const fs::path kRoot = SF_SOURCE_DIR;
+const fs::path kRoot = test::source_dir();
 
 std::string read_text(const fs::path& path) {
   std::ifstream in(path);
@@ -155,7 +156,7 @@ TEST(ExportedMetricsTest, AnUnknownMetricIsFound) {
 }
 
 TEST(ExportedMetricsTest, PromtoolFindsNothingToSayAboutAScrape) {
-  const std::string file = SF_BINARY_DIR "/server_scrape.txt";
+  const std::string file = test::binary_dir() + "/server_scrape.txt";
   std::ofstream(file) << server_scrape();
   EXPECT_EQ(std::system((SF_PROMTOOL " check metrics < " + file).c_str()), 0);
 }

@@ -7,6 +7,7 @@
 #include "tests/engine/input/image_fixtures.h"
 #include "tests/integration/live_server.h"
 #include "tests/integration/ways_to_ask.h"
+#include "tests/support/paths.h"
 
 namespace sf::test {
 namespace {
@@ -17,7 +18,7 @@ class AllApisTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     folder_ = std::make_unique<ScratchFolder>("all_apis");
-    server_ = std::make_unique<LiveServer>(folder_->path(), fs::path(SF_SOURCE_DIR) / "models/demo");
+    server_ = std::make_unique<LiveServer>(folder_->path(), fs::path(test::source_dir()) / "models/demo");
     ways_ = ways_to_ask(server_->http_port(), server_->grpc_target());
   }
   static void TearDownTestSuite() {
@@ -94,7 +95,7 @@ TEST_F(AllApisTest, AgreeOnWhatASeedDraws) {
 TEST_F(AllApisTest, AgreeOnEveryExamplePicture) {
   for (const char* file : {"wide.jpg", "night.webp", "dark.png", "tall.webp"}) {
     client::Question question = scene_question();
-    question.image = read_file(fs::path(SF_SOURCE_DIR) / "examples" / file, 1 << 22);
+    question.image = read_file(fs::path(test::source_dir()) / "examples" / file, 1 << 22);
     question.question = "how many objects are there?";
     EXPECT_EQ(ask_everywhere(question).code, "OK") << file;
   }

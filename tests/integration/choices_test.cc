@@ -9,6 +9,7 @@
 #include "engine/base/file.h"
 #include "server/guard/base64.h"
 #include "tests/integration/live_server.h"
+#include "tests/support/paths.h"
 
 namespace sf::test {
 namespace {
@@ -21,7 +22,7 @@ class DemoChoicesTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     folder_ = std::make_unique<ScratchFolder>("choices");
-    server_ = std::make_unique<LiveServer>(folder_->path(), SF_SOURCE_DIR "/models/demo");
+    server_ = std::make_unique<LiveServer>(folder_->path(), test::source_dir() + "/models/demo");
   }
   static void TearDownTestSuite() {
     server_.reset();
@@ -33,10 +34,11 @@ class DemoChoicesTest : public testing::Test {
     return http.Post(path, body.dump(), "application/json");
   }
   static std::string data_uri() {
-    return "data:image/png;base64," + server::encode_base64(read_file(SF_SOURCE_DIR "/examples/scene.png", 1 << 20));
+    return "data:image/png;base64," +
+           server::encode_base64(read_file(test::source_dir() + "/examples/scene.png", 1 << 20));
   }
   static client::Question question(std::vector<std::string> choices) {
-    return {.image = read_file(SF_SOURCE_DIR "/examples/scene.png", 1 << 20),
+    return {.image = read_file(test::source_dir() + "/examples/scene.png", 1 << 20),
             .question = "what shape is the red object?",
             .choices = std::move(choices)};
   }

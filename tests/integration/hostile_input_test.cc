@@ -10,6 +10,7 @@
 #include "server/guard/base64.h"
 #include "tests/engine/input/image_fixtures.h"
 #include "tests/integration/live_server.h"
+#include "tests/support/paths.h"
 #include "tests/support/raw_connection.h"
 
 namespace sf::test {
@@ -141,7 +142,7 @@ TEST_F(HostileInputTest, GreyPaletteAlphaAndCmykAreAnswered) {
   EXPECT_EQ(status_of(fixtures::cmyk_jpeg(std::vector<uint8_t>(32 * 32 * 4, 90), 32, 32)), 200);
   EXPECT_EQ(status_of(fixtures::png({.width = 1, .height = 1}, std::string(4, '\0'))), 200);
   for (const char* file : {"wide.jpg", "night.webp", "dark.png", "tall.webp", "chart.png"}) {
-    EXPECT_EQ(status_of(read_file(fs::path(SF_SOURCE_DIR) / "examples" / file, 4 * kMiB)), 200) << file;
+    EXPECT_EQ(status_of(read_file(fs::path(test::source_dir()) / "examples" / file, 4 * kMiB)), 200) << file;
   }
 }
 

@@ -8,6 +8,7 @@
 #include "engine/base/file.h"
 #include "engine/checkpoint/store.h"
 #include "tests/integration/load.h"
+#include "tests/support/paths.h"
 
 namespace sf::test {
 namespace {
@@ -103,7 +104,7 @@ TEST_F(LifecycleTest, ASecondSigtermEndsItAtOnce) {
 
 // Strict capacity drops tokens: nearly all of the trainer's answers are enough there.
 TEST_F(LifecycleTest, TheBundledModelIsServedWithStrictCapacity) {
-  LiveServer server(folder_.path(), fs::path(SF_SOURCE_DIR) / "models/demo", {"--capacity-mode", "strict"});
+  LiveServer server(folder_.path(), fs::path(test::source_dir()) / "models/demo", {"--capacity-mode", "strict"});
   EXPECT_EQ(server.version(), 1);
 }
 

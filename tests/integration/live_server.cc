@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "engine/base/file.h"
+#include "tests/support/paths.h"
 
 namespace sf::test {
 namespace {
@@ -122,7 +123,7 @@ int64_t LiveServer::num_open_files() const {
 
 client::Question scene_question(int max_tokens) {
   client::Question question;
-  question.image = read_file(fs::path(SF_SOURCE_DIR) / "examples/scene.png", 1 << 20);
+  question.image = read_file(fs::path(test::source_dir()) / "examples/scene.png", 1 << 20);
   question.question = "what shape is the red object?";
   question.max_tokens = max_tokens;
   return question;

@@ -7,12 +7,13 @@
 
 #include "engine/base/file.h"
 #include "engine/checkpoint/safetensors.h"
+#include "tests/support/paths.h"
 
 namespace sf::test {
 
 std::filesystem::path goldens() {
   const char* folder = std::getenv("SPARSEFUSION_PARITY_GOLDENS");
-  return folder ? std::filesystem::path(folder) : std::filesystem::path(SF_SOURCE_DIR) / "tests/parity/goldens";
+  return folder ? std::filesystem::path(folder) : std::filesystem::path(test::source_dir()) / "tests/parity/goldens";
 }
 
 Golden::Golden(const std::string& name) : bytes_(read_file(goldens() / (name + ".golden.safetensors"), 64 << 20)) {}

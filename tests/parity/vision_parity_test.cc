@@ -12,6 +12,7 @@
 #include "engine/checkpoint/sharded_tensors.h"
 #include "engine/input/preprocess.h"
 #include "engine/model/vit.h"
+#include "tests/support/paths.h"
 
 namespace sf {
 namespace {
@@ -24,7 +25,7 @@ constexpr double kGreyLevel = 1.01 / 255;
 
 fs::path goldens() {
   const char* regenerated = std::getenv("SPARSEFUSION_PARITY_GOLDENS");
-  return regenerated ? fs::path(regenerated) : fs::path(SF_SOURCE_DIR) / "tests/parity/goldens";
+  return regenerated ? fs::path(regenerated) : fs::path(test::source_dir()) / "tests/parity/goldens";
 }
 
 // A golden file's tensors, as f32 or as bytes.

@@ -1,4 +1,5 @@
 #include "tests/support/process.h"
+#include "tests/support/paths.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -32,7 +33,7 @@ std::string text_of(const std::string& path) {
 
 }  // namespace
 
-std::string binary(const std::string& name) { return std::string(SF_BINARY_DIR) + "/bin/" + name; }
+std::string binary(const std::string& name) { return test::binary_dir() + "/bin/" + name; }
 
 Process::Process(std::vector<std::string> arguments, const fs::path& log_stem)
     : out_(log_stem.string() + ".out"), err_(log_stem.string() + ".err") {

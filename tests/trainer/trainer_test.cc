@@ -7,6 +7,7 @@
 #include "engine/checkpoint/checkpoint_reader.h"
 #include "engine/checkpoint/store.h"
 #include "engine/runtime/checkpoint_model.h"
+#include "tests/support/paths.h"
 #include "tests/support/tiny_model.h"
 #include "trainer/training_metrics.h"
 
@@ -176,7 +177,7 @@ TEST(TrainerTest, PublishBetterNeverPublishesAWorseScore) {
 TEST(TrainerTest, AWorseScoreIsRefusedUnlessAllArePublished) {
   test::TempFolder folder;
   TrainOptions options = toy_options(folder.path() / "store");
-  options.init = std::string(SF_SOURCE_DIR) + "/models/demo";
+  options.init = test::source_dir() + "/models/demo";
   options.learning_rate = 200;
   options.steps = 1;
   options.publish = "better";

@@ -8,6 +8,7 @@
 #include "engine/input/image.h"
 #include "engine/runtime/checkpoint_model.h"
 #include "engine/runtime/prompt_maker.h"
+#include "tests/support/paths.h"
 #include "tests/support/tiny_model.h"
 #include "trainer/checkpointer.h"
 #include "trainer/offline/import_encoder.h"
@@ -16,7 +17,7 @@
 namespace sf {
 namespace {
 
-const std::string kTimmFile = std::string(SF_SOURCE_DIR) + "/tests/parity/goldens/timm_vit.safetensors";
+const std::string kTimmFile = test::source_dir() + "/tests/parity/goldens/timm_vit.safetensors";
 
 // The golden ViT (width 32, 2 blocks, 8 px patches) at 64 px: 8 x 8 tokens.
 void convert(const std::filesystem::path& directory, VisionImportOptions vision = {}) {
@@ -110,12 +111,12 @@ TEST(VisionCheckpointTest, AResumedRunGoesOnWithTheEncoderFrozen) {
 TEST(VisionCheckpointTest, AWholeModelsEncoderCanBeTaken) {
   test::TempFolder folder;
   ModelConfig config = test::tiny_config();
-  use_encoder(config, open_vision_checkpoint(std::string(SF_SOURCE_DIR) + "/models/demo").config);
+  use_encoder(config, open_vision_checkpoint(test::source_dir() + "/models/demo").config);
   EXPECT_EQ(config.image.cell_size, 32);
   EXPECT_EQ(config.image.max_cells, 36);
   Vlm vlm(config);
-  load_encoder(open_vision_checkpoint(std::string(SF_SOURCE_DIR) + "/models/demo"), vlm);
-  const CheckpointModel demo = load_checkpoint_model(open_checkpoint(std::string(SF_SOURCE_DIR) + "/models/demo"));
+  load_encoder(open_vision_checkpoint(test::source_dir() + "/models/demo"), vlm);
+  const CheckpointModel demo = load_checkpoint_model(open_checkpoint(test::source_dir() + "/models/demo"));
   EXPECT_TRUE(vlm.named_parameters()["vision.block0.qkv_weight"].equal(
       demo.vlm->named_parameters()["vision.block0.qkv_weight"]));
 }
@@ -170,7 +171,7 @@ TEST(VisionCheckpointTest, SaysWhatIsNoEncoder) {
             std::string::npos);
   TrainOptions train_options = short_run(folder.path() / "store");
   train_options.vit_init = (folder.path() / "encoder").string();
-  train_options.init = std::string(SF_SOURCE_DIR) + "/models/demo";
+  train_options.init = test::source_dir() + "/models/demo";
   EXPECT_NE(refusal([&] { trained(train_options); }).find("--init"), std::string::npos);
 }
 

@@ -8,6 +8,7 @@
 #include "engine/checkpoint/safetensors.h"
 #include "engine/checkpoint/store.h"
 #include "engine/input/sentencepiece_tokenizer.h"
+#include "tests/support/paths.h"
 
 namespace sf::test {
 namespace {
@@ -73,7 +74,7 @@ std::string swap_shapes(const std::string& text) {
 }
 
 DemoStore::DemoStore(const fs::path& root) : root_(root) {
-  const fs::path demo = fs::path(SF_SOURCE_DIR) / "models/demo";
+  const fs::path demo = fs::path(test::source_dir()) / "models/demo";
   for (const auto& [name, file] : parse_manifest(read_file(demo / kManifestName, 1 << 20)).files)
     plain_[name] = read_file(demo / name, file.size);
   swapped_ = plain_;

@@ -10,6 +10,7 @@
 
 #include "client/event_lines.h"
 #include "engine/base/file.h"
+#include "tests/support/paths.h"
 #include "trainer/data/base64.h"
 
 namespace sf::test {
@@ -23,7 +24,7 @@ const char* const kQuestions[] = {"what shape is the red object?", "describe the
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 std::string request_body(const std::string& question) {
-  const std::string picture = read_file(std::filesystem::path(SF_SOURCE_DIR) / "examples/scene.png", 1 << 20);
+  const std::string picture = read_file(std::filesystem::path(test::source_dir()) / "examples/scene.png", 1 << 20);
   const nlohmann::json url = {{"url", "data:image/png;base64," + data::encode_base64(picture)}};
   const nlohmann::json content = {{{"type", "image_url"}, {"image_url", url}}, {{"type", "text"}, {"text", question}}};
   return nlohmann::json{{"stream", true}, {"messages", {{{"role", "user"}, {"content", content}}}}}.dump();

@@ -14,6 +14,7 @@
 #include "server/model/reloader.h"
 #include "tests/support/fake_engine.h"
 #include "tests/support/manual_clock.h"
+#include "tests/support/paths.h"
 
 namespace sf::server {
 namespace {
@@ -136,7 +137,7 @@ class TornDemoTest : public TornCheckpointTest {
     TornCheckpointTest::SetUp();
   }
   void write_files(const fs::path& directory) override {
-    for (const auto& file : fs::directory_iterator(fs::path(SF_SOURCE_DIR) / "models/demo")) {
+    for (const auto& file : fs::directory_iterator(fs::path(test::source_dir()) / "models/demo")) {
       const std::string name = file.path().filename().string();
       if (name != "manifest.json" && name != "README.md") fs::copy(file.path(), directory / name);
     }

@@ -4,13 +4,14 @@
 #include <set>
 
 #include "tests/support/example_pictures.h"
+#include "tests/support/paths.h"
 #include "trainer/data/image_file.h"
 #include "trainer/data/user_data.h"
 
 namespace sf::data {
 namespace {
 
-const std::filesystem::path kExamples = std::filesystem::path(SF_SOURCE_DIR) / "examples";
+const std::filesystem::path kExamples = std::filesystem::path(test::source_dir()) / "examples";
 
 TEST(ExamplesTest, TheQuestionsAreThoseOfTheScenesDrawn) {
   EXPECT_EQ(read_file(kExamples / "questions.jsonl", 1 << 20), test::example_questions(test::example_pictures()))
