@@ -16,7 +16,8 @@ struct AdminServer::Impl {
                   .port = options.port,
                   .num_threads = options.num_threads,
                   .max_body_bytes = 1 << 16,
-                  .record_refusals = false,
+                  .count_refusals = false,
+                  .keys = options.keys,
                   .certificate = options.certificate},
                  service) {
     std::vector<std::string> hosts = options.allowed_hosts;

@@ -25,7 +25,7 @@ struct HttpServer::Impl {
                   .head_timeout_s = options.head_timeout_s,
                   .write_timeout_s = options.write_timeout_s,
                   .max_body_bytes = options.limits.max_body_bytes,
-                  .record_refusals = true,
+                  .keys = options.keys,
                   .cors_origins = options.cors_origins,
                   .certificate = options.certificate},
                  service),

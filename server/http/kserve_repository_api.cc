@@ -50,6 +50,7 @@ void run_index(Service& service, const httplib::Request& request, httplib::Respo
     const std::string text = read_body(request, reader);
     const bool only_ready = !text.empty() && get_bool(parse_json_object(text, kMaxDepth), "ready").value_or(false);
     response.set_content(infer_index_json(repository_index(service, only_ready)), kJson);
+    log_call(service, call, response);
   } catch (...) {
     refuse_call(service, call, request, response, thrown_error());
   }

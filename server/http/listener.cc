@@ -6,6 +6,7 @@
 #include "server/guard/reject_reason.h"
 #include "server/guard/request_id.h"
 #include "server/guard/thrown_error.h"
+#include "server/http/access.h"
 #include "server/http/http_call.h"
 #include "server/http/http_errors.h"
 #include "server/http/tls_server.h"
@@ -57,8 +58,15 @@ bool meets(const std::vector<std::string>& path, const std::vector<std::string>&
   });
 }
 
+// `api` in the log of what the management port answers without counting it.
+constexpr const char* kManagementApi = "admin";
+
 // The label `api` of requests that no handler saw.
 const char* api_of(const std::string& path) { return path.starts_with("/v2/") ? "kserve_rest" : "rest"; }
+
+const char* api_label(const ListenerOptions& options, const httplib::Request& request) {
+  return options.count_refusals ? api_of(request.path) : kManagementApi;
+}
 
 // httplib calls a method that it does not know a malformed request; HTTP calls it one that is not allowed.
 bool is_unknown_method(const httplib::Request& request) {
@@ -140,7 +148,15 @@ Listener::~Listener() { stop(); }
 
 void Listener::get(const std::string& path, Handler handler) {
   add_methods(path, {"GET", "HEAD"});
-  server_->Get(path, std::move(handler));
+  if (access_of("GET", path) == Access::kPublic || path == "/metrics") {
+    server_->Get(path, std::move(handler));
+    return;
+  }
+  server_->Get(path, [this, handler = std::move(handler)](const auto& request, auto& response) {
+    const HttpCall call = begin_call(api_label(options_, request), request, response);
+    handler(request, response);
+    log_call(service_, call, response);
+  });
 }
 
 void Listener::post(const std::string& path, PostHandler handler) {
@@ -187,6 +203,17 @@ std::set<std::string> Listener::methods_of(std::string_view path) const {
   return methods;
 }
 
+std::string Listener::route_of(const httplib::Request& request) const {
+  const std::vector<std::string> segments = split_path(request.path);
+  std::string of_other_method;
+  for (const Route& route : routes_) {
+    if (!meets(segments, route.segments)) continue;
+    if (route.methods.contains(request.method)) return route.path;
+    if (of_other_method.empty()) of_other_method = route.path;
+  }
+  return of_other_method;
+}
+
 bool Listener::answer_cors(const httplib::Request& request, httplib::Response& response) const {
   if (options_.cors_origins.empty()) return false;
   const std::string origin = request.get_header_value("Origin");
@@ -221,22 +248,44 @@ void Listener::refuse_early(const httplib::Request& request, httplib::Response& 
   }
 }
 
-void Listener::write_refusal(const httplib::Request& request, httplib::Response& response, const Error& error) const {
-  const std::string id = request_id_of(request);
-  response.set_header("X-Request-Id", id);
+void Listener::write_refusal(const httplib::Request& request, httplib::Response& response, const Error& error,
+                             int status) const {
+  if (!response.has_header("X-Request-Id")) response.set_header("X-Request-Id", request_id_of(request));
+  const std::string id = response.get_header_value("X-Request-Id");
   write_error(response, request, error, id, service_.retry_after_seconds());
-  if (!options_.record_refusals) return;
-  service_.record_rejected(api_of(request.path), std::to_string(response.status), reject_reason(error),
-                           {id, trace_of(request)});
+  if (status != 0) response.status = status;
+  const RequestIds ids(id, trace_of(request), origin_of(request, response), error.field());
+  const std::string code = std::to_string(response.status);
+  if (options_.count_refusals) {
+    service_.record_rejected(api_of(request.path), code, reject_reason(error), ids);
+    return;
+  }
+  service_.log_request({.request_id = ids.request,
+                        .api = kManagementApi,
+                        .code = code,
+                        .reason = reject_reason(error),
+                        .trace = ids.trace,
+                        .origin = ids.origin,
+                        .field = ids.field});
 }
 
 HandlerResponse Listener::before_routing(const httplib::Request& request, httplib::Response& response) {
   heads_.arrived(request);
+  RequestOrigin origin{.method = request.method,
+                       .route = route_of(request),
+                       .path = "",
+                       .client_address = request.remote_addr,
+                       .key_name = caller_of(options_.keys, request)};
+  if (origin.route.empty()) origin.path = request.path;
+  note_origin(response, std::move(origin));
   // Half an answer helps nobody, and the library would cut one up: a server may ignore Range (RFC 9110, 14.2). The
   // request is the library's own object, const for handlers only.
   const_cast<httplib::Request&>(request).ranges.clear();
   if (draining_) response.set_header("Connection", "close");
-  if (answer_cors(request, response)) return HandlerResponse::Handled;
+  if (answer_cors(request, response)) {
+    log_call(service_, begin_call(api_label(options_, request), request, response), response);
+    return HandlerResponse::Handled;
+  }
   try {
     refuse_early(request, response);
     const std::set<std::string> methods = methods_of(request.path);
@@ -245,6 +294,7 @@ HandlerResponse Listener::before_routing(const httplib::Request& request, httpli
     response.set_header("Allow", join_methods(methods));
     if (request.method == "OPTIONS") {
       response.status = 204;
+      log_call(service_, begin_call(api_label(options_, request), request, response), response);
       return HandlerResponse::Handled;
     }
     throw Error(Code::kUnimplemented, "method not allowed: use " + join_methods(methods));
@@ -265,8 +315,7 @@ HandlerResponse Listener::fill_error(const httplib::Request& request, httplib::R
       return HandlerResponse::Handled;
     }
   }
-  write_refusal(request, response, error_of_status(response.status));
-  response.status = status;
+  write_refusal(request, response, error_of_status(response.status), status);
   return HandlerResponse::Handled;
 }
 

@@ -17,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "server/guard/api_keys.h"
 #include "server/guard/server_certificate.h"
 #include "server/http/head_deadline.h"
 #include "server/service/service.h"
@@ -31,8 +32,9 @@ struct ListenerOptions {
   int read_timeout_s = 5;
   int head_timeout_s = 10;  // for a request's head, since the connection was seen or its last answer went out
   int write_timeout_s = 5;
-  size_t max_body_bytes = 0;    // of a POST; a little more is read and thrown away so that the client sees its 413
-  bool record_refusals = true;  // whether refused requests are counted and logged through the service
+  size_t max_body_bytes = 0;   // of a POST; a little more is read and thrown away so that the client sees its 413
+  bool count_refusals = true;  // whether refused requests are counted in the metrics; they are logged in any case
+  KeyRing* keys = nullptr;     // for the names of callers in the log; null: nobody needs a key
   std::vector<std::string> cors_origins = {};                 // whose pages may call; "*" = everybody's
   std::shared_ptr<const ServerCertificate> certificate = {};  // null: no TLS
 };
@@ -50,6 +52,7 @@ class Listener {
 
   // `path` may hold parameters, each a whole segment: "/v2/models/:model/infer". One that is met by several routes goes
   // to the first that was added. REQUIRES: before start().
+  // Each get is a line of the log, but those of health, metrics and the page: probes and scrapes come every second.
   void get(const std::string& path, Handler handler);  // HEAD too
   void post(const std::string& path, PostHandler handler);
   void set_gate(Gate gate) { gate_ = std::move(gate); }
@@ -69,12 +72,16 @@ class Listener {
   // whether it may (a preflight), answered here.
   bool answer_cors(const httplib::Request& request, httplib::Response& response) const;
   void refuse_early(const httplib::Request& request, httplib::Response& response) const;
-  void write_refusal(const httplib::Request& request, httplib::Response& response, const Error& error) const;
+  // `status`: in place of the error's own; 0 = that one.
+  void write_refusal(const httplib::Request& request, httplib::Response& response, const Error& error,
+                     int status = 0) const;
   httplib::Server::HandlerResponse before_routing(const httplib::Request& request, httplib::Response& response);
   httplib::Server::HandlerResponse fill_error(const httplib::Request& request, httplib::Response& response);
   void add_methods(const std::string& path, const std::set<std::string>& methods);
   // Methods of all routes that `path` meets; empty if it meets none.
   std::set<std::string> methods_of(std::string_view path) const;
+  // The route that takes `request`: as registered; empty if there is none.
+  std::string route_of(const httplib::Request& request) const;
 
   struct Route {
     std::string path;

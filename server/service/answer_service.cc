@@ -189,7 +189,7 @@ LiveGauges AnswerService::live_gauges() const {
 
 std::string AnswerService::metrics_text() const { return deps_.metrics->text(live_gauges(), deps_.clock->now_s()); }
 
-void AnswerService::log_request(RequestRecord record) const {
+void AnswerService::end_request(RequestRecord record) const {
   if (deps_.traces != nullptr && !record.trace.is_set()) record.trace = deps_.traces->begin();
   deps_.log(request_log_line(record));
   if (deps_.traces == nullptr) return;
@@ -201,19 +201,27 @@ void AnswerService::record_rejected(const std::string& api, const std::string& c
                                     const RequestIds& ids) {
   deps_.metrics->count_refused(api, code);
   deps_.metrics->count_rejection(reason);
-  log_request({.request_id = ids.request, .api = api, .code = code, .reason = reason, .trace = ids.trace});
+  end_request({.request_id = ids.request,
+               .api = api,
+               .code = code,
+               .reason = reason,
+               .trace = ids.trace,
+               .origin = ids.origin,
+               .field = ids.field});
 }
 
 void AnswerService::record_finished(const std::string& api, const std::string& code, const RequestIds& ids,
                                     int64_t model_version, const Summary* summary, double duration_seconds) {
   deps_.metrics->count_request(api, code, duration_seconds);
-  log_request({.request_id = ids.request,
+  end_request({.request_id = ids.request,
                .api = api,
                .code = code,
                .model_version = model_version,
                .summary = summary,
                .duration_s = duration_seconds,
-               .trace = ids.trace});
+               .trace = ids.trace,
+               .origin = ids.origin,
+               .field = ids.field});
 }
 
 int AnswerService::retry_after_seconds() const {

@@ -58,6 +58,7 @@ class AnswerService final : public Service {
                        const RequestIds& ids) override;
   void record_finished(const std::string& api, const std::string& code, const RequestIds& ids, int64_t model_version,
                        const Summary* summary, double duration_seconds) override;
+  void log_request(const RequestRecord& record) override { deps_.log(request_log_line(record)); }
   int retry_after_seconds() const override;
   ModelAdmin* admin() const override { return deps_.admin; }
 
@@ -77,7 +78,7 @@ class AnswerService final : public Service {
   PreparedPromptPtr prepare(const ServingVersion& version, const AnswerRequest& request, double deadline_s);
   LiveGauges live_gauges() const;
   // Effect: the log line, and the spans where they are wanted.
-  void log_request(RequestRecord record) const;
+  void end_request(RequestRecord record) const;
 
   const ServiceOptions options_;
   const ServiceDeps deps_;

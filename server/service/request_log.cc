@@ -6,6 +6,9 @@
 namespace sf::server {
 namespace {
 
+// Of a string that the client chose.
+constexpr size_t kMaxClientBytes = 128;
+
 // Microseconds are enough for a log.
 double rounded(double ms) { return std::round(ms * 1e3) / 1e3; }
 
@@ -27,17 +30,31 @@ nlohmann::ordered_json timings_json(const Timings& timings) {
           {"total_ms", rounded(timings.total_ms)}};
 }
 
+void add_origin(const RequestOrigin& origin, nlohmann::ordered_json& line) {
+  const std::pair<const char*, std::string> members[] = {{"method", origin.method.substr(0, kMaxClientBytes)},
+                                                         {"route", origin.route},
+                                                         {"path", origin.path.substr(0, kMaxClientBytes)},
+                                                         {"client_address", origin.client_address},
+                                                         {"key", origin.key_name}};
+  for (const auto& [name, value] : members) {
+    if (!value.empty()) line[name] = value;
+  }
+}
+
 }  // namespace
 
 std::string request_log_line(const RequestRecord& record) {
   nlohmann::ordered_json line = {
-      {"level", "info"}, {"event", "request"}, {"id", record.request_id}, {"api", record.api}, {"code", record.code}};
+      {"level", "info"}, {"event", "request"}, {"id", record.request_id}, {"api", record.api}};
+  add_origin(record.origin, line);
+  line["code"] = record.code;
+  if (!record.reason.empty()) line["reason"] = record.reason;
+  if (!record.field.empty()) line["field"] = record.field.substr(0, kMaxClientBytes);
   if (record.trace.is_set()) {
     line["trace_id"] = record.trace.trace_id;
     line["span_id"] = record.trace.span_id;
     if (!record.trace.parent_id.empty()) line["parent_span_id"] = record.trace.parent_id;
   }
-  if (!record.reason.empty()) line["reason"] = record.reason;
   if (record.model_version > 0) line["version"] = record.model_version;
   if (record.summary != nullptr) {
     line["finish_reason"] = record.summary->finish_reason == FinishReason::kStop ? "stop" : "length";

@@ -17,7 +17,7 @@
 #include "server/scheduler/priority.h"
 #include "server/scheduler/response_stream.h"
 #include "server/service/model_admin.h"
-#include "server/service/request_ids.h"
+#include "server/service/request_log.h"
 
 namespace sf::server {
 
@@ -86,6 +86,9 @@ class Service {
   // A terminal answer as the front sent it: feeds requests_total{api,code} and the JSON log line.
   virtual void record_finished(const std::string& api, const std::string& code, const RequestIds& ids,
                                int64_t model_version, const Summary* summary, double duration_seconds) = 0;
+  // A request that is logged and counted nowhere: one that reads what the server knows, or one refused on the
+  // management port.
+  virtual void log_request(const RequestRecord& record) = 0;
   // Seconds a refused client should wait, from the measured drain rate; at least 1.
   virtual int retry_after_seconds() const = 0;
   // Versions and experts; null for a service that has none.

@@ -163,7 +163,7 @@ void FakeService::record_rejected(const std::string& api, const std::string& cod
                                   const RequestIds& ids) {
   {
     MutexLock lock(seen_->mutex);
-    seen_->rejected.push_back({api, code, reason, ids.request, 0, false, ids.trace});
+    seen_->rejected.push_back({api, code, reason, ids.request, 0, false, ids.trace, ids.origin, ids.field});
   }
   seen_->changed.notify_all();
 }
@@ -172,9 +172,28 @@ void FakeService::record_finished(const std::string& api, const std::string& cod
                                   int64_t model_version, const Summary* summary, double) {
   {
     MutexLock lock(seen_->mutex);
-    seen_->finished.push_back({api, code, "", ids.request, model_version, summary != nullptr, ids.trace});
+    seen_->finished.push_back(
+        {api, code, "", ids.request, model_version, summary != nullptr, ids.trace, ids.origin, ids.field});
   }
   seen_->changed.notify_all();
+}
+
+void FakeService::log_request(const RequestRecord& record) {
+  {
+    MutexLock lock(seen_->mutex);
+    seen_->logged.push_back(record);
+  }
+  seen_->changed.notify_all();
+}
+
+void FakeService::wait_for_recorded(size_t count) const {
+  MutexLock lock(seen_->mutex);
+  wait_until(*seen_, [&] { return seen_->rejected.size() + seen_->finished.size() + seen_->logged.size() >= count; });
+}
+
+std::vector<RequestRecord> FakeService::logged() const {
+  MutexLock lock(seen_->mutex);
+  return seen_->logged;
 }
 
 std::vector<AnswerRequest> FakeService::requests() const {

@@ -24,6 +24,8 @@ struct FakeRecord {
   int64_t model_version = 0;
   bool has_summary = false;
   TraceContext trace = {};
+  RequestOrigin origin = {};
+  std::string field = {};
 };
 
 class FakeService final : public Service {
@@ -51,11 +53,14 @@ class FakeService final : public Service {
   std::vector<ExplainRequest> explain_requests() const;
   std::vector<FakeRecord> rejected() const;
   std::vector<FakeRecord> finished() const;
+  std::vector<RequestRecord> logged() const;  // only logged, not counted
   // Blocks until `count` streams were cancelled, or for at most 10 s. Returns how many were.
   int wait_for_cancelled(int count) const;
   // Likewise for record_finished.
   std::vector<FakeRecord> wait_for_finished(size_t count) const;
   std::vector<FakeRecord> wait_for_rejected(size_t count) const;
+  // Until there are so many records of all kinds.
+  void wait_for_recorded(size_t count) const;
   int wait_for_submitted(int count) const;
 
   // --- Service ---
@@ -71,6 +76,7 @@ class FakeService final : public Service {
                        const RequestIds& ids) override;
   void record_finished(const std::string& api, const std::string& code, const RequestIds& ids, int64_t model_version,
                        const Summary* summary, double duration_seconds) override;
+  void log_request(const RequestRecord& record) override;
   int retry_after_seconds() const override { return 7; }
   ModelAdmin* admin() const override { return model_admin.get(); }
 
@@ -84,6 +90,7 @@ class FakeService final : public Service {
     std::vector<ExplainRequest> explain_requests SF_GUARDED_BY(mutex);
     std::vector<FakeRecord> rejected SF_GUARDED_BY(mutex);
     std::vector<FakeRecord> finished SF_GUARDED_BY(mutex);
+    std::vector<RequestRecord> logged SF_GUARDED_BY(mutex);
     int cancelled SF_GUARDED_BY(mutex) = 0;
   };
 

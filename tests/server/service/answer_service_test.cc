@@ -337,8 +337,41 @@ TEST(DecodeGateTest, LetsInAsManyAsItHasPlaces) {
   EXPECT_FALSE(gate.enter(-5));
 }
 
+TEST_F(AnswerServiceTest, LogsWhereARequestCameFromAndWhatOfItWasWrong) {
+  start();
+  const RequestOrigin origin{
+      .method = "POST", .route = "/v1/answer", .path = "", .client_address = "192.0.2.7", .key_name = "alice"};
+  service_->record_rejected("rest", "400", "invalid_argument", {"id-1", {}, origin, "top_p"});
+  service_->record_finished("rest", "200", {"id-2", {}, origin}, 3, nullptr, 0.25);
+  service_->log_request({.request_id = "id-3", .api = "rest", .code = "200", .origin = origin});
+  for (const std::string& text : lines_) {
+    const auto line = nlohmann::json::parse(text);
+    EXPECT_EQ(line.at("method"), "POST");
+    EXPECT_EQ(line.at("route"), "/v1/answer");
+    EXPECT_EQ(line.at("client_address"), "192.0.2.7");
+    EXPECT_EQ(line.at("key"), "alice");
+    EXPECT_FALSE(line.contains("path"));
+  }
+  ASSERT_EQ(lines_.size(), 3u);
+  EXPECT_EQ(nlohmann::json::parse(lines_[0]).at("field"), "top_p");
+  EXPECT_FALSE(nlohmann::json::parse(lines_[1]).contains("field"));
+  EXPECT_THAT(service_->metrics_text(), HasSubstr("sparsefusion_requests_total{api=\"rest\",code=\"200\"} 1"))
+      << "what is only logged is not counted";
+}
+
+TEST(RequestLogTest, WhatAClientChoseIsCut) {
+  const std::string long_text(1 << 20, 'x');
+  const RequestOrigin origin{.method = long_text, .route = "", .path = long_text, .client_address = "", .key_name = ""};
+  const std::string line =
+      request_log_line({.request_id = "id", .api = "rest", .code = "404", .origin = origin, .field = long_text});
+  EXPECT_LT(line.size(), 1000u);
+}
+
 TEST(RequestLogTest, BadBytesStayValidJson) {
   EXPECT_NO_THROW(nlohmann::json::parse(request_log_line({.request_id = "\xff\"\n", .api = "rest", .code = "400"})));
+  // A character that the cut would split.
+  EXPECT_NO_THROW(nlohmann::json::parse(request_log_line(
+      {.request_id = "id", .api = "rest", .code = "400", .field = std::string(127, 'x') + "\xc3\xa4"})));
   EXPECT_NO_THROW(nlohmann::json::parse(failure_log_line("\xc3", "what \x80")));
 }
 
