@@ -151,6 +151,13 @@ std::unique_ptr<SpanExporter> make_spans(const ServerOptions& options, Metrics& 
   });
 }
 
+ExpertSeries expert_series(const ServerOptions& options) {
+  if (options.metrics_experts == "full") return ExpertSeries::kFull;
+  if (options.metrics_experts == "layer") return ExpertSeries::kLayer;
+  if (options.metrics_experts == "off") return ExpertSeries::kOff;
+  return ExpertSeries::kAuto;
+}
+
 bool is_loopback(const std::string& host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
 
 // Host names as they stand in a URL.
@@ -165,7 +172,8 @@ std::string in_url(const std::string& host) {
 struct ServerApp::Parts {
   Parts(const ServerOptions& options, EngineFactory factory, const Log& write)
       : log([this, write](const std::string& line) { write(stamped(line, clock.unix_s())); }),
-        metrics({.model = options.model_name, .program_version = kProgramVersion}),
+        metrics(
+            {.model = options.model_name, .program_version = kProgramVersion, .expert_series = expert_series(options)}),
         slot([this](const ServingVersion& version) { metrics.retire_version(version.metrics.get(), clock.now_s()); }),
         source(open_checkpoint_source(options.model, std::move(factory))),
         reloader(reloader_options(options), *source, slot, serving_deps(options, clock, metrics, drain_rate, log),

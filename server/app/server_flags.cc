@@ -108,6 +108,10 @@ void add_port_flags(CLI::App& app, ServerOptions& options) {
                  "Share of the requests without a traceparent whose spans are sent; others follow their sampled flag")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
+  app.add_option("--metrics-experts", options.metrics_experts,
+                 "Series of /metrics by expert: full = 8 an expert, layer = 8 a layer, off = none (default: full up to "
+                 "4096 series, else layer)")
+      ->check(CLI::IsMember({"full", "layer", "off"}));
   app.add_option("--port-file", options.port_file, "Write the bound ports there, as JSON, when ready");
 }
 

@@ -46,6 +46,7 @@ struct ServerOptions {
   std::vector<std::string> allow_image_hosts;    // whose pictures a request may name by URL; empty = nobody's
   std::string otlp_endpoint;                     // collector of traces; empty = no spans leave this server
   double otlp_sample_ratio = 1;                  // of the requests that come without a trace
+  std::string metrics_experts;                   // full, layer or off; empty = full up to 4,096 series, else layer
   std::string port_file;                         // JSON with the bound ports, written when ready
 
   // --- instead of serving ---

@@ -29,6 +29,12 @@ const std::vector<double>& batch_edges() {
   return edges;
 }
 
+const std::vector<double>& token_edges() {
+  static const std::vector<double> edges = {1,   2,    5,    10,   20,    50,    100,   200,
+                                            500, 1000, 2000, 5000, 10000, 20000, 50000, 100000};
+  return edges;
+}
+
 void Histogram::observe(double value, uint64_t times) {
   const auto edge = std::lower_bound(edges_->begin(), edges_->end(), value);
   counts_[static_cast<size_t>(edge - edges_->begin())] += times;

@@ -12,6 +12,7 @@ const std::vector<double>& first_token_edges();  // vLLM's time to first token
 const std::vector<double>& inter_token_edges();  // vLLM's inter-token latency
 const std::vector<double>& layer_edges();        // 10 us to 1 s: parts of one layer
 const std::vector<double>& batch_edges();        // sequences in a step
+const std::vector<double>& token_edges();        // vLLM's prompt and answer lengths
 
 class Histogram {
  public:

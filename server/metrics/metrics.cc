@@ -107,7 +107,7 @@ std::shared_ptr<VersionMetrics> Metrics::add_version(int64_t version, const Mode
   }
   // Two series with the same labels would make the scrape invalid: other bytes under the number start anew.
   if (same != versions_.end()) versions_.erase(same);
-  versions_.push_back({std::make_shared<VersionMetrics>(options_.model, version, info), -1});
+  versions_.push_back({std::make_shared<VersionMetrics>(options_.model, version, info, options_.expert_series), -1});
   return versions_.back().metrics;
 }
 

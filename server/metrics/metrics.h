@@ -24,6 +24,7 @@ struct MetricsOptions {
   std::string model = "sparsefusion";  // label `model`
   std::string program_version;
   double retired_series_s = 300;  // how long a freed version's series stay
+  ExpertSeries expert_series = ExpertSeries::kAuto;
 };
 
 // What is read at the moment of the scrape and counted by nobody.

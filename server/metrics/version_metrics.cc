@@ -36,6 +36,18 @@ void observe_stage(const std::vector<float>& seconds, size_t layer, Histogram& h
   if (layer < seconds.size()) histogram.observe(seconds[layer]);
 }
 
+ExpertSeries resolve(ExpertSeries wanted, const ModelInfo& info) {
+  if (wanted != ExpertSeries::kAuto) return wanted;
+  return count_expert_series(info) <= kMaxExpertSeries ? ExpertSeries::kFull : ExpertSeries::kLayer;
+}
+
+// Of a flat [experts, modality] array.
+double sum_over_experts(const std::vector<double>& values, size_t modality) {
+  double sum = 0;
+  for (size_t i = modality; i < values.size(); i += kNumModalities) sum += values[i];
+  return sum;
+}
+
 }  // namespace
 
 VersionMetrics::Layer::Layer(int num_experts, std::span<const int64_t> reference)
@@ -45,12 +57,18 @@ VersionMetrics::Layer::Layer(int num_experts, std::span<const int64_t> reference
       overflow_request(tokens.size()),
       window(num_experts, reference) {}
 
-VersionMetrics::VersionMetrics(std::string model, int64_t version, const ModelInfo& info)
+int64_t count_expert_series(const ModelInfo& info) {
+  const int64_t moe_layers = info.num_layers - std::ssize(info.dense_layers);
+  return std::max<int64_t>(moe_layers, 0) * info.num_experts * kSeriesPerExpert;
+}
+
+VersionMetrics::VersionMetrics(std::string model, int64_t version, const ModelInfo& info, ExpertSeries expert_series)
     : model_(std::move(model)),
       version_(version),
       digest_(info.digest),
       labels_{{"model", model_}, {"version", std::to_string(version)}},
-      num_experts_(info.num_experts) {
+      num_experts_(info.num_experts),
+      expert_series_(resolve(expert_series, info)) {
   for (int layer = 0; layer < info.num_layers; ++layer) {
     const bool dense = std::ranges::find(info.dense_layers, layer) != info.dense_layers.end();
     layers_.emplace_back(dense ? 0 : num_experts_,
@@ -66,6 +84,11 @@ void VersionMetrics::record_step(const StepSample& sample) {
   for (double seconds : sample.prefill_s) prefill_.observe(seconds);
   for (double seconds : sample.inter_token_s) inter_token_.observe(seconds);
   for (double seconds : sample.decode_s) decode_.observe(seconds);
+  for (const StepSample::Answer& answer : sample.answers) {
+    ++(answer.cut ? answers_cut_ : answers_stopped_);
+    request_prompt_.observe(answer.prompt_tokens);
+    request_generated_.observe(answer.generated_tokens);
+  }
   generated_tokens_ += sample.generated_tokens;
   cache_ = sample.cache;
   const StepResult& result = *sample.result;
@@ -154,6 +177,11 @@ void VersionMetrics::collect(FamilySet& families, bool live) const {
   families["sparsefusion_decode_seconds"].add(labels_, decode_);
   families["sparsefusion_step_duration_seconds"].add(labels_, step_duration_);
   families["sparsefusion_batch_size"].add(labels_, batch_size_);
+  families["sparsefusion_request_prompt_tokens"].add(labels_, request_prompt_);
+  families["sparsefusion_request_generated_tokens"].add(labels_, request_generated_);
+  SeriesList answers = families["sparsefusion_answers_total"];
+  answers.add(with(labels_, {{"finish_reason", "stop"}}), static_cast<double>(answers_stopped_));
+  answers.add(with(labels_, {{"finish_reason", "length"}}), static_cast<double>(answers_cut_));
   const std::pair<const char*, uint64_t> counters[] = {
       {"sparsefusion_prompt_tokens_total", prompt_tokens_},
       {"sparsefusion_generated_tokens_total", generated_tokens_},
@@ -190,7 +218,20 @@ void VersionMetrics::collect_moe(FamilySet& families) const {
       families["sparsefusion_moe_dead_experts"].add(labels, gauges->dead_experts);
       if (gauges->drift_js) families["sparsefusion_moe_routing_drift_js"].add(labels, *gauges->drift_js);
     }
-    collect_experts(families, l);
+    if (expert_series_ == ExpertSeries::kFull) collect_experts(families, l);
+    if (expert_series_ == ExpertSeries::kLayer) collect_expert_sums(families, l);
+  }
+}
+
+void VersionMetrics::collect_expert_sums(FamilySet& families, size_t l) const {
+  const Layer& layer = layers_[l];
+  for (size_t modality = 0; modality < kNumModalities; ++modality) {
+    const Labels labels = with(labels_, {{"layer", std::to_string(l)}, {"modality", kModalityNames[modality]}});
+    families["sparsefusion_moe_expert_tokens_total"].add(labels, sum_over_experts(layer.tokens, modality));
+    families["sparsefusion_moe_expert_gate_mass_total"].add(labels, sum_over_experts(layer.gate_mass, modality));
+    SeriesList overflow = families["sparsefusion_moe_overflow_tokens_total"];
+    overflow.add(with(labels, {{"scope", "step"}}), sum_over_experts(layer.overflow_step, modality));
+    overflow.add(with(labels, {{"scope", "request"}}), sum_over_experts(layer.overflow_request, modality));
   }
 }
 

@@ -29,12 +29,31 @@ struct StepSample {
   std::vector<double> prefill_s;      // of the same, since they were admitted
   std::vector<double> inter_token_s;  // of the others that got a token
   std::vector<double> decode_s;       // of those that ended
+  struct Answer {
+    bool cut = false;  // at max_tokens or the context
+    int prompt_tokens = 0, generated_tokens = 0;
+  };
+  std::vector<Answer> answers;  // that ended
 };
+
+// How finely a scrape shows the experts' counters.
+enum class ExpertSeries {
+  kAuto,   // kFull up to kMaxExpertSeries, else kLayer
+  kFull,   // kSeriesPerExpert series an expert
+  kLayer,  // as many a layer, without the label `expert`: the sum over its experts
+  kOff,    // none
+};
+inline constexpr int64_t kSeriesPerExpert = 8;     // tokens and gate mass by modality; overflow by modality and scope
+inline constexpr int64_t kMaxExpertSeries = 4096;  // of one version, by default
+
+// Series of the experts' counters if all of them are shown.
+int64_t count_expert_series(const ModelInfo& info);
 
 // Thread-safe.
 class VersionMetrics {
  public:
-  VersionMetrics(std::string model, int64_t version, const ModelInfo& info);
+  VersionMetrics(std::string model, int64_t version, const ModelInfo& info,
+                 ExpertSeries expert_series = ExpertSeries::kAuto);
 
   int64_t version() const { return version_; }
   const std::string& digest() const { return digest_; }
@@ -66,12 +85,14 @@ class VersionMetrics {
   void record_layer(const MoeStepStats& moe, size_t layer) SF_REQUIRES(mutex_);
   void collect_moe(FamilySet& families) const SF_REQUIRES(mutex_);
   void collect_experts(FamilySet& families, size_t layer) const SF_REQUIRES(mutex_);
+  void collect_expert_sums(FamilySet& families, size_t layer) const SF_REQUIRES(mutex_);
 
   const std::string model_;
   const int64_t version_;
   const std::string digest_;
   const Labels labels_;  // model, version
   const int num_experts_;
+  const ExpertSeries expert_series_;  // never kAuto
   mutable Mutex mutex_;
   std::vector<Layer> layers_ SF_GUARDED_BY(mutex_);
   Histogram first_token_ SF_GUARDED_BY(mutex_){first_token_edges()};
@@ -83,6 +104,9 @@ class VersionMetrics {
   Histogram decode_ SF_GUARDED_BY(mutex_){first_token_edges()};
   Histogram step_duration_ SF_GUARDED_BY(mutex_){first_token_edges()};
   Histogram batch_size_ SF_GUARDED_BY(mutex_){batch_edges()};
+  Histogram request_prompt_ SF_GUARDED_BY(mutex_){token_edges()};
+  Histogram request_generated_ SF_GUARDED_BY(mutex_){token_edges()};
+  uint64_t answers_stopped_ SF_GUARDED_BY(mutex_) = 0, answers_cut_ SF_GUARDED_BY(mutex_) = 0;
   uint64_t prompt_tokens_ SF_GUARDED_BY(mutex_) = 0;
   uint64_t image_tokens_ SF_GUARDED_BY(mutex_) = 0;
   uint64_t generated_tokens_ SF_GUARDED_BY(mutex_) = 0;

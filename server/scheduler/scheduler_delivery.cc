@@ -72,6 +72,8 @@ void Scheduler::deliver_chosen(Job& job, const ChosenAnswer& chosen, double now_
   sample.first_token_s.push_back(now_s - job.request().submitted_s);
   job.on_chosen(chosen, now_s);
   sample.decode_s.push_back(now_s - job.first_token_s());
+  sample.answers.push_back(
+      {.cut = false, .prompt_tokens = job.request().prompt->num_tokens(), .generated_tokens = chosen.num_tokens});
   job.finish(FinishReason::kStop, now_s);
 }
 
@@ -91,6 +93,9 @@ bool Scheduler::deliver_token(Job& job, const SequenceStepResult& result, size_t
   const std::optional<FinishReason> end = job.on_token({result.tokens[token], logprob}, top, stop_token, now_s);
   if (!end) return false;
   sample.decode_s.push_back(now_s - job.first_token_s());
+  sample.answers.push_back({.cut = *end == FinishReason::kLength,
+                            .prompt_tokens = job.request().prompt->num_tokens(),
+                            .generated_tokens = job.completion_tokens()});
   if (job.request().sampling.record_routing) job.set_routing(deps_.engine->routing_record(job.sequence()));
   job.finish(*end, now_s);
   return true;

@@ -31,6 +31,7 @@ std::array<std::string, 3> samples(const std::string& name) {
       {"reload-mode", {"replace", "overlap", "replace"}},
       {"allow-image-host", {"a.example", "b.example", "c.example"}},
       {"otlp-sample-ratio", {"0.25", "0.5", "0.75"}},
+      {"metrics-experts", {"full", "layer", "off"}},
       {"prefix-cache", {"false", "true", "false"}},
       {"grpc", {"false", "true", "false"}},
       {"ui", {"false", "true", "false"}},

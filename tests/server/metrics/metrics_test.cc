@@ -142,6 +142,82 @@ TEST(MetricsTest, ADenseLayerHasNoSeriesAndTheOthersKeepTheirNumbers) {
   EXPECT_THAT(text, Not(HasSubstr("version=\"2\",layer=")));
 }
 
+// Lines of the three families that have a series an expert.
+size_t count_expert_lines(const std::string& text) {
+  size_t count = 0;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    for (const char* name : {"sparsefusion_moe_expert_tokens_total{", "sparsefusion_moe_expert_gate_mass_total{",
+                             "sparsefusion_moe_overflow_tokens_total{"}) {
+      if (line.starts_with(name)) ++count;
+    }
+  }
+  return count;
+}
+
+ModelInfo info_of(int num_layers, int num_experts, std::vector<int> dense_layers = {}) {
+  ModelInfo info;
+  info.num_layers = num_layers;
+  info.num_experts = num_experts;
+  info.dense_layers = std::move(dense_layers);
+  return info;
+}
+
+TEST(MetricsTest, ExpertsAreShownWholeByLayerOrNotAtAll) {
+  const auto lines = [](ExpertSeries series) {
+    Metrics metrics({.program_version = "", .expert_series = series});
+    auto version = metrics.add_version(1, info_of(4, 5, {0, 2}));
+    return count_expert_lines(metrics.text({}, 0));
+  };
+  EXPECT_EQ(lines(ExpertSeries::kFull), 2u * 5 * 8);
+  EXPECT_EQ(lines(ExpertSeries::kLayer), 2u * 8);
+  EXPECT_EQ(lines(ExpertSeries::kOff), 0u);
+}
+
+TEST(MetricsTest, ByDefaultExpertsAreShownUpTo4096Series) {
+  EXPECT_EQ(count_expert_series(info_of(58, 256)), 118'784);
+  EXPECT_EQ(count_expert_series(info_of(2, 8, {0, 1})), 0);
+  const auto lines = [](const ModelInfo& info) {
+    Metrics metrics({});
+    auto version = metrics.add_version(1, info);
+    return count_expert_lines(metrics.text({}, 0));
+  };
+  EXPECT_EQ(lines(info_of(2, 256)), 4096u);
+  EXPECT_EQ(lines(info_of(1, 513)), 8u);
+  EXPECT_EQ(lines(info_of(3, 256, {1})), 4096u) << "a dense layer has none";
+}
+
+TEST(MetricsTest, ALayersSeriesAreTheSumsOfItsExperts) {
+  Metrics metrics({.program_version = "", .expert_series = ExpertSeries::kLayer});
+  auto version = metrics.add_version(7, model_info());
+  record(*version, routed(3, 5));
+  record(*version, routed(3, 5));
+  const std::string text = metrics.text({}, 0);
+  const std::string labels = R"({model="sparsefusion",version="7",layer="0",modality="text")";
+  EXPECT_THAT(text, HasSubstr("sparsefusion_moe_expert_tokens_total" + labels + "} 16"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_moe_expert_gate_mass_total" + labels + "} 3"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_moe_overflow_tokens_total" + labels + R"(,scope="step"} 2)"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_moe_overflow_tokens_total" + labels + R"(,scope="request"} 4)"));
+  EXPECT_EQ(version->expert_loads().layers.at(0).experts.size(), 2u) << "GET /v1/experts shows them all";
+}
+
+TEST(MetricsTest, CountsAnswersByTheirEndAndLength) {
+  Metrics metrics({});
+  auto version = metrics.add_version(7, model_info());
+  StepSample sample;
+  const StepResult nothing;
+  sample.result = &nothing;
+  sample.answers = {{.cut = false, .prompt_tokens = 50, .generated_tokens = 2},
+                    {.cut = true, .prompt_tokens = 300, .generated_tokens = 256}};
+  version->record_step(sample);
+  const std::string text = metrics.text({}, 0), labels = R"({model="sparsefusion",version="7")";
+  EXPECT_THAT(text, HasSubstr("sparsefusion_answers_total" + labels + R"(,finish_reason="stop"} 1)"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_answers_total" + labels + R"(,finish_reason="length"} 1)"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_request_prompt_tokens_sum" + labels + "} 350"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_request_prompt_tokens_bucket" + labels + R"(,le="50"} 1)"));
+  EXPECT_THAT(text, HasSubstr("sparsefusion_request_generated_tokens_sum" + labels + "} 258"));
+}
+
 TEST(MetricsTest, CountsWhatTheCachesFound) {
   Metrics metrics({});
   auto version = metrics.add_version(7, model_info());
