@@ -69,6 +69,9 @@ std::vector<std::string> config_problems(const ServerOptions& options) {
   look([&] {
     if (!options.otlp_endpoint.empty()) parse_collector_url(options.otlp_endpoint);
   });
+  if (!options.otlp_metrics_endpoint.empty()) {
+    look([&] { metrics_endpoint("", options.otlp_metrics_endpoint); });
+  }
   look([&] { check_image_hosts(options.allow_image_hosts); });
   for (const std::string& origin : options.cors_origins) look([&] { check_origin(origin); });
   return problems;

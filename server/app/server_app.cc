@@ -13,6 +13,7 @@
 #include "server/http/admin_server.h"
 #include "server/http/http_server.h"
 #include "server/model/reloader.h"
+#include "server/outbound/metric_exporter.h"
 #include "server/outbound/remote_images.h"
 #include "server/outbound/span_exporter.h"
 #include "server/service/answer_service.h"
@@ -140,12 +141,29 @@ std::shared_ptr<ServerCertificate> make_certificate(const ServerOptions& options
   return files.is_on() ? std::make_shared<ServerCertificate>(files) : nullptr;
 }
 
+OtlpSource otlp_source(const ServerOptions& options) {
+  static const std::string instance = random_span_id();  // of this process
+  return {.name = "sparsefusion-server", .version = kProgramVersion, .instance = instance, .model = options.model_name};
+}
+
+std::unique_ptr<MetricExporter> make_metric_exporter(const ServerOptions& options, const Clock& clock,
+                                                     Metrics& metrics) {
+  const std::string url = metrics_endpoint(options.otlp_endpoint, options.otlp_metrics_endpoint);
+  if (url.empty()) return nullptr;
+  MetricExporterOptions exporter;
+  exporter.endpoint = url;
+  exporter.source = otlp_source(options);
+  return std::make_unique<MetricExporter>(
+      std::move(exporter), [&metrics](const char* result) { metrics.count_metric_export(result); },
+      [&clock] { return clock.unix_s(); });
+}
+
 std::unique_ptr<SpanExporter> make_spans(const ServerOptions& options, Metrics& metrics) {
   if (options.otlp_endpoint.empty()) return nullptr;
   SpanExporterOptions exporter;
   exporter.endpoint = options.otlp_endpoint;
   exporter.sample_ratio = options.otlp_sample_ratio;
-  exporter.source = {"sparsefusion-server", kProgramVersion};
+  exporter.source = otlp_source(options);
   return std::make_unique<SpanExporter>(std::move(exporter), [&metrics](const char* result, size_t spans) {
     metrics.count_spans(result, static_cast<double>(spans));
   });
@@ -180,12 +198,18 @@ struct ServerApp::Parts {
                  [this](const ReloadEvent& event) { log(reload_log_line(event)); }),
         version_admin(reloader, slot),
         spans(make_spans(options, metrics)),
-        service(service_options(options), {&slot, &metrics, &drain_rate, &clock, log, &version_admin, spans.get()}),
+        metric_exporter(make_metric_exporter(options, clock, metrics)),
+        service(service_options(options),
+                {&slot, &metrics, &drain_rate, &clock, log, &version_admin, spans.get(), on_request()}),
         keys(make_keys(options, clock)),
         certificate(make_certificate(options)),
         http(http_options(options, shared()), service),
         admin(admin_options(options, shared()), service) {
     if (options.grpc) grpc = std::make_unique<GrpcServer>(grpc_options(options, shared()), service);
+  }
+  std::function<void(const RequestRecord&)> on_request() const {
+    if (!metric_exporter) return {};
+    return [exporter = metric_exporter.get()](const RequestRecord& record) { exporter->add(record); };
   }
   Shared shared() const { return {keys.get(), certificate, infer_statistics}; }
 
@@ -197,7 +221,8 @@ struct ServerApp::Parts {
   std::unique_ptr<VersionSource> source;
   Reloader reloader;
   VersionAdmin version_admin;
-  std::unique_ptr<SpanExporter> spans;  // null: none are sent
+  std::unique_ptr<SpanExporter> spans;              // null: none are sent
+  std::unique_ptr<MetricExporter> metric_exporter;  // null: likewise
   AnswerService service;
   const std::shared_ptr<InferStatistics> infer_statistics = std::make_shared<InferStatistics>();
   std::unique_ptr<KeyRing> keys;                   // null: nobody needs one
@@ -320,6 +345,7 @@ void ServerApp::stop() {
   if (parts_->grpc) parts_->grpc->stop();
   parts_->admin.stop();
   if (parts_->spans) parts_->spans->stop();
+  if (parts_->metric_exporter) parts_->metric_exporter->stop();
 }
 
 }  // namespace sf::server

@@ -103,7 +103,10 @@ void add_port_flags(CLI::App& app, ServerOptions& options) {
   app.add_option("--allow-image-host", options.allow_image_hosts,
                  "Host whose pictures a request may name by https URL; may be repeated (default: none)");
   app.add_option("--otlp-endpoint", options.otlp_endpoint,
-                 "OTLP/HTTP collector that gets the spans of requests: http[s]://HOST[:PORT][/PATH] (default: none)");
+                 "OTLP/HTTP collector that gets spans and metrics of requests: http[s]://HOST[:PORT][/PATH] "
+                 "(default: none)");
+  app.add_option("--otlp-metrics-endpoint", options.otlp_metrics_endpoint,
+                 "OTLP/HTTP collector of the metrics alone; none = nowhere (default: /v1/metrics beside the spans)");
   app.add_option("--otlp-sample-ratio", options.otlp_sample_ratio,
                  "Share of the requests without a traceparent whose spans are sent; others follow their sampled flag")
       ->check(CLI::Range(0.0, 1.0))

@@ -45,6 +45,7 @@ struct ServerOptions {
   bool admin_tls = false;                        // the management port too, with the same files
   std::vector<std::string> allow_image_hosts;    // whose pictures a request may name by URL; empty = nobody's
   std::string otlp_endpoint;                     // collector of traces; empty = no spans leave this server
+  std::string otlp_metrics_endpoint;             // of metrics; empty = beside the traces; "none" = nowhere
   double otlp_sample_ratio = 1;                  // of the requests that come without a trace
   std::string metrics_experts;                   // full, layer or off; empty = full up to 4,096 series, else layer
   std::string port_file;                         // JSON with the bound ports, written when ready

@@ -32,6 +32,8 @@ const std::vector<FamilyInfo>& family_infos() {
       {"sparsefusion_queue_depth", kGauge, "Requests that hold a place in the queue."},
       {"sparsefusion_queue_tokens", kGauge, "Prompt tokens reserved by the requests in the queue."},
       {"sparsefusion_trace_spans_total", kCounter, "Spans for the trace collector, by what became of them."},
+      {"sparsefusion_otlp_metric_exports_total", kCounter,
+       "Batches of metrics for the collector, by what became of them."},
       // latency
       {"sparsefusion_request_duration_seconds", kHistogram, "Time from a request's arrival to the end of its answer."},
       {"sparsefusion_time_to_first_token_seconds", kHistogram, "Time from a request's arrival to its first token."},

@@ -56,7 +56,7 @@ Metrics::Metrics(MetricsOptions options) : options_(std::move(options)) {
   add_api(kOther, no_codes);
   for (const char* reason : kRejections) rejections_[reason] = 0;
   for (const auto& [result, reason] : kReloads) reloads_[{result, reason}] = 0;
-  for (const char* result : {"exported", "dropped"}) spans_[result] = 0;
+  for (const char* result : {"exported", "dropped"}) spans_[result] = metric_exports_[result] = 0;
   for (const char* stage : kReloadStages) reload_stages_.emplace(stage, Histogram(first_token_edges()));
 }
 
@@ -85,6 +85,11 @@ void Metrics::count_cancellation(const std::string& api, const std::string& phas
 void Metrics::count_spans(const std::string& result, double spans) {
   MutexLock lock(mutex_);
   spans_[result] += spans;
+}
+
+void Metrics::count_metric_export(const std::string& result) {
+  MutexLock lock(mutex_);
+  metric_exports_[result] += 1;
 }
 
 void Metrics::count_reload(const std::string& result, const std::string& reason) {
@@ -143,6 +148,8 @@ void Metrics::collect_requests(FamilySet& families, const LiveGauges& gauges) co
   inflight.add({{"state", "running"}}, gauges.running);
   SeriesList spans = families["sparsefusion_trace_spans_total"];
   for (const auto& [result, count] : spans_) spans.add({{"result", result}}, count);
+  SeriesList metric_exports = families["sparsefusion_otlp_metric_exports_total"];
+  for (const auto& [result, count] : metric_exports_) metric_exports.add({{"result", result}}, count);
   families["sparsefusion_queue_depth"].add({}, gauges.queue_depth);
   families["sparsefusion_queue_tokens"].add({}, gauges.queue_tokens);
   SeriesList durations = families["sparsefusion_request_duration_seconds"];

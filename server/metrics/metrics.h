@@ -59,6 +59,7 @@ class Metrics {
 
   // result: exported, dropped.
   void count_spans(const std::string& result, double spans);
+  void count_metric_export(const std::string& result);
 
   // Effect: series of `version` from the next scrape on. A version that comes back with the same bytes counts on.
   std::shared_ptr<VersionMetrics> add_version(int64_t version, const ModelInfo& info);
@@ -83,9 +84,10 @@ class Metrics {
   std::map<Pair, double> requests_ SF_GUARDED_BY(mutex_);       // {api, code}
   std::map<Pair, double> cancellations_ SF_GUARDED_BY(mutex_);  // {api, phase}
   std::map<std::string, double> rejections_ SF_GUARDED_BY(mutex_);
-  std::map<Pair, double> reloads_ SF_GUARDED_BY(mutex_);              // {result, reason}
-  std::map<std::string, double> spans_ SF_GUARDED_BY(mutex_);         // {result}
-  std::map<std::string, Histogram> durations_ SF_GUARDED_BY(mutex_);  // by api
+  std::map<Pair, double> reloads_ SF_GUARDED_BY(mutex_);                // {result, reason}
+  std::map<std::string, double> spans_ SF_GUARDED_BY(mutex_);           // {result}
+  std::map<std::string, double> metric_exports_ SF_GUARDED_BY(mutex_);  // {result}
+  std::map<std::string, Histogram> durations_ SF_GUARDED_BY(mutex_);    // by api
   std::map<std::string, Histogram> reload_stages_ SF_GUARDED_BY(mutex_);
   std::vector<Entry> versions_ SF_GUARDED_BY(mutex_);
 };

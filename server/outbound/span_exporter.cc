@@ -1,7 +1,5 @@
 #include "server/outbound/span_exporter.h"
 
-#include <httplib.h>
-
 #include <algorithm>
 #include <chrono>
 #include <iterator>
@@ -15,53 +13,12 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr const char* kDefaultPath = "/v1/traces";
-constexpr int kConnectTimeoutMs = 500;
-
-Error bad_endpoint() {
-  return invalid_argument("otlp-endpoint", "otlp-endpoint: must be http://HOST[:PORT][/PATH] or https://...");
-}
-
 }  // namespace
 
-CollectorUrl parse_collector_url(const std::string& url) {
-  const size_t scheme = url.starts_with("http://") ? 7 : url.starts_with("https://") ? 8 : 0;
-  if (scheme == 0 || url.find_first_of(" \t\r\n?#@") != std::string::npos) throw bad_endpoint();
-  const size_t slash = url.find('/', scheme);
-  const std::string path = slash == std::string::npos ? "" : url.substr(slash);
-  const CollectorUrl parts{url.substr(0, slash), path.empty() || path == "/" ? kDefaultPath : path};
-  if (parts.origin.size() == scheme || parts.origin[scheme] == ':') throw bad_endpoint();
-  return parts;
-}
-
-// The client of one collector. post() belongs to the exporter's thread, abort() to any.
-class SpanExporter::Connection {
- public:
-  explicit Connection(const SpanExporterOptions& options)
-      : url_(parse_collector_url(options.endpoint)), client_(url_.origin) {
-    if (!client_.is_valid()) throw bad_endpoint();
-    client_.set_connection_timeout(milliseconds(std::min(options.timeout_ms, kConnectTimeoutMs)));
-    client_.set_read_timeout(milliseconds(options.timeout_ms));
-    client_.set_write_timeout(milliseconds(options.timeout_ms));
-    client_.set_max_timeout(milliseconds(options.timeout_ms));
-    client_.set_follow_location(false);
-    client_.set_payload_max_length(1 << 20);
-    client_.set_keep_alive(true);
-  }
-
-  bool post(const std::string& body) {
-    const httplib::Result result = client_.Post(url_.path, body, "application/json");
-    return result && result->status / 100 == 2;
-  }
-  void abort() { client_.stop(); }
-
- private:
-  const CollectorUrl url_;
-  httplib::Client client_;
-};
-
 SpanExporter::SpanExporter(SpanExporterOptions options, Count count)
-    : options_(std::move(options)), count_(std::move(count)), connection_(std::make_unique<Connection>(options_)) {
+    : options_(std::move(options)),
+      count_(std::move(count)),
+      connection_(parse_collector_url(options_.endpoint), options_.timeout_ms) {
   thread_ = std::thread([this] { run(); });
 }
 
@@ -100,7 +57,7 @@ void SpanExporter::stop() {
   }
   if (!ended) {
     drop_all();
-    connection_->abort();
+    connection_.abort();
   }
   thread_.join();
 }
@@ -130,7 +87,7 @@ void SpanExporter::run() {
   for (std::vector<RequestSpans> batch = take_batch(); !batch.empty(); batch = take_batch()) {
     size_t num_spans = 0;
     for (const RequestSpans& request : batch) num_spans += request.num_spans();
-    const bool sent = connection_->post(export_request_json(options_.source, batch));
+    const bool sent = connection_.post(export_request_json(options_.source, batch));
     count_(sent ? "exported" : "dropped", num_spans);
   }
   MutexLock lock(mutex_);

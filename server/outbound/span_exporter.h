@@ -11,12 +11,12 @@
 
 #include <deque>
 #include <functional>
-#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "engine/base/mutex.h"
+#include "server/outbound/collector.h"
 #include "server/outbound/request_spans.h"
 #include "server/service/trace_sink.h"
 
@@ -25,20 +25,13 @@ namespace sf::server {
 struct SpanExporterOptions {
   std::string endpoint;     // http[s]://host[:port][/path]; without a path /v1/traces is asked
   double sample_ratio = 1;  // of the requests that came without a trace
-  SpanSource source;
+  OtlpSource source;
   size_t max_queue = 2048;      // requests that wait
   size_t max_batch = 256;       // requests in one POST
   int interval_ms = 1000;       // how long an incomplete batch waits
   int timeout_ms = 3000;        // of one POST
   int flush_timeout_ms = 1000;  // of stop()
 };
-
-// Where to POST. Errors: InvalidArgument, field otlp-endpoint.
-struct CollectorUrl {
-  std::string origin;  // scheme://host:port
-  std::string path;
-};
-CollectorUrl parse_collector_url(const std::string& url);
 
 class SpanExporter final : public TraceSink {
  public:
@@ -55,8 +48,6 @@ class SpanExporter final : public TraceSink {
   void stop();
 
  private:
-  class Connection;
-
   void run();
   // The next batch: full, or what came within an interval. Empty only once the exporter stops and nothing is left.
   std::vector<RequestSpans> take_batch();
@@ -64,7 +55,7 @@ class SpanExporter final : public TraceSink {
 
   const SpanExporterOptions options_;
   const Count count_;
-  const std::unique_ptr<Connection> connection_;
+  CollectorConnection connection_;  // abort() from the owner's thread, post() from thread_
   Mutex mutex_;
   CondVar changed_;
   std::deque<RequestSpans> queue_ SF_GUARDED_BY(mutex_);

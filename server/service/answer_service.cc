@@ -192,6 +192,7 @@ std::string AnswerService::metrics_text() const { return deps_.metrics->text(liv
 void AnswerService::end_request(RequestRecord record) const {
   if (deps_.traces != nullptr && !record.trace.is_set()) record.trace = deps_.traces->begin();
   deps_.log(request_log_line(record));
+  if (deps_.on_request) deps_.on_request(record);
   if (deps_.traces == nullptr) return;
   record.ended_unix_s = deps_.clock->unix_s();
   deps_.traces->add(record);

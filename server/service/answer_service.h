@@ -41,6 +41,8 @@ struct ServiceDeps {
   std::function<void(const std::string& json_line)> log;
   ModelAdmin* admin = nullptr;
   TraceSink* traces = nullptr;  // null: no spans leave this server
+  // Called at the end of every request that is counted, on its thread; may be empty. Must not block.
+  std::function<void(const RequestRecord&)> on_request = {};
 };
 
 class AnswerService final : public Service {

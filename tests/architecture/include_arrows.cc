@@ -53,7 +53,7 @@ const std::vector<Arrow>& arrows() {
        {"engine/engine.h", "engine/base/", "engine/explain/", "server/guard/", "server/metrics/", "server/scheduler/",
         "server/model/", "server/service/"}},
       {"server/outbound/",
-       {"engine/engine.h", "engine/base/", "server/guard/", "server/scheduler/", "server/service/",
+       {"engine/engine.h", "engine/base/", "server/guard/", "server/metrics/", "server/scheduler/", "server/service/",
         "server/outbound/"}},
       {"server/kserve/",
        {"engine/engine.h", "engine/base/", "server/guard/", "server/scheduler/", "server/service/", "server/kserve/"}},

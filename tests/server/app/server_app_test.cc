@@ -296,6 +296,9 @@ TEST_F(ServerAppTest, CheckConfigFindsWhatIsWrongAndStartsNothing) {
   wrong.otlp_endpoint = "collector:4318";
   EXPECT_THAT(complaint(wrong), HasSubstr("otlp-endpoint"));
   wrong = options_;
+  wrong.otlp_metrics_endpoint = "collector:4318";
+  EXPECT_THAT(complaint(wrong), HasSubstr("otlp-metrics-endpoint"));
+  wrong = options_;
   wrong.cors_origins = {"app.example"};
   EXPECT_THAT(complaint(wrong), HasSubstr("--cors-origin"));
   wrong = options_;

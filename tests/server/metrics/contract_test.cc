@@ -24,6 +24,7 @@ const std::vector<Contract>& contract() {
       {"requests_total", "counter", {"api", "code"}},
       {"requests_rejected_total", "counter", {"reason"}},
       {"requests_cancelled_total", "counter", {"api", "phase"}},
+      {"otlp_metric_exports_total", "counter", {"result"}},
       {"requests_inflight", "gauge", {"state"}},
       {"queue_depth", "gauge", {}},
       {"queue_tokens", "gauge", {}},

@@ -2,92 +2,16 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <httplib.h>
 
 #include <atomic>
-#include <nlohmann/json.hpp>
 
 #include "server/guard/request_id.h"
+#include "tests/server/outbound/fake_collector.h"
 
 namespace sf::server {
 namespace {
 
-using nlohmann::json;
-
 constexpr const char* kTraceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-
-// An OTLP/HTTP collector that keeps what it gets, or misbehaves as it is told.
-class Collector {
- public:
-  Collector() {
-    server_.Post("/v1/traces", [this](const httplib::Request& request, httplib::Response& response) {
-      MutexLock lock(mutex_);
-      ++posts_;
-      changed_.notify_all();
-      while (hang_) changed_.wait(mutex_);
-      if (status_ == 200) bodies_.push_back(request.body);
-      content_type_ = request.get_header_value("Content-Type");
-      response.status = status_;
-      response.set_content("{}", "application/json");
-      changed_.notify_all();
-    });
-    port_ = server_.bind_to_any_port("127.0.0.1");
-    thread_ = std::thread([this] { server_.listen_after_bind(); });
-    server_.wait_until_ready();
-  }
-  ~Collector() {
-    release();
-    server_.stop();
-    thread_.join();
-  }
-  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
-  void answer_with(int status) {
-    MutexLock lock(mutex_);
-    status_ = status;
-  }
-  void hang() {
-    MutexLock lock(mutex_);
-    hang_ = true;
-  }
-  void release() {
-    MutexLock lock(mutex_);
-    hang_ = false;
-    changed_.notify_all();
-  }
-  void wait_for_posts(int count) {
-    MutexLock lock(mutex_);
-    while (posts_ < count) changed_.wait(mutex_);
-  }
-  std::vector<json> spans() {
-    MutexLock lock(mutex_);
-    std::vector<json> all;
-    for (const std::string& body : bodies_) {
-      const json request = json::parse(body);
-      for (const json& span : request["resourceSpans"][0]["scopeSpans"][0]["spans"]) all.push_back(span);
-    }
-    return all;
-  }
-  json resource() {
-    MutexLock lock(mutex_);
-    return json::parse(bodies_.at(0))["resourceSpans"][0]["resource"];
-  }
-  std::string content_type() {
-    MutexLock lock(mutex_);
-    return content_type_;
-  }
-
- private:
-  httplib::Server server_;
-  std::thread thread_;
-  int port_ = 0;
-  Mutex mutex_;
-  CondVar changed_;
-  int posts_ SF_GUARDED_BY(mutex_) = 0;
-  int status_ SF_GUARDED_BY(mutex_) = 200;
-  bool hang_ SF_GUARDED_BY(mutex_) = false;
-  std::vector<std::string> bodies_ SF_GUARDED_BY(mutex_);
-  std::string content_type_ SF_GUARDED_BY(mutex_);
-};
 
 class SpanExporterTest : public ::testing::Test {
  protected:
@@ -98,7 +22,7 @@ class SpanExporterTest : public ::testing::Test {
   static SpanExporterOptions options_for(const std::string& url) {
     SpanExporterOptions options;
     options.endpoint = url;
-    options.source = {"sparsefusion-server", "1.2.3"};
+    options.source = {.name = "sparsefusion-server", .version = "1.2.3", .instance = "i-1", .model = "demo"};
     options.interval_ms = 1;
     return options;
   }
@@ -117,6 +41,8 @@ class SpanExporterTest : public ::testing::Test {
     record.duration_s = 0.020;
     record.ended_unix_s = 1700000000.5;
     record.trace = continue_trace(traceparent);
+    record.origin = {
+        .method = "POST", .route = "/v1/answer", .path = "", .client_address = "192.0.2.7", .key_name = "alice"};
     return record;
   }
 
@@ -126,15 +52,8 @@ class SpanExporterTest : public ::testing::Test {
 
 int64_t nanos(const json& span, const char* field) { return std::stoll(span.at(field).get<std::string>()); }
 
-json attribute_of(const json& holder, const std::string& key) {
-  for (const json& attribute : holder.at("attributes")) {
-    if (attribute.at("key") == key) return attribute.at("value");
-  }
-  return nullptr;
-}
-
 TEST_F(SpanExporterTest, SendsARequestAsFiveSpans) {
-  Collector collector;
+  FakeCollector collector;
   auto exporter = make(options_for(collector.url()));
   exporter->add(record());
   exporter->stop();
@@ -142,15 +61,16 @@ TEST_F(SpanExporterTest, SendsARequestAsFiveSpans) {
   EXPECT_EQ(collector.content_type(), "application/json");
   EXPECT_EQ(attribute_of(collector.resource(), "service.name"), json({{"stringValue", "sparsefusion-server"}}));
   EXPECT_EQ(attribute_of(collector.resource(), "service.version"), json({{"stringValue", "1.2.3"}}));
+  EXPECT_EQ(attribute_of(collector.resource(), "service.instance.id"), json({{"stringValue", "i-1"}}));
   const std::vector<json> spans = collector.spans();
   ASSERT_EQ(spans.size(), 5u);
   const json& request = spans[0];
   EXPECT_EQ(request["traceId"], "0af7651916cd43dd8448eb211c80319c");
   EXPECT_EQ(request["parentSpanId"], "b7ad6b7169203331");
   EXPECT_EQ(request["spanId"].get<std::string>().size(), 16u);
-  EXPECT_EQ(request["name"], "request");
+  EXPECT_EQ(request["name"], "POST /v1/answer");
   EXPECT_EQ(request["kind"], 2);
-  EXPECT_FALSE(request.contains("status"));
+  EXPECT_EQ(request["status"]["code"], 0) << "what went well is left unset";
   EXPECT_EQ(nanos(request, "endTimeUnixNano"), 1700000000500000000);
   EXPECT_EQ(nanos(request, "endTimeUnixNano") - nanos(request, "startTimeUnixNano"), 20'000'000);
   EXPECT_EQ(attribute_of(request, "sparsefusion.api"), json({{"stringValue", "rest"}}));
@@ -159,7 +79,7 @@ TEST_F(SpanExporterTest, SendsARequestAsFiveSpans) {
 }
 
 TEST_F(SpanExporterTest, PhasesFollowEachOtherWithinTheRequest) {
-  Collector collector;
+  FakeCollector collector;
   auto exporter = make(options_for(collector.url()));
   exporter->add(record());
   exporter->stop();
@@ -182,7 +102,7 @@ TEST_F(SpanExporterTest, PhasesFollowEachOtherWithinTheRequest) {
 }
 
 TEST_F(SpanExporterTest, AFailureIsOneSpanWhoseStatusSaysWhoseFaultItWas) {
-  Collector collector;
+  FakeCollector collector;
   auto exporter = make(options_for(collector.url()));
   for (const char* code : {"400", "503", "INVALID_ARGUMENT", "INTERNAL"}) {
     RequestRecord failed = record();
@@ -193,14 +113,82 @@ TEST_F(SpanExporterTest, AFailureIsOneSpanWhoseStatusSaysWhoseFaultItWas) {
   exporter->stop();
   const std::vector<json> spans = collector.spans();
   ASSERT_EQ(spans.size(), 4u);
-  EXPECT_FALSE(spans[0].contains("status"));
+  EXPECT_EQ(spans[0]["status"]["code"], 0);
   EXPECT_EQ(spans[1]["status"]["code"], 2);
-  EXPECT_FALSE(spans[2].contains("status"));
+  EXPECT_EQ(spans[2]["status"]["code"], 0);
   EXPECT_EQ(spans[3]["status"]["code"], 2);
+  EXPECT_EQ(attribute_of(spans[0], "error.type"), nullptr);
+  EXPECT_EQ(attribute_of(spans[1], "error.type"), json({{"stringValue", "503"}}));
+  EXPECT_EQ(attribute_of(spans[3], "error.type"), json({{"stringValue", "INTERNAL"}}));
+}
+
+TEST_F(SpanExporterTest, ARequestHasTheConventionsAttributesOfHttpAndOfGenerativeAi) {
+  FakeCollector collector;
+  auto exporter = make(options_for(collector.url()));
+  exporter->add(record());
+  exporter->stop();
+  const json request = collector.spans().at(0);
+  const std::pair<const char*, const char*> texts[] = {
+      {"http.request.method", "POST"},          {"http.route", "/v1/answer"},
+      {"client.address", "192.0.2.7"},          {"gen_ai.operation.name", "generate_content"},
+      {"gen_ai.provider.name", "sparsefusion"}, {"gen_ai.request.model", "demo"},
+      {"gen_ai.response.model", "demo"},        {"gen_ai.response.id", "id-1"}};
+  for (const auto& [name, value] : texts)
+    EXPECT_EQ(attribute_of(request, name), json({{"stringValue", value}})) << name;
+  EXPECT_EQ(attribute_of(request, "http.response.status_code"), json({{"intValue", "200"}}));
+  EXPECT_EQ(attribute_of(request, "gen_ai.usage.input_tokens"), json({{"intValue", "50"}}));
+  EXPECT_EQ(attribute_of(request, "gen_ai.usage.output_tokens"), json({{"intValue", "2"}}));
+  EXPECT_EQ(attribute_of(request, "gen_ai.response.finish_reasons")["arrayValue"]["values"][0]["stringValue"], "stop");
+  EXPECT_EQ(request.dump().find("alice"), std::string::npos) << "the name of a key is the log's alone";
+}
+
+TEST_F(SpanExporterTest, AGrpcCallHasTheAttributesOfRpc) {
+  FakeCollector collector;
+  auto exporter = make(options_for(collector.url()));
+  RequestRecord call = record();
+  call.api = "grpc";
+  call.code = "NOT_FOUND";
+  call.summary = nullptr;
+  call.model_version = 0;
+  call.origin.route = "/sparsefusion.v1.VisualQuestionAnswering/Answer";
+  exporter->add(call);
+  exporter->stop();
+  const json span = collector.spans().at(0);
+  EXPECT_EQ(span["name"], "sparsefusion.v1.VisualQuestionAnswering/Answer");
+  EXPECT_EQ(attribute_of(span, "rpc.system"), json({{"stringValue", "grpc"}}));
+  EXPECT_EQ(attribute_of(span, "rpc.service"), json({{"stringValue", "sparsefusion.v1.VisualQuestionAnswering"}}));
+  EXPECT_EQ(attribute_of(span, "rpc.method"), json({{"stringValue", "Answer"}}));
+  EXPECT_EQ(attribute_of(span, "rpc.grpc.status_code"), json({{"intValue", "5"}}));
+  EXPECT_EQ(attribute_of(span, "http.route"), nullptr);
+  EXPECT_EQ(attribute_of(span, "gen_ai.operation.name"), nullptr) << "no model saw it";
+}
+
+TEST_F(SpanExporterTest, ARequestWithoutARouteIsNamedByItsMethodAlone) {
+  FakeCollector collector;
+  auto exporter = make(options_for(collector.url()));
+  RequestRecord lost = record();
+  lost.summary = nullptr;
+  lost.code = "404";
+  lost.origin.route = "";
+  lost.origin.path = "/v1/nothing";
+  exporter->add(lost);
+  exporter->stop();
+  EXPECT_EQ(collector.spans().at(0)["name"], "POST") << "names are few: a path is the client's";
+  EXPECT_EQ(attribute_of(collector.spans().at(0), "url.path"), json({{"stringValue", "/v1/nothing"}}));
+}
+
+// A collector that does not know "100 Continue" would cost a second, and a stop has no more.
+TEST_F(SpanExporterTest, ALargeBatchIsSentWithoutAskingFirst) {
+  FakeCollector collector;
+  auto exporter = make(options_for(collector.url()));
+  for (int i = 0; i < 100; ++i) exporter->add(record());
+  exporter->stop();
+  EXPECT_GT(collector.last_body().dump().size(), 10'000u);
+  EXPECT_EQ(collector.expect(), "");
 }
 
 TEST_F(SpanExporterTest, TheCallersSampledFlagDecides) {
-  Collector collector;
+  FakeCollector collector;
   auto exporter = make(options_for(collector.url()));
   exporter->add(record("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"));
   exporter->add(record("nonsense"));
@@ -210,7 +198,7 @@ TEST_F(SpanExporterTest, TheCallersSampledFlagDecides) {
 }
 
 TEST_F(SpanExporterTest, TheRatioDecidesWhereTheTraceBeginsHere) {
-  Collector collector;
+  FakeCollector collector;
   SpanExporterOptions options = options_for(collector.url());
   for (const double ratio : {0.0, 1.0}) {
     options.sample_ratio = ratio;
@@ -225,7 +213,7 @@ TEST_F(SpanExporterTest, TheRatioDecidesWhereTheTraceBeginsHere) {
 }
 
 TEST_F(SpanExporterTest, ACollectorThatRefusesOrIsDownCostsSpansOnly) {
-  Collector collector;
+  FakeCollector collector;
   collector.answer_with(500);
   auto exporter = make(options_for(collector.url()));
   exporter->add(record());
@@ -243,7 +231,7 @@ TEST_F(SpanExporterTest, ACollectorThatRefusesOrIsDownCostsSpansOnly) {
 }
 
 TEST_F(SpanExporterTest, ACollectorThatHangsFillsTheQueueAndHoldsNobodyUp) {
-  Collector collector;
+  FakeCollector collector;
   collector.hang();
   SpanExporterOptions options = options_for(collector.url());
   options.max_batch = 1;
@@ -260,6 +248,17 @@ TEST_F(SpanExporterTest, ACollectorThatHangsFillsTheQueueAndHoldsNobodyUp) {
   EXPECT_EQ(exported_, 0u);
   exporter->add(record());
   EXPECT_EQ(dropped_, 12u * 5) << "after the stop";
+}
+
+TEST(CollectorUrlTest, MetricsGoBesideTheTracesUnlessSaidOtherwise) {
+  EXPECT_EQ(metrics_endpoint("http://c:4318", ""), "http://c:4318/v1/metrics");
+  EXPECT_EQ(metrics_endpoint("https://c/otlp/v1/traces", ""), "https://c/otlp/v1/metrics");
+  EXPECT_EQ(metrics_endpoint("http://c/api/traces", ""), "") << "nothing is known of such a collector";
+  EXPECT_EQ(metrics_endpoint("http://c/api/traces", "http://m"), "http://m/v1/metrics");
+  EXPECT_EQ(metrics_endpoint("", "http://m/push"), "http://m/push");
+  EXPECT_EQ(metrics_endpoint("http://c", "none"), "");
+  EXPECT_EQ(metrics_endpoint("", ""), "");
+  EXPECT_THROW(metrics_endpoint("http://c", "m:4318"), Error);
 }
 
 TEST(CollectorUrlTest, TakesWhatOpenTelemetryCallsAnEndpoint) {
