@@ -1,6 +1,7 @@
 #include "server/app/server_app.h"
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <thread>
 #include <utility>
@@ -71,7 +72,7 @@ FetchImage fetch_image(const ServerOptions& options) {
              const std::string& url, const std::string& field) { return images->fetch(url, field); };
 }
 
-HttpOptions http_options(const ServerOptions& options, const Shared& shared) {
+HttpOptions http_options(const ServerOptions& options, const Shared& shared, std::function<int()> grpc_port) {
   HttpOptions http;
   http.host = options.host;
   http.port = options.http_port;
@@ -83,6 +84,7 @@ HttpOptions http_options(const ServerOptions& options, const Shared& shared) {
   http.cors_origins = options.cors_origins;
   http.certificate = shared.certificate;
   http.fetch_image = fetch_image(options);
+  http.grpc_port = std::move(grpc_port);
   return http;
 }
 
@@ -203,7 +205,7 @@ struct ServerApp::Parts {
                 {&slot, &metrics, &drain_rate, &clock, log, &version_admin, spans.get(), on_request()}),
         keys(make_keys(options, clock)),
         certificate(make_certificate(options)),
-        http(http_options(options, shared()), service),
+        http(http_options(options, shared(), [this] { return grpc_port.load(); }), service),
         admin(admin_options(options, shared()), service) {
     if (options.grpc) grpc = std::make_unique<GrpcServer>(grpc_options(options, shared()), service);
   }
@@ -227,6 +229,7 @@ struct ServerApp::Parts {
   const std::shared_ptr<InferStatistics> infer_statistics = std::make_shared<InferStatistics>();
   std::unique_ptr<KeyRing> keys;                   // null: nobody needs one
   std::shared_ptr<ServerCertificate> certificate;  // null: no TLS
+  std::atomic<int> grpc_port{0};                   // once it is bound
   HttpServer http;
   AdminServer admin;
   std::unique_ptr<GrpcServer> grpc;
@@ -252,7 +255,10 @@ void ServerApp::start() {
   }
   parts_->http.start();
   parts_->admin.start();
-  if (parts_->grpc) parts_->grpc->start();
+  if (parts_->grpc) {
+    parts_->grpc->start();
+    parts_->grpc_port = parts_->grpc->port();
+  }
   load_first_version();
   write_port_file();
 }

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <string>
 
+#include "server/http/page.h"
 #include "server/web/web_files.h"
 
 namespace sf::server {
@@ -15,6 +16,7 @@ bool is_health(const std::string& path) {
 }
 
 bool is_page(const std::string& path) {
+  if (path == kPageFacts) return true;
   const auto& files = web_files();
   return std::any_of(files.begin(), files.end(),
                      [&](const WebFile& file) { return file.path == path && path != "/openapi.json"; });

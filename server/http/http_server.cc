@@ -42,7 +42,7 @@ struct HttpServer::Impl {
     register_health_routes(listener, service);
     register_openapi(listener);
     register_version_routes(listener, service);
-    if (options.ui) register_page(listener);
+    if (options.ui) register_page(listener, options.grpc_port);
     if (options.keys == nullptr) return;
     register_admin_routes(listener, service);
     listener.set_gate(

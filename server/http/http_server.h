@@ -9,6 +9,7 @@
 // Thread-safe, except that start() and stop() belong to the owner's thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -40,6 +41,7 @@ struct HttpOptions {
   KeyRing* keys = nullptr;  // null: nobody needs a key, and there are no admin routes. Outlives the server
   std::vector<std::string> cors_origins = {};                 // whose pages may call; "*" = everybody's
   std::shared_ptr<const ServerCertificate> certificate = {};  // null: no TLS
+  std::function<int()> grpc_port = {};                        // for the page: where gRPC answers; 0 or null: nowhere
   FetchImage fetch_image = {};  // for pictures that a request names by URL; null: none is fetched
 };
 

@@ -32,7 +32,12 @@ void register_file(Listener& listener, const WebFile& file) {
 
 }  // namespace
 
-void register_page(Listener& listener) {
+void register_page(Listener& listener, std::function<int()> grpc_port) {
+  listener.get(kPageFacts, [grpc_port = std::move(grpc_port)](const auto&, auto& response) {
+    const int port = grpc_port ? grpc_port() : 0;
+    response.set_header("Cache-Control", "no-store");
+    response.set_content("{\"grpc_port\": " + (port > 0 ? std::to_string(port) : "null") + "}", "application/json");
+  });
   for (const WebFile& file : web_files()) {
     if (file.path != kOpenApiPath) register_file(listener, file);
   }

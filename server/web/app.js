@@ -1,17 +1,21 @@
 // The playground: a picture from anywhere, a question, the answer as it streams; the rest lives in modules of its own.
-import { call } from '/api.js';
+import { call, errorOf } from '/api.js';
 import { startDrawing, stopDrawing, generatePicture } from '/draw.js';
 import { clearExplanation, setUpExplain } from '/explain.js';
-import { showSnippet } from '/calls.js';
+import { describeServer, showSnippet } from '/calls.js';
+import { remember } from '/history.js';
 import { watchExperts, watchVersions } from '/live.js';
 
 const element = id => document.getElementById(id);
 const kIdeas = ['what shape is the red object?', 'describe the picture', 'how many objects have the same shape as the blue object?',
                 'what colour is the object closest to the green object?', 'is the yellow object on the left or right?'];
+const kSample = { path: '/scene.png', name: 'scene.png', question: kIdeas[0] };
 const state = { picture: null, question: '', running: null };
+let pictureBeforeDrawing = null;
 
 function choose(file, name) {
   if (!file) return;
+  state.running?.abort();  // it is about another picture
   if (!element('board').hidden && name !== 'drawing.png') setDrawing(false);
   state.picture = new File([file], name || file.name || 'picture.png', { type: file.type });
   const preview = element('preview');
@@ -77,19 +81,33 @@ async function ask(signal) {
   form.append('question', state.question);
   form.append('stream', 'true');
   const response = await call('/v1/answer', { method: 'POST', body: form, signal });
-  if (!response.ok) throw new Error((await response.json()).error.message);
-  let text = '';
+  if (!response.ok) throw await errorOf(response);
+  let text = '', end = null;
   for await (const data of events(response)) {
-    if (data === '[DONE]') return;
+    if (data === '[DONE]') return end;
     const event = JSON.parse(data);
     if (event.error) throw new Error(event.error.message);
     if ('delta' in event) show(text += event.delta);
-    else { show(event.answer); showFacts(event); element('why').hidden = false; }
+    else end = event;
   }
 }
 
+function showEnd(end) {
+  show(end.answer);
+  showFacts(end);
+  element('why').hidden = false;
+}
+
+// A question of before, with its picture and its answer.
+function restore({ picture, question, end }) {
+  choose(picture, picture.name);
+  element('question').value = state.question = question;
+  showEnd(end);
+  showSnippet(state);
+}
+
 async function submit(event) {
-  event.preventDefault();
+  event?.preventDefault();
   if (!state.picture || state.running) return;
   state.question = element('question').value.trim() || element('question').placeholder;
   state.running = new AbortController();
@@ -98,7 +116,11 @@ async function submit(event) {
   forgetAnswer();
   showSnippet(state);
   try {
-    await ask(state.running.signal);
+    const { picture, question } = state;
+    const end = await ask(state.running.signal);
+    if (!end) throw new Error('the connection was cut before the answer ended');
+    showEnd(end);
+    remember({ picture, question, answer: end.answer, end }, restore);
   } catch (error) {
     if (error.name !== 'AbortError') show(error.message, true);
   } finally {
@@ -108,18 +130,52 @@ async function submit(event) {
   }
 }
 
+// The model that answers; nothing if there is none.
 async function showModel() {
   try {
-    const [model] = (await (await call('/v1/models')).json()).data;
+    const response = await call('/v1/models');
+    if (!response.ok) throw await errorOf(response);
+    const [model] = (await response.json()).data;
     element('model').textContent = model
         ? `${model.id} · version ${model.version} · ${(model.num_parameters / 1e6).toFixed(1)} M parameters · ${model.num_experts} experts`
         : 'no model is published yet';
-  } catch {
-    element('model').textContent = 'the server does not answer';
+    if (model) describeServer({ model: model.id });
+    return model;
+  } catch (error) {
+    element('model').textContent = error instanceof TypeError ? 'the server does not answer' : error.message;
+    return null;
   }
 }
 
+async function learnPorts() {
+  const response = await fetch('/page.json');
+  if (response.ok) describeServer({ grpcPort: (await response.json()).grpc_port ?? 0 });
+}
+
+// A first answer to look at, unless the user was quicker.
+async function askSample() {
+  const response = await fetch(kSample.path);
+  if (!response.ok || state.picture || !element('board').hidden) return;
+  choose(await response.blob(), kSample.name);
+  element('question').value = kSample.question;
+  await submit();
+}
+
+// Links that need the key: a browser follows a link without one.
+function openWithKey(link) {
+  link.addEventListener('click', async event => {
+    if (!sessionStorage.getItem('key')) return;
+    event.preventDefault();
+    const response = await call(link.getAttribute('href'));
+    open(URL.createObjectURL(await response.blob()), '_blank');
+  });
+}
+
 function setDrawing(on) {
+  // An empty board is no picture; what was there before comes back if nothing is drawn.
+  if (on) [pictureBeforeDrawing, state.picture] = [state.picture, null];
+  else state.picture ??= pictureBeforeDrawing;
+  element('ask').disabled = !state.picture;
   element('draw').setAttribute('aria-pressed', String(on));
   element('board').hidden = !on;
   element('tools').hidden = !on;
@@ -166,6 +222,10 @@ element('form').addEventListener('submit', submit);
 element('stop').addEventListener('click', () => state.running && state.running.abort());
 setUpExplain(state);
 showSnippet(state);
-showModel();
-watchExperts(element('experts-card'));
+learnPorts();
+showModel().then(async model => {
+  await watchExperts(element('experts-card'));  // its first look comes before the sample's tokens
+  if (model) await askSample();
+});
+openWithKey(element('openapi'));
 watchVersions(element('versions-card'), showModel);

@@ -1,6 +1,6 @@
 // "Why this answer?": POST /v1/explain, drawn over the picture. Heatmaps by answer token, patches coloured by their first
 // expert, the logit lens as a table.
-import { call } from '/api.js';
+import { call, errorOf } from '/api.js';
 
 const element = id => document.getElementById(id);
 const kExpertColours = ['#4477aa', '#ee6677', '#228833', '#ccbb44', '#66ccee', '#aa3377', '#bbbbbb', '#994f00', '#006cd1', '#1aff1a'];
@@ -25,7 +25,7 @@ async function fetchExplanation() {
   if (byLayer()) form.append('layer', element('layer').value || '-1');
   const response = await call('/v1/explain', { method: 'POST', body: form });
   if (response.status === 404) throw new Error('this server does not explain');
-  if (!response.ok) throw new Error((await response.json()).error.message);
+  if (!response.ok) throw await errorOf(response);
   return response.json();
 }
 

@@ -47,10 +47,9 @@ def phone(photographer):
     photographer.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
                                          {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True})
     photographer.show_why("what shape is the red object?", "occlusion", "circle")
-    photographer.browser.execute_script("window.scrollTo(0, 0)")
 
 
-PICTURES = {"playground": (playground, {"height": 1150}), "experts": (experts, {"height": 1000, "dark": True}),
+PICTURES = {"playground": (playground, {"height": 1500}), "experts": (experts, {"height": 1200, "dark": True}),
             "phone": (phone, {"width": 500, "height": 900})}
 
 if __name__ == "__main__":
@@ -66,7 +65,9 @@ if __name__ == "__main__":
                 browser.get("http://" + server.address("http"))
                 photographer = Photographer(browser)
                 photographer.wait(lambda: "version" in photographer.text("model"))
+                photographer.answer()  # of the sample
                 pose(photographer)
+                browser.execute_script("window.scrollTo(0, 0)")
                 browser.save_screenshot(str(arguments.out / f"{name}.png"))
                 browser.quit()
         finally:

@@ -4,6 +4,7 @@
 
 #include "server/http/access.h"
 #include "server/http/admin_server.h"
+#include "server/http/page.h"
 #include "server/web/web_files.h"
 #include "tests/server/http/http_fixture.h"
 
@@ -80,6 +81,7 @@ TEST_F(AccessWalkTest, NothingButHealthAndThePageAnswersWithoutAKey) {
   for (const WebFile& file : web_files()) {
     if (file.path != std::string_view("/openapi.json")) open.insert(std::string(file.path));
   }
+  open.insert(kPageFacts);
   expect_closed(*client, paths, open);
   EXPECT_TRUE(service.requests().empty());
   EXPECT_TRUE(service.model_admin->commands().empty());
