@@ -10,7 +10,7 @@ namespace {
 std::string without_variables(std::string expr) {
   static const std::pair<std::regex, const char*> replacements[] = {
       {std::regex(R"(\$__rate_interval)"), "5m"},
-      {std::regex(R"(\$(model|layer|modality))"), ".*"},
+      {std::regex(R"(\$(instance|model|version|layer|modality))"), ".*"},
   };
   for (const auto& [variable, value] : replacements) expr = std::regex_replace(expr, variable, value);
   return expr;

@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <regex>
 
 namespace sf::deploy {
 namespace {
@@ -94,7 +95,9 @@ TEST_F(DashboardsTest, WhatOperatorsLookForIsThere) {
         "serving.json: Expert load over time", "experts.json: Expert load of image tokens by layer and expert",
         "experts.json: Expert load of text tokens by layer and expert", "experts.json: Overflow by layer and modality",
         "experts.json: Load imbalance", "experts.json: Router entropy", "experts.json: Routing drift",
-        "experts.json: Dead experts by layer", "training.json: Loss by part"}) {
+        "experts.json: Dead experts by layer", "experts.json: Hottest expert", "serving.json: Hottest expert",
+        "serving.json: Alerts", "serving.json: Alerts firing", "serving.json: Prompt length",
+        "serving.json: Answer length", "serving.json: Finish reasons", "training.json: Loss by part"}) {
     EXPECT_TRUE(titles.contains(title)) << title;
   }
 }
@@ -109,6 +112,58 @@ TEST_F(DashboardsTest, ALoadMapHasARowALayerAndAColumnAnExpert) {
     EXPECT_EQ(panel.at("transformations").at(0).at("options").at("columnField"), "expert") << where;
   });
   EXPECT_EQ(num_maps, 2u);
+}
+
+// A sum, a mean or a quantile over replicas hides the one that is slow, full or lopsided.
+TEST_F(DashboardsTest, EveryAggregationKeepsTheReplicasApart) {
+  static const std::regex aggregation(R"(\b(sum|avg|min|max|count|topk) ?(by \(([^)]*)\))?)");
+  size_t num_aggregations = 0;
+  for_each_panel([&](const std::string& where, const json& panel) {
+    for (const json& target : panel.at("targets")) {
+      const std::string expr = target.at("expr");
+      if (expr.find("ALERTS") != std::string::npos) continue;  // their labels say which replica
+      for (std::sregex_iterator it(expr.begin(), expr.end(), aggregation), end; it != end; ++it) {
+        ++num_aggregations;
+        EXPECT_NE((*it)[3].str().find("instance"), std::string::npos) << where << ": " << expr;
+      }
+    }
+  });
+  EXPECT_GT(num_aggregations, 50u);
+}
+
+TEST_F(DashboardsTest, ReplicaAndVersionCanBeChosenAndCountEverywhere) {
+  for (const Dashboard& board : dashboards_) {
+    if (board.file == "training.json") continue;
+    std::set<std::string> variables;
+    for (const json& variable : board.json.at("templating").at("list")) variables.insert(variable.at("name"));
+    EXPECT_TRUE(variables.contains("instance") && variables.contains("version")) << board.file;
+    for (const json& panel : board.json.at("panels")) {
+      for (const json& target : panel.value("targets", json::array())) {
+        const std::string expr = target.at("expr");
+        if (expr.find("ALERTS") != std::string::npos) continue;
+        EXPECT_NE(expr.find("instance=~\"$instance\""), std::string::npos) << board.file << ": " << expr;
+        const bool by_version = expr.find("$model") != std::string::npos;
+        if (by_version) EXPECT_NE(expr.find("version=~\"$version\""), std::string::npos) << board.file << ": " << expr;
+      }
+    }
+  }
+}
+
+// An expert's share says nothing without the number of experts; its load over an even one does.
+TEST_F(DashboardsTest, ExpertsAreColouredRelativeToAnEvenLoad) {
+  size_t num_panels = 0;
+  for_each_panel([&](const std::string& where, const json& panel) {
+    if (where.find("Expert load") == std::string::npos) return;
+    ++num_panels;
+    const std::string expr = panel.at("targets").at(0).at("expr");
+    EXPECT_NE(expr.find("group_left () (avg by (instance, layer)"), std::string::npos) << where;
+    if (panel.at("type") == "heatmap") {
+      EXPECT_EQ(panel.at("options").at("color").at("max"), 2) << where << ": an even load is in the middle";
+    } else {
+      EXPECT_EQ(panel.at("fieldConfig").at("defaults").at("color").at("mode"), "thresholds") << where;
+    }
+  });
+  EXPECT_EQ(num_panels, 6u);
 }
 
 // promtool reads recording rules, JSON being YAML; so each query becomes one.

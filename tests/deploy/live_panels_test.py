@@ -24,7 +24,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 BINARIES, PROMETHEUS = (Path(x).resolve() for x in sys.argv[1:3])
 # What Grafana makes of its variables with a scrape interval of 1 s and everything selected.
-VARIABLES = {"$__rate_interval": "20s", "$model": ".*", "$layer": ".*", "$modality": ".*"}
+VARIABLES = {"$__rate_interval": "20s"} | {
+    x: ".*" for x in ("$instance", "$model", "$version", "$layer", "$modality")
+}
 DEADLINE_S = 300
 
 
@@ -198,6 +200,7 @@ class LivePanelsTest(unittest.TestCase):
             # An expression that only names something wrong is empty, not an error: the check above must be able to fail.
             self.assertEqual(stack.values("sum(sparsefusion_no_such_metric)", True), [])
             self.check_rules(stack)
+            self.check_colours(stack)
             # What the compose file asks to learn whether the trainer lives.
             self.assertEqual(
                 subprocess.run(
@@ -209,6 +212,20 @@ class LivePanelsTest(unittest.TestCase):
                 f"{len(queries)} queries answered, {stack.values('sum(sparsefusion_requests_total)', True)[0]:.0f} requests served, "
                 f"version {max(stack.versions())}"
             )
+
+    def check_colours(self, stack):
+        """A colour says that something is wrong, and with the demo model and its questions nothing is."""
+        num_checked = 0
+        for file, board in boards().items():
+            for panel in (x for x in board["panels"] if x["type"] == "stat"):
+                steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+                bad = [x["value"] for x in steps if x["color"] in ("orange", "red") and x["value"] is not None]
+                if not bad:
+                    continue
+                for value in stack.values(replaced(panel["targets"][0]["expr"]), True):
+                    self.assertLess(value, min(bad), f"{file}: {panel['title']}")
+                    num_checked += 1
+        self.assertGreaterEqual(num_checked, 7)
 
     def check_rules(self, stack):
         rules = [x for group in stack.get("rules")["groups"] for x in group["rules"]]
