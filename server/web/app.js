@@ -225,7 +225,7 @@ showSnippet(state);
 learnPorts();
 showModel().then(async model => {
   await watchExperts(element('experts-card'));  // its first look comes before the sample's tokens
-  if (model) await askSample();
+  if (model && model.image_tokens !== 0) await askSample();  // 0: it reads text alone
 });
 openWithKey(element('openapi'));
 watchVersions(element('versions-card'), showModel);

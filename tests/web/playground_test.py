@@ -57,7 +57,8 @@ class PlaygroundTest(unittest.TestCase):
         self.answer()  # of the sample that the page begins with
 
     def setUp(self):
-        opens_itself = ("test_fits_a_phone", "test_is_dark_where_the_system_is", "test_asks_for_a_key_and_says_what_is_wrong_with_it")
+        opens_itself = ("test_fits_a_phone", "test_is_dark_where_the_system_is", "test_asks_for_a_key_and_says_what_is_wrong_with_it",
+                        "test_asks_nothing_by_itself_of_a_model_of_text_alone")
         if self._testMethodName not in opens_itself:
             self.open()
 
@@ -104,6 +105,25 @@ class PlaygroundTest(unittest.TestCase):
         self.assertEqual(self.text("answer"), "circle")
         self.assertEqual(self.element("question").get_attribute("value"), "what shape is the red object?")
         self.assertTrue(self.element("preview").is_displayed() and self.element("why").is_displayed())
+
+    def test_asks_nothing_by_itself_of_a_model_of_text_alone(self):
+        self.browser = open_browser()
+        self.addCleanup(self.browser.quit)
+        self.browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": """
+            const real = fetch;
+            window.fetch = async (path, options) => {
+              const response = await real(path, options);
+              if (path !== '/v1/models') return response;
+              const body = await response.json();
+              body.data[0].image_tokens = 0;
+              return new Response(JSON.stringify(body));
+            };"""})
+        self.browser.get(self.url)
+        self.wait(lambda: "version" in self.text("model"))
+        self.assertFalse(self.element("ask").is_enabled())
+        self.upload()
+        self.ask("what shape is the red object?")
+        self.assertEqual(len(self.browser.find_elements(By.CSS_SELECTOR, "#history button")), 1)
 
     def test_answers_about_an_uploaded_picture(self):
         self.upload()
