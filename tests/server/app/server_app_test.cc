@@ -14,6 +14,7 @@
 #include "server/app/check_config.h"
 #include "server/app/log_lines.h"
 #include "server/guard/api_keys.h"
+#include "tests/server/outbound/fake_collector.h"
 #include "tests/support/fake_engine.h"
 #include "tests/support/scrape.h"
 
@@ -314,6 +315,25 @@ TEST_F(ServerAppTest, CheckConfigSaysAllThatIsWrong) {
   options_.otlp_endpoint = "nowhere";
   options_.cors_origins = {"nowhere", "https://app.example", "nowhere/"};
   EXPECT_EQ(config_problems(options_).size(), 7u);
+}
+
+TEST_F(ServerAppTest, SpansAndMetricsReachTheCollectorBeforeTheStopIsOver) {
+  FakeCollector collector;
+  options_.otlp_endpoint = collector.url();
+  start();
+  ask_http("who?");
+  app_->stop();
+  EXPECT_THAT(collector.paths(), ::testing::IsSupersetOf({"/v1/traces", "/v1/metrics"}));
+}
+
+TEST_F(ServerAppTest, MetricsCanBeSentNowhere) {
+  FakeCollector collector;
+  options_.otlp_endpoint = collector.url();
+  options_.otlp_metrics_endpoint = "none";
+  start();
+  ask_http("who?");
+  app_->stop();
+  EXPECT_THAT(collector.paths(), ::testing::Each("/v1/traces"));
 }
 
 // Names of models, versions, APIs, methods and headers that no dashboard should ever see.
