@@ -14,8 +14,12 @@ if(SF_SANITIZE)
   target_compile_options(sf_options INTERFACE -fsanitize=${SF_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(sf_options INTERFACE -fsanitize=${SF_SANITIZE})
 endif()
-if(SF_FUZZ)
+if(SF_FUZZ)  # the sanitizers' tests link the same objects as the fuzz targets
   target_compile_options(sf_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+# clang checks that what is marked SF_GUARDED_BY is touched under its mutex; g++ cannot.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  target_compile_options(sf_options INTERFACE -Werror=thread-safety -Werror=thread-safety-beta)
 endif()
 
 # sf_library(NAME [TORCH] [SOURCES a.cc ...] [DEPS targets...]): static library sf_NAME of this folder's *.cc.

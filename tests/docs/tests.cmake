@@ -6,7 +6,7 @@ if(TARGET sparsefusion-server AND TARGET sparsefusion AND TARGET sparsefusion-mo
   set(sf_snippets ${SF_DEPS_DIR}/test-clients/bin/python ${PROJECT_SOURCE_DIR}/tests/docs/snippets.py
                   --binaries $<TARGET_FILE_DIR:sparsefusion>)
   add_test(NAME docs_snippets COMMAND ${sf_snippets} ${sf_documents})
-  set_tests_properties(docs_snippets PROPERTIES TIMEOUT 900)
+  set_tests_properties(docs_snippets PROPERTIES TIMEOUT 900 PROCESSORS 2)
   # Tests of their own, so that ctest's summary names what was skipped for want of a toolchain.
   foreach(toolchain go java)
     add_test(NAME docs_snippets_${toolchain} COMMAND ${sf_snippets} --needs ${toolchain} ${sf_documents})

@@ -1,36 +1,25 @@
-# One libFuzzer program fuzz_NAME for each tests/fuzz/NAME_fuzz.cc: the preset `fuzz` builds them, `scripts/test` runs
-# them. They link the torch-free libraries that read what strangers send. tests/fuzz/corpus/NAME/ holds seeds.
+# One libFuzzer program of all tests/fuzz/NAME_fuzz.cc: SF_FUZZ_TARGET=NAME says which of them a run feeds. They link the
+# torch-free libraries that read what strangers send, which the preset builds for the sanitizers' tests anyway.
+# tests/fuzz/corpus/NAME/ holds seeds.
 if(SF_FUZZ)
-  set(fuzz_libraries)
-  foreach(library engine_base engine_input engine_safetensors engine_checkpoint trainer_data server_guard server_kserve)
-    if(TARGET sf_${library})
-      list(APPEND fuzz_libraries sf_${library})
-    endif()
-  endforeach()
-  add_custom_target(fuzz)
-  file(GLOB fuzz_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/*_fuzz.cc)
-  foreach(source ${fuzz_sources})
+  # The one reader that stands in a room of LibTorch's, and needs none, is compiled here.
+  set(fuzz_sources ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_main.cc
+                   ${PROJECT_SOURCE_DIR}/engine/model/config.cc ${PROJECT_SOURCE_DIR}/engine/model/config_weights.cc)
+  set(fuzz_entries "")
+  file(GLOB fuzz_targets CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/*_fuzz.cc)
+  foreach(source ${fuzz_targets})
     get_filename_component(name ${source} NAME_WE)
-    string(REGEX REPLACE "(.*)_fuzz$" "fuzz_\\1" name ${name})
-    if(name MATCHES "^fuzz_grpc_" AND NOT TARGET sf_proto)
-      continue()
-    endif()
-    add_executable(${name} ${source})
-    target_compile_options(${name} PRIVATE -Wall -Wextra)
-    target_link_libraries(${name} PRIVATE sf_options ${fuzz_libraries})
-    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
-    if(name MATCHES "^fuzz_http_" AND TARGET sf_server_http)
-      target_link_libraries(${name} PRIVATE sf_server_http)
-    endif()
-    if(name MATCHES "^fuzz_grpc_")  # what reads a message, without the server around it
-      target_sources(${name} PRIVATE ${PROJECT_SOURCE_DIR}/server/grpc/infer_messages.cc
-                                     ${PROJECT_SOURCE_DIR}/server/grpc/message_buffer.cc)
-      target_link_libraries(${name} PRIVATE sf_proto gRPC::grpc++)
-    endif()
-    if(name STREQUAL "fuzz_model_config")  # the one reader that stands in a room of LibTorch's, and needs none
-      target_sources(${name} PRIVATE ${PROJECT_SOURCE_DIR}/engine/model/config.cc
-                                     ${PROJECT_SOURCE_DIR}/engine/model/config_weights.cc)
-    endif()
-    add_dependencies(fuzz ${name})
+    string(REGEX REPLACE "_fuzz$" "" name ${name})
+    list(APPEND fuzz_sources ${source})
+    string(APPEND fuzz_entries "SF_FUZZ_TARGET(${name})\n")
+    # Every target is written as libFuzzer's documentation shows it; here each gets a name of its own.
+    set_property(SOURCE ${source} APPEND PROPERTY COMPILE_DEFINITIONS LLVMFuzzerTestOneInput=fuzz_${name})
   endforeach()
+  file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/generated/fuzz_targets.inc CONTENT "${fuzz_entries}")
+  add_executable(fuzz ${fuzz_sources})
+  target_include_directories(fuzz PRIVATE ${PROJECT_BINARY_DIR}/generated)
+  target_compile_options(fuzz PRIVATE -Wall -Wextra)
+  target_link_options(fuzz PRIVATE -fsanitize=fuzzer)
+  target_link_libraries(fuzz PRIVATE sf_options sf_engine_base sf_engine_input sf_engine_checkpoint sf_trainer_data
+                                     sf_server_guard sf_server_kserve sf_server_http sf_server_grpc sf_proto)
 endif()

@@ -12,4 +12,5 @@ if(TARGET sparsefusion-server AND TARGET sparsefusion-train AND TARGET sf_client
       ${PROJECT_SOURCE_DIR}/tests/support/raw_connection.cc
       ${PROJECT_SOURCE_DIR}/tests/support/tls_client.cc)
   add_dependencies(integration_test sparsefusion-server sparsefusion-train)
+  set_tests_properties(integration PROPERTIES PROCESSORS 2)
 endif()

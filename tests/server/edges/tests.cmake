@@ -9,7 +9,7 @@ if(TARGET sf_server_app AND TARGET sf_proto)
   sf_test(server_edges DIR server/edges DEPS sf_fake_server)
   target_sources(server_edges_test PRIVATE ${PROJECT_SOURCE_DIR}/tests/support/process.cc)
   # For gRPC's sake, as server_grpc.
-  set_tests_properties(server_edges PROPERTIES LABELS no_tsan)
+  set_tests_properties(server_edges PROPERTIES LABELS no_tsan PROCESSORS 2)
   add_test(NAME server_edges_long COMMAND server_edges_test)
   set_tests_properties(server_edges_long PROPERTIES LABELS "long;no_tsan" ENVIRONMENT SF_LONG_TESTS=1 TIMEOUT 1200 RUN_SERIAL ON)
 endif()
