@@ -4,9 +4,11 @@
 //   train(options, sink);
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <thread>
 
 #include "trainer/evaluator.h"
 #include "trainer/moe_overrides.h"
@@ -47,6 +49,10 @@ struct TrainOptions {
   int keep = 5;  // versions left in the store
   int max_bad_rows = 0;
   int vocab_size = 512;
+  // How the trainer waits before it tries again to publish, at most a second a call.
+  std::function<void(double seconds)> sleep_s = [](double seconds) {
+    std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+  };
 };
 
 // What a training run tells while it runs. Called on the training thread.

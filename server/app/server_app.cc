@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/base/file.h"
+#include "engine/base/machine_fault.h"
 #include "engine/checkpoint/store.h"
 #include "server/app/log_lines.h"
 #include "server/app/version.h"
@@ -306,13 +307,13 @@ void ServerApp::write_port_file() const {
   fs::rename(temporary, final_path);
 }
 
-void ServerApp::reload_files() {
-  reload_keys();
-  reload_certificate();
+bool ServerApp::reload_files() {
+  const bool keys = reload_keys();
+  return reload_certificate() && keys;
 }
 
-void ServerApp::reload_keys() {
-  if (!parts_->keys) return;
+bool ServerApp::reload_keys() {
+  if (!parts_->keys) return true;
   try {
     std::vector<ApiKey> keys = read_api_keys(options_.api_keys);
     const size_t count = keys.size();
@@ -320,16 +321,20 @@ void ServerApp::reload_keys() {
     parts_->log(concat("{\"level\":\"info\",\"event\":\"api_keys\",\"keys\":", count, "}"));
   } catch (const std::exception& error) {
     parts_->log(trouble_log_line("api_keys", error.what()));
+    return !is_machine_fault(error);
   }
+  return true;
 }
 
-void ServerApp::reload_certificate() {
-  if (!parts_->certificate) return;
+bool ServerApp::reload_certificate() {
+  if (!parts_->certificate) return true;
   try {
     parts_->log(certificate_log_line(*parts_->certificate->reload()));
   } catch (const std::exception& error) {
     parts_->log(trouble_log_line("certificate", error.what()));
+    return !is_machine_fault(error);
   }
+  return true;
 }
 
 Service& ServerApp::service() { return parts_->service; }
