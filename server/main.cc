@@ -111,7 +111,9 @@ int check(const ServerOptions& options) {
 int hash_key() {
   std::string key;
   std::getline(std::cin, key);
-  if (key.empty()) throw Error(Code::kInvalidArgument, "--hash-key: no key on standard input");
+  if (key.ends_with('\r')) key.pop_back();
+  const std::string wrong = wrong_with_key(key);
+  if (!wrong.empty()) throw Error(Code::kInvalidArgument, "--hash-key: the key on standard input: " + wrong);
   std::cout << hash_api_key(key) << std::endl;
   return kExitSuccess;
 }

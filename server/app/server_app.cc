@@ -13,6 +13,7 @@
 #include "server/app/version.h"
 #include "server/grpc/grpc_server.h"
 #include "server/http/admin_server.h"
+#include "server/http/host_check.h"
 #include "server/http/http_server.h"
 #include "server/model/reloader.h"
 #include "server/outbound/metric_exporter.h"
@@ -82,6 +83,7 @@ HttpOptions http_options(const ServerOptions& options, const Shared& shared, std
   http.program_version = kProgramVersion;
   http.infer_statistics = shared.infer_statistics;
   http.keys = shared.keys;
+  http.allowed_hosts = options.allowed_hosts;
   http.cors_origins = options.cors_origins;
   http.certificate = shared.certificate;
   http.fetch_image = fetch_image(options);
@@ -179,8 +181,6 @@ ExpertSeries expert_series(const ServerOptions& options) {
   return ExpertSeries::kAuto;
 }
 
-bool is_loopback(const std::string& host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
-
 // Host names as they stand in a URL.
 std::string in_url(const std::string& host) {
   if (host == "0.0.0.0" || host == "::") return "127.0.0.1";
@@ -250,7 +250,7 @@ ServerApp::ServerApp(ServerOptions options, EngineFactory factory, Log log) : op
 ServerApp::~ServerApp() { stop(); }
 
 void ServerApp::start() {
-  if (!parts_->keys && !is_loopback(options_.admin_host)) {
+  if (!parts_->keys && !is_loopback_host(options_.admin_host)) {
     parts_->log(
         trouble_log_line("admin", "whoever reaches the management port may choose the version: see --api-keys"));
   }

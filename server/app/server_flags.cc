@@ -4,6 +4,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/utf8.h"
+#include "server/http/host_check.h"
 
 namespace sf::server {
 namespace {
@@ -17,6 +18,11 @@ std::string check_model_name(const std::string& name) {
       !name.empty() && name.size() <= kMaxBytes && is_valid_utf8(name) &&
       std::none_of(name.begin(), name.end(), [](unsigned char c) { return c == '/' || c < ' ' || c == 0x7f; });
   return fits ? "" : concat("must be 1 to ", kMaxBytes, " bytes of UTF-8 without / and control characters");
+}
+
+std::string check_host_name(const std::string& name) {
+  if (parse_authority(name)) return "";
+  return concat("must be a host name, with or without a port, and not ", name);
 }
 
 void add_model_flags(CLI::App& app, ServerOptions& options) {
@@ -82,8 +88,14 @@ void add_port_flags(CLI::App& app, ServerOptions& options) {
       ->check(kPort)
       ->capture_default_str();
   app.add_option("--admin-allowed-host", options.admin_allowed_hosts,
-                 "Host name by which the management port may be called");
+                 "Host name by which the management port may be called; may be repeated")
+      ->check(CLI::Validator(check_host_name, ""));
   app.add_flag("--ui,!--no-ui", options.ui, "Whether to serve the page at / (default: yes)");
+  app.add_option(
+         "--allowed-host", options.allowed_hosts,
+         "Host name by which the REST API may be called on loopback without keys, beside localhost and addresses; "
+         "may be repeated")
+      ->check(CLI::Validator(check_host_name, ""));
   app.add_option("--cors-origin", options.cors_origins,
                  "Origin whose pages may call the REST API; may be repeated; * = every page (default: none)");
   app.add_option("--api-keys", options.api_keys,
