@@ -10,6 +10,7 @@
 
 #include "engine/base/backoff.h"
 #include "engine/base/flags.h"
+#include "engine/base/wait_policy.h"
 #include "engine/runtime/torch_engine.h"
 #include "server/app/check_config.h"
 #include "server/app/log_lines.h"
@@ -127,6 +128,7 @@ int run(const ServerOptions& options) {
 }  // namespace sf::server
 
 int main(int argc, char** argv) {
+  sf::wait_without_spinning(argv);
   sf::server::ServerOptions options;
   options.seed_model = options.model = sf::server::bundled_model();
   return sf::run_program(

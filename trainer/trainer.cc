@@ -8,6 +8,7 @@
 #include "engine/base/backoff.h"
 #include "engine/base/machine_fault.h"
 #include "engine/base/strict_json.h"
+#include "engine/base/usable_processors.h"
 #include "engine/checkpoint/checkpoint_reader.h"
 #include "engine/checkpoint/store.h"
 #include "engine/input/sentencepiece_tokenizer.h"
@@ -336,7 +337,7 @@ Scores score_model(Vlm& vlm, const Tokenizer& tokenizer, int pictures) {
 
 void train(const TrainOptions& options, const TrainSink& sink, const std::function<bool()>& stop) {
   check(options);
-  if (options.threads > 0) at::set_num_threads(options.threads);
+  at::set_num_threads(threads_or_default(options.threads));
   Run(options, sink, stop).phase2();
 }
 

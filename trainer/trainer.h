@@ -42,7 +42,7 @@ struct TrainOptions {
   MoeOverrides moe;
   bool capacity_given = false;
   uint64_t seed = 1;
-  int threads = 0;  // 0 = all cores
+  int threads = 0;  // 0 = the processors this process may use
   int data_threads = 1;
   int64_t evaluate_every = 500;  // steps between evaluations, each of which may publish
   int evaluation_pictures = 100;

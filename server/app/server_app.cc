@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
-#include <thread>
 #include <utility>
 
 #include "engine/base/file.h"
 #include "engine/base/machine_fault.h"
+#include "engine/base/usable_processors.h"
 #include "engine/checkpoint/store.h"
 #include "server/app/log_lines.h"
 #include "server/app/version.h"
@@ -49,7 +49,7 @@ SchedulerOptions scheduler_options(const ServerOptions& options) {
 ServiceOptions service_options(const ServerOptions& options) {
   ServiceOptions service;
   service.model_name = options.model_name;
-  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  const int cores = usable_processors();
   service.decode_threads = options.decode_threads > 0 ? options.decode_threads : std::clamp(cores - 1, 1, 4);
   service.max_explain = options.max_explain;
   service.request_timeout_s = options.request_timeout_s;

@@ -36,7 +36,8 @@ void add_model_flags(CLI::App& app, ServerOptions& options) {
       ->check(CLI::Validator(check_model_name, ""))
       ->capture_default_str();
   app.add_option("--device", options.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
-  app.add_option("--threads", options.threads, "Threads of one engine step; 0 = all cores")
+  app.add_option("--threads", options.threads,
+                 "Threads of one engine step; 0 = the processors this process may use, cgroup quota included")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   app.add_option("--decode-threads", options.decode_threads, "Pictures decoded at once; 0 = by the number of cores")
