@@ -55,14 +55,16 @@ struct Share {
 
 // Asks questions [0, count) of the endless round of `questions`, shared by all clients.
 std::vector<Share> ask_all(const std::vector<Question>& questions, int count, const LoadOptions& options,
-                           std::vector<std::unique_ptr<Client>>& clients) {
+                           std::vector<std::unique_ptr<Client>>& clients,
+                           const std::function<void(int)>& on_answered = {}) {
   std::vector<Share> shares(clients.size());
-  std::atomic<int> next{0};
+  std::atomic<int> next{0}, answered{0};
   std::vector<std::thread> threads;
   for (size_t i = 0; i < clients.size(); ++i) {
     threads.emplace_back([&, i] {
       for (int at; (at = next.fetch_add(1)) < count;) {
         shares[i].ask(*clients[i], questions[static_cast<size_t>(at) % questions.size()], options.stream);
+        if (on_answered) on_answered(++answered);
       }
     });
   }
@@ -89,7 +91,7 @@ LoadResult run_load(const std::vector<Question>& questions, const LoadOptions& o
   ask_all(questions, options.num_warm_up, options, clients);
 
   const Clock::time_point start = Clock::now();
-  const std::vector<Share> shares = ask_all(questions, options.num_requests, options, clients);
+  const std::vector<Share> shares = ask_all(questions, options.num_requests, options, clients, options.on_answered);
   LoadResult result;
   result.seconds = ms_since(start) / 1000;
   for (const Share& share : shares) share.add_to(result);

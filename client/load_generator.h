@@ -20,6 +20,8 @@ struct LoadOptions {
   int num_requests = 200;
   int num_warm_up = 0;  // asked before the clock starts, not counted
   bool stream = false;  // every answer as a stream; then time to first text is measured as well
+  // How many of num_requests are answered or have failed; called on the clients' threads, several at once.
+  std::function<void(int answered)> on_answered = {};
 };
 
 struct LoadResult {

@@ -5,8 +5,10 @@
 #include <iostream>
 #include <thread>
 
+#include "client/bench_progress.h"
 #include "client/commands.h"
 #include "client/load_generator.h"
+#include "client/settings.h"
 
 namespace {
 
@@ -14,7 +16,7 @@ using namespace sf::client;
 
 struct Flags {
   Connection connection;
-  std::string admin_url = "http://127.0.0.1:8002";
+  std::string admin_url = kDefaultAdminUrl;
   bool rest = false;
   bool json = false;
   AskCommand ask;
@@ -26,64 +28,28 @@ struct Flags {
   LoadOptions load;
 };
 
-constexpr const char* kDefaultGrpcTarget = "127.0.0.1:8001";
-constexpr const char* kDefaultUrl = "http://127.0.0.1:8000";
-constexpr const char* kDefaultTlsUrl = "https://127.0.0.1:8000";
-
 void add_connection(CLI::App& app, Flags& flags) {
-  app.add_option("--server", flags.connection.url, "ask over REST, at this URL")
-      ->envname("SPARSEFUSION_SERVER")
-      ->capture_default_str();
+  app.add_option("--server", flags.connection.url, "ask over REST, at this URL")->capture_default_str();
   app.add_option("--admin", flags.admin_url, "the management port, which takes the commands of reload")
-      ->envname("SPARSEFUSION_ADMIN")
       ->capture_default_str();
   app.add_option("--grpc", flags.connection.grpc_target,
-                 std::string("HOST:PORT: ask over gRPC; what ask and bench do anyway, at ") + kDefaultGrpcTarget)
-      ->envname("SPARSEFUSION_GRPC");
-  app.add_option("--api-key", flags.connection.api_key, "the key of a server that asks for one")
-      ->envname("SPARSEFUSION_API_KEY");
+                 std::string("HOST:PORT: ask over gRPC; what ask and bench do anyway, at ") + kDefaultGrpcTarget);
+  app.add_option("--api-key", flags.connection.api_key, "the key of a server that asks for one");
   app.add_flag("--tls", flags.connection.tls, "gRPC over TLS (REST: an https:// URL); the next three imply it");
-  app.add_option("--ca-file", flags.connection.ca_file, "PEM: whose certificates to trust; default: the system's")
-      ->envname("SPARSEFUSION_CA_FILE");
+  app.add_option("--ca-file", flags.connection.ca_file, "PEM: whose certificates to trust; default: the system's");
   CLI::Option* certificate =
-      app.add_option("--cert-file", flags.connection.cert_file, "PEM: the certificate of this client")
-          ->envname("SPARSEFUSION_CERT_FILE");
+      app.add_option("--cert-file", flags.connection.cert_file, "PEM: the certificate of this client");
   CLI::Option* key =
       app.add_option("--key-file", flags.connection.key_file, "PEM: its private key")->envname("SPARSEFUSION_KEY_FILE");
   certificate->needs(key);
   key->needs(certificate);
   app.add_flag("--rest", flags.rest, "ask over REST");
   app.add_option("--retries", flags.connection.num_retries, "ask again so often where the server is full or away")
-      ->envname("SPARSEFUSION_RETRIES")
       ->check(CLI::Range(0, 100))
       ->capture_default_str();
   app.add_option("--timeout-ms", flags.connection.timeout_ms, "how long to wait for the server")
-      ->envname("SPARSEFUSION_TIMEOUT_MS")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-}
-
-// gRPC where --grpc or its variable names a server, and for questions unless --server does; REST for the rest, which a
-// server without gRPC offers too.
-Connection choose_connection(const CLI::App& app, const Flags& flags) {
-  Connection connection = flags.connection;
-  const bool asks = app.got_subcommand("ask") || app.got_subcommand("bench") || app.got_subcommand("explain");
-  if (flags.rest) {
-    connection.grpc_target.clear();
-  } else if (connection.grpc_target.empty() && asks && app.count("--server") == 0) {
-    connection.grpc_target = kDefaultGrpcTarget;
-  }
-  if (connection.uses_tls() && app.count("--server") == 0 && connection.url == kDefaultUrl) {
-    connection.url = kDefaultTlsUrl;
-  }
-  // Commands are taken on the management port; with keys also elsewhere, if told so.
-  if (app.got_subcommand("reload")) {
-    const bool names_admin = app.count("--admin") != 0;
-    if (names_admin || app.count("--server") == 0) connection.url = flags.admin_url;
-    if (names_admin) connection.grpc_target.clear();
-  }
-  if (app.got_subcommand("models")) connection.grpc_target.clear();  // gRPC has no list of models
-  return connection;
 }
 
 CLI::App* add_ask(CLI::App& app, Flags& flags) {
@@ -178,16 +144,36 @@ bool sleep_on(double seconds) {
   return true;  // until somebody interrupts it
 }
 
-int run(const CLI::App& app, const Flags& flags) {
-  const Connection connection = choose_connection(app, flags);
-  if (app.got_subcommand("bench")) {
-    const std::vector<Question> questions = read_questions(flags.pairs);
-    Connection once = connection;
-    once.num_retries = 0;  // what the server refuses is to be seen
-    const LoadResult result = run_load(questions, flags.load, [&] { return connect(once); });
-    std::cout << to_json(result, flags.load) << std::endl;
-    return result.num_ok == flags.load.num_requests ? 0 : 1;
-  }
+ConnectionChoice choice_of(const CLI::App& app, const Flags& flags, const std::vector<std::string>& arguments) {
+  const auto source = [&](const char* name) { return source_of(*app.get_option(name), arguments); };
+  ConnectionChoice choice;
+  choice.server = source("--server");
+  choice.grpc = source("--grpc");
+  choice.admin = source("--admin");
+  choice.rest = flags.rest ? source("--rest") : Source::kDefault;
+  choice.admin_url = flags.admin_url;
+  choice.asks = app.got_subcommand("ask") || app.got_subcommand("bench") || app.got_subcommand("explain");
+  choice.commands = app.got_subcommand("reload");
+  choice.rest_only = app.got_subcommand("models");  // gRPC has no list of models
+  return choice;
+}
+
+int run_bench(const Connection& connection, const Flags& flags) {
+  const std::vector<Question> questions = read_questions(flags.pairs);
+  Connection once = connection;
+  once.num_retries = 0;  // what the server refuses is to be seen
+  BenchProgress progress(flags.load.num_requests);
+  LoadOptions options = flags.load;
+  options.on_answered = [&progress](int answered) { progress.update(answered); };
+  const LoadResult result = run_load(questions, options, [&] { return connect(once); });
+  progress.finish();
+  std::cout << to_json(result, flags.load) << std::endl;
+  return result.num_ok == flags.load.num_requests ? 0 : 1;
+}
+
+int run(const CLI::App& app, const Flags& flags, const std::vector<std::string>& arguments) {
+  const Connection connection = choose_connection(flags.connection, choice_of(app, flags, arguments));
+  if (app.got_subcommand("bench")) return run_bench(connection, flags);
   const std::unique_ptr<Client> client = connect(connection);
   if (app.got_subcommand("models")) return run_models(*client, flags.json, std::cout);
   if (app.got_subcommand("health")) return run_health(*client, flags.ready, std::cout);
@@ -197,29 +183,13 @@ int run(const CLI::App& app, const Flags& flags) {
   return run_ask(*client, flags.ask, std::cout);
 }
 
-// CLI11 looks at the file before the environment; leaving out what the environment sets turns that around.
-class SettingsFile final : public CLI::ConfigTOML {
- public:
-  std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
-    std::vector<CLI::ConfigItem> items = CLI::ConfigTOML::from_config(input);
-    std::erase_if(items, [](const CLI::ConfigItem& item) {
-      std::string name = "SPARSEFUSION_";
-      for (const char c : item.name)
-        name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-      const char* value = std::getenv(name.c_str());
-      return value != nullptr && *value != '\0';
-    });
-    return items;
-  }
-};
-
 }  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app("Asks a SparseFusion server about pictures.", "sparsefusion");
   app.set_version_flag("--version", "sparsefusion " SF_VERSION);
-  app.set_config("--config", "", "a TOML file of these options")->envname("SPARSEFUSION_CONFIG");
-  app.config_formatter(std::make_shared<SettingsFile>());
+  app.set_config("--config", "", "a TOML file of these options")->envname("SPARSEFUSION_CONFIG")->configurable(false);
+  app.config_formatter(make_settings_file());
   app.allow_config_extras(CLI::config_extras_mode::error);
   app.require_subcommand(0, 1);  // none is checked below: an unknown flag is the more useful error
   app.fallthrough();             // --server may stand behind the command too
@@ -234,17 +204,20 @@ int main(int argc, char** argv) {
   app.add_subcommand("models", "list what the server serves")->add_flag("--json", flags.json);
   app.add_subcommand("health", "exit 0 if the server lives")
       ->add_flag("--ready", flags.ready, "exit 0 if it is ready to answer");
+  name_environment_variables(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help or --version
+    std::cerr << "sparsefusion: " << usage_error(app, error) << "\n";
+    return 2;
   }
   if (app.get_subcommands().empty()) {
     std::cerr << "sparsefusion: a command is needed: ask, bench, experts, explain, health, models or reload\n";
     return 2;
   }
   try {
-    return run(app, flags);
+    return run(app, flags, {argv + 1, argv + argc});
   } catch (const ClientError& error) {
     std::cerr << "sparsefusion: " << error.code() << ": " << error.what() << "\n";
   } catch (const std::exception& error) {

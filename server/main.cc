@@ -1,5 +1,6 @@
 // sparsefusion-server: answers questions about pictures over REST and gRPC. The only file of the server that knows
 // which engine it serves; server/app wires the rest.
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -7,7 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/backoff.h"
 #include "engine/base/flags.h"
+#include "engine/base/wait_policy.h"
 #include "engine/runtime/torch_engine.h"
 #include "server/app/check_config.h"
 #include "server/app/log_lines.h"
@@ -28,7 +31,7 @@ std::string bundled_model() {
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
   for (const fs::path& path : {program / "../share/sparsefusion/models/demo", program / "../../../models/demo"}) {
-    if (is_checkpoint_directory(path)) return path.lexically_normal().string();
+    if (fs::is_regular_file(path / kManifestName, error)) return path.lexically_normal().string();
   }
   return "";
 }
@@ -72,14 +75,28 @@ void drain(ServerApp& app, const sigset_t& signals, double timeout_s) {
   }
 }
 
+// Returns at SIGTERM or SIGINT. After a SIGHUP that a fault of the machine spoiled the files are read again, ever less
+// often: a key that was taken away must not stay in force because too many files were open for a moment.
+void wait_for_end(ServerApp& app, const sigset_t& signals) {
+  Backoff backoff(1, 60);
+  bool retry = false;
+  while (true) {
+    const timespec wait{retry ? static_cast<time_t>(backoff.next_s()) : 0, 0};
+    const int signal = retry ? sigtimedwait(&signals, nullptr, &wait) : sigwaitinfo(&signals, nullptr);
+    if (signal < 0 && errno == EINTR) continue;
+    if (signal > 0 && signal != SIGHUP) return;
+    if (signal == SIGHUP) backoff.reset();
+    retry = !app.reload_files();
+  }
+}
+
 int serve(const ServerOptions& options) {
   use_few_memory_arenas();
   const sigset_t signals = hold_back_signals();
   ServerApp app(options, engine_factory(options), write_log_line);
   app.start();
   std::cout << "sparsefusion-server " << kProgramVersion << " " << app.ready_line() << std::flush;
-  int signal = 0;
-  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) app.reload_files();
+  wait_for_end(app, signals);
   drain(app, signals, options.drain_timeout_s);
   app.stop();
   return kExitSuccess;
@@ -96,7 +113,9 @@ int check(const ServerOptions& options) {
 int hash_key() {
   std::string key;
   std::getline(std::cin, key);
-  if (key.empty()) throw Error(Code::kInvalidArgument, "--hash-key: no key on standard input");
+  if (key.ends_with('\r')) key.pop_back();
+  const std::string wrong = wrong_with_key(key);
+  if (!wrong.empty()) throw Error(Code::kInvalidArgument, "--hash-key: the key on standard input: " + wrong);
   std::cout << hash_api_key(key) << std::endl;
   return kExitSuccess;
 }
@@ -110,6 +129,7 @@ int run(const ServerOptions& options) {
 }  // namespace sf::server
 
 int main(int argc, char** argv) {
+  sf::wait_without_spinning(argv);
   sf::server::ServerOptions options;
   options.seed_model = options.model = sf::server::bundled_model();
   return sf::run_program(

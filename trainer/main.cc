@@ -7,6 +7,7 @@
 #include "engine/base/error.h"
 #include "engine/base/flags.h"
 #include "engine/base/progress.h"
+#include "engine/base/wait_policy.h"
 #include "trainer/data/export_scenes.h"
 #include "trainer/metrics_server.h"
 #include "trainer/trainer.h"
@@ -85,7 +86,9 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--vocab-size", t.vocab_size, "Pieces of the tokenizer trained for a new model")
       ->capture_default_str();
   app.add_option("--seed", t.seed, "Of the data, the weights and the router's noise")->capture_default_str();
-  app.add_option("--threads", t.threads, "Threads of the maths; 0 = all cores")->capture_default_str();
+  app.add_option("--threads", t.threads,
+                 "Threads of the maths; 0 = the processors this process may use, cgroup quota included")
+      ->capture_default_str();
   app.add_option("--data-threads", t.data_threads, "Threads that draw pictures")->capture_default_str();
   app.add_option("--evaluate-every", t.evaluate_every, "Steps between evaluations; each may publish a version")
       ->capture_default_str();
@@ -172,6 +175,7 @@ int run(Options& options, const CLI::App& app) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  sf::wait_without_spinning(argv);
   Options options;
   return sf::run_program(
       {"sparsefusion-train", "Trains a mixture-of-experts visual language model and publishes its checkpoints",

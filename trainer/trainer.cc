@@ -1,9 +1,14 @@
 #include "trainer/trainer.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <optional>
+#include <utility>
 
+#include "engine/base/backoff.h"
+#include "engine/base/machine_fault.h"
 #include "engine/base/strict_json.h"
+#include "engine/base/usable_processors.h"
 #include "engine/checkpoint/checkpoint_reader.h"
 #include "engine/checkpoint/store.h"
 #include "engine/input/sentencepiece_tokenizer.h"
@@ -26,6 +31,7 @@ constexpr int64_t kMaxStateBytes = int64_t{4} << 30;
 constexpr uint64_t kEvaluationSeed = 90'001;  // never a training stream
 constexpr int kGoldenPictures = 12;
 constexpr int kCorpusSentences = 60'000;
+constexpr double kPatienceS = 300;  // with a disk that is full or a store that is away
 
 std::string train_tokenizer(const TrainOptions& options) {
   data::Rng rng(options.seed, 77);
@@ -54,6 +60,7 @@ class Run {
   data::DatasetOptions dataset_options() const;
   PackedBatch make_packed(int64_t step) const;
   void evaluate_and_publish(int64_t step);
+  void patiently(const char* what, const std::function<void()>& work);
 
   const TrainOptions& options_;
   const TrainSink& sink_;
@@ -229,6 +236,23 @@ void Run::phase2() {
   }
 }
 
+// A full disk or a store that is away for a moment must not cost hours of training.
+void Run::patiently(const char* what, const std::function<void()>& work) {
+  Backoff backoff(1, 60);
+  double waited_s = 0;
+  while (true) {
+    try {
+      return work();
+    } catch (const std::exception& error) {
+      if (!is_machine_fault(error) || waited_s >= kPatienceS || stop_()) throw;
+      const double delay_s = backoff.next_s();
+      sink_.message(concat(what, ": ", error.what(), "; tried again in ", delay_s, " s"));
+      for (double left_s = delay_s; left_s > 0 && !stop_(); left_s -= 1) options_.sleep_s(std::min(left_s, 1.0));
+      waited_s += delay_s;
+    }
+  }
+}
+
 void Run::evaluate_and_publish(int64_t step) {
   Scores scores = score_model(*vlm_, *tokenizer_, options_.evaluation_pictures);
   const double score = scores.values.at("score");
@@ -251,12 +275,18 @@ void Run::evaluate_and_publish(int64_t step) {
   content.scores = scores.values;
   content.expert_histogram = scores.report.expert_histogram;
   content.image_expert_histogram = scores.report.image_expert_histogram;
-  const std::filesystem::path directory = begin_version(options_.out, version);
-  write_checkpoint(directory, content);
-  const StoreVersion published = publish_version(options_.out, version);
-  parent_ = open_checkpoint(published.path).digest();
+  bool again = false;
+  patiently("publishing", [&] {
+    // The rename may have come through before the fault did.
+    if (std::exchange(again, true) && next_version(options_.out) > version) return;
+    const std::filesystem::path directory = begin_version(options_.out, version);
+    write_checkpoint(directory, content);
+    publish_version(options_.out, version);
+  });
+  patiently("reading what was published",
+            [&] { parent_ = open_checkpoint(std::filesystem::path(options_.out) / std::to_string(version)).digest(); });
   parent_score_ = score;
-  prune_store(options_.out, options_.keep, {});
+  patiently("pruning", [&] { prune_store(options_.out, options_.keep, {}); });
   sink_.published(version, step, score);
 }
 
@@ -307,7 +337,7 @@ Scores score_model(Vlm& vlm, const Tokenizer& tokenizer, int pictures) {
 
 void train(const TrainOptions& options, const TrainSink& sink, const std::function<bool()>& stop) {
   check(options);
-  if (options.threads > 0) at::set_num_threads(options.threads);
+  at::set_num_threads(threads_or_default(options.threads));
   Run(options, sink, stop).phase2();
 }
 

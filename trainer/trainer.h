@@ -4,9 +4,11 @@
 //   train(options, sink);
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <thread>
 
 #include "trainer/evaluator.h"
 #include "trainer/moe_overrides.h"
@@ -40,13 +42,17 @@ struct TrainOptions {
   MoeOverrides moe;
   bool capacity_given = false;
   uint64_t seed = 1;
-  int threads = 0;  // 0 = all cores
+  int threads = 0;  // 0 = the processors this process may use
   int data_threads = 1;
   int64_t evaluate_every = 500;  // steps between evaluations, each of which may publish
   int evaluation_pictures = 100;
   int keep = 5;  // versions left in the store
   int max_bad_rows = 0;
   int vocab_size = 512;
+  // How the trainer waits before it tries again to publish, at most a second a call.
+  std::function<void(double seconds)> sleep_s = [](double seconds) {
+    std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+  };
 };
 
 // What a training run tells while it runs. Called on the training thread.

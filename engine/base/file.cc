@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "engine/base/error.h"
+#include "engine/base/machine_fault.h"
 #include "engine/base/stand_back.h"
 
 namespace sf {
@@ -24,19 +25,20 @@ constexpr size_t kMaxTransfer = size_t{1} << 30;
 
 constexpr size_t kPieceBytes = size_t{1} << 19;  // between two pieces a reader stands back (stand_back.h)
 
-[[noreturn]] void fail(Code code, const fs::path& path, const std::string& what, int error) {
-  throw Error(code, concat("file: ", what, " '", path.string(), "': ", std::generic_category().message(error)),
-              path.filename().string());
+[[noreturn]] void fail(const fs::path& path, const std::string& what, int error) {
+  throw_errno(concat("file: ", what, " '", path.string(), "'"), error, path.filename().string());
 }
 
-FileDescriptor open_or_fail(const fs::path& path, int flags, Code code, const std::string& what) {
-  const int fd = ::open(path.c_str(), flags | O_CLOEXEC, 0644);
+FileDescriptor open_or_fail(const fs::path& path, int flags, const std::string& what) {
+  int fd;
+  do {
+    fd = ::open(path.c_str(), flags | O_CLOEXEC, 0644);
+  } while (fd < 0 && errno == EINTR);
   if (fd >= 0) return FileDescriptor(fd);
-  if (errno == ENOENT) fail(Code::kNotFound, path, what, errno);
   if (errno == ELOOP)
     throw Error(Code::kInvalidArgument, concat("file: is a symbolic link, '", path.string(), "'"),
                 path.filename().string());
-  fail(code, path, what, errno);
+  fail(path, what, errno);
 }
 
 struct OpenFile {
@@ -46,9 +48,9 @@ struct OpenFile {
 
 OpenFile open_to_read(const fs::path& path) {
   // O_NONBLOCK: a FIFO must not block the open; it is refused below.
-  FileDescriptor file = open_or_fail(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, Code::kDataLoss, "cannot open");
+  FileDescriptor file = open_or_fail(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, "cannot open");
   struct stat status;
-  if (::fstat(file.get(), &status) != 0) fail(Code::kDataLoss, path, "cannot stat", errno);
+  if (::fstat(file.get(), &status) != 0) fail(path, "cannot stat", errno);
   if (!S_ISREG(status.st_mode))
     throw Error(Code::kInvalidArgument, concat("file: is no regular file, '", path.string(), "'"),
                 path.filename().string());
@@ -73,7 +75,7 @@ size_t read_up_to(int fd, const fs::path& path, char* out, size_t size) {
   while (done < size) {
     const ssize_t count = ::read(fd, out + done, std::min(size - done, kMaxTransfer));
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail(Code::kDataLoss, path, "cannot read", errno);
+    if (count < 0) fail(path, "cannot read", errno);
     if (count == 0) break;
     done += static_cast<size_t>(count);
   }
@@ -82,7 +84,7 @@ size_t read_up_to(int fd, const fs::path& path, char* out, size_t size) {
 
 void sync_fd(int fd, const fs::path& path) {
   // Some file systems cannot sync a directory and say so with EINVAL; they order renames by themselves.
-  if (::fsync(fd) != 0 && errno != EINVAL) fail(Code::kUnavailable, path, "cannot sync", errno);
+  if (::fsync(fd) != 0 && errno != EINVAL) fail(path, "cannot sync", errno);
 }
 
 }  // namespace
@@ -137,7 +139,7 @@ void RandomAccessFile::read(int64_t begin, int64_t size, char* out) const {
   while (size > 0) {
     const ssize_t count = ::pread(file_.get(), out, std::min(static_cast<size_t>(size), kMaxTransfer), begin);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail(Code::kDataLoss, path_, "cannot read", errno);
+    if (count < 0) fail(path_, "cannot read", errno);
     if (count == 0) {
       throw Error(Code::kDataLoss, concat("file: '", path_.string(), "' ends before byte ", begin + size),
                   path_.filename().string());
@@ -149,14 +151,13 @@ void RandomAccessFile::read(int64_t begin, int64_t size, char* out) const {
 }
 
 OutputFile::OutputFile(const fs::path& path)
-    : path_(path),
-      file_(open_or_fail(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, Code::kUnavailable, "cannot create")) {}
+    : path_(path), file_(open_or_fail(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, "cannot create")) {}
 
 void OutputFile::append(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t count = ::write(file_.get(), bytes.data(), std::min(bytes.size(), kMaxTransfer));
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail(Code::kUnavailable, path_, "cannot write", errno);
+    if (count < 0) fail(path_, "cannot write", errno);
     bytes.remove_prefix(static_cast<size_t>(count));
   }
 }
@@ -164,7 +165,7 @@ void OutputFile::append(std::string_view bytes) {
 void write_file(const fs::path& path, std::string_view bytes) { OutputFile(path).append(bytes); }
 
 void sync_directory(const fs::path& directory) {
-  const FileDescriptor fd = open_or_fail(directory, O_RDONLY | O_DIRECTORY, Code::kUnavailable, "cannot open");
+  const FileDescriptor fd = open_or_fail(directory, O_RDONLY | O_DIRECTORY, "cannot open");
   sync_fd(fd.get(), directory);
 }
 
@@ -174,7 +175,7 @@ void sync_tree(const fs::path& directory) {
     if (entry.is_directory()) {
       sync_tree(entry.path());
     } else if (entry.is_regular_file()) {
-      const FileDescriptor fd = open_or_fail(entry.path(), O_RDONLY, Code::kUnavailable, "cannot open");
+      const FileDescriptor fd = open_or_fail(entry.path(), O_RDONLY, "cannot open");
       sync_fd(fd.get(), entry.path());
     }
   }

@@ -28,8 +28,8 @@ class FileDescriptor {
 };
 
 // Effect: reads all of a regular file that is no symbolic link. Blocks. The bytes are this process's own from then on.
-// Errors: NotFound; InvalidArgument for what is no regular file; DataLoss where the file is over `max_bytes`, changes
-// its size while it is read, or cannot be read.
+// Errors: NotFound; InvalidArgument for what is no regular file; DataLoss where the file is over `max_bytes` or changes
+// its size while it is read. A fault of the machine is told apart from all of these (machine_fault.h).
 std::string read_file(const std::filesystem::path& path, int64_t max_bytes);
 
 // Effect: the same, a MiB at a time, so that a large file takes no memory; returns its size. Errors: as read_file.
@@ -55,7 +55,7 @@ class RandomAccessFile {
 // A new file that grows. One thread only.
 class OutputFile {
  public:
-  // Effect: creates or replaces the file. Errors: Unavailable with the reason, here and in append().
+  // Effect: creates or replaces the file. Errors: those of throw_errno() with the reason, here and in append().
   explicit OutputFile(const std::filesystem::path& path);
   void append(std::string_view bytes);
 
@@ -64,10 +64,10 @@ class OutputFile {
   FileDescriptor file_;
 };
 
-// Effect: creates or replaces a file; not atomic, not synced. Errors: Unavailable with the reason.
+// Effect: creates or replaces a file; not atomic, not synced. Errors: those of throw_errno().
 void write_file(const std::filesystem::path& path, std::string_view bytes);
 
-// Effect: fsync of a directory, and of every file and directory below it. Errors: Unavailable with the reason.
+// Effect: fsync of a directory, and of every file and directory below it. Errors: those of throw_errno().
 void sync_directory(const std::filesystem::path& directory);
 void sync_tree(const std::filesystem::path& directory);
 

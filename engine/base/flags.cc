@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/base/error.h"
+#include "engine/base/suggestions.h"
 #include "engine/base/toml.h"
 
 namespace sf {
@@ -87,6 +88,39 @@ void add_common_options(CLI::App& app, const ProgramInfo& info) {
   app.allow_config_extras(CLI::config_extras_mode::error);
 }
 
+std::vector<CLI::App*> parsed_apps(CLI::App& app) {
+  std::vector<CLI::App*> apps = {&app};
+  for (size_t i = 0; i < apps.size(); ++i) {
+    for (CLI::App* subcommand : apps[i]->get_subcommands()) apps.push_back(subcommand);
+  }
+  return apps;
+}
+
+// "; did you mean --http-port?", or nothing: of the first word that no option or command took.
+std::string suggestion(CLI::App& app, const CLI::ParseError& error) {
+  std::vector<std::string> flags, commands;
+  for (CLI::App* parsed : parsed_apps(app)) {
+    for (const CLI::Option* option : parsed->get_options()) {
+      for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+    }
+    if (!parsed->get_subcommands().empty()) continue;
+    for (const CLI::App* command : parsed->get_subcommands([](CLI::App*) { return true; })) {
+      commands.push_back(command->get_name());
+    }
+  }
+  std::string word, nearest;
+  const std::string what = error.what(), unknown_key = "INI was not able to parse ";
+  if (what.starts_with(unknown_key)) {
+    const std::string key = what.substr(what.find_last_of(" .") + 1);
+    nearest = nearest_word("--" + key, flags);
+    nearest.erase(0, std::min<size_t>(2, nearest.size()));
+  } else if (const std::vector<std::string> left = app.remaining(true); !left.empty()) {
+    word = left.front().substr(0, left.front().find('='));
+    nearest = nearest_word(word, word.starts_with("-") ? flags : commands);
+  }
+  return nearest.empty() ? "" : concat("; did you mean ", nearest, "?");
+}
+
 int fail(std::ostream& err, const std::string& program, std::string message, int status) {
   std::replace_if(
       message.begin(), message.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
@@ -119,7 +153,7 @@ int run_program(const ProgramInfo& info, int argc, const char* const* argv,
         app.exit(error, streams.out, streams.err);
         return kExitSuccess;
       }
-      return fail(streams.err, info.name, concat(error.what(), " (see --help)"), kExitUsage);
+      return fail(streams.err, info.name, concat(error.what(), suggestion(app, error), " (see --help)"), kExitUsage);
     }
     return run(app);
   } catch (const std::exception& error) {

@@ -10,7 +10,8 @@
 //
 // Every option with a long name can be set in four places; the first that names it wins: the flag --http-port, the
 // variable SPARSEFUSION_HTTP_PORT, the key http-port (or http_port) of the --config file, its default. Options of a
-// subcommand `ask` stand in the file's table [ask]. SPARSEFUSION_CONFIG names a config file too.
+// subcommand `ask` stand in the file's table [ask]. SPARSEFUSION_CONFIG names a config file too. A flag, command or key
+// that is not known is answered with the nearest one that is.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -6,6 +6,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/file.h"
+#include "engine/base/machine_fault.h"
 #include "engine/checkpoint/sha256.h"
 
 namespace sf {
@@ -15,6 +16,15 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kMaxManifestBytes = 16 << 20;
 
+bool exists_or_throw(const fs::path& directory) {
+  std::error_code error;
+  const fs::file_status status = fs::symlink_status(directory, error);
+  if (error && is_machine_errno(error.value())) {
+    throw_errno(concat("file: cannot stat '", directory.string(), "'"), error.value());
+  }
+  return fs::exists(status);
+}
+
 // The bytes of one file that the manifest describes; every failure names the file.
 std::string read_verified(const fs::path& path, const std::string& name, const ManifestFile& expected) {
   const auto fail = [&](const auto&... reason) { throw Error(Code::kDataLoss, concat(name, ": ", reason...), name); };
@@ -22,8 +32,11 @@ std::string read_verified(const fs::path& path, const std::string& name, const M
   try {
     bytes = read_file(path, expected.size);
   } catch (const Error& error) {
-    if (error.code() == Code::kNotFound) fail("file is missing");
-    fail(error.what());
+    if (is_machine_fault(error)) throw_prefixed(name + ": ", error);
+    if (error.code() != Code::kNotFound) fail(error.what());
+    // Where the directory is gone as well, the checkpoint was removed while it was read.
+    if (!exists_or_throw(path.parent_path())) throw_prefixed(name + ": ", error);
+    fail("file is missing");
   }
   if (static_cast<int64_t>(bytes.size()) != expected.size) {
     fail("truncated, ", bytes.size(), " bytes instead of ", expected.size);

@@ -42,7 +42,7 @@ class VerifiedCheckpoint {
 
 // Effect: reads the manifest and every file that it names (training state excepted), and checks sizes and digests.
 // Blocks. Errors: NotFound where there is no manifest; DataLoss with the file's name (also as the field) and the
-// reason; FailedPrecondition for a newer format.
+// reason; FailedPrecondition for a newer format; a fault of the machine (machine_fault.h) as such.
 VerifiedCheckpoint open_checkpoint(const std::filesystem::path& directory);
 
 // Effect: reads and verifies one file of training_state/. Errors: as open_checkpoint.

@@ -63,8 +63,19 @@ class HfPlanner {
       plan_.unused.insert(head);
     else
       copy("decoder.head", head, {t.vocab_size, t.hidden_size});
+    require_tensors_for("num_hidden_layers", t.num_layers);
     for (int64_t i = 0; i < t.num_layers; ++i)
       plan_layer(concat("decoder.block", i, "."), concat(model, "layers.", i, "."));
+  }
+
+  // A number in a configuration must not fill the memory with a plan for tensors that no file has: each of `count`
+  // things has at least one of its own.
+  void require_tensors_for(const std::string& key, int64_t count) const {
+    const auto tensors = static_cast<int64_t>(source_.tensors().size());
+    if (count > tensors) {
+      throw invalid_argument("config.json", "config.json: ", key, " is ", count, ", and the files have ", tensors,
+                             " tensors");
+    }
   }
 
   void plan_layer(const std::string& ours, const std::string& theirs) {
@@ -110,6 +121,7 @@ class HfPlanner {
     }
     const std::string moe = theirs + "block_sparse_moe.";
     copy(ours + "router.weight", moe + "gate.weight", {experts, width});
+    require_tensors_for("num_local_experts of all layers", t.num_layers * experts);
     std::vector<ImportPiece> gate_up, down;
     for (int64_t e = 0; e < experts; ++e) {
       const std::string expert = concat(moe, "experts.", e, ".");
@@ -135,6 +147,7 @@ class HfPlanner {
     copy("vision.pre_norm_bias", tower + "pre_layrnorm.bias", {w});
     for (const char* name : {"embeddings.position_ids", "post_layernorm.weight", "post_layernorm.bias"})
       plan_.unused.insert(tower + name);
+    require_tensors_for("num_hidden_layers", v.num_layers);
     for (int64_t i = 0; i < v.kept_layers; ++i)
       plan_vision_layer(concat("vision.block", i, "."), concat(tower, "encoder.layers.", i, "."));
     for (int64_t i = v.kept_layers; i < v.num_layers; ++i) {

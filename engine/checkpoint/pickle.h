@@ -24,7 +24,8 @@ struct PickledTensor {
 };
 
 // Errors: DataLoss with `file_name` and the opcode's or global's name for anything but a dictionary of tensors, for a
-// tensor that is not contiguous or reaches beyond its storage. Memory is bounded by the pickle's length.
+// tensor that is not contiguous or reaches beyond its storage, and for a pickle that would take more than 64 times its
+// length (and 64 KiB) in memory.
 std::map<std::string, PickledTensor> parse_state_dict(std::string_view pickle, const std::string& file_name);
 
 }  // namespace sf

@@ -13,6 +13,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/file.h"
+#include "engine/base/machine_fault.h"
 #include "engine/checkpoint/checkpoint_reader.h"
 #include "engine/checkpoint/version_lock.h"
 
@@ -54,8 +55,7 @@ void rename_without_replacing(const fs::path& from, const fs::path& to, int64_t 
   // Network file systems know no flags; a plain rename still refuses a directory that holds anything.
   if ((errno == EINVAL || errno == ENOSYS) && ::rename(from.c_str(), to.c_str()) == 0) return;
   if (errno == EEXIST || errno == ENOTEMPTY) fail_published(version);
-  throw Error(Code::kUnavailable,
-              concat("store: cannot rename '", from.string(), "': ", std::generic_category().message(errno)));
+  throw_errno(concat("store: cannot rename '", from.string(), "'"), errno);
 }
 
 void remove_leftovers(const fs::path& root) {
@@ -65,16 +65,26 @@ void remove_leftovers(const fs::path& root) {
   }
 }
 
+// True where the entry's type cannot be found out: reading it then says why.
+bool may_be_directory(const fs::directory_entry& entry) {
+  std::error_code error;
+  const fs::file_status status = entry.symlink_status(error);
+  return fs::is_directory(status) || (error && is_machine_errno(error.value()));
+}
+
 }  // namespace
 
 std::vector<StoreVersion> list_versions(const fs::path& root) {
   std::vector<StoreVersion> versions;
   std::error_code error;
-  // A version may vanish while the directory is being read; the iterator copes, and so does whoever opens it.
+  // A version may vanish while the directory is being read; the iterator copes, and so does what opens it.
   for (fs::directory_iterator it(root, error), end; !error && it != end; it.increment(error)) {
     const std::optional<int64_t> number = version_of(it->path().filename().string());
-    std::error_code ignored;
-    if (number && fs::is_directory(it->symlink_status(ignored))) versions.push_back({*number, it->path()});
+    if (number && may_be_directory(*it)) versions.push_back({*number, it->path()});
+  }
+  // A directory that cannot be read is not an empty one.
+  if (error && error != std::errc::no_such_file_or_directory) {
+    throw_errno(concat("store: cannot read '", root.string(), "'"), error.value());
   }
   std::sort(versions.begin(), versions.end(), [](const StoreVersion& a, const StoreVersion& b) {
     const size_t a_length = a.path.native().size(), b_length = b.path.native().size();

@@ -24,6 +24,8 @@ struct StoreVersion {
 
 // Effect: the versions by ascending number; empty where `root` does not exist. A version is a directory (no link) whose
 // name is a positive integer, zero-padded or not; others are ignored. Of two names for one number the longer counts.
+// Errors: those of throw_errno() where `root` cannot be read, which is not the same as empty. Every function below that
+// looks for versions has them too.
 std::vector<StoreVersion> list_versions(const std::filesystem::path& root);
 
 // One more than the highest version; 1 for an empty store.

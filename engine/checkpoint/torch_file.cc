@@ -8,6 +8,8 @@ namespace sf {
 namespace {
 
 constexpr int64_t kMaxPickleBytes = 16 << 20;
+// Tied weights share a storage; more than this is a file whose tensors would fill a disk.
+constexpr int64_t kMaxSharing = 8;
 const std::string kPickleName = "/data.pkl";
 
 std::string bytes_of(const RandomAccessFile& file, const ZipEntry& entry) {
@@ -38,11 +40,14 @@ TorchFile::TorchFile(const std::filesystem::path& path) : file_(path) {
   if (order != entries.end() && (order->second.size != 6 || bytes_of(file_, order->second) != "little")) {
     fail("its byte order is not little-endian");
   }
+  int64_t left = kMaxSharing * file_.size();
   for (const auto& [name, tensor] : parse_state_dict(bytes_of(file_, pickle->second), file_name)) {
     const auto storage = entries.find(folder + "/data/" + tensor.storage);
     if (storage == entries.end()) fail("the storage of tensor '", name, "' is missing");
     const auto size = static_cast<int64_t>(dtype_size(tensor.dtype));
     if (storage->second.size / size < tensor.storage_elements) fail("the storage of tensor '", name, "' is too short");
+    left -= num_elements(tensor.shape) * size;
+    if (left < 0) fail("its tensors share their bytes more than ", kMaxSharing, " times over, up to '", name, "'");
     tensors_[name] = {tensor.dtype, tensor.shape};
     begin_[name] = storage->second.begin + tensor.offset * size;
   }

@@ -15,7 +15,8 @@ namespace sf {
 class TorchFile : public TensorSource {
  public:
   // Effect: reads names and places. Errors: those of read_zip_directory and parse_state_dict; DataLoss where a storage
-  // is missing, is shorter than the pickle says, or was written big-endian.
+  // is missing, is shorter than the pickle says, or was written big-endian, and where the tensors have more than 8
+  // times the file's bytes.
   explicit TorchFile(const std::filesystem::path& path);
   const std::map<std::string, TensorLayout>& tensors() const override { return tensors_; }
   void read(const std::string& name, int64_t begin, int64_t size, char* out) const override;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "engine/base/error.h"
+#include "engine/base/machine_fault.h"
 
 namespace sf {
 namespace {
@@ -34,12 +35,20 @@ bool lock(int fd, int operation) {
   return result == 0;
 }
 
+// What flock() says of a file system without locks.
+bool has_no_locks(int error) {
+  return error == ENOLCK || error == ENOSYS || error == EOPNOTSUPP || error == EINVAL || error == EBADF;
+}
+
 FileDescriptor open_and_wait(const fs::path& directory, int operation) {
   FileDescriptor fd = open_directory(directory);
-  if (!fd) throw Error(Code::kNotFound, concat("store: cannot open the directory '", directory.string(), "'"));
+  if (!fd) throw_errno(concat("store: cannot open the directory '", directory.string(), "'"), errno);
   if (!lock(fd.get(), operation)) {
-    throw Error(Code::kUnavailable,
-                concat("store: cannot lock '", directory.string(), "': ", std::generic_category().message(errno)));
+    const std::string message = concat("store: cannot lock '", directory.string(), "'");
+    if (has_no_locks(errno)) {
+      throw Error(Code::kUnimplemented, concat(message, ": ", std::generic_category().message(errno)));
+    }
+    throw_errno(message, errno);
   }
   if (!still_there(directory, fd.get()))
     throw Error(Code::kNotFound, concat("store: was removed, '", directory.string(), "'"));

@@ -16,7 +16,7 @@ namespace sf {
 class VersionLock {
  public:
   // Effect: takes the shared lock; waits for a prune in progress. Errors: NotFound where the directory is gone (also if
-  // it went while waiting); Unavailable where the file system has no locks.
+  // it went while waiting); Unimplemented where the file system has no locks; those of throw_errno().
   static VersionLock hold(const std::filesystem::path& directory);
   // Effect: takes the exclusive lock, or gives nothing at once where anyone holds one or the directory is gone.
   static std::optional<VersionLock> try_exclusive(const std::filesystem::path& directory);

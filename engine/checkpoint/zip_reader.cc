@@ -20,6 +20,7 @@ class ZipDirectory {
   std::map<std::string, ZipEntry> read() {
     find_directory();
     const std::string table = bytes(begin_, size_);
+    if (count_ > static_cast<uint64_t>(size_) / kCentralBytes) fail("zip: the table of contents is damaged");
     std::map<std::string, ZipEntry> entries;
     int64_t at = 0;
     for (uint64_t i = 0; i < count_; ++i) at = read_entry(table, at, entries);

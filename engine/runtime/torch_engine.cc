@@ -4,6 +4,7 @@
 #include <span>
 #include <unordered_map>
 
+#include "engine/base/usable_processors.h"
 #include "engine/runtime/batch_embedding.h"
 #include "engine/runtime/checkpoint_model.h"
 #include "engine/runtime/choice_walk.h"
@@ -106,6 +107,7 @@ class TorchEngine : public Engine {
   void run_to_end(int text_tokens);
 
   TorchEngineOptions options_;
+  const int threads_ = threads_or_default(options_.threads);
   at::Device device_;
   CheckpointModel model_;
   std::unique_ptr<SequencePages> pages_;
@@ -262,7 +264,7 @@ bool TorchEngine::begin_sequence(Sequence& sequence, const std::vector<BatchPart
 
 StepResult TorchEngine::step(const StepPlan& plan) {
   torch::NoGradGuard no_grad;
-  if (options_.threads > 0) at::set_num_threads(options_.threads);
+  at::set_num_threads(threads_);
   StepResult result;
   const std::vector<BatchPart> parts = plan_parts(plan, result);
   if (parts.empty()) return result;
@@ -381,19 +383,38 @@ void TorchEngine::run_to_end(int text_tokens) {
   release(id);
 }
 
+// Torch says that memory is short in two ways: a type of its own for devices, a plain error for the CPU's allocator.
+// Neither is the checkpoint's fault: the reloader tries it again.
+template <typename Work>
+auto with_memory_errors(const std::string& device, const Work& work) {
+  const auto refuse = [&](const c10::Error& error) {
+    throw Error(Code::kResourceExhausted, concat("memory of ", device, ": ", error.what_without_backtrace()));
+  };
+  try {
+    return work();
+  } catch (const c10::OutOfMemoryError& error) {
+    refuse(error);
+    throw;
+  } catch (const c10::Error& error) {
+    const std::string_view what = error.what_without_backtrace();
+    if (what.find("DefaultCPUAllocator: can't allocate memory") != std::string_view::npos) refuse(error);
+    throw;
+  }
+}
+
 void TorchEngine::warm_up() {
-  run_to_end(8);
-  run_to_end(24);
+  with_memory_errors(options_.device, [this] {
+    run_to_end(8);
+    run_to_end(24);
+  });
 }
 
 }  // namespace
 
 std::unique_ptr<Engine> make_torch_engine(const VerifiedCheckpoint& checkpoint, const TorchEngineOptions& options) {
-  try {
-    return std::make_unique<TorchEngine>(checkpoint, options);
-  } catch (const c10::OutOfMemoryError& error) {
-    throw Error(Code::kResourceExhausted, concat("memory of ", options.device, ": ", error.what_without_backtrace()));
-  }
+  at::set_num_threads(threads_or_default(options.threads));  // of the thread that loads
+  return with_memory_errors(
+      options.device, [&]() -> std::unique_ptr<Engine> { return std::make_unique<TorchEngine>(checkpoint, options); });
 }
 
 }  // namespace sf

@@ -14,7 +14,7 @@ namespace sf {
 
 struct TorchEngineOptions {
   std::string device = "auto";  // "auto", "cpu", "cuda" or "cuda:N"
-  int threads = 0;              // intra-op threads of step(); 0 = all cores
+  int threads = 0;              // intra-op threads of step(); 0 = threads_or_default()
   int max_context = 0;          // 0 = the checkpoint's
   int64_t kv_cache_mib = 64;
   // "account": nothing is dropped, overflow is counted. "strict": dropped causally per request (strict_capacity.h), for

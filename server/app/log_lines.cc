@@ -31,7 +31,10 @@ std::string certificate_log_line(const CertificateSet& set) {
 }
 
 std::string reload_log_line(const ReloadEvent& event) {
-  nlohmann::ordered_json line = {{"level", event.result == "success" ? "info" : "warning"},
+  const bool is_good = event.result == "success" || event.result == "recovered";
+  nlohmann::ordered_json line = {{"level", is_good                        ? "info"
+                                           : event.reason == kStoreReason ? "error"
+                                                                          : "warning"},
                                  {"event", "reload"},
                                  {"version", event.version},
                                  {"result", event.result},

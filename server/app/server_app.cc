@@ -4,15 +4,17 @@
 #include <atomic>
 #include <chrono>
 #include <filesystem>
-#include <thread>
 #include <utility>
 
 #include "engine/base/file.h"
+#include "engine/base/machine_fault.h"
+#include "engine/base/usable_processors.h"
 #include "engine/checkpoint/store.h"
 #include "server/app/log_lines.h"
 #include "server/app/version.h"
 #include "server/grpc/grpc_server.h"
 #include "server/http/admin_server.h"
+#include "server/http/host_check.h"
 #include "server/http/http_server.h"
 #include "server/model/reloader.h"
 #include "server/outbound/metric_exporter.h"
@@ -49,7 +51,7 @@ SchedulerOptions scheduler_options(const ServerOptions& options) {
 ServiceOptions service_options(const ServerOptions& options) {
   ServiceOptions service;
   service.model_name = options.model_name;
-  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  const int cores = usable_processors();
   service.decode_threads = options.decode_threads > 0 ? options.decode_threads : std::clamp(cores - 1, 1, 4);
   service.max_explain = options.max_explain;
   service.request_timeout_s = options.request_timeout_s;
@@ -108,6 +110,7 @@ HttpOptions http_options(const ServerOptions& options, const Shared& shared, std
   http.program_version = kProgramVersion;
   http.infer_statistics = shared.infer_statistics;
   http.keys = shared.keys;
+  http.allowed_hosts = options.allowed_hosts;
   http.cors_origins = options.cors_origins;
   http.certificate = shared.certificate;
   http.fetch_image = fetch_image(options);
@@ -205,8 +208,6 @@ ExpertSeries expert_series(const ServerOptions& options) {
   return ExpertSeries::kAuto;
 }
 
-bool is_loopback(const std::string& host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
-
 // Host names as they stand in a URL.
 std::string in_url(const std::string& host) {
   if (host == "0.0.0.0" || host == "::") return "127.0.0.1";
@@ -276,7 +277,7 @@ ServerApp::ServerApp(ServerOptions options, EngineFactory factory, Log log) : op
 ServerApp::~ServerApp() { stop(); }
 
 void ServerApp::start() {
-  if (!parts_->keys && !is_loopback(options_.admin_host)) {
+  if (!parts_->keys && !is_loopback_host(options_.admin_host)) {
     parts_->log(
         trouble_log_line("admin", "whoever reaches the management port may choose the version: see --api-keys"));
   }
@@ -333,13 +334,13 @@ void ServerApp::write_port_file() const {
   fs::rename(temporary, final_path);
 }
 
-void ServerApp::reload_files() {
-  reload_keys();
-  reload_certificate();
+bool ServerApp::reload_files() {
+  const bool keys = reload_keys();
+  return reload_certificate() && keys;
 }
 
-void ServerApp::reload_keys() {
-  if (!parts_->keys) return;
+bool ServerApp::reload_keys() {
+  if (!parts_->keys) return true;
   try {
     std::vector<ApiKey> keys = read_api_keys(options_.api_keys);
     const size_t count = keys.size();
@@ -347,16 +348,20 @@ void ServerApp::reload_keys() {
     parts_->log(concat("{\"level\":\"info\",\"event\":\"api_keys\",\"keys\":", count, "}"));
   } catch (const std::exception& error) {
     parts_->log(trouble_log_line("api_keys", error.what()));
+    return !is_machine_fault(error);
   }
+  return true;
 }
 
-void ServerApp::reload_certificate() {
-  if (!parts_->certificate) return;
+bool ServerApp::reload_certificate() {
+  if (!parts_->certificate) return true;
   try {
     parts_->log(certificate_log_line(*parts_->certificate->reload()));
   } catch (const std::exception& error) {
     parts_->log(trouble_log_line("certificate", error.what()));
+    return !is_machine_fault(error);
   }
+  return true;
 }
 
 Service& ServerApp::service() { return parts_->service; }

@@ -44,8 +44,9 @@ class ServerApp {
   Service& service();
 
   // Effect: reads --api-keys and the certificate's files again (SIGHUP), each on its own: what cannot be used is a log
-  // line, and stays as it was. Open connections go on with the certificates they began with.
-  void reload_files();
+  // line, and stays as it was. Open connections go on with the certificates they began with. False where a fault of the
+  // machine kept one from being read: worth another try.
+  bool reload_files();
   // Effect: not ready, nothing new is admitted.
   void begin_drain();
   // True once every admitted answer was read to its end; false after `seconds`.
@@ -56,8 +57,8 @@ class ServerApp {
  private:
   struct Parts;
   void load_first_version();
-  void reload_keys();
-  void reload_certificate();
+  bool reload_keys();
+  bool reload_certificate();
   void write_port_file() const;
 
   const ServerOptions options_;

@@ -4,6 +4,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/utf8.h"
+#include "server/http/host_check.h"
 
 namespace sf::server {
 namespace {
@@ -19,6 +20,11 @@ std::string check_model_name(const std::string& name) {
   return fits ? "" : concat("must be 1 to ", kMaxBytes, " bytes of UTF-8 without / and control characters");
 }
 
+std::string check_host_name(const std::string& name) {
+  if (parse_authority(name)) return "";
+  return concat("must be a host name, with or without a port, and not ", name);
+}
+
 void add_model_flags(CLI::App& app, ServerOptions& options) {
   app.add_option("--model", options.model,
                  "A checkpoint directory (served as it is) or a store (watched for new versions)")
@@ -30,7 +36,8 @@ void add_model_flags(CLI::App& app, ServerOptions& options) {
       ->check(CLI::Validator(check_model_name, ""))
       ->capture_default_str();
   app.add_option("--device", options.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
-  app.add_option("--threads", options.threads, "Threads of one engine step; 0 = all cores")
+  app.add_option("--threads", options.threads,
+                 "Threads of one engine step; 0 = the processors this process may use, cgroup quota included")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   app.add_option("--decode-threads", options.decode_threads, "Pictures decoded at once; 0 = by the number of cores")
@@ -82,8 +89,14 @@ void add_port_flags(CLI::App& app, ServerOptions& options) {
       ->check(kPort)
       ->capture_default_str();
   app.add_option("--admin-allowed-host", options.admin_allowed_hosts,
-                 "Host name by which the management port may be called");
+                 "Host name by which the management port may be called; may be repeated")
+      ->check(CLI::Validator(check_host_name, ""));
   app.add_flag("--ui,!--no-ui", options.ui, "Whether to serve the page at / (default: yes)");
+  app.add_option(
+         "--allowed-host", options.allowed_hosts,
+         "Host name by which the REST API may be called on loopback without keys, beside localhost and addresses; "
+         "may be repeated")
+      ->check(CLI::Validator(check_host_name, ""));
   app.add_option("--cors-origin", options.cors_origins,
                  "Origin whose pages may call the REST API; may be repeated; * = every page (default: none)");
   app.add_option("--api-keys", options.api_keys,

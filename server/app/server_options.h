@@ -17,8 +17,8 @@ struct ServerOptions {
   std::string seed_model;  // what an empty store is seeded with; empty = nothing
   std::string model_name = "sparsefusion";
   std::string device = "auto";  // auto, cpu, cuda or cuda:N
-  int threads = 0;              // of one engine step; 0 = all cores
-  int decode_threads = 0;       // pictures decoded at once; 0 = cores - 1, in 1..4
+  int threads = 0;              // of one engine step; 0 = the processors this process may use
+  int decode_threads = 0;       // pictures decoded at once; 0 = those processors - 1, in 1..4
   int max_context = 0;          // tokens; 0 = the checkpoint's
   int64_t kv_cache_mib = 64;
   bool prefix_cache = true;  // computed prefixes stay in free pages of the key-value cache
@@ -39,6 +39,7 @@ struct ServerOptions {
   int admin_port = 8002;
   std::vector<std::string> admin_allowed_hosts;  // names accepted in Host beside loopback ones
   bool ui = true;                                // the page at "/"
+  std::vector<std::string> allowed_hosts;        // names taken in Host on a loopback port without keys
   std::vector<std::string> cors_origins;         // whose pages may call the REST API; "*" = everybody's
   std::string api_keys;                          // file of hashed keys; empty = nobody needs one
   std::string tls_cert, tls_key, tls_client_ca;  // PEM files; empty = no TLS, no client certificates

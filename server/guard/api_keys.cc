@@ -20,8 +20,9 @@ constexpr int64_t kMaxFileBytes = 1 << 20;
 constexpr size_t kMaxNameBytes = 64;
 constexpr double kMaxRequestsPerMinute = 1e9;
 
-Error wrong_line(int line, const std::string& what) {
-  return Error(Code::kInvalidArgument, concat("api-keys: line ", line, ": ", what), "api-keys");
+// `line`: "line 3", or "FILE:3".
+Error wrong_line(const std::string& line, const std::string& what) {
+  return Error(Code::kInvalidArgument, concat("api-keys: ", line, ": ", what), "api-keys");
 }
 
 bool is_name(std::string_view text) {
@@ -35,7 +36,20 @@ bool is_digest(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
-void read_scopes(const std::string& text, int line, ApiKey& key) {
+// What comes out where a script hashes a key that it does not have.
+const std::set<std::string>& digests_of_no_key() {
+  static const std::set<std::string> digests = [] {
+    std::set<std::string> all;
+    for (const std::string word : {"", " ", "\t", "-", "\"\"", "''", "null", "None", "nil", "undefined", "Bearer"}) {
+      for (const char* end : {"", "\n", "\r\n", "\r"}) all.insert(hash_api_key(word + end));
+    }
+    all.insert(hash_api_key(std::string(1, '\0')));
+    return all;
+  }();
+  return digests;
+}
+
+void read_scopes(const std::string& text, const std::string& line, ApiKey& key) {
   std::istringstream scopes(text);
   for (std::string scope; std::getline(scopes, scope, ',');) {
     if (scope == "infer") {
@@ -48,7 +62,7 @@ void read_scopes(const std::string& text, int line, ApiKey& key) {
   }
 }
 
-ApiKey read_key(const std::string& text, int line) {
+ApiKey read_key(const std::string& text, const std::string& line) {
   std::istringstream words(text);
   ApiKey key;
   std::string scopes, rate, more;
@@ -56,6 +70,7 @@ ApiKey read_key(const std::string& text, int line) {
   if (scopes.empty() || !more.empty()) throw wrong_line(line, "must be: name sha256 scopes [requests a minute]");
   if (!is_name(key.name)) throw wrong_line(line, "the name must be 1 to 64 letters, digits, dots, dashes");
   if (!is_digest(key.sha256)) throw wrong_line(line, "the sha256 must be 64 lower-case hex digits");
+  if (digests_of_no_key().contains(key.sha256)) throw wrong_line(line, "this is the sha256 of no key at all");
   read_scopes(scopes, line, key);
   if (rate.empty()) return key;
   const auto [end, error] = std::from_chars(rate.data(), rate.data() + rate.size(), key.requests_per_minute);
@@ -74,8 +89,9 @@ std::string_view bearer_key(std::string_view authorization) {
     if (std::tolower(static_cast<unsigned char>(authorization[i])) != kScheme[i]) return {};
   }
   std::string_view key = authorization.substr(kScheme.size());
-  while (key.starts_with(' ')) key.remove_prefix(1);
-  while (key.ends_with(' ')) key.remove_suffix(1);
+  const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
+  while (!key.empty() && is_blank(key.front())) key.remove_prefix(1);
+  while (!key.empty() && is_blank(key.back())) key.remove_suffix(1);
   return key;
 }
 
@@ -94,7 +110,16 @@ std::string hash_api_key(std::string_view key) {
   return hex;
 }
 
-std::vector<ApiKey> parse_api_keys(std::string_view text) {
+std::string wrong_with_key(std::string_view key) {
+  if (key.empty()) return "it is empty";
+  const auto is_visible = [](unsigned char c) { return c > ' ' && c < 0x7f; };
+  if (!std::all_of(key.begin(), key.end(), is_visible)) {
+    return "it holds a space, a control character or one beyond ASCII, which no header carries";
+  }
+  return digests_of_no_key().contains(hash_api_key(key)) ? "it is no key, but what a script prints for none" : "";
+}
+
+std::vector<ApiKey> parse_api_keys(std::string_view text, const std::string& file) {
   std::vector<ApiKey> keys;
   std::set<std::string> names, digests;
   std::istringstream lines{std::string(text)};
@@ -103,9 +128,10 @@ std::vector<ApiKey> parse_api_keys(std::string_view text) {
     ++number;
     line = line.substr(0, line.find('#'));
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    ApiKey key = read_key(line, number);
-    if (!names.insert(key.name).second) throw wrong_line(number, "this name stands there twice");
-    if (!digests.insert(key.sha256).second) throw wrong_line(number, "this key stands there twice");
+    const std::string where = concat(file, number);
+    ApiKey key = read_key(line, where);
+    if (!names.insert(key.name).second) throw wrong_line(where, "this name stands there twice");
+    if (!digests.insert(key.sha256).second) throw wrong_line(where, "this key stands there twice");
     keys.push_back(std::move(key));
   }
   if (keys.empty()) throw Error(Code::kInvalidArgument, "api-keys: the file holds no key", "api-keys");
@@ -113,7 +139,7 @@ std::vector<ApiKey> parse_api_keys(std::string_view text) {
 }
 
 std::vector<ApiKey> read_api_keys(const std::string& path) {
-  return parse_api_keys(read_mounted_file(path, kMaxFileBytes));
+  return parse_api_keys(read_mounted_file(path, kMaxFileBytes), path + ":");
 }
 
 KeyRing::KeyRing(std::vector<ApiKey> keys, std::function<double()> now_s) : now_s_(std::move(now_s)) {
@@ -121,10 +147,11 @@ KeyRing::KeyRing(std::vector<ApiKey> keys, std::function<double()> now_s) : now_
 }
 
 const ApiKey* KeyRing::find(std::string_view authorization) const {
-  const std::string digest = hash_api_key(bearer_key(authorization));
+  const std::string_view presented = bearer_key(authorization);
+  const std::string digest = hash_api_key(presented);
   const ApiKey* found = nullptr;
   for (const ApiKey& key : keys_) {  // all of them: the time tells nothing
-    if (CRYPTO_memcmp(key.sha256.data(), digest.data(), kHexDigits) == 0) found = &key;
+    if (!presented.empty() && CRYPTO_memcmp(key.sha256.data(), digest.data(), kHexDigits) == 0) found = &key;
   }
   return found;
 }

@@ -29,11 +29,16 @@ struct ApiKey {
   double requests_per_minute = 0;  // 0 = no limit
 };
 
-// Thread-safe. Errors: InvalidArgument (field "api-keys") naming the line, never what stands in it.
-std::vector<ApiKey> parse_api_keys(std::string_view text);
+// Thread-safe. Errors: InvalidArgument (field "api-keys") naming the file and the line, never what stands in it; also
+// for the digest of no key at all (an empty text, white space, what a script prints for a variable that is not set),
+// which would let everybody in.
+std::vector<ApiKey> parse_api_keys(std::string_view text, const std::string& file = "line ");
 
-// The keys of a file. Errors: those of parse_api_keys and of read_mounted_file.
+// The keys of a file; errors say `path:line`. Errors: those of parse_api_keys and of read_mounted_file.
 std::vector<ApiKey> read_api_keys(const std::string& path);
+
+// What is wrong with a key that somebody wants to give out; empty where nothing is.
+std::string wrong_with_key(std::string_view key);
 
 // 64 lower-case hex digits.
 std::string hash_api_key(std::string_view key);
@@ -74,8 +79,8 @@ class KeyRing {
   KeyRing(std::vector<ApiKey> keys, std::function<double()> now_s);
 
   // `authorization`: "Bearer KEY", as in HTTP's header. Returns the key's name; empty for kPublic. Takes the same time
-  // whichever key it is and whether it is one. Errors: Unauthenticated without a key that is known; PermissionDenied
-  // for one without the scope; RateLimited.
+  // whichever key it is and whether it is one. An empty key is none, whatever the file holds. Errors: Unauthenticated
+  // without a key that is known; PermissionDenied for one without the scope; RateLimited.
   std::string admit(std::string_view authorization, Access access);
 
   // The key's name, or empty. No limit is counted.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/base/error.h"
+#include "engine/base/machine_fault.h"
 #include "server/guard/mounted_file.h"
 
 namespace sf::server {
@@ -52,6 +53,7 @@ PemFile read_pem_file(const char* flag, const std::string& path) {
   try {
     file.text = read_mounted_file(path, kMaxPemBytes);
   } catch (const Error& error) {
+    if (is_machine_fault(error)) throw_prefixed(concat("--", flag, " ", path, ": "), error);
     refuse(file, error.what());
   }
   return file;

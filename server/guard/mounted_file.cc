@@ -4,6 +4,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/file.h"
+#include "engine/base/machine_fault.h"
 
 namespace sf::server {
 
@@ -11,8 +12,7 @@ std::string read_mounted_file(const std::string& path, int64_t max_bytes) {
   std::error_code error;
   const std::filesystem::path target = std::filesystem::canonical(path, error);
   if (error) {
-    const Code code = error == std::errc::no_such_file_or_directory ? Code::kNotFound : Code::kInvalidArgument;
-    throw Error(code, concat("file: cannot open '", path, "': ", error.message()), path);
+    throw_errno(concat("file: cannot open '", path, "'"), error.value(), path);
   }
   return read_file(target, max_bytes);
 }

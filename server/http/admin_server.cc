@@ -24,13 +24,7 @@ struct AdminServer::Impl {
     hosts.push_back(options.host);
     listener.set_gate([hosts, named = options.allowed_hosts, keys = options.keys](const httplib::Request& request,
                                                                                   httplib::Response& response) {
-      const std::string host = request.get_header_value("Host");
-      if (!is_own_host(host, hosts)) {
-        throw Error(Code::kPermissionDenied, "Host: not a name of this server; see --admin-allowed-host", "Host");
-      }
-      if (!is_own_origin(request.get_header_value("Origin"), host, named)) {
-        throw Error(Code::kPermissionDenied, "Origin: not this server", "Origin");
-      }
+      check_management_request(hosts, named, request);
       // A scraper on this port is the operator's own.
       if (keys == nullptr || request.path == "/metrics") return;
       admit_request(*keys, request, response);

@@ -3,6 +3,7 @@
 #include "server/http/access.h"
 #include "server/http/admin_api.h"
 #include "server/http/health_api.h"
+#include "server/http/host_check.h"
 #include "server/http/kserve_infer_api.h"
 #include "server/http/kserve_models_api.h"
 #include "server/http/kserve_repository_api.h"
@@ -43,7 +44,11 @@ struct HttpServer::Impl {
     register_openapi(listener);
     register_version_routes(listener, service);
     if (options.ui) register_page(listener, options.grpc_port);
-    if (options.keys == nullptr) return;
+    if (options.keys == nullptr) {
+      PublicRules rules{is_loopback_host(options.host), options.allowed_hosts, options.cors_origins};
+      listener.set_gate([rules](const auto& request, auto&) { check_public_request(rules, request); });
+      return;
+    }
     register_admin_routes(listener, service);
     listener.set_gate(
         [keys = options.keys](const auto& request, auto& response) { admit_request(*keys, request, response); });

@@ -39,7 +39,8 @@ struct HttpOptions {
   // One for all fronts that speak the Open Inference Protocol.
   std::shared_ptr<InferStatistics> infer_statistics = std::make_shared<InferStatistics>();
   KeyRing* keys = nullptr;  // null: nobody needs a key, and there are no admin routes. Outlives the server
-  std::vector<std::string> cors_origins = {};                 // whose pages may call; "*" = everybody's
+  std::vector<std::string> allowed_hosts = {};  // names taken in Host on a loopback port without keys (host_check.h)
+  std::vector<std::string> cors_origins = {};   // whose pages may call; "*" = everybody's
   std::shared_ptr<const ServerCertificate> certificate = {};  // null: no TLS
   std::function<int()> grpc_port = {};                        // for the page: where gRPC answers; 0 or null: nowhere
   FetchImageFor fetch_image = {};  // for pictures that a request names by URL; null: none is fetched

@@ -85,6 +85,8 @@ const std::vector<FamilyInfo>& family_infos() {
       {"sparsefusion_model_info", kGauge, "The versions that are loaded; always 1."},
       {"sparsefusion_model_reloads_total", kCounter, "Versions that were tried, by result and reason."},
       {"sparsefusion_model_reload_seconds", kHistogram, "Time of one stage of a reload."},
+      {"sparsefusion_model_store_up", kGauge,
+       "1 while the store of --model is there and can be read, 0 while it is gone, unreadable or has lost its versions."},
       {"sparsefusion_model_versions_live", kGauge,
        "Versions in memory: the one served and those that finish requests."},
       {"sparsefusion_model_checkpoint_age_seconds", kGauge, "Age of the served checkpoint since it was written."},

@@ -22,8 +22,9 @@ const char* const kRejections[] = {"queue_full",       "draining",   "too_large"
                                    "client_gone",      "rate_limit", "unauthenticated",    "permission_denied",
                                    "internal",         kOther};
 const std::pair<const char*, const char*> kReloads[] = {
-    {"success", "none"},   {"failure", "verify"}, {"failure", "load"}, {"failure", "out_of_memory"},
-    {"failure", "warmup"}, {"failure", "canary"}, {"refused", "score"}};
+    {"success", "none"},          {"failure", "verify"}, {"failure", "load"},
+    {"failure", "out_of_memory"}, {"failure", "warmup"}, {"failure", "canary"},
+    {"failure", "machine_fault"}, {"failure", "store"},  {"refused", "score"}};
 const char* const kReloadStages[] = {"verify", "load", "warmup", "canary", "publish"};
 
 // The entry of `key`, or of the nearest "other" key that exists.
@@ -95,6 +96,11 @@ void Metrics::count_metric_export(const std::string& result) {
 void Metrics::count_reload(const std::string& result, const std::string& reason) {
   MutexLock lock(mutex_);
   reloads_[{result, reason}] += 1;
+}
+
+void Metrics::set_store_up(bool up) {
+  MutexLock lock(mutex_);
+  store_up_ = up;
 }
 
 void Metrics::observe_reload(const std::string& stage, double seconds) {
@@ -171,6 +177,7 @@ void Metrics::collect_reloads(FamilySet& families, const LiveGauges& gauges) con
   add_pairs(families["sparsefusion_model_reloads_total"], reloads_, "result", "reason");
   SeriesList stages = families["sparsefusion_model_reload_seconds"];
   for (const auto& [stage, histogram] : reload_stages_) stages.add({{"stage", stage}}, histogram);
+  families["sparsefusion_model_store_up"].add({}, store_up_ ? 1 : 0);
   families["sparsefusion_model_versions_live"].add({}, static_cast<double>(gauges.versions.size()));
   families["sparsefusion_model_checkpoint_age_seconds"].add({}, gauges.checkpoint_age_s);
 }

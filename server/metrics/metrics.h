@@ -52,8 +52,11 @@ class Metrics {
   void count_rejection(const std::string& reason);
   // phase: prepare, queued, prefill, decode.
   void count_cancellation(const std::string& api, const std::string& phase);
-  // result: success, failure, refused. reason: none, verify, load, out_of_memory, warmup, canary, score.
+  // result: success, failure, refused. reason: none, verify, load, out_of_memory, machine_fault,
+  // warmup, canary, score, store.
   void count_reload(const std::string& result, const std::string& reason);
+  // Whether the store is there and can be read.
+  void set_store_up(bool up);
   // stage: verify, load, warmup, canary, publish.
   void observe_reload(const std::string& stage, double seconds);
 
@@ -90,6 +93,7 @@ class Metrics {
   std::map<std::string, Histogram> durations_ SF_GUARDED_BY(mutex_);    // by api
   std::map<std::string, Histogram> reload_stages_ SF_GUARDED_BY(mutex_);
   std::vector<Entry> versions_ SF_GUARDED_BY(mutex_);
+  bool store_up_ SF_GUARDED_BY(mutex_) = true;
 };
 
 }  // namespace sf::server

@@ -38,6 +38,12 @@ std::vector<Message> messages_of(const std::string& image, const std::string& qu
   return {std::move(message)};
 }
 
+// Memory that is short stays what it is: not the version's fault.
+[[noreturn]] void throw_failed(const Error& error) {
+  const bool short_of_memory = error.code() == Code::kResourceExhausted;
+  throw Error(short_of_memory ? error.code() : Code::kFailedPrecondition, concat("canary: ", error.what()));
+}
+
 // The answer's sequence in the engine; released whatever happens.
 class Turn {
  public:
@@ -64,7 +70,7 @@ class Turn {
 
  private:
   void take(const SequenceStepResult& result) {
-    if (result.error) throw Error(Code::kFailedPrecondition, concat("canary: ", result.error->what()));
+    if (result.error) throw_failed(*result.error);
     if (result.out_of_pages) throw Error(Code::kFailedPrecondition, "canary: the key-value cache is too small");
     if (!result.stop_token) {
       for (const int token : result.tokens) asked_.answer += text_->push(token);

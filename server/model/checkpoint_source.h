@@ -21,7 +21,8 @@ namespace sf::server {
 // Errors: ResourceExhausted or bad_alloc where memory is short; anything else for a checkpoint that is no good.
 using EngineFactory = std::function<std::unique_ptr<Engine>(const VerifiedCheckpoint&)>;
 
-// A directory with a manifest is a checkpoint, anything else a store.
+// A directory with a manifest is a checkpoint, anything else a store. Errors: those of throw_errno() for a fault of the
+// machine.
 bool is_checkpoint_directory(const std::filesystem::path& path);
 
 // REQUIRES: one thread, like any VersionSource.

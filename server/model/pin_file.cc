@@ -3,12 +3,14 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
 #include <string>
 #include <system_error>
 
 #include "engine/base/error.h"
 #include "engine/base/file.h"
+#include "engine/base/machine_fault.h"
 
 namespace sf::server {
 namespace {
@@ -31,13 +33,13 @@ void require_place(bool kept) {
 }  // namespace
 
 std::optional<int64_t> PinFile::read() const {
-  std::error_code error;
-  if (!is_kept() || !fs::exists(path_, error)) return std::nullopt;
+  if (!is_kept()) return std::nullopt;
   std::string text;
   try {
     text = read_file(path_, kMaxBytes);
   } catch (const Error& failure) {
     if (failure.code() == Code::kNotFound) return std::nullopt;
+    if (is_machine_fault(failure)) throw_prefixed("pin: ", failure);
     throw Error(Code::kDataLoss, concat("pin: ", failure.what()), "version");
   }
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ' || text.back() == '\r')) text.pop_back();
@@ -55,7 +57,7 @@ void PinFile::write(int64_t version) const {
   try {
     write_file(temporary, concat(version, "\n"));
     const FileDescriptor file(::open(temporary.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file || ::fsync(file.get()) != 0) throw Error(Code::kUnavailable, "it cannot be synced");
+    if (!file || ::fsync(file.get()) != 0) throw_errno("it cannot be synced", errno);
     fs::rename(temporary, path_);
     sync_directory(path_.parent_path());
   } catch (const std::exception& error) {

@@ -18,7 +18,7 @@ class PinFile {
   explicit PinFile(std::filesystem::path path = {}) : path_(std::move(path)) {}
 
   bool is_kept() const { return !path_.empty(); }
-  // Errors: DataLoss for a file that holds no version.
+  // Errors: DataLoss for a file that holds no version; a fault of the machine as such: there may be a pin in the file.
   std::optional<int64_t> read() const;
   // Effect: after it returns the pin survives a power cut. Errors: FailedPrecondition where there is no place for it or
   // the place cannot be written.

@@ -4,6 +4,7 @@
 #include <new>
 #include <utility>
 
+#include "engine/base/machine_fault.h"
 #include "engine/base/utf8.h"
 #include "server/model/canary.h"
 #include "server/model/low_priority.h"
@@ -42,7 +43,7 @@ Reloader::~Reloader() { stop(); }
 
 bool Reloader::poll_once() {
   MutexLock lock(work_);
-  if (!look() || is_unloaded() || deps_.clock->now_s() < retry_at_s_) return false;
+  if (!look() || is_unloaded() || !pin_is_known_ || deps_.clock->now_s() < retry_at_s_) return false;
   return try_wanted(wanted()) == Outcome::kPublished;
 }
 
@@ -51,47 +52,72 @@ Reloader::Outcome Reloader::try_wanted(const std::vector<int64_t>& wanted) {
   for (const int64_t version : wanted) {
     // Taken before the files are read: what replaces them meanwhile is tried at the next poll.
     fingerprint_ = source_.fingerprint(version);
-    if (is_quarantined(version)) continue;
+    if (is_quarantined(version) || waits_for_retry(version)) continue;
     bool chosen = false;
     {
       MutexLock lock(mutex_);
       chosen = pinned_ == version;
     }
     const Outcome outcome = try_version(version, chosen);
-    if (outcome == Outcome::kPublished || outcome == Outcome::kRetryLater) return outcome;
+    if (outcome == Outcome::kPublished || outcome == Outcome::kShortOfMemory) return outcome;
   }
   return Outcome::kRejected;
 }
 
 // What is in the source now. False where it cannot be read.
 bool Reloader::look() {
-  std::map<int64_t, Known> known;
+  std::vector<int64_t> versions;
   try {
-    for (const int64_t version : source_.versions()) known[version].fingerprint = source_.fingerprint(version);
-    listing_error_.clear();
+    versions = source_.versions();
   } catch (const std::exception& error) {
-    report_trouble(listing_error_, "verify", error.what());
+    store_is_lost(as_text(error.what()));
     return false;
+  }
+  had_versions_ = had_versions_ || !versions.empty();
+  if (versions.empty() && had_versions_) {
+    store_is_lost("store: it held versions and holds none now");  // an unmounted file system looks like this
+  } else {
+    store_is_there();
   }
   std::map<int64_t, Known> before;
   {
     MutexLock lock(mutex_);
     before = known_;
   }
-  for (auto& [version, now] : known) {
-    const auto old = before.find(version);
-    const bool same = old != before.end() && old->second.fingerprint == now.fingerprint;
-    now.facts = same ? old->second.facts : source_.facts(version);
-    now.waiting = source_.waiting(version);
-    const bool said = old != before.end() && old->second.waiting;
-    if (now.waiting && !said) log_({version, "waiting", "none", kWaitingForManifest, 0});
-  }
+  std::map<int64_t, Known> known;
+  for (const int64_t version : versions) known[version] = know(version, before);
   read_pin();
   MutexLock lock(mutex_);
   std::erase_if(quarantined_, [&](const auto& entry) { return !known.contains(entry.first); });
+  std::erase_if(faults_, [&](const auto& entry) { return !known.contains(entry.first); });
   if (!known.contains(short_of_memory_.version)) short_of_memory_ = {};
   known_ = std::move(known);
   return true;
+}
+
+Reloader::Known Reloader::know(int64_t version, const std::map<int64_t, Known>& before) {
+  const auto old = before.find(version);
+  const bool is_new = old == before.end();
+  Known now;
+  now.fingerprint = source_.fingerprint(version);
+  if (now.fingerprint.empty() && !is_new) now.fingerprint = old->second.fingerprint;
+  if (!is_new && old->second.fingerprint == now.fingerprint) now.facts = old->second.facts;
+  if (!now.facts) now.facts = source_.facts(version);
+  now.waiting = source_.waiting(version);
+  const bool said = !is_new && old->second.waiting;
+  if (now.waiting && !said) log_({version, "waiting", "none", kWaitingForManifest, 0});
+  return now;
+}
+
+void Reloader::store_is_lost(const std::string& message) {
+  deps_.metrics->set_store_up(false);
+  if (store_error_.empty()) deps_.metrics->count_reload("failure", kStoreReason);
+  if (std::exchange(store_error_, message) != message) log_({0, "failure", kStoreReason, message, 0});
+}
+
+void Reloader::store_is_there() {
+  deps_.metrics->set_store_up(true);
+  if (!std::exchange(store_error_, "").empty()) log_({0, "recovered", kStoreReason, "the store is there again", 0});
 }
 
 // Read at every look: servers that share a store share the pin. One that cannot be read leaves what was known.
@@ -99,15 +125,13 @@ void Reloader::read_pin() {
   try {
     const std::optional<int64_t> pinned = pin_file_.read();
     pin_error_.clear();
+    pin_is_known_ = true;
     MutexLock lock(mutex_);
     pinned_ = pinned;
   } catch (const std::exception& error) {
-    report_trouble(pin_error_, "pin", error.what());
+    if (!is_machine_fault(error)) pin_is_known_ = true;  // there is no version in it
+    if (std::exchange(pin_error_, error.what()) != error.what()) log_({0, "failure", "pin", error.what(), 0});
   }
-}
-
-void Reloader::report_trouble(std::string& last, const std::string& reason, const std::string& message) {
-  if (std::exchange(last, message) != message) log_({0, "failure", reason, message, 0});
 }
 
 std::vector<int64_t> Reloader::wanted() const {
@@ -135,27 +159,27 @@ Reloader::Outcome Reloader::try_version(int64_t version, bool chosen) {
   try {
     outcome = try_stages(version, chosen, stage);
     if (outcome == Outcome::kPublished) report({version, "success", "none", "", deps_.clock->now_s() - began_s_});
-  } catch (const std::bad_alloc& error) {
-    out_of_memory(version, error.what());
-    outcome = Outcome::kRetryLater;
-  } catch (const Error& error) {
-    if (error.code() == Code::kNotFound && stage == "verify") {
-      outcome = Outcome::kGone;
-    } else if (error.code() == Code::kResourceExhausted && stage != "verify") {
-      out_of_memory(version, error.what());
-      outcome = Outcome::kRetryLater;
-    } else {
-      outcome = fail(version, stage, error.what());
-    }
   } catch (const std::exception& error) {
-    outcome = fail(version, stage, error.what());
+    outcome = judge_failure(version, stage, error);
   }
   {
     MutexLock lock(mutex_);
     loading_ = 0;
+    if (outcome != Outcome::kMachineFault) faults_.erase(version);
   }
   if (outcome != Outcome::kPublished) serve_again_what_was_freed();
   return outcome;
+}
+
+// Whether the version is at fault, or the machine, or neither.
+Reloader::Outcome Reloader::judge_failure(int64_t version, const std::string& stage, const std::exception& error) {
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) return out_of_memory(version, error.what());
+  if (is_machine_fault(error)) return machine_fault(version, error.what());
+  if (const auto* own = dynamic_cast<const Error*>(&error)) {
+    if (own->code() == Code::kNotFound && stage == "verify") return Outcome::kGone;
+    if (own->code() == Code::kResourceExhausted && stage != "verify") return out_of_memory(version, error.what());
+  }
+  return fail(version, stage, error.what());
 }
 
 Reloader::Outcome Reloader::try_stages(int64_t version, bool chosen, std::string& stage) {
@@ -202,8 +226,9 @@ void Reloader::publish(int64_t version, std::unique_ptr<Engine> engine, std::opt
     MutexLock lock(mutex_);
     if (unloaded_) before = *unloaded_;
     unloaded_.reset();
+    std::erase_if(faults_, [&](const auto& entry) { return entry.first <= version; });  // not tried again
   }
-  retry_delay_s_ = 0;
+  memory_backoff_.reset();
   freed_version_ = 0;
   freed_hold_.reset();
   if (before == 0 || before == version) return;
@@ -228,11 +253,11 @@ void Reloader::serve_again_what_was_freed() {
   const std::shared_ptr<const void> hold = std::move(freed_hold_);
   const ReloadEvent failure = last_event_;
   const double retry_at_s = retry_at_s_;
-  const double retry_delay_s = retry_delay_s_;
+  const Backoff memory_backoff = memory_backoff_;
   try_version(version, true);
   last_event_ = failure;
+  if (slot_.current()) memory_backoff_ = memory_backoff;  // what serves again is not what memory was short for
   retry_at_s_ = std::max(retry_at_s_, retry_at_s);
-  retry_delay_s_ = std::max(retry_delay_s_, retry_delay_s);
 }
 
 Reloader::Outcome Reloader::refuse(int64_t version, double score, double served_score) {
@@ -252,23 +277,47 @@ Reloader::Outcome Reloader::fail(int64_t version, const std::string& reason, con
   return Outcome::kRejected;
 }
 
-void Reloader::out_of_memory(int64_t version, const std::string& message) {
-  retry_delay_s_ = retry_delay_s_ == 0 ? options_.first_retry_s : std::min(2 * retry_delay_s_, options_.last_retry_s);
+Reloader::Outcome Reloader::out_of_memory(int64_t version, const std::string& message) {
   const double now_s = deps_.clock->now_s();
-  retry_at_s_ = now_s + retry_delay_s_;
+  retry_at_s_ = now_s + memory_backoff_.next_s();
   const ReloadEvent event{version, "failure", "out_of_memory", message, now_s - began_s_};
   {
     MutexLock lock(mutex_);
     short_of_memory_ = event;
   }
   report(event);
+  return Outcome::kShortOfMemory;
+}
+
+Reloader::Outcome Reloader::machine_fault(int64_t version, const std::string& message) {
+  const double now_s = deps_.clock->now_s();
+  const ReloadEvent event{version, "failure", kMachineFaultReason, as_text(message), now_s - began_s_};
+  {
+    MutexLock lock(mutex_);
+    const auto [entry, is_first] =
+        faults_.try_emplace(version, Fault{Backoff(options_.first_retry_s, options_.last_retry_s)});
+    Fault& fault = entry->second;
+    fault.retry_at_s = now_s + fault.backoff.next_s();
+    fault.fingerprint = fingerprint_;
+    fault.event = event;
+  }
+  report(event);
+  return Outcome::kMachineFault;
+}
+
+bool Reloader::waits_for_retry(int64_t version) const {
+  const double now_s = deps_.clock->now_s();
+  MutexLock lock(mutex_);
+  const auto found = faults_.find(version);
+  if (found == faults_.end() || now_s >= found->second.retry_at_s) return false;
+  return fingerprint_.empty() || fingerprint_ == found->second.fingerprint;
 }
 
 bool Reloader::is_quarantined(int64_t version) {
   MutexLock lock(mutex_);
   const auto found = quarantined_.find(version);
   if (found == quarantined_.end()) return false;
-  if (found->second.fingerprint == fingerprint_) return true;
+  if (fingerprint_.empty() || found->second.fingerprint == fingerprint_) return true;
   quarantined_.erase(found);
   return false;
 }
@@ -297,7 +346,7 @@ std::vector<VersionStatus> Reloader::list() const {
   const std::vector<ServingVersionPtr> live = slot_.live();
   MutexLock lock(mutex_);
   for (const auto& [version, known] : known_) {
-    rows[version].facts = known.facts;
+    rows[version].facts = known.facts.value_or(VersionFacts{});
     if (known.waiting) rows[version].message = kWaitingForManifest;
   }
   for (const auto& [version, entry] : quarantined_) {
@@ -309,6 +358,10 @@ std::vector<VersionStatus> Reloader::list() const {
   if (short_of_memory_.version != 0) {
     rows[short_of_memory_.version].reason = short_of_memory_.reason;
     rows[short_of_memory_.version].message = short_of_memory_.message;
+  }
+  for (const auto& [version, fault] : faults_) {
+    rows[version].reason = fault.event.reason;
+    rows[version].message = fault.event.message;
   }
   for (const ServingVersionPtr& version : live) {
     // What is in memory, whatever has become of the files.
@@ -378,7 +431,7 @@ void Reloader::stop() {
     left.swap(commands_);
   }
   changed_.notify_all();
-  left.clear();  // whoever waits for one gets a broken promise
+  left.clear();  // what waits for one gets a broken promise
   if (thread_.joinable()) thread_.join();
   MutexLock lock(mutex_);
   running_ = false;

@@ -6,8 +6,10 @@
 //   reloader.start();         // then every poll_interval_ms
 //   reloader.pin(3);          // an operator's word: any thread, returns when it is done
 //
-// A version that fails is quarantined with its reason until its files change or an operator asks for it; one that
-// memory did not suffice for is tried again, ever less often. poll_once(), start() and stop(): one thread only.
+// A version that fails is quarantined with its reason until its files change or an operator asks for it. One that
+// memory did not suffice for, or that a fault of the machine kept from being read (engine/base/machine_fault.h), is
+// tried again, ever less often. A store that is gone or cannot be read is said once, counted and shown by a gauge until
+// it is back; what serves serves on. poll_once(), start() and stop(): one thread only.
 #pragma once
 
 #include <deque>
@@ -18,6 +20,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/base/backoff.h"
 #include "engine/base/mutex.h"
 #include "server/model/model_slot.h"
 #include "server/model/pin_file.h"
@@ -33,16 +36,16 @@ enum class ReloadMode {
 struct ReloaderOptions {
   int poll_interval_ms = 1000;
   double max_score_drop = 0.02;  // a version whose score is lower than the served one's by more is refused
-  double first_retry_s = 1;      // after a load that ran out of memory; doubled each time
+  double first_retry_s = 1;      // after a load that ran out of memory or a fault of the machine; doubled each time
   double last_retry_s = 60;
   ReloadMode mode = ReloadMode::kOverlap;
   std::filesystem::path pin_path = {};  // empty: nothing can be pinned
 };
 
 struct ReloadEvent {
-  int64_t version = 0;
-  std::string result;   // success, failure, refused; waiting (once) and unloaded: only logged
-  std::string reason;   // none, verify, load, out_of_memory, warmup, canary, score, pin
+  int64_t version = 0;  // 0: the store or the pin, no version
+  std::string result;   // success, failure, refused; waiting (once), unloaded and recovered (the store): only logged
+  std::string reason;   // none, verify, load, out_of_memory, machine_fault, warmup, canary, score, pin, store
   std::string message;  // names the file, tensor or question at fault
   double seconds = 0;
 };
@@ -63,7 +66,7 @@ class Reloader {
   // --- any thread; each blocks until the reloading thread has done it ---
   // Effect: serves this version, without regard to scores, until a newer one is published (pin it to keep it).
   // Errors: NotFound; FailedPrecondition with the reason where it is refused or another one is pinned;
-  // ResourceExhausted where memory is short.
+  // ResourceExhausted where memory is short; Unavailable for a fault of the machine.
   void load(int64_t version);
   // Effect: serves this version (0: the one served now) and no other, over restarts too. Errors: those of load() and of
   // PinFile::write; then nothing is changed.
@@ -73,7 +76,8 @@ class Reloader {
   // Effect: looks at the source and serves what a poll would: the newest version that is not quarantined (the pinned
   // one where one is), whatever load() chose before. Nothing where that one serves already. Returns the version served.
   // Errors: FailedPrecondition with the reason where every newer version is quarantined, or there is none to serve;
-  // ResourceExhausted where memory is short; Unavailable where the source cannot be read. Then nothing is changed.
+  // ResourceExhausted where memory is short; Unavailable where the source cannot be read, or for a fault of the
+  // machine. Then nothing is changed.
   int64_t load_newest();
   // Effect: nothing is served, and polls publish nothing, until one of the other commands publishes a version; what
   // runs goes on to its end. A pin stays. Not over restarts. May be said twice.
@@ -97,10 +101,17 @@ class Reloader {
   };
   struct Known {
     std::string fingerprint;
-    VersionFacts facts;
+    std::optional<VersionFacts> facts;
     bool waiting = false;
   };
-  enum class Outcome { kPublished, kRejected, kRetryLater, kGone };
+  // A version that a fault of the machine kept from being tried to its end.
+  struct Fault {
+    Backoff backoff;
+    double retry_at_s = 0;
+    std::string fingerprint = {};
+    ReloadEvent event = {};
+  };
+  enum class Outcome { kPublished, kRejected, kShortOfMemory, kMachineFault, kGone };
 
   void run_command(std::function<void()> command);
   void serve(int64_t version);
@@ -111,6 +122,9 @@ class Reloader {
   void throw_why_not(const std::vector<int64_t>& wanted) const;
 
   bool look();
+  Known know(int64_t version, const std::map<int64_t, Known>& before);
+  void store_is_lost(const std::string& message);
+  void store_is_there();
   void read_pin();
   std::vector<int64_t> wanted() const;
   Outcome try_wanted(const std::vector<int64_t>& wanted);
@@ -122,11 +136,13 @@ class Reloader {
                std::shared_ptr<const void> hold);
   Outcome refuse(int64_t version, double score, double served_score);
   Outcome fail(int64_t version, const std::string& reason, const std::string& message);
-  void out_of_memory(int64_t version, const std::string& message);
+  Outcome out_of_memory(int64_t version, const std::string& message);
+  Outcome machine_fault(int64_t version, const std::string& message);
+  Outcome judge_failure(int64_t version, const std::string& stage, const std::exception& error);
   bool is_quarantined(int64_t version);
+  bool waits_for_retry(int64_t version) const;
   void quarantine(const ReloadEvent& event);
   void report(const ReloadEvent& event);
-  void report_trouble(std::string& last, const std::string& reason, const std::string& message);
   void run();
 
   const ReloaderOptions options_;
@@ -136,14 +152,16 @@ class Reloader {
   const Log log_;
   const PinFile pin_file_;
 
-  // --- the reloading thread; before start() whoever comes, one at a time ---
+  // --- the reloading thread; before start() any, one at a time ---
   Mutex work_;
-  double retry_at_s_ = 0;
-  double retry_delay_s_ = 0;
+  double retry_at_s_ = 0;  // of a load that ran out of memory
+  Backoff memory_backoff_{options_.first_retry_s, options_.last_retry_s};
   double began_s_ = 0;         // of the version being tried
   std::string fingerprint_;    // of the same
-  std::string listing_error_;  // of the last poll, so that it is said once
+  std::string store_error_;    // of the last poll, so that it is said once; empty = the store is there
+  bool had_versions_ = false;  // the store, at some poll
   std::string pin_error_;
+  bool pin_is_known_ = false;           // the pin file could be read once: until then it may forbid any version
   int64_t passed_over_ = 0;             // the highest version when an operator chose by hand
   std::vector<int64_t> served_before_;  // oldest first
   ReloadEvent last_event_;
@@ -155,6 +173,7 @@ class Reloader {
   std::map<int64_t, Known> known_ SF_GUARDED_BY(mutex_);  // of the last listing
   std::map<int64_t, Quarantine> quarantined_ SF_GUARDED_BY(mutex_);
   ReloadEvent short_of_memory_ SF_GUARDED_BY(mutex_);  // the version that waits for a retry; 0 = none
+  std::map<int64_t, Fault> faults_ SF_GUARDED_BY(mutex_);
   std::optional<int64_t> pinned_ SF_GUARDED_BY(mutex_);
   std::optional<int64_t> unloaded_ SF_GUARDED_BY(mutex_);  // what unload() took away; 0 = nothing was served then
   int64_t loading_ SF_GUARDED_BY(mutex_) = 0;              // 0 = none

@@ -51,8 +51,10 @@ void Reloader::serve(int64_t version) {
       return;
     case Outcome::kGone:
       throw Error(Code::kNotFound, concat("version: gone from the store, ", version), "version");
-    case Outcome::kRetryLater:
+    case Outcome::kShortOfMemory:
       throw Error(Code::kResourceExhausted, concat("version: memory is short, ", last_event_.message), "version");
+    case Outcome::kMachineFault:
+      throw Error(Code::kUnavailable, concat("version ", version, ": ", last_event_.message), "version");
     case Outcome::kRejected:
       throw Error(Code::kFailedPrecondition,
                   concat("version ", version, ": ", last_event_.reason, ": ", last_event_.message), "version");
@@ -150,14 +152,18 @@ int64_t Reloader::load_newest() {
 }
 
 int64_t Reloader::serve_newest() {
-  if (!look()) throw Error(Code::kUnavailable, concat("the store cannot be read: ", listing_error_));
+  if (!look()) throw Error(Code::kUnavailable, concat("the store cannot be read: ", store_error_));
+  {
+    MutexLock lock(mutex_);
+    for (auto& [version, fault] : faults_) fault.retry_at_s = 0;  // an operator need not wait
+  }
   const int64_t passed_over = std::exchange(passed_over_, 0);
   const std::vector<int64_t> newer = wanted();
   const Outcome outcome = try_wanted(newer);
   const ServingVersionPtr served = slot_.current();
   if (outcome == Outcome::kPublished || (newer.empty() && served)) return served->version;
   passed_over_ = passed_over;
-  if (outcome == Outcome::kRetryLater) {
+  if (outcome == Outcome::kShortOfMemory) {
     throw Error(Code::kResourceExhausted, concat("version: memory is short, ", last_event_.message), "version");
   }
   throw_why_not(newer);
@@ -169,6 +175,9 @@ int64_t Reloader::serve_newest() {
 void Reloader::throw_why_not(const std::vector<int64_t>& wanted) const {
   MutexLock lock(mutex_);
   for (const int64_t version : wanted) {
+    if (const auto fault = faults_.find(version); fault != faults_.end()) {
+      throw Error(Code::kUnavailable, concat("version ", version, ": ", fault->second.event.message), "version");
+    }
     const auto found = quarantined_.find(version);
     if (found == quarantined_.end()) continue;
     const ReloadEvent& event = found->second.event;

@@ -20,8 +20,8 @@ class Candidate {
   virtual std::optional<double> score() const = 0;  // of the manifest; nothing where it has none
   // What the canary asks; empty where the version brings nothing. Errors: those of parse_golden.
   virtual std::vector<GoldenPicture> golden() const = 0;
-  // Errors: ResourceExhausted or bad_alloc where memory is short (may work later); anything else says that the version
-  // is no good.
+  // Errors: ResourceExhausted or bad_alloc where memory is short, a fault of the machine (both may work later);
+  // anything else says that the version is no good.
   virtual std::unique_ptr<Engine> load() = 0;
 };
 
@@ -32,17 +32,20 @@ inline constexpr const char* kWaitingForManifest = "waiting for manifest.json";
 class VersionSource {
  public:
   virtual ~VersionSource() = default;
-  // Positive numbers, any order. Errors: where the store cannot be read.
+  // Positive numbers, any order. Errors: where the store cannot be read or is gone.
   virtual std::vector<int64_t> versions() = 0;
-  // Changes when a version's files are replaced, so that a repaired one is tried again. Never throws.
+  // Changes when a version's files are replaced, so that a repaired one is tried again; empty where it cannot be found
+  // out now. Never throws.
   virtual std::string fingerprint(int64_t version) = 0;
-  // What the manifest says of a version, read without verifying its files. Never throws.
-  virtual VersionFacts facts(int64_t version) = 0;
+  // What the manifest says of a version, read without verifying its files; nothing where it cannot be read now. Never
+  // throws.
+  virtual std::optional<VersionFacts> facts(int64_t version) = 0;
   // Whether the version's folder has no manifest, which is written last: nothing is wrong yet. Never throws.
   virtual bool waiting(int64_t) { return false; }
   // While the value lives, the trainer does not prune the version.
   virtual std::shared_ptr<const void> hold(int64_t version) = 0;
-  // Errors: NotFound if it is gone; anything else says what is wrong with its files.
+  // Errors: NotFound if it is gone; a fault of the machine (machine_fault.h), which may pass; anything else says what
+  // is wrong with its files.
   virtual std::unique_ptr<Candidate> open(int64_t version) = 0;
 };
 

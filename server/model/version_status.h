@@ -38,11 +38,17 @@ struct VersionFacts {
   int64_t step = 0;
   int64_t created_unix = 0;
   std::optional<double> score;
+  friend bool operator==(const VersionFacts&, const VersionFacts&) = default;
 };
 
 // Reason and message of the version that served when an operator unloaded the model.
 inline constexpr const char* kUnloadedReason = "unloaded";
 inline constexpr const char* kUnloaded = "nothing is served until an operator loads a version";
+
+// Reason of a version that a fault of the machine keeps from being tried to its end: it is tried again.
+inline constexpr const char* kMachineFaultReason = "machine_fault";
+// Reason of a store that is gone or cannot be read.
+inline constexpr const char* kStoreReason = "store";
 
 struct VersionStatus {
   int64_t version = 0;

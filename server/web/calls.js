@@ -21,8 +21,8 @@ function grpcSnippet(file, question) {
   return `sparsefusion ask ${shellQuoted(file)} ${shellQuoted(question)} --grpc ${target}${isTls() ? ' --tls' : ''}
 
 # or with grpcurl, by reflection:
-grpcurl${isTls() ? '' : ' -plaintext'}${key} -d "{\\"image\\": \\"$(base64 -w0 ${shellQuoted(file)})\\", \\"question\\": ${json}}" \\
-    ${target} sparsefusion.v1.VisualQuestionAnswering/Answer`;
+printf '%s' "{\\"image\\": \\"$(base64 -w0 ${shellQuoted(file)})\\", \\"question\\": ${json}}" |
+  grpcurl${isTls() ? '' : ' -plaintext'}${key} -d @ ${target} sparsefusion.v1.VisualQuestionAnswering/Answer`;
 }
 
 const kSnippets = {

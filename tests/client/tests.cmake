@@ -10,3 +10,15 @@ if(TARGET sf_client AND TARGET sparsefusion-server AND EXISTS ${PROJECT_SOURCE_D
                    ${PROJECT_SOURCE_DIR}/examples/scene.png ${PROJECT_SOURCE_DIR}/models/demo)
   set_tests_properties(client_package PROPERTIES TIMEOUT 600)
 endif()
+
+# What bash offers and what man shows are made from --help; whichever programs were built.
+if(TARGET sparsefusion)
+  set(programs $<TARGET_FILE:sparsefusion>)
+  foreach(program sparsefusion-server sparsefusion-train sparsefusion-model)
+    if(TARGET ${program})
+      list(APPEND programs $<TARGET_FILE:${program}>)
+    endif()
+  endforeach()
+  add_test(NAME client_completion COMMAND ${PROJECT_SOURCE_DIR}/tests/client/completion_test.sh ${programs})
+  set_tests_properties(client_completion PROPERTIES TIMEOUT 300)
+endif()

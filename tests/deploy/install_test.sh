@@ -22,6 +22,10 @@ for file in bin/sparsefusion{,-server,-train,-model} share/sparsefusion/models/d
   [ -f "$prefix/$file" ] || fail "$file was not installed"
 done
 for program in sparsefusion sparsefusion-server sparsefusion-train sparsefusion-model; do
+  grep -q '^\.SH OPTIONS$' "$prefix/share/man/man1/$program.1" || fail "$program has no manual page"
+  grep -q '^complete ' "$prefix/share/bash-completion/completions/$program" || fail "$program has no completion"
+done
+for program in sparsefusion sparsefusion-server sparsefusion-train sparsefusion-model; do
   # Away from the build folder, and with nothing of this shell's environment.
   (cd / && env -i "$prefix/bin/$program" --version >/dev/null) || fail "$program does not run"
 done

@@ -113,6 +113,35 @@ def misplaced(blocks):
             yield f"{block.place}: needs a `file` remark, and after it a block with `needs: {block.language}` and `expect`"
 
 
+# Builtins of the shell, whose arguments no limit of the kernel bounds.
+BUILTINS = re.compile(r"^\s*(printf|echo)\b")
+# What scripts/serve builds; any other program of ours that README shows is built by a command beside it.
+BUILT_BY_SERVE = {"sparsefusion", "sparsefusion-server"}
+
+
+def fail_for_a_photo(blocks):
+    """Blocks that pass a picture to a program on its command line, where the examples' small one fits and a photo does not."""
+    for block in blocks:
+        if block.language != "sh" or block.file:
+            continue
+        text = re.sub(r"<<-?'?(\w+)'?.*?^\1$", "", block.text.replace("\\\n", " "), flags=re.S | re.M)
+        for command in re.split(r"[|;\n]+", text):
+            if "$(base64" in command and not BUILTINS.match(command) and not re.match(r"^\s*\w+=", command):
+                yield f"{block.place}: a photo in base64 does not fit a command line: use -F image=@FILE or --data @-"
+
+
+def unbuilt(blocks):
+    """Programs of ours that README shows and that neither scripts/serve nor the block builds."""
+    for block in blocks:
+        if block.path.name != "README.md" or block.language != "sh":
+            continue
+        built = BUILT_BY_SERVE | {name for line in block.text.splitlines() if "--target" in line
+                                  for name in re.findall(r"sparsefusion[\w-]*", line.partition("--target")[2].partition("#")[0])}
+        for name in re.findall(r"build/\w+/bin/([\w-]+)", block.text):
+            if name not in built:
+                yield f"{block.place}: {name} is not built by scripts/serve, nor by a command of this block"
+
+
 def start_server(root, binaries, scratch):
     """The bundled model in a store of its own, twice, so that reload commands have something to do."""
     store = scratch / "server-store"
@@ -225,6 +254,7 @@ def main():
     failures = []
     if not arguments.needs:
         failures = [problem for path in arguments.documents for problem in dead_links(path)] + list(misplaced(blocks))
+        failures += list(fail_for_a_photo(blocks)) + list(unbuilt(blocks))
     to_run = [block for block in blocks if block.language and block.reason is None and block.needs == arguments.needs
               and (block.file or block.language not in LOOKED_AT)]
     failures += run_all(to_run, arguments, root)

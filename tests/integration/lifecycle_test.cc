@@ -126,6 +126,15 @@ TEST_F(LifecycleTest, TheClientTakesTheEnvironmentBeforeItsFile) {
   EXPECT_EQ(status_of({"/usr/bin/env", "SPARSEFUSION_SERVER=http://127.0.0.1:1"}, {"--server", url}), 0);
 }
 
+TEST_F(LifecycleTest, AServerOnTheCommandLineBeatsAVariableOfAnotherTransport) {
+  LiveServer server(folder_.path(), store_);
+  const std::string picture = test::source_dir() + "/examples/scene.png";
+  Process client({"/usr/bin/env", "SPARSEFUSION_GRPC=127.0.0.1:1", binary("sparsefusion"), "ask", picture, "what?",
+                  "--max-tokens", "2", "--server", "http://127.0.0.1:" + std::to_string(server.http_port())},
+                 folder_.path() / "client");
+  EXPECT_EQ(client.wait(), 0) << client.error_output();
+}
+
 TEST_F(LifecycleTest, AnEmptyStoreIsSeededAndNothingWorseIsPublished) {
   const fs::path empty = folder_.path() / "empty";
   fs::create_directories(empty);

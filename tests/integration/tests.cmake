@@ -13,4 +13,7 @@ if(TARGET sparsefusion-server AND TARGET sparsefusion-train AND TARGET sf_client
       ${PROJECT_SOURCE_DIR}/tests/support/tls_client.cc)
   add_dependencies(integration_test sparsefusion-server sparsefusion-train)
   set_tests_properties(integration PROPERTIES PROCESSORS 2)
+  # Alone: it measures what other work on the machine costs.
+  add_test(NAME integration_busy_long COMMAND integration_test --gtest_filter=BusyMachineTest.*)
+  set_tests_properties(integration_busy_long PROPERTIES LABELS long RUN_SERIAL ON TIMEOUT 600 ENVIRONMENT SF_LONG_TESTS=1)
 endif()

@@ -2,11 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "engine/base/error.h"
 #include "engine/base/file.h"
+#include "engine/base/machine_fault.h"
 #include "engine/checkpoint/checkpoint_reader.h"
 #include "engine/checkpoint/store.h"
 #include "engine/runtime/checkpoint_model.h"
+#include "tests/support/no_free_files.h"
 #include "tests/support/paths.h"
 #include "tests/support/tiny_model.h"
 #include "trainer/training_metrics.h"
@@ -209,6 +213,43 @@ TEST(TrainerTest, AKillWhileAVersionIsWrittenLeavesAStoreThatGoesOn) {
   ASSERT_EQ(versions.size(), 2u);
   EXPECT_EQ(open_checkpoint(versions[1].path).manifest().step, 3);
   EXPECT_EQ(open_checkpoint(versions[1].path).manifest().parent, open_checkpoint(versions[0].path).digest());
+}
+
+TEST(TrainerTest, AFaultOfTheMachineWhilePublishingIsWaitedFor) {
+  test::TempFolder folder;
+  TrainOptions options = toy_options(folder.path() / "store");
+  options.steps = 2;
+  std::optional<NoFreeFiles> full;
+  int naps = 0;
+  options.sleep_s = [&](double) {
+    if (++naps == 7) full.reset();
+  };
+  std::vector<std::string> messages;
+  TrainSink sink;
+  sink.message = [&](const std::string& line) { messages.push_back(line); };
+  sink.step = [](int64_t, int64_t, const StepReport&) {};
+  sink.evaluated = [&](int64_t, const EvaluationReport&, double) { full.emplace(); };
+  sink.published = [](int64_t, int64_t, double) {};
+  train(options, sink, [] { return false; });
+  EXPECT_EQ(naps, 7) << "1 + 2 + 4 seconds";
+  EXPECT_NO_THROW(open_checkpoint(list_versions(options.out).at(0).path));
+  EXPECT_NE(messages.at(0).find("Too many open files; tried again in 1 s"), std::string::npos) << messages.at(0);
+}
+
+TEST(TrainerTest, PatienceWithAFaultOfTheMachineHasAnEnd) {
+  test::TempFolder folder;
+  TrainOptions options = toy_options(folder.path() / "store");
+  options.steps = 2;
+  std::optional<NoFreeFiles> full;
+  int naps = 0;
+  options.sleep_s = [&](double) { ++naps; };
+  TrainSink sink;
+  sink.message = [](const std::string&) {};
+  sink.step = [](int64_t, int64_t, const StepReport&) {};
+  sink.evaluated = [&](int64_t, const EvaluationReport&, double) { full.emplace(); };
+  sink.published = [](int64_t, int64_t, double) {};
+  EXPECT_THROW(train(options, sink, [] { return false; }), MachineFault);
+  EXPECT_LE(naps, 420);
 }
 
 TEST(TrainerTest, KeepsAsManyVersionsAsItWasTold) {

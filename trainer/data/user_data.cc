@@ -1,5 +1,6 @@
 #include "trainer/data/user_data.h"
 
+#include <cerrno>
 #include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -7,7 +8,7 @@
 #include <stdexcept>
 #include <unordered_map>
 
-#include "engine/base/error.h"
+#include "engine/base/machine_fault.h"
 #include "engine/base/utf8.h"
 #include "trainer/data/base64.h"
 #include "trainer/data/csv.h"
@@ -38,6 +39,9 @@ class Loader {
       ++data_.num_rows;
     } catch (const RowError& error) {
       data_.bad_rows.push_back({line, error.what()});
+    } catch (const MachineFault& error) {
+      // Skipped, it would be missing from the training without a fault of its own.
+      throw_prefixed(concat("data: line ", line, ": "), error);
     } catch (const Error& error) {
       data_.bad_rows.push_back({line, error.what()});
     }
@@ -66,6 +70,7 @@ class Loader {
       std::error_code failed;
       const std::filesystem::path path = folder_ / image;
       if (std::filesystem::is_regular_file(path, failed)) return read_file(path, options_.limits.max_bytes);
+      if (is_machine_errno(failed.value())) throw_errno(concat("image: '", path.string(), "'"), failed.value());
     }
     if (image.size() <= 255 && image.find('.') != std::string::npos) throw RowError("image: no such file");
     return base64_bytes(image);
@@ -174,8 +179,10 @@ UserData load_user_data(const std::filesystem::path& path, const UserDataOptions
   const std::string extension = path.extension().string();
   SF_REQUIRE(extension == ".jsonl" || extension == ".csv", "data: expected a .jsonl or .csv file, got ", path.string());
   std::error_code failed;
+  errno = 0;
   std::ifstream in(path, std::ios::binary);
-  if (!in || !std::filesystem::is_regular_file(path, failed)) {
+  if (!in) throw_errno("cannot read file " + path.string(), errno != 0 ? errno : EIO, path.string());
+  if (!std::filesystem::is_regular_file(path, failed)) {
     throw Error(Code::kUnavailable, "cannot read file " + path.string(), path.string());
   }
   const auto format = extension == ".csv" ? UserDataFormat::kCsv : UserDataFormat::kJsonl;

@@ -12,7 +12,7 @@ namespace sf {
 struct OfflineCommandOptions {
   std::string model;  // checkpoint directory
   std::string device = "auto";
-  int threads = 0;          // 0 = all cores
+  int threads = 0;          // 0 = the processors this process may use
   std::string destination;  // bundle, convert
   // convert
   std::string from = "hf";  // "hf": a Hugging Face directory; "seed": a .pth of the original SparseFusion;

@@ -1,5 +1,6 @@
 // sparsefusion-model: offline work on one checkpoint.
 #include "engine/base/flags.h"
+#include "engine/base/wait_policy.h"
 #include "trainer/offline/commands.h"
 
 namespace {
@@ -7,7 +8,10 @@ namespace {
 void add_common(CLI::App* command, sf::OfflineCommandOptions& o) {
   command->add_option("--model,model", o.model, "Checkpoint directory")->required();
   command->add_option("--device", o.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
-  command->add_option("--threads", o.threads, "Threads of the maths; 0 = all cores")->capture_default_str();
+  command
+      ->add_option("--threads", o.threads,
+                   "Threads of the maths; 0 = the processors this process may use, cgroup quota included")
+      ->capture_default_str();
 }
 
 void add_explain(CLI::App& app, sf::OfflineCommandOptions& o) {
@@ -101,6 +105,7 @@ int run(const CLI::App& app, const sf::OfflineCommandOptions& o) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  sf::wait_without_spinning(argv);
   sf::OfflineCommandOptions options;
   return sf::run_program(
       {"sparsefusion-model", "Offline work on one checkpoint", SF_VERSION}, argc, argv,

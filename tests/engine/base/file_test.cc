@@ -10,7 +10,9 @@
 #include <string>
 
 #include "engine/base/error.h"
+#include "engine/base/machine_fault.h"
 #include "engine/base/stand_back.h"
+#include "tests/support/no_free_files.h"
 
 namespace sf {
 namespace {
@@ -67,6 +69,19 @@ TEST_F(FileTest, RefusesWhatItShouldNotRead) {
   EXPECT_EQ(code_of([&] { read_file(folder_ / "pipe", 9); }), Code::kInvalidArgument);
   EXPECT_EQ(code_of([&] { read_file(folder_, 1 << 20); }), Code::kInvalidArgument);
   EXPECT_EQ(code_of([&] { write_file(folder_ / "none" / "x", ""); }), Code::kNotFound);
+}
+
+TEST_F(FileTest, RunningOutOfDescriptorsIsNoVerdictOnAFile) {
+  write_file(folder_ / "x", "12345");
+  {
+    const NoFreeFiles full;
+    EXPECT_THROW(read_file(folder_ / "x", 9), MachineFault);
+    EXPECT_THROW(read_pieces(folder_ / "x", 9, [](std::string_view) {}), MachineFault);
+    EXPECT_THROW(RandomAccessFile(folder_ / "x"), MachineFault);
+    EXPECT_THROW(write_file(folder_ / "y", ""), MachineFault);
+    EXPECT_THROW(sync_directory(folder_), MachineFault);
+  }
+  EXPECT_EQ(read_file(folder_ / "x", 9), "12345");
 }
 
 TEST_F(FileTest, SyncsATree) {

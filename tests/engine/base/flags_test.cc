@@ -156,6 +156,18 @@ TEST_F(FlagsTest, ErrorsOfTheFileNameTheKeyOrTheLine) {
   EXPECT_THAT(broken.err, HasSubstr("line 2"));
 }
 
+TEST_F(FlagsTest, AMistypedFlagCommandOrKeyIsAnsweredWithTheNearest) {
+  EXPECT_THAT(run({"--http-prot", "1"}).err, HasSubstr("did you mean --http-port?"));
+  EXPECT_THAT(run({"--http-prot=1"}).err, HasSubstr("did you mean --http-port?"));
+  EXPECT_THAT(run({"ask", "--max-token", "1"}).err, HasSubstr("did you mean --max-tokens?"));
+  EXPECT_THAT(run({"ask", "--htp-port", "1"}).err, HasSubstr("did you mean --http-port?"));
+  EXPECT_THAT(run({"aks"}).err, HasSubstr("did you mean ask?"));
+  EXPECT_THAT(run({"--config", config("http_prot = 1\n")}).err, HasSubstr("did you mean http-port?"));
+  for (const char* word : {"--frobnicate", "xyzzy", "--", "-", "-q", "--max-token"}) {
+    EXPECT_THAT(run({word}).err, testing::Not(HasSubstr("did you mean"))) << word;
+  }
+}
+
 TEST_F(FlagsTest, WrongEnvironmentValueIsAUsageError) {
   set_environment("SPARSEFUSION_HTTP_PORT", "many");
   EXPECT_EQ(run({}).status, 2);

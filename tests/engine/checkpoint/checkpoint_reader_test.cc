@@ -9,8 +9,10 @@
 
 #include "engine/base/error.h"
 #include "engine/base/file.h"
+#include "engine/base/machine_fault.h"
 #include "engine/checkpoint/sha256.h"
 #include "tests/engine/checkpoint/checkpoint_fixtures.h"
+#include "tests/support/no_free_files.h"
 
 namespace sf {
 namespace {
@@ -113,6 +115,15 @@ TEST_F(CheckpointReaderTest, TrainingStateIsReadOnDemandAndVerified) {
   EXPECT_NO_THROW(open_checkpoint(folder_.path()));  // serving does not need it
   EXPECT_THROW(read_training_state(folder_.path(), manifest_, "state.safetensors"), Error);
   EXPECT_THROW(read_training_state(folder_.path(), manifest_, "other"), Error);
+}
+
+TEST_F(CheckpointReaderTest, RunningOutOfDescriptorsIsNoVerdictOnTheFiles) {
+  {
+    const NoFreeFiles full;
+    EXPECT_THROW(open_checkpoint(folder_.path()), MachineFault);
+    EXPECT_THROW(read_training_state(folder_.path(), manifest_, "state.safetensors"), MachineFault);
+  }
+  open_checkpoint(folder_.path());
 }
 
 }  // namespace

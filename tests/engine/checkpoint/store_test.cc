@@ -12,9 +12,11 @@
 
 #include "engine/base/error.h"
 #include "engine/base/file.h"
+#include "engine/base/machine_fault.h"
 #include "engine/checkpoint/checkpoint_reader.h"
 #include "engine/checkpoint/version_lock.h"
 #include "tests/engine/checkpoint/checkpoint_fixtures.h"
+#include "tests/support/no_free_files.h"
 
 namespace sf {
 namespace {
@@ -208,6 +210,26 @@ TEST_F(StoreTest, BrokenSeedLeavesTheStoreEmpty) {
   write_file(bundled / "tokenizer.model", "PIECES");
   EXPECT_EQ(code_of([&] { seed_store(root_, bundled); }), Code::kDataLoss);
   EXPECT_TRUE(list_versions(root_).empty());
+}
+
+// Taken for empty, it would be seeded, numbered from 1 and pruned.
+TEST(UnreadableStoreTest, IsNotTakenForAnEmptyOne) {
+  const fixtures::TemporaryFolder folder;
+  publish_small(folder.path(), 1);
+  publish_small(folder.path(), 2);
+  {
+    const NoFreeFiles full;
+    EXPECT_THROW(list_versions(folder.path()), MachineFault);
+    EXPECT_THROW(next_version(folder.path()), MachineFault);
+    EXPECT_THROW(begin_version(folder.path(), 3), MachineFault);
+    EXPECT_THROW(prune_store(folder.path(), 1, {}), MachineFault);
+    EXPECT_THROW(seed_store(folder.path(), folder.path() / "1"), MachineFault);
+    EXPECT_THROW(VersionLock::hold(folder.path() / "1"), MachineFault);
+    EXPECT_EQ(code_of([&] { VersionLock::hold(folder.path() / "7"); }), Code::kResourceExhausted);
+  }
+  EXPECT_EQ(numbers_in(folder.path()), (std::vector<int64_t>{1, 2}));
+  write_file(folder.path() / "file", "");
+  EXPECT_EQ(code_of([&] { list_versions(folder.path() / "file"); }), Code::kNotFound);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <filesystem>
 
@@ -21,7 +22,7 @@ std::string little(uint64_t value, int size) {
   return out;
 }
 
-std::string text(const std::string& value) { return "X" + little(value.size(), 4) + value; }
+std::string text(const std::string& value) { return std::string(1, 'X') + little(value.size(), 4) + value; }
 
 // What torch.save writes for one float tensor of [2, 3] in storage "0".
 std::string tensor(const std::string& storage_elements = "K\x06", const std::string& strides = "K\x03K\x01\x86",
@@ -124,6 +125,63 @@ TEST(PickleTest, TheNumberOfValuesIsBounded) {
   EXPECT_THAT(reason_of(std::string(3 << 20, 'N')), HasSubstr("more than"));
 }
 
+// A byte or a few of opcodes each, that repeat what stands in the pickle once.
+std::vector<std::pair<std::string, std::string>> amplifiers(size_t count) {
+  const auto times = [&](const std::string& piece) {
+    std::string out;
+    for (size_t i = 0; i < count; ++i) out += piece;
+    return out;
+  };
+  const std::string long_name = text(std::string(100'000, 'n'));
+  const std::string id = "(" + text("storage") + "ctorch\nFloatStorage\n" + long_name + text("cpu") + "K\x06t";
+  std::string wide = "(";
+  for (int i = 0; i < 64; ++i) wide += "K\x01";
+  const std::string tuple = wide + "tq\x01";
+  const std::string rebuild = "ctorch._utils\n_rebuild_tensor_v2\nq\x02((" + text("storage") +
+                              "ctorch\nFloatStorage\n" + text("0") + text("cpu") + "K\x06tQ" + std::string("K\0", 2) +
+                              "h\x01h\x01\x89Ntq\x03";
+  return {{"storages of a long name", id + "q\x01" + times("h\x01Q") + "."},
+          {"tensors of a wide shape", tuple + rebuild + times("h\x02h\x03R") + "."},
+          {"marks", times("(") + "."},
+          {"empty tuples", times(")") + "."},
+          {"dictionaries", times("}") + "."},
+          {"numbers", times("K\x01") + "."},
+          {"tuples of one", times("N\x85") + "."},
+          {"the same value", "Nq\x01" + times("h\x01") + "."},
+          {"a wide tuple", "N" + std::string("q\x01(") + times("h\x01") + "t."},
+          {"items", "}(" + times(text("a") + "N") + "u."}};
+}
+
+int64_t memory_now() { return static_cast<int64_t>(mallinfo2().uordblks + mallinfo2().hblkhd); }
+
+TEST(PickleTest, MemoryIsBoundedByTheLength) {
+  for (const auto& [name, pickle] : amplifiers(100'000)) EXPECT_NE(reason_of(pickle), "accepted") << name;
+  // The two that were worth gigabytes are cut off by the bound itself.
+  EXPECT_THAT(reason_of(amplifiers(400'000)[1].second), HasSubstr("more than 64 times its length in memory"));
+  EXPECT_THAT(reason_of(amplifiers(400'000)[4].second), HasSubstr("more than 64 times its length in memory"));
+}
+
+// Every name of a state_dict is copied out at the end, and with it the name of its storage.
+TEST(PickleTest, WhatIsHandedOutIsBoundedToo) {
+  std::string items = tensor("K\x06");
+  const size_t at = items.find(text("0"));
+  items.replace(at, text("0").size(), text(std::string(50'000, 's')));
+  std::string pickle = items + "q\x05}(";
+  for (int i = 0; i < 1000; ++i) pickle += text(std::to_string(i)) + "h\x05";
+  const int64_t before = memory_now();
+  EXPECT_THAT(reason_of("\x80\x02" + pickle + "u."), HasSubstr("values are left over"));
+  std::string whole = "}q\x04" + text("first") + items + "q\x05s(";
+  for (int i = 0; i < 1000; ++i) whole += text(std::to_string(i)) + "h\x05";
+  EXPECT_THAT(reason_of("\x80\x02" + whole + "u."), HasSubstr("more than 64 times its length in memory"));
+  EXPECT_LT(memory_now() - before, 1 << 20) << "and all of it is given back";
+}
+
+TEST(PickleTest, AThousandTensorsFitTheirBound) {
+  std::string items;
+  for (int i = 0; i < 1000; ++i) items += text("layer." + std::to_string(i) + ".weight") + tensor();
+  EXPECT_EQ(parse_state_dict(state_dict(items), "m.pth").size(), 1000u);
+}
+
 // One stored entry after another, then the table of contents.
 struct Zip {
   struct Entry {
@@ -190,6 +248,30 @@ TEST_F(TorchFileTest, RefusesWhatDoesNotFit) {
   EXPECT_THAT(refusal(Zip().bytes_of({{"m/data.pkl", pickle_}, {"m/byteorder", "big"}})), HasSubstr("byte order"));
   EXPECT_THAT(refusal(Zip().bytes_of({{"m/data.pkl", pickle_, 8}})), HasSubstr("compressed"));
   EXPECT_THAT(refusal(Zip().bytes_of({{"m/data.pkl", pickle_, 0, 1}})), HasSubstr("encrypted"));
+}
+
+// Else a small file is worth a full disk.
+TEST_F(TorchFileTest, TensorsThatShareTheirBytesTooOftenAreRefused) {
+  const auto file_of = [&](int num_tensors, const std::string& storage) {
+    std::string items;
+    const std::string elements = "J" + little(storage.size() / 4, 4);
+    const std::string shape = "J" + little(storage.size() / 12, 4) + "K\x03\x86";
+    for (int i = 0; i < num_tensors; ++i) {
+      std::string one = tensor(elements);
+      const std::string old_shape = "K\x02K\x03\x86";
+      one.replace(one.find(old_shape), old_shape.size(), shape);
+      items += text(std::to_string(i)) + one;
+    }
+    return Zip().bytes_of({{"m/data.pkl", state_dict(items)}, {"m/data/0", storage}});
+  };
+  EXPECT_EQ(refusal(file_of(2, std::string(120'000, 'w'))), "accepted") << "tied weights";
+  EXPECT_THAT(refusal(file_of(40, std::string(120'000, 'w'))), HasSubstr("share their bytes"));
+}
+
+TEST_F(TorchFileTest, ATableThatClaimsMoreThanItHoldsIsRefused) {
+  std::string file = Zip().bytes_of({{"m/data.pkl", pickle_}, {"m/data/0", storage_}});
+  file.replace(file.size() - 12, 2, "\xff\xff");  // entries in all
+  EXPECT_THAT(refusal(file), HasSubstr("damaged"));
 }
 
 TEST_F(TorchFileTest, RefusesEveryTruncation) {

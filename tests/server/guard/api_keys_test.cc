@@ -51,6 +51,48 @@ TEST_F(KeyRingTest, WhatIsNoKeyIsUnauthenticated) {
   }
 }
 
+// sha256 of the empty string, which `printf "$UNSET" | sha256sum` prints.
+TEST_F(KeyRingTest, AnEmptyKeyIsNeverAccepted) {
+  ApiKey hole;
+  hole.name = "hole";
+  hole.sha256 = hash_api_key("");
+  hole.infer = hole.admin = true;
+  keys_.replace({hole});
+  for (const std::string& text :
+       {std::string(), std::string("Bearer"), std::string("Bearer "), std::string("bearer    "),
+        std::string("Bearer \t "), std::string("Basic "), std::string("x")}) {
+    for (const Access access : {Access::kAnyKey, Access::kInfer, Access::kAdmin}) {
+      EXPECT_EQ(refusal(text, access).code(), Code::kUnauthenticated) << text;
+    }
+    EXPECT_EQ(keys_.name_of(text), "") << text;
+  }
+}
+
+TEST(ApiKeysTest, TheDigestOfNoKeyIsRefusedByFileAndLine) {
+  const auto reason_of = [](const std::string& text, const std::string& file) -> std::string {
+    try {
+      parse_api_keys(text, file);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::kInvalidArgument);
+      return error.what();
+    }
+    return "accepted";
+  };
+  EXPECT_EQ(reason_of(line("a", "good-key", "infer") + "\n" + line("b", "", "admin"), "/etc/keys:"),
+            "api-keys: /etc/keys:3: this is the sha256 of no key at all");
+  for (const std::string key : {"", "\n", "\r\n", " ", " \n", "\t", "null\n", "None\n", "undefined"}) {
+    EXPECT_THAT(reason_of(line("b", key, "infer"), "line "), HasSubstr("line 1: this is the sha256 of no key")) << key;
+  }
+  EXPECT_EQ(reason_of(line("b", "good-key", "infer"), "line "), "accepted");
+}
+
+TEST(ApiKeysTest, AKeyThatNoHeaderCarriesIsNotGivenOut) {
+  for (const char* key : {"", " ", "a b", " a", "a\t", "a\r", "k\xc3\xa9y", "null", "\x01"}) {
+    EXPECT_NE(wrong_with_key(key), "") << key;
+  }
+  EXPECT_EQ(wrong_with_key("5994471abb01112afcc18159f6cc74b4"), "");
+}
+
 TEST_F(KeyRingTest, AScopeThatIsMissingIsDenied) {
   EXPECT_EQ(refusal("Bearer a-key", Access::kAdmin).code(), Code::kPermissionDenied);
   EXPECT_EQ(refusal("Bearer o-key", Access::kInfer).code(), Code::kPermissionDenied);

@@ -6,11 +6,14 @@
 #include <filesystem>
 #include <fstream>
 
+#include "engine/base/file.h"
+#include "engine/base/machine_fault.h"
 #include "engine/checkpoint/store.h"
 #include "engine/checkpoint/version_lock.h"
 #include "server/model/reloader.h"
 #include "tests/support/fake_engine.h"
 #include "tests/support/manual_clock.h"
+#include "tests/support/no_free_files.h"
 
 namespace sf::server {
 namespace {
@@ -161,6 +164,71 @@ TEST_F(CheckpointSourceTest, AReloaderWalksARealStore) {
   EXPECT_EQ(slot.current()->version, 3);
   slot.wait_for_live(1);
   EXPECT_THAT(prune_store(root_, 1, {}), ElementsAre(1, 2)) << "what is no longer served is no longer held";
+}
+
+TEST_F(CheckpointSourceTest, RunningOutOfDescriptorsSaysNothingAboutAVersion) {
+  const fs::path directory = publish(1);
+  auto source = open_checkpoint_source(root_, make_engine);
+  source->versions();
+  const std::string fingerprint = source->fingerprint(1);
+  {
+    const NoFreeFiles full;
+    EXPECT_THROW(source->versions(), MachineFault);
+    EXPECT_EQ(source->fingerprint(1), "") << "not another one: that would look like new files";
+    EXPECT_EQ(source->facts(1), std::nullopt);
+    EXPECT_FALSE(source->waiting(1));
+    EXPECT_THROW(source->hold(1), MachineFault);
+    EXPECT_THROW(source->open(1), MachineFault);
+  }
+  EXPECT_EQ(source->fingerprint(1), fingerprint);
+  EXPECT_EQ(source->facts(1)->score, 0.9);
+}
+
+TEST_F(CheckpointSourceTest, AStoreThatIsGoneIsAnErrorAndAnEmptyOneIsNot) {
+  publish(1);
+  auto source = open_checkpoint_source(root_, make_engine);
+  EXPECT_THAT(source->versions(), ElementsAre(1));
+  const fs::path elsewhere = root_.string() + ".moved";
+  fs::rename(root_, elsewhere);
+  EXPECT_THROW(source->versions(), Error);
+  fs::rename(elsewhere, root_);
+  EXPECT_THAT(source->versions(), ElementsAre(1));
+  fs::remove_all(root_ / "1");
+  EXPECT_THAT(source->versions(), ElementsAre());
+}
+
+// The whole way, with a real errno: EMFILE while version 2 is read.
+TEST_F(CheckpointSourceTest, AVersionThatMetAFullTableOfFilesIsServedASecondLater) {
+  publish(1);
+  bool full = false;
+  auto source = open_checkpoint_source(root_, [&](const VerifiedCheckpoint& checkpoint) {
+    if (full) {
+      const NoFreeFiles none;
+      read_file(root_ / "1" / "config.json", 100);  // an engine may read files too
+    }
+    return make_engine(checkpoint);
+  });
+  ManualClock clock;
+  Metrics metrics({});
+  DrainRate drain_rate;
+  ServingDeps deps;
+  deps.clock = &clock;
+  deps.metrics = &metrics;
+  deps.drain_rate = &drain_rate;
+  deps.log_failure = [](const std::string&, const std::string&) {};
+  ModelSlot slot;
+  Reloader reloader({}, *source, slot, deps, [](const ReloadEvent&) {});
+  EXPECT_TRUE(reloader.poll_once());
+  publish(2);
+  full = true;
+  EXPECT_FALSE(reloader.poll_once());
+  EXPECT_TRUE(reloader.quarantined().empty());
+  EXPECT_EQ(reloader.list().at(1).reason, "machine_fault");
+  EXPECT_THAT(reloader.list().at(1).message, HasSubstr("Too many open files"));
+  full = false;
+  clock.advance(1);
+  EXPECT_TRUE(reloader.poll_once());
+  EXPECT_EQ(slot.current()->version, 2);
 }
 
 }  // namespace

@@ -44,8 +44,10 @@ class FakeSource final : public VersionSource {
     return numbers;
   }
   std::string fingerprint(int64_t version) override { return entries[version].fingerprint; }
-  VersionFacts facts(int64_t version) override {
-    return {"digest" + std::to_string(version), version * 100, 1'700'000'000, entries[version].score};
+  std::optional<VersionFacts> facts(int64_t version) override {
+    ++num_facts;
+    if (!facts_known) return std::nullopt;
+    return VersionFacts{"digest" + std::to_string(version), version * 100, 1'700'000'000, entries[version].score};
   }
   std::shared_ptr<const void> hold(int64_t version) override {
     auto held = std::make_shared<int64_t>(version);
@@ -66,6 +68,8 @@ class FakeSource final : public VersionSource {
   std::map<int64_t, Entry> entries;
   std::map<int64_t, std::weak_ptr<int64_t>> holds;
   std::string listing_error;
+  bool facts_known = true;
+  int num_facts = 0;
 
  private:
   class FakeCandidate final : public Candidate {

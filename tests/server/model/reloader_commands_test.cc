@@ -3,8 +3,10 @@
 
 #include <fstream>
 
+#include "engine/base/machine_fault.h"
 #include "server/model/version_choice.h"
 #include "tests/server/model/reloader_fixture.h"
+#include "tests/support/no_free_files.h"
 
 namespace sf::server {
 namespace {
@@ -226,6 +228,40 @@ TEST_F(ReloaderCommandsTest, ShortOfMemoryIsSaidAndNotQuarantined) {
   EXPECT_EQ(refusal([&] { reloader_->load(2); }).code(), Code::kResourceExhausted);
   EXPECT_EQ(state_of(2), "available out_of_memory");
   EXPECT_EQ(served(), 1);
+}
+
+TEST_F(ReloaderCommandsTest, AFaultOfTheMachineIsSaidAndNotQuarantined) {
+  source_.add(1);
+  reloader_->poll_once();
+  source_.add(2).on_open = [] { throw_errno("config.json: file: cannot open", ESTALE, "config.json"); };
+  const Error error = refusal([&] { reloader_->load(2); });
+  EXPECT_EQ(error.code(), Code::kUnavailable);
+  EXPECT_THAT(error.what(), HasSubstr("Stale file handle"));
+  EXPECT_EQ(state_of(2), "available machine_fault");
+  EXPECT_EQ(served(), 1);
+}
+
+// The pin may be what keeps a bad version from being served.
+TEST_F(ReloaderCommandsTest, UntilThePinFileCanBeReadNothingIsServed) {
+  source_.add(1);
+  source_.add(2);
+  reloader_->poll_once();
+  reloader_->pin(1);
+  restart();
+  {
+    const NoFreeFiles full;
+    EXPECT_FALSE(reloader_->poll_once());
+    EXPECT_EQ(served(), 0);
+    EXPECT_EQ(events_.back().reason, "pin");
+  }
+  EXPECT_TRUE(reloader_->poll_once());
+  EXPECT_EQ(served(), 1);
+  {
+    const NoFreeFiles full;
+    source_.add(3);
+    EXPECT_FALSE(reloader_->poll_once());
+  }
+  EXPECT_EQ(served(), 1) << "what was known stays";
 }
 
 TEST_F(ReloaderCommandsTest, ReplaceFreesTheOldBeforeTheNewIsLoaded) {

@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cerrno>
+#include <system_error>
+
+#include "engine/base/machine_fault.h"
 #include "tests/server/model/fake_source.h"
 #include "tests/support/manual_clock.h"
 
@@ -184,6 +188,153 @@ TEST_F(ReloaderTest, ScoresThatAreMissingRefuseNobody) {
   EXPECT_TRUE(reloader_->poll_once());
   source_.add(3, 0.1);
   EXPECT_TRUE(reloader_->poll_once());
+}
+
+TEST_F(ReloaderTest, AFaultOfTheMachineIsTriedAgainEverLessOftenAndNeverQuarantined) {
+  source_.add(1);
+  reloader_->poll_once();
+  int attempts = 0;
+  source_.add(2).on_open = [&] {
+    ++attempts;
+    throw_errno("model.safetensors: file: cannot open", attempts % 2 == 1 ? EMFILE : EIO, "model.safetensors");
+  };
+  std::vector<double> tried_at_s;
+  for (int second = 0; second < 400; ++second) {
+    const int before = attempts;
+    reloader_->poll_once();
+    if (attempts != before) tried_at_s.push_back(second);
+    clock_.advance(1);
+  }
+  EXPECT_EQ(tried_at_s, (std::vector<double>{0, 1, 3, 7, 15, 31, 63, 123, 183, 243, 303, 363}));
+  EXPECT_THAT(reloader_->quarantined(), IsEmpty());
+  EXPECT_EQ(reloader_->list().at(1).state, VersionState::kAvailable);
+  EXPECT_EQ(reloader_->list().at(1).reason, "machine_fault");
+  EXPECT_THAT(reloader_->list().at(1).message, HasSubstr("Input/output error"));
+  EXPECT_EQ(reloads("failure", "machine_fault"), "12");
+  EXPECT_EQ(events_.back().reason, "machine_fault");
+  EXPECT_EQ(served(), 1);
+  source_.entries[2].on_open = [] {};
+  clock_.advance(60);
+  EXPECT_TRUE(reloader_->poll_once());
+  EXPECT_EQ(served(), 2);
+  EXPECT_EQ(reloader_->list().at(1).reason, "");
+}
+
+TEST_F(ReloaderTest, EveryErrnoOfTheMachineInEveryStageIsRetried) {
+  const auto faults = {EMFILE, ENFILE, EIO, ESTALE, EACCES, EPERM, ENOMEM, EINTR, EAGAIN, ENOSPC};
+  for (const int error : faults) {
+    source_.add(1).on_open = [error] { throw_errno("file: cannot read", error, "config.json"); };
+    EXPECT_FALSE(reloader_->poll_once());
+    EXPECT_THAT(reloader_->quarantined(), IsEmpty()) << error;
+    clock_.advance(60);
+    source_.add(1).on_open = [] {};
+    source_.entries[1].load = [error]() -> std::unique_ptr<Engine> {
+      throw std::system_error(error, std::generic_category(), "a thread cannot be started");
+    };
+    EXPECT_FALSE(reloader_->poll_once());
+    EXPECT_THAT(reloader_->quarantined(), IsEmpty()) << error;
+    clock_.advance(60);
+  }
+  EXPECT_EQ(reloads("failure", "machine_fault"), std::to_string(2 * faults.size()));
+  source_.add(1);
+  EXPECT_TRUE(reloader_->poll_once());
+}
+
+TEST_F(ReloaderTest, WhereTheNewestCannotBeReadTheOneBelowServesMeanwhile) {
+  source_.add(4);
+  source_.add(5).on_open = [] { throw_errno("config.json: file: cannot open", EACCES, "config.json"); };
+  EXPECT_TRUE(reloader_->poll_once());
+  EXPECT_EQ(served(), 4);
+  source_.entries[5].on_open = [] {};
+  clock_.advance(1);
+  EXPECT_TRUE(reloader_->poll_once());
+  EXPECT_EQ(served(), 5);
+}
+
+TEST_F(ReloaderTest, NewFilesAndOperatorsDoNotWaitForTheRetry) {
+  source_.add(1).on_open = [] { throw_errno("config.json: file: cannot open", EIO, "config.json"); };
+  for (int i = 0; i < 9; ++i) {
+    reloader_->poll_once();
+    clock_.advance(60);
+  }
+  reloader_->poll_once();
+  EXPECT_EQ(source_.entries[1].num_opened, 10);
+  reloader_->poll_once();
+  EXPECT_EQ(source_.entries[1].num_opened, 10);
+  source_.entries[1].fingerprint = "2";
+  reloader_->poll_once();
+  EXPECT_EQ(source_.entries[1].num_opened, 11);
+  try {
+    reloader_->load_newest();
+    FAIL() << "loaded what cannot be read";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::kUnavailable);
+    EXPECT_THAT(error.what(), HasSubstr("Input/output error"));
+  }
+  EXPECT_EQ(source_.entries[1].num_opened, 12);
+}
+
+TEST_F(ReloaderTest, AFingerprintThatCannotBeTakenKeepsTheQuarantine) {
+  source_.add(1).on_open = [] { throw Error(Code::kDataLoss, "bad"); };
+  reloader_->poll_once();
+  source_.entries[1].fingerprint = "";
+  reloader_->poll_once();
+  EXPECT_EQ(source_.entries[1].num_opened, 1);
+  EXPECT_EQ(reloader_->quarantined().size(), 1u);
+}
+
+TEST_F(ReloaderTest, FactsThatCouldNotBeReadAreAskedForAgain) {
+  source_.add(1);
+  source_.add(2, 0.5);
+  source_.facts_known = false;
+  reloader_->poll_once();
+  EXPECT_EQ(reloader_->list().at(0).facts.step, 0);
+  source_.facts_known = true;
+  reloader_->poll_once();
+  EXPECT_EQ(reloader_->list().at(0).facts.step, 100);
+  const int asked = source_.num_facts;
+  reloader_->poll_once();
+  EXPECT_EQ(source_.num_facts, asked) << "known facts are kept while the files stay";
+}
+
+TEST_F(ReloaderTest, AStoreThatIsLostIsCountedShownAndComesBack) {
+  const auto store_up = [&] {
+    const std::string text = metrics_.text({}, clock_.now_s());
+    const std::string series = "\nsparsefusion_model_store_up ";
+    return text.at(text.find(series) + series.size());
+  };
+  source_.add(1);
+  reloader_->poll_once();
+  EXPECT_EQ(store_up(), '1');
+  source_.listing_error = "store: it is gone";
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(reloader_->poll_once());
+  EXPECT_EQ(store_up(), '0');
+  EXPECT_EQ(reloads("failure", "store"), "1");
+  EXPECT_EQ(events_.back().reason, "store");
+  EXPECT_EQ(events_.back().message, "store: it is gone");
+  EXPECT_EQ(served(), 1);
+  source_.listing_error.clear();
+  source_.add(2);
+  EXPECT_TRUE(reloader_->poll_once());
+  EXPECT_EQ(served(), 2);
+  EXPECT_EQ(store_up(), '1');
+  EXPECT_EQ(events_.at(events_.size() - 2).result, "recovered");
+}
+
+TEST_F(ReloaderTest, AStoreThatLosesAllItsVersionsIsLost) {
+  EXPECT_FALSE(reloader_->poll_once());
+  EXPECT_THAT(events_, IsEmpty()) << "one that never had any is only empty";
+  source_.add(1);
+  reloader_->poll_once();
+  const FakeSource::Entry kept = source_.entries[1];
+  source_.entries.clear();
+  for (int i = 0; i < 3; ++i) reloader_->poll_once();
+  EXPECT_EQ(reloads("failure", "store"), "1");
+  EXPECT_THAT(events_.back().message, HasSubstr("holds none now"));
+  EXPECT_EQ(served(), 1);
+  source_.entries[1] = kept;
+  reloader_->poll_once();
+  EXPECT_EQ(events_.back().result, "recovered");
 }
 
 TEST_F(ReloaderTest, AnUnreadableStoreIsSaidOnceAndSurvived) {

@@ -5,7 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "engine/base/error.h"
+#include "engine/base/machine_fault.h"
+#include "tests/support/no_free_files.h"
 #include "trainer/data/base64.h"
 #include "trainer/data/canvas.h"
 #include "trainer/data/export_scenes.h"
@@ -127,6 +128,21 @@ TEST_F(UserDataTest, RefusesOtherFilesAndEmptyOnes) {
   EXPECT_THROW(load_user_data(folder_ / "missing.jsonl", {}), Error);
   std::filesystem::create_directories(folder_ / "folder.csv");
   EXPECT_THROW(load_user_data(folder_ / "folder.csv", {}), Error);
+}
+
+// A row left out for want of a descriptor would be missing from the training without a fault of its own.
+TEST_F(UserDataTest, AFaultOfTheMachineIsNoBadRow) {
+  file("a.png", "x");
+  std::istringstream rows(R"({"image": "a.png", "question": "q?", "answer": "a"})");
+  UserDataOptions options;
+  options.max_bad_rows = 9;
+  try {
+    const NoFreeFiles full;
+    read_user_data(rows, UserDataFormat::kJsonl, folder_, options);
+    FAIL() << "the row was skipped";
+  } catch (const MachineFault& error) {
+    EXPECT_NE(std::string(error.what()).find("line 1: "), std::string::npos) << error.what();
+  }
 }
 
 TEST_F(UserDataTest, PicturesOverTheLimitsAreBadRows) {

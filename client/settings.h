@@ -1,0 +1,53 @@
+// Where the settings of `sparsefusion` come from: flag, else SPARSEFUSION_* variable, else the TOML file of --config,
+// else the default; and which server they name together.
+//
+//   name_environment_variables(app);  app.config_formatter(make_settings_file());  app.parse(argc, argv);
+//   const Source server = source_of(*app.get_option("--server"), arguments);
+//
+// Thread-safe: free functions.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "client/commands.h"
+
+namespace sf::client {
+
+inline constexpr const char* kDefaultGrpcTarget = "127.0.0.1:8001";
+inline constexpr const char* kDefaultUrl = "http://127.0.0.1:8000";
+inline constexpr const char* kDefaultTlsUrl = "https://127.0.0.1:8000";
+inline constexpr const char* kDefaultAdminUrl = "http://127.0.0.1:8002";
+
+// A later one wins over an earlier one, also where two settings exclude each other.
+enum class Source { kDefault, kFile, kEnvironment, kFlag };
+
+// Effect: gives every option with a long name, of every command too, its variable: --api-key is SPARSEFUSION_API_KEY.
+void name_environment_variables(CLI::App& app);
+
+// TOML, without what the environment sets: CLI11 looks at the file first.
+std::shared_ptr<CLI::Config> make_settings_file();
+
+// Where the option's value came from. REQUIRES: parsed. `arguments`: the command line without the program.
+Source source_of(const CLI::Option& option, const std::vector<std::string>& arguments);
+
+// What was said of the servers, and by whom.
+struct ConnectionChoice {
+  Source server = Source::kDefault, grpc = Source::kDefault, admin = Source::kDefault;
+  Source rest = Source::kDefault;  // --rest
+  std::string admin_url = kDefaultAdminUrl;
+  bool asks = false;       // a question: over gRPC by default; the rest over REST, which every server offers
+  bool commands = false;   // of reload: on the management port by default; with keys also elsewhere, if told so
+  bool rest_only = false;  // gRPC does not have it
+};
+
+// The server that was named by the stronger source: a flag beats a variable of another transport. Of equals --rest
+// comes first, then --grpc, then --server; for commands --admin before all.
+Connection choose_connection(Connection connection, const ConnectionChoice& choice);
+
+// One line for a usage error, with the nearest known flag, command or key where there is one.
+std::string usage_error(CLI::App& app, const CLI::ParseError& error);
+
+}  // namespace sf::client
