@@ -1,15 +1,9 @@
 #include "server/grpc/admin_service.h"
 
-#include <grpcpp/support/method_handler.h>
-
 #include <chrono>
 
-#include "server/grpc/call_guard.h"
-#include "server/grpc/grpc_call.h"
 #include "server/grpc/grpc_errors.h"
 #include "server/grpc/message_buffer.h"
-#include "server/guard/reject_reason.h"
-#include "server/guard/request_id.h"
 #include "server/guard/thrown_error.h"
 
 namespace sf::server {
@@ -17,8 +11,6 @@ namespace {
 
 namespace wire = sparsefusion::v1;
 using grpc::ByteBuffer;
-using grpc::internal::RpcMethod;
-using grpc::internal::RpcServiceMethod;
 
 wire::VersionState wire_state(VersionState state) {
   switch (state) {
@@ -110,54 +102,43 @@ ByteBuffer expert_stats(ModelAdmin& admin, const wire::ExpertStatsRequest&) {
 
 }  // namespace
 
+void AdminService::register_methods(CallRouter& router) {
+  add<wire::ListVersionsRequest>(router, "ListVersions", Access::kAnyKey, list_versions);
+  add<wire::ExpertStatsRequest>(router, "ExpertStats", Access::kAnyKey, expert_stats);
+  if (options_.keys == nullptr) return;
+  add<wire::LoadVersionRequest>(router, "LoadVersion", Access::kAdmin, load);
+  add<wire::PinRequest>(router, "Pin", Access::kAdmin, pin);
+  add<wire::UnpinRequest>(router, "Unpin", Access::kAdmin, unpin);
+  add<wire::RollbackRequest>(router, "Rollback", Access::kAdmin, roll_back);
+}
+
 template <typename Request>
-void AdminService::add(const char* name, Access access, Handler<Request> handler) {
-  using Unary = grpc::internal::RpcMethodHandler<AdminService, ByteBuffer, ByteBuffer>;
-  const auto run = [access, handler](AdminService* self, grpc::ServerContext* context, const ByteBuffer* request,
-                                     ByteBuffer* response) {
-    return self->call(*context, access, *response, [&](ModelAdmin& admin) {
+void AdminService::add(CallRouter& router, const char* name, Access access, Handler<Request> handler) {
+  const auto work = [this, handler](GrpcCall& call, const ByteBuffer& bytes, ByteBuffer& response) {
+    return run(call, response, [&](ModelAdmin& admin) {
       Request message;
-      parse_message(*request, message);
+      parse_message(bytes, message, options_.limits.max_body_bytes);
       return handler(admin, message);
     });
   };
-  AddMethod(new RpcServiceMethod(name, RpcMethod::NORMAL_RPC, new Unary(run, this)));
+  router.add(concat("/", kName, "/", name), unary("grpc", access, work));
 }
 
-AdminService::AdminService(const GrpcOptions& options, server::Service& service)
-    : options_(options), service_(service) {
-  add<wire::ListVersionsRequest>("/sparsefusion.v1.ModelAdmin/ListVersions", Access::kAnyKey, list_versions);
-  add<wire::ExpertStatsRequest>("/sparsefusion.v1.ModelAdmin/ExpertStats", Access::kAnyKey, expert_stats);
-  if (options.keys == nullptr) return;
-  add<wire::LoadVersionRequest>("/sparsefusion.v1.ModelAdmin/LoadVersion", Access::kAdmin, load);
-  add<wire::PinRequest>("/sparsefusion.v1.ModelAdmin/Pin", Access::kAdmin, pin);
-  add<wire::UnpinRequest>("/sparsefusion.v1.ModelAdmin/Unpin", Access::kAdmin, unpin);
-  add<wire::RollbackRequest>("/sparsefusion.v1.ModelAdmin/Rollback", Access::kAdmin, roll_back);
-}
-
-grpc::Status AdminService::call(grpc::ServerContext& context, Access access, ByteBuffer& response,
-                                const std::function<ByteBuffer(ModelAdmin&)>& work) {
-  const auto begin = std::chrono::steady_clock::now();
-  const std::string id = choose_request_id("");
-  context.AddInitialMetadata("x-request-id", id);
+grpc::Status AdminService::run(GrpcCall& call, ByteBuffer& response,
+                               const std::function<ByteBuffer(ModelAdmin&)>& work) {
   grpc::Status status = grpc::Status::OK;
+  std::string field;
   try {
-    admit_call(options_.keys, context, access);
     ModelAdmin* const admin = service_.admin();
     if (admin == nullptr) throw Error(Code::kUnimplemented, "this server has no versions");
     response = work(*admin);
   } catch (...) {
     const Error error = thrown_error();
-    status = grpc_status(error, id, service_.retry_after_seconds());
-    if (error.code() == Code::kUnauthenticated || error.code() == Code::kPermissionDenied) {
-      service_.record_rejected("grpc", grpc_code_name(status.error_code()), reject_reason(error),
-                               {id, trace_of(context)});
-      return status;
-    }
+    field = error.field();
+    status = grpc_status(error, call.id(), service_.retry_after_seconds());
   }
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
-  service_.record_finished("admin", grpc_code_name(status.error_code()), {id, trace_of(context)}, 0, nullptr,
-                           elapsed.count());
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - call.begin();
+  service_.record_finished("admin", grpc_code_name(status.error_code()), call.ids(field), 0, nullptr, elapsed.count());
   return status;
 }
 

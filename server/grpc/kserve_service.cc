@@ -1,14 +1,10 @@
 #include "server/grpc/kserve_service.h"
 
-#include <grpcpp/support/method_handler.h>
-
 #include <chrono>
 
-#include "server/grpc/call_guard.h"
-#include "server/grpc/grpc_call.h"
 #include "server/grpc/grpc_errors.h"
+#include "server/grpc/infer_stream.h"
 #include "server/grpc/message_buffer.h"
-#include "server/guard/request_id.h"
 #include "server/guard/thrown_error.h"
 #include "server/service/wait_for_answer.h"
 
@@ -16,22 +12,11 @@ namespace sf::server {
 namespace {
 
 using grpc::ByteBuffer;
-using grpc::internal::RpcMethod;
-using grpc::internal::RpcServiceMethod;
 
-// Adds one to a count for as long as it lives.
-class Counted {
- public:
-  explicit Counted(std::atomic<int>& count) : count_(count), value_(++count) {}
-  ~Counted() { --count_; }
-  Counted(const Counted&) = delete;
-  Counted& operator=(const Counted&) = delete;
-  int value() const { return value_; }
+// Of a question after the server's health: parsed on gRPC's own threads, so it has to be small.
+constexpr size_t kMaxHealthBytes = 4096;
 
- private:
-  std::atomic<int>& count_;
-  const int value_;
-};
+std::string path_of(const char* method) { return concat("/", KserveService::kName, "/", method); }
 
 void check_repository_name(const std::string& name) {
   if (!name.empty())
@@ -48,68 +33,102 @@ void check_parameters(RepositoryChange change, const RepositoryParameters& param
   }
 }
 
+template <typename Request>
+class HealthHandler final : public CallHandler {
+ public:
+  using Answer = std::function<ByteBuffer(const Request&)>;
+  HealthHandler(GrpcCall& call, const Answer& answer) : call_(call), answer_(answer) {}
+
+  void on_message(ByteBuffer message) override {
+    try {
+      Request request;
+      parse_message(message, request, kMaxHealthBytes);
+      call_.write_last(answer_(request));
+    } catch (...) {
+      call_.finish(grpc_status(thrown_error(), call_.id(), 1));
+    }
+  }
+  void on_half_close() override { call_.finish(grpc::Status(grpc::INVALID_ARGUMENT, "the call has no message")); }
+
+ private:
+  GrpcCall& call_;
+  const Answer& answer_;  // the method's, which lives as long as the server
+};
+
 }  // namespace
 
-KserveService::KserveService(const GrpcOptions& options, server::Service& service)
-    : options_(options), service_(service) {
-  add_query("/inference.GRPCInferenceService/ServerLive", &KserveService::server_live, Access::kPublic);
-  add_query("/inference.GRPCInferenceService/ServerReady", &KserveService::server_ready, Access::kPublic);
-  add_query("/inference.GRPCInferenceService/ModelReady", &KserveService::model_ready);
-  add_query("/inference.GRPCInferenceService/ServerMetadata", &KserveService::server_metadata);
-  add_query("/inference.GRPCInferenceService/ModelMetadata", &KserveService::model_metadata);
-  add_query("/inference.GRPCInferenceService/ModelConfig", &KserveService::model_config);
-  add_query("/inference.GRPCInferenceService/ModelStatistics", &KserveService::statistics);
-  add_query("/inference.GRPCInferenceService/RepositoryIndex", &KserveService::index);
+void KserveService::register_methods(CallRouter& router) {
+  add_health(router, "ServerLive", &KserveService::server_live);
+  add_health(router, "ServerReady", &KserveService::server_ready);
+  add_query(router, "ModelReady", &KserveService::model_ready);
+  add_query(router, "ServerMetadata", &KserveService::server_metadata);
+  add_query(router, "ModelMetadata", &KserveService::model_metadata);
+  add_query(router, "ModelConfig", &KserveService::model_config);
+  add_query(router, "ModelStatistics", &KserveService::statistics);
+  add_query(router, "RepositoryIndex", &KserveService::index);
   add_change<inference::RepositoryModelLoadRequest, inference::RepositoryModelLoadResponse>(
-      "/inference.GRPCInferenceService/RepositoryModelLoad", RepositoryChange::kLoad);
+      router, "RepositoryModelLoad", RepositoryChange::kLoad);
   add_change<inference::RepositoryModelUnloadRequest, inference::RepositoryModelUnloadResponse>(
-      "/inference.GRPCInferenceService/RepositoryModelUnload", RepositoryChange::kUnload);
-  add_infer();
+      router, "RepositoryModelUnload", RepositoryChange::kUnload);
+  add_infer(router);
 }
 
-// RpcServiceMethod keeps the pointer: the names live as long as the program.
 template <typename Request, typename Response>
-void KserveService::add_query(const char* method, Response (KserveService::*query)(const Request&) const,
-                              Access access) {
-  using Handler = grpc::internal::RpcMethodHandler<KserveService, ByteBuffer, ByteBuffer>;
-  const auto handler = [query, access](KserveService* self, grpc::ServerContext* context, const ByteBuffer* bytes,
-                                       ByteBuffer* response) {
-    const std::string id = choose_request_id(offered_request_id(*context));
-    context->AddInitialMetadata("x-request-id", id);
+void KserveService::add_query(CallRouter& router, const char* name, Query<Request, Response> query) {
+  const auto work = [this, query](GrpcCall& call, const ByteBuffer& bytes, ByteBuffer& response) {
     try {
-      admit_call(self->options_.keys, *context, access);
       Request request;
-      parse_message(*bytes, request);
-      *response = serialize_message((self->*query)(request));
+      parse_message(bytes, request, options_.limits.max_body_bytes);
+      response = serialize_message((this->*query)(request));
+      log(call);
       return grpc::Status::OK;
     } catch (...) {
-      return self->refuse({id, trace_of(*context)});
+      return refuse(call);
     }
   };
-  AddMethod(new RpcServiceMethod(method, RpcMethod::NORMAL_RPC, new Handler(handler, this)));
+  router.add(path_of(name), unary(kInferGrpcApi, Access::kAnyKey, work));
 }
 
-void KserveService::add_infer() {
-  using Unary = grpc::internal::RpcMethodHandler<KserveService, ByteBuffer, ByteBuffer>;
-  using Bidi = grpc::internal::BidiStreamingHandler<KserveService, ByteBuffer, ByteBuffer>;
-  const auto unary = [](KserveService* self, grpc::ServerContext* context, const ByteBuffer* request,
-                        ByteBuffer* response) { return self->infer(*context, *request, *response); };
-  const auto bidi = [](KserveService* self, grpc::ServerContext* context, InferStream::Stream* stream) {
-    return self->stream_infer(*context, *stream);
-  };
-  AddMethod(new RpcServiceMethod("/inference.GRPCInferenceService/ModelInfer", RpcMethod::NORMAL_RPC,
-                                 new Unary(unary, this)));
-  AddMethod(new RpcServiceMethod("/inference.GRPCInferenceService/ModelStreamInfer", RpcMethod::BIDI_STREAMING,
-                                 new Bidi(bidi, this)));
+template <typename Request, typename Response>
+void KserveService::add_health(CallRouter& router, const char* name, Query<Request, Response> query) {
+  using Handler = HealthHandler<Request>;
+  const auto answer = std::make_shared<const typename Handler::Answer>(
+      [this, query](const Request& request) { return serialize_message((this->*query)(request)); });
+  Method method;
+  method.api = kInferGrpcApi;
+  method.access = Access::kPublic;
+  method.kind = OpenCalls::Kind::kHealth;
+  method.serve = [answer](GrpcCall& call) { return std::make_unique<Handler>(call, *answer); };
+  router.add(path_of(name), method);
 }
 
-grpc::Status KserveService::refuse(const RequestIds& ids) {
-  return refuse(thrown_error(), ids, thrown_retry_after_s(service_.retry_after_seconds()));
+void KserveService::add_infer(CallRouter& router) {
+  router.add(path_of("ModelInfer"),
+             unary(kInferGrpcApi, Access::kInfer,
+                   [this](GrpcCall& call, const ByteBuffer& in, ByteBuffer& out) { return infer(call, in, out); }));
+  Method stream;
+  stream.api = kInferGrpcApi;
+  stream.access = Access::kAnyKey;
+  stream.idle_s = options_.infer_stream_idle_s;
+  stream.serve = [this](GrpcCall& call) { return std::make_unique<InferStream>(infer_deps_, call, num_streams_); };
+  router.add(path_of("ModelStreamInfer"), stream);
 }
 
-grpc::Status KserveService::refuse(const Error& error, const RequestIds& ids, int retry_after_s) {
-  refuse_infer_call(error, ids, service_);
-  return grpc_status(error, ids.request, retry_after_s);
+void KserveService::log(const GrpcCall& call) {
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - call.begin();
+  service_.log_request({.request_id = call.id(),
+                        .api = kInferGrpcApi,
+                        .code = grpc_code_name(grpc::OK),
+                        .duration_s = elapsed.count(),
+                        .trace = call.trace(),
+                        .origin = call.origin()});
+}
+
+grpc::Status KserveService::refuse(GrpcCall& call) {
+  const Error error = thrown_error();
+  const int retry_after_s = thrown_retry_after_s(service_.retry_after_seconds());
+  refuse_infer_call(error, call.ids(), service_);
+  return grpc_status(error, call.id(), retry_after_s);
 }
 
 inference::ServerLiveResponse KserveService::server_live(const inference::ServerLiveRequest&) const {
@@ -180,93 +199,74 @@ inference::RepositoryIndexResponse KserveService::index(const inference::Reposit
 }
 
 template <typename Request, typename Response>
-void KserveService::add_change(const char* method, RepositoryChange change) {
-  using Handler = grpc::internal::RpcMethodHandler<KserveService, ByteBuffer, ByteBuffer>;
-  const auto handler = [change](KserveService* self, grpc::ServerContext* context, const ByteBuffer* bytes,
-                                ByteBuffer* response) {
-    *response = serialize_message(Response());
-    return self->change(*context, change, [&] {
+void KserveService::add_change(CallRouter& router, const char* name, RepositoryChange change) {
+  const auto work = [this, change](GrpcCall& call, const ByteBuffer& bytes, ByteBuffer& response) {
+    response = serialize_message(Response());
+    return this->change(call, change, [&] {
       Request request;
-      parse_message(*bytes, request);
+      parse_message(bytes, request, options_.limits.max_body_bytes);
       check_repository_name(request.repository_name());
       check_parameters(change, request.parameters());
       return request.model_name();
     });
   };
-  AddMethod(new RpcServiceMethod(method, RpcMethod::NORMAL_RPC, new Handler(handler, this)));
+  router.add(path_of(name), unary(kInferGrpcApi, Access::kAdmin, work));
 }
 
-grpc::Status KserveService::change(grpc::ServerContext& context, RepositoryChange change,
+grpc::Status KserveService::change(GrpcCall& call, RepositoryChange change,
                                    const std::function<std::string()>& read_model) {
-  const auto begin = std::chrono::steady_clock::now();
-  const RequestIds ids{choose_request_id(offered_request_id(context)), trace_of(context)};
-  context.AddInitialMetadata("x-request-id", ids.request);
   grpc::Status status = grpc::Status::OK;
   int64_t served = 0;
+  std::string field;
   try {
-    admit_call(options_.keys, context, Access::kAdmin);
     if (options_.keys == nullptr) throw repository_is_admin();
     served = change_repository(service_, change, read_model());
   } catch (...) {
     const Error error = thrown_error();
-    if (error.code() == Code::kUnauthenticated || error.code() == Code::kPermissionDenied) return refuse(ids);
-    status = grpc_status(error, ids.request, service_.retry_after_seconds());
+    if (error.code() == Code::kPermissionDenied) return refuse(call);
+    field = error.field();
+    status = grpc_status(error, call.id(), service_.retry_after_seconds());
   }
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
-  service_.record_finished("admin", grpc_code_name(status.error_code()), ids, served, nullptr, elapsed.count());
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - call.begin();
+  service_.record_finished("admin", grpc_code_name(status.error_code()), call.ids(field), served, nullptr,
+                           elapsed.count());
   return status;
 }
 
-grpc::Status KserveService::infer(grpc::ServerContext& context, const ByteBuffer& bytes, ByteBuffer& response) {
-  InferCall call;
-  call.id = choose_request_id(offered_request_id(context));
-  context.AddInitialMetadata("x-request-id", call.id);
+grpc::Status KserveService::infer(GrpcCall& call, const ByteBuffer& bytes, ByteBuffer& response) {
+  InferCall infer;
+  infer.id = call.id();
+  infer.tenant = call.tenant();
   try {
-    read_infer_call(call, bytes, context, service_, options_.keys);
-    if (call.decoupled) {
-      throw invalid_argument("model_name", "model_name: ", call.head.model_name, " is decoupled: ask ",
-                             call.answer.model, ", or use ModelStreamInfer");
+    read_infer_call(infer, bytes, call, infer_deps_);
+    if (infer.decoupled) {
+      throw invalid_argument("model_name", "model_name: ", infer.head.model_name, " is decoupled: ask ",
+                             infer.answer.model, ", or use ModelStreamInfer");
     }
   } catch (...) {
-    return refuse({call.id, call.trace});
+    return refuse(call);
   }
   try {
-    submit_infer_call(call, service_);
+    submit_infer_call(infer, service_);
   } catch (...) {
-    return fail(call, thrown_error());
+    return fail(call, infer, thrown_error());
   }
-  context.AddInitialMetadata("x-model-version", std::to_string(call.head.model_version));
-  const auto is_unwanted = [&] { return context.IsCancelled() || stopping_; };
-  const WholeAnswer answer = wait_for_answer(*call.stream, options_.poll_interval_ms, is_unwanted);
-  if (answer.error) return fail(call, is_unwanted() ? unwanted_error(context, stopping_) : *answer.error);
-  inference::ModelInferResponse message = infer_message(call.head);
+  call.add_initial_metadata("x-model-version", std::to_string(infer.head.model_version));
+  const WholeAnswer answer =
+      wait_for_answer(*infer.stream, options_.poll_interval_ms, [&] { return call.is_unwanted(); });
+  if (answer.error) return fail(call, infer, *answer.error);
+  inference::ModelInferResponse message = infer_message(infer.head);
   add_answer(message, answer.text);
   add_summary(message, *answer.summary);
   response = serialize_message(message);
-  record_infer_call(call, "OK", &*answer.summary, service_, *options_.infer_statistics);
+  finish_infer_call(infer, *answer.summary, infer_deps_);
   return grpc::Status::OK;
 }
 
-grpc::Status KserveService::fail(const InferCall& call, const Error& error) {
-  record_infer_call(call, grpc_code_name(error), nullptr, service_, *options_.infer_statistics);
-  return grpc_status(error, call.id, service_.retry_after_seconds());
-}
-
-grpc::Status KserveService::stream_infer(grpc::ServerContext& context, InferStream::Stream& stream) {
-  const std::string id = choose_request_id(offered_request_id(context));
-  context.AddInitialMetadata("x-request-id", id);
-  const Counted streams(num_streams_);
-  if (streams.value() > options_.max_infer_streams) {
-    return refuse(Error(Code::kResourceExhausted, concat("more than ", options_.max_infer_streams, " streams are open"),
-                        "", Reason::kQueueFull),
-                  {id, trace_of(context)}, service_.retry_after_seconds());
-  }
-  try {
-    admit_call(options_.keys, context, Access::kAnyKey);
-    return InferStream({options_, service_, *options_.infer_statistics, stopping_}, context, stream).run();
-  } catch (...) {
-    return refuse({id, trace_of(context)});
-  }
+grpc::Status KserveService::fail(GrpcCall& call, const InferCall& infer, const Error& error) {
+  const Error reason = call.is_unwanted() ? call.unwanted_error() : error;
+  fail_infer_call(infer, reason, infer_deps_);
+  return grpc_status(reason, call.id(), service_.retry_after_seconds());
 }
 
 }  // namespace sf::server

@@ -2,40 +2,43 @@
 #pragma once
 
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/impl/service_type.h>
 
 #include <atomic>
 #include <functional>
 #include <string>
 
-#include "server/grpc/grpc_server.h"
+#include "server/grpc/call_router.h"
+#include "server/grpc/infer_call.h"
 #include "server/grpc/infer_messages.h"
-#include "server/grpc/infer_stream.h"
 #include "server/kserve/model_repository.h"
 
 namespace sf::server {
 
-// The handlers take raw bytes (message_buffer.h says why), so this is not the generated base class.
-class KserveService final : public grpc::Service {
+class KserveService {
  public:
   static constexpr const char* kName = "inference.GRPCInferenceService";
 
-  // REQUIRES: both outlive the server that this is registered with.
-  KserveService(const GrpcOptions& options, server::Service& service);
-  // Effect: calls in flight end soon with UNAVAILABLE.
-  void stop() { stopping_ = true; }
+  // REQUIRES: both outlive this.
+  KserveService(const GrpcOptions& options, server::Service& service)
+      : options_(options), service_(service), infer_deps_{options, service} {}
+  // REQUIRES: this outlives the calls.
+  void register_methods(CallRouter& router);
 
  private:
+  template <typename Request, typename Response>
+  using Query = Response (KserveService::*)(const Request&) const;
+
   // Effect: adds a method that answers at once from what is known. It throws Error to refuse.
   template <typename Request, typename Response>
-  void add_query(const char* method, Response (KserveService::*query)(const Request&) const,
-                 Access access = Access::kAnyKey);
-  void add_infer();
+  void add_query(CallRouter& router, const char* name, Query<Request, Response> query);
+  // Effect: adds one about the server's health: open to all, and answered on gRPC's own threads.
+  template <typename Request, typename Response>
+  void add_health(CallRouter& router, const char* name, Query<Request, Response> query);
+  void add_infer(CallRouter& router);
   // Effect: adds a command of the model repository: PERMISSION_DENIED where no keys are asked for.
   template <typename Request, typename Response>
-  void add_change(const char* method, RepositoryChange change);
-  grpc::Status change(grpc::ServerContext& context, RepositoryChange change,
-                      const std::function<std::string()>& read_model);
+  void add_change(CallRouter& router, const char* name, RepositoryChange change);
+  grpc::Status change(GrpcCall& call, RepositoryChange change, const std::function<std::string()>& read_model);
 
   inference::ServerLiveResponse server_live(const inference::ServerLiveRequest&) const;
   inference::ServerReadyResponse server_ready(const inference::ServerReadyRequest&) const;
@@ -46,17 +49,17 @@ class KserveService final : public grpc::Service {
   inference::ModelStatisticsResponse statistics(const inference::ModelStatisticsRequest& request) const;
   inference::RepositoryIndexResponse index(const inference::RepositoryIndexRequest& request) const;
 
-  grpc::Status infer(grpc::ServerContext& context, const grpc::ByteBuffer& request, grpc::ByteBuffer& response);
-  grpc::Status stream_infer(grpc::ServerContext& context, InferStream::Stream& stream);
+  grpc::Status infer(GrpcCall& call, const grpc::ByteBuffer& request, grpc::ByteBuffer& response);
+  // Effect: logs a call that only read.
+  void log(const GrpcCall& call);
   // Effect of both: counts and logs it; before the service saw it, and after.
-  // REQUIRES: called while the refusal is being handled.
-  grpc::Status refuse(const RequestIds& ids);
-  grpc::Status refuse(const Error& error, const RequestIds& ids, int retry_after_s);
-  grpc::Status fail(const InferCall& call, const Error& error);
+  // REQUIRES of refuse: called while the refusal is being handled.
+  grpc::Status refuse(GrpcCall& call);
+  grpc::Status fail(GrpcCall& call, const InferCall& infer, const Error& error);
 
   const GrpcOptions& options_;
-  server::Service& service_;  // not grpc::Service, whose name the base class brings in
-  std::atomic<bool> stopping_{false};
+  server::Service& service_;
+  const InferDeps infer_deps_;
   std::atomic<int> num_streams_{0};
 };
 

@@ -2,57 +2,46 @@
 #pragma once
 
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/impl/service_type.h>
 
-#include <atomic>
-#include <chrono>
 #include <memory>
 #include <string>
 
-#include "server/grpc/grpc_server.h"
+#include "server/grpc/call_router.h"
 #include "server/service/wait_for_answer.h"
 
 namespace sf::server {
 
-// The handlers take raw bytes (message_buffer.h says why), so this is not the generated base class.
-class VqaService final : public grpc::Service {
+class VqaService {
  public:
   static constexpr const char* kName = "sparsefusion.v1.VisualQuestionAnswering";
 
-  // REQUIRES: both outlive the server that this is registered with.
-  VqaService(const GrpcOptions& options, server::Service& service);
-  // Effect: calls in flight end soon with UNAVAILABLE.
-  void stop() { stopping_ = true; }
+  // REQUIRES: both outlive this.
+  VqaService(const GrpcOptions& options, server::Service& service) : options_(options), service_(service) {}
+  // REQUIRES: this outlives the calls.
+  void register_methods(CallRouter& router);
 
  private:
-  // One call from its first byte to its status.
-  struct Call {
-    grpc::ServerContext& context;
-    std::string id;
-    std::chrono::steady_clock::time_point start;
+  // A question that the service has taken.
+  struct Asked {
     std::string model;
     std::shared_ptr<ResponseStream> stream;
-    TraceContext trace = {};
-    int retry_after_s = 0;  // where a rate limit refused it; 0: what the service says
   };
-  using Writer = grpc::ServerWriter<grpc::ByteBuffer>;
 
-  Call begin(grpc::ServerContext& context) const;
-  grpc::Status answer(grpc::ServerContext& context, const grpc::ByteBuffer& request, grpc::ByteBuffer& response);
-  grpc::Status stream_answer(grpc::ServerContext& context, const grpc::ByteBuffer& request, Writer& writer);
-  grpc::Status explain(grpc::ServerContext& context, const grpc::ByteBuffer& request, grpc::ByteBuffer& response);
-  // Effect: parses and submits; fills call.stream and call.model. Errors: those of both.
-  void submit(Call& call, const grpc::ByteBuffer& request);
+  grpc::Status answer(GrpcCall& call, const grpc::ByteBuffer& request, grpc::ByteBuffer& response);
+  grpc::Status stream_answer(GrpcCall& call, const grpc::ByteBuffer& request, grpc::ByteBuffer& response);
+  grpc::Status explain(GrpcCall& call, const grpc::ByteBuffer& request, grpc::ByteBuffer& response);
+  // Effect: parses and submits. If that is refused, `status` is set and the result empty.
+  Asked submit(GrpcCall& call, const grpc::ByteBuffer& request, grpc::Status& status);
   // The answer up to its end, each delta written. Errors are in the result.
-  WholeAnswer forward(Call& call, Writer& writer);
-  bool is_unwanted(const Call& call) const { return call.context.IsCancelled() || stopping_; }
-  int retry_after_s(const Call& call) const;
-  grpc::Status finish(const Call& call, const Summary& summary);
-  grpc::Status fail(const Call& call, const Error& error);
+  WholeAnswer forward(GrpcCall& call, const Asked& asked);
+  // Effect of the three: counts and logs it; before the service saw it, and at its end.
+  // REQUIRES of refuse: called while the refusal is being handled.
+  grpc::Status refuse(GrpcCall& call);
+  grpc::Status finish(GrpcCall& call, int64_t model_version, const Summary* summary);
+  grpc::Status fail(GrpcCall& call, const Asked& asked, const Error& error);
 
   const GrpcOptions& options_;
-  server::Service& service_;  // not grpc::Service, whose name the base class brings in
-  std::atomic<bool> stopping_{false};
+  server::Service& service_;
 };
 
 }  // namespace sf::server

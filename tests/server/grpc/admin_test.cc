@@ -120,6 +120,24 @@ TEST_F(AdminGrpcTest, WithoutAKeyOnlyHealthAnswers) {
   EXPECT_THAT(service.model_admin->commands(), IsEmpty());
 }
 
+TEST_F(AdminGrpcTest, EveryRecordSaysWhereTheCallCameFrom) {
+  start_with_keys();
+  EXPECT_EQ(call("sparsefusion.v1.ModelAdmin/Pin", "infer-key"), grpc::PERMISSION_DENIED);
+  EXPECT_EQ(call("sparsefusion.v1.VisualQuestionAnswering/Answer", "infer-key"), grpc::INVALID_ARGUMENT);
+  EXPECT_EQ(call("sparsefusion.v1.ModelAdmin/ListVersions", "admin-key"), grpc::OK);
+  EXPECT_EQ(call("inference.GRPCInferenceService/ServerMetadata", "infer-key"), grpc::OK);
+  service.wait_for_recorded(4);
+  const std::vector<FakeRecord> rejected = service.rejected();
+  ASSERT_EQ(rejected.size(), 2u);
+  EXPECT_EQ(rejected[0].origin.method, "POST");
+  EXPECT_EQ(rejected[0].origin.route, "/sparsefusion.v1.ModelAdmin/Pin");
+  EXPECT_EQ(rejected[0].origin.client_address, "127.0.0.1");
+  EXPECT_EQ(rejected[0].origin.key_name, "alice") << "known, though it may not do this";
+  EXPECT_EQ(rejected[1].field, "image");
+  EXPECT_EQ(service.finished().at(0).origin.key_name, "ops");
+  EXPECT_EQ(service.logged().at(0).origin.route, "/inference.GRPCInferenceService/ServerMetadata");
+}
+
 TEST_F(AdminGrpcTest, ReflectionNeedsAKeyToo) {
   start_with_keys();
   const auto lists_services = [&](const std::string& key) {

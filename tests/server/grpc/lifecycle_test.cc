@@ -25,6 +25,37 @@ class GrpcLifecycleTest : public GrpcFixture {
         channel.get(), method, &context, health_request(name), &response);
     return {status.error_code(), health_status(response)};
   }
+  void expect_that_reflection_knows_all(const std::string& version) {
+    grpc::ClientContext context;
+    const std::unique_ptr<RawStream> stream = reflect(context, version);
+    grpc::ByteBuffer response;
+    ASSERT_TRUE(stream->Write(to_buffer(kListServices)));
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_NE(to_bytes(response).find("sparsefusion.v1.VisualQuestionAnswering"), std::string::npos);
+    EXPECT_NE(to_bytes(response).find("grpc.health.v1.Health"), std::string::npos);
+    EXPECT_NE(to_bytes(response).find("inference.GRPCInferenceService"), std::string::npos);
+    ASSERT_TRUE(stream->Write(to_buffer(field_bytes('\x22', "sparsefusion.v1.AnswerRequest"))));
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_NE(to_bytes(response).find("max_tokens"), std::string::npos);
+    ASSERT_TRUE(stream->Write(to_buffer(field_bytes('\x22', "grpc.health.v1.Health"))));  // not listed only: described
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_NE(to_bytes(response).find("HealthCheckRequest"), std::string::npos);
+    ASSERT_TRUE(stream->Write(to_buffer(field_bytes('\x1a', "sparsefusion/v1/vqa.proto"))));
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_NE(to_bytes(response).find("StreamAnswer"), std::string::npos);
+    for (const std::string& unknown :
+         {field_bytes('\x1a', "no.proto"), field_bytes('\x22', "no.Symbol"),
+          field_bytes('\x2a', field_bytes('\x0a', "no.Type")), field_bytes('\x32', "no.Type")}) {
+      ASSERT_TRUE(stream->Write(to_buffer(unknown)));
+      ASSERT_TRUE(stream->Read(&response));
+      EXPECT_NE(to_bytes(response).find("not known here"), std::string::npos);
+    }
+    ASSERT_TRUE(stream->Write(to_buffer("")));
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_NE(to_bytes(response).find("this question is not known"), std::string::npos);
+    stream->WritesDone();
+    EXPECT_TRUE(stream->Finish().ok());
+  }
   std::unique_ptr<grpc::ClientReader<grpc::ByteBuffer>> watch(grpc::ClientContext& context, const std::string& name) {
     const grpc::internal::RpcMethod method("/grpc.health.v1.Health/Watch", grpc::internal::RpcMethod::SERVER_STREAMING);
     return std::unique_ptr<grpc::ClientReader<grpc::ByteBuffer>>(
@@ -70,22 +101,7 @@ TEST_F(GrpcLifecycleTest, WatchersHearOfTheDrain) {
 
 TEST_F(GrpcLifecycleTest, ReflectionListsTheServices) {
   start();
-  grpc::ClientContext context;
-  const std::unique_ptr<RawStream> stream = reflect(context);
-  grpc::ByteBuffer response;
-  ASSERT_TRUE(stream->Write(to_buffer(kListServices)));
-  ASSERT_TRUE(stream->Read(&response));
-  EXPECT_NE(to_bytes(response).find("sparsefusion.v1.VisualQuestionAnswering"), std::string::npos);
-  EXPECT_NE(to_bytes(response).find("grpc.health.v1.Health"), std::string::npos);
-  EXPECT_NE(to_bytes(response).find("inference.GRPCInferenceService"), std::string::npos);
-  ASSERT_TRUE(stream->Write(to_buffer(field_bytes('\x22', "sparsefusion.v1.AnswerRequest"))));
-  ASSERT_TRUE(stream->Read(&response));
-  EXPECT_NE(to_bytes(response).find("max_tokens"), std::string::npos);
-  ASSERT_TRUE(stream->Write(to_buffer(field_bytes('\x22', "grpc.health.v1.Health"))));  // not listed only: described
-  ASSERT_TRUE(stream->Read(&response));
-  EXPECT_NE(to_bytes(response).find("HealthCheckRequest"), std::string::npos);
-  stream->WritesDone();
-  EXPECT_TRUE(stream->Finish().ok());
+  for (const char* version : {"v1", "v1alpha"}) expect_that_reflection_knows_all(version);
 }
 
 TEST_F(GrpcLifecycleTest, CancelsAWholeAnswerWhenTheClientLeaves) {
