@@ -9,11 +9,6 @@
 namespace sf::server {
 namespace {
 
-bool is_health(const std::string& path) {
-  static constexpr const char* kPaths[] = {"/v2/health/live", "/v2/health/ready", "/healthz", "/readyz"};
-  return std::find(std::begin(kPaths), std::end(kPaths), path) != std::end(kPaths);
-}
-
 bool is_page(const std::string& path) {
   const auto& files = web_files();
   return std::any_of(files.begin(), files.end(),
@@ -21,6 +16,11 @@ bool is_page(const std::string& path) {
 }
 
 }  // namespace
+
+bool is_health(const std::string& path) {
+  static constexpr const char* kPaths[] = {"/v2/health/live", "/v2/health/ready", "/healthz", "/readyz"};
+  return std::find(std::begin(kPaths), std::end(kPaths), path) != std::end(kPaths);
+}
 
 Access access_of(const std::string& method, const std::string& path) {
   const bool reads = method == "GET" || method == "HEAD";
