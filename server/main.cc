@@ -18,6 +18,7 @@
 #include "server/app/server_app.h"
 #include "server/app/server_flags.h"
 #include "server/app/version.h"
+#include "server/connections/listening_socket.h"
 #include "server/guard/api_keys.h"
 
 namespace sf::server {
@@ -92,6 +93,7 @@ void wait_for_end(ServerApp& app, const sigset_t& signals) {
 
 int serve(const ServerOptions& options) {
   use_few_memory_arenas();
+  raise_open_file_limit();
   const sigset_t signals = hold_back_signals();
   ServerApp app(options, engine_factory(options), write_log_line);
   app.start();

@@ -91,6 +91,10 @@ void add_port_flags(CLI::App& app, ServerOptions& options) {
   app.add_option("--admin-allowed-host", options.admin_allowed_hosts,
                  "Host name by which the management port may be called; may be repeated")
       ->check(CLI::Validator(check_host_name, ""));
+  app.add_option("--idle-timeout-s", options.idle_timeout_s,
+                 "Seconds that an HTTP connection is kept open between two requests")
+      ->check(CLI::Range(1, 86'400))
+      ->capture_default_str();
   app.add_flag("--ui,!--no-ui", options.ui, "Whether to serve the page at / (default: yes)");
   app.add_option(
          "--allowed-host", options.allowed_hosts,
