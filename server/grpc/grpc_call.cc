@@ -59,6 +59,7 @@ GrpcCall::GrpcCall(const CallDeps& deps, grpc::GenericCallbackServerContext& con
       id_(choose_request_id(first_value(context.client_metadata(), "x-request-id"))),
       trace_(trace_of(context.client_metadata())),
       authorization_(first_value(context.client_metadata(), "authorization")),
+      api_key_(first_value(context.client_metadata(), "x-api-key")),
       origin_{.method = "POST",
               .route = context.method(),
               .path = "",
@@ -71,11 +72,12 @@ std::string GrpcCall::metadata(const std::string& key) const {
 
 std::string GrpcCall::admit(Access access) const {
   KeyRing* const keys = deps_.options.keys;
-  return keys == nullptr ? "" : keys->admit(authorization_, access);
+  return keys == nullptr ? "" : keys->admit(join_credentials(authorization_, api_key_), access);
 }
 
 void GrpcCall::admit_first(Access access) {
-  if (deps_.options.keys != nullptr) origin_.key_name = deps_.options.keys->name_of(authorization_);
+  KeyRing* const keys = deps_.options.keys;
+  if (keys != nullptr) origin_.key_name = keys->name_of(join_credentials(authorization_, api_key_));
   tenant_ = admit(access);
 }
 

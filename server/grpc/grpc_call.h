@@ -69,7 +69,7 @@ class GrpcCall final : public grpc::ServerGenericBidiReactor,
   std::chrono::steady_clock::time_point begin() const { return begin_; }
   // The first value of this metadata key; empty if there is none.
   std::string metadata(const std::string& key) const;
-  // The name of the key in the metadata `authorization`; empty where no keys are asked for.
+  // The name of the key in the metadata `authorization` or `x-api-key`; empty where no keys are asked for.
   // Errors: those of KeyRing::admit.
   std::string admit(Access access) const;
   // Effect: as admit, for the call as a whole. REQUIRES: before start.
@@ -135,7 +135,7 @@ class GrpcCall final : public grpc::ServerGenericBidiReactor,
   const std::string peer_;
   const std::string id_;
   const TraceContext trace_;
-  const std::string authorization_;
+  const std::string authorization_, api_key_;
   RequestOrigin origin_;
   std::string tenant_;
   double idle_s_ = 0;

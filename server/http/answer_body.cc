@@ -1,10 +1,12 @@
 #include "server/http/answer_body.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "server/guard/base64.h"
 #include "server/guard/json_parse.h"
 #include "server/guard/routing_wire.h"
+#include "server/guard/unread_fields.h"
 
 namespace sf::server {
 namespace {
@@ -89,15 +91,27 @@ bool set_form_field(AnswerFields& fields, const std::string& name, std::string& 
     const bool object = value.starts_with('{');
     set_routing(fields, object ? parse_json_object(value, limits.max_json_depth) : json(value));
   } else {
-    return set_explain_field(fields.explain, name, value);
+    return set_logit_parameter(fields.logits, name, value) || set_explain_field(fields.explain, name, value);
   }
   return true;
+}
+
+constexpr const char* kReadFields[] = {"image",    "question", "max_tokens", "temperature", "top_p",    "top_k",
+                                       "seed",     "stop",     "choices",    "explain",     "priority", "timeout_ms",
+                                       "model",    "stream",   "method",     "format",      "layer",    "head",
+                                       "lens_top", "token",    "routing"};
+
+void check_unread_fields(const json& body) {
+  for (const auto& [name, value] : body.items()) {
+    if (!is_one_of(kReadFields, name) && !is_one_of(kLogitFields, name)) check_unread_field(name, value);
+  }
 }
 
 }  // namespace
 
 AnswerFields read_answer_json(std::string_view text, const RequestLimits& limits, const FetchImage& fetch) {
   const json body = parse_json_object(text, limits.max_json_depth);
+  check_unread_fields(body);
   AnswerFields fields;
   if (const auto image = get_string(body, "image")) {
     fields.image = fetch && is_image_url(*image) ? fetch(*image, "image")
@@ -109,6 +123,7 @@ AnswerFields read_answer_json(std::string_view text, const RequestLimits& limits
   fields.top_p = get_number(body, "top_p");
   fields.top_k = get_integer(body, "top_k");
   fields.seed = get_unsigned(body, "seed");
+  fields.logits = read_logit_parameters(body);
   fields.stop = get_strings(body, "stop");
   fields.choices = get_choices(body);
   fields.explained = get_bool(body, "explain").value_or(false);
@@ -142,7 +157,8 @@ AnswerFields read_answer_form(std::vector<FormPart> parts, const RequestLimits& 
     if (std::find(seen.begin(), seen.end(), part.name) != seen.end()) {
       throw invalid_argument(part.name, part.name, ": given twice");
     }
-    if (set_form_field(fields, part.name, part.content, limits)) seen.push_back(part.name);
+    if (!set_form_field(fields, part.name, part.content, limits)) check_unread_form_field(part.name, part.content);
+    seen.push_back(part.name);
   }
   return fields;
 }

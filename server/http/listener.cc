@@ -174,8 +174,10 @@ Listener::Listener(ListenerOptions options, Service& service)
       [this](const auto& request, auto& response) { return before_routing(request, response); });
   server_->set_error_handler(
       [this](const httplib::Request& request, httplib::Response& response) { return fill_error(request, response); });
-  server_->set_post_routing_handler(
-      [this](const httplib::Request&, httplib::Response& response) { finish_head(response); });
+  server_->set_post_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
+    if (!response.has_header("X-Request-Id")) response.set_header("X-Request-Id", request_id_of(request));
+    finish_head(response);
+  });
   server_->set_exception_handler([this](const auto& request, auto& response, std::exception_ptr thrown) {
     try {
       std::rethrow_exception(thrown);
@@ -296,7 +298,7 @@ bool Listener::answer_cors(const httplib::Request& request, httplib::Response& r
   // Whatever is asked for: clients send headers of their own (the OpenAI client X-Stainless-*).
   const std::string asked = request.get_header_value("Access-Control-Request-Headers");
   response.set_header("Access-Control-Allow-Headers",
-                      asked.empty() ? "Authorization, Content-Type, X-Request-Id" : asked);
+                      asked.empty() ? "Authorization, Content-Type, X-Api-Key, X-Request-Id" : asked);
   response.set_header("Access-Control-Max-Age", "600");
   response.status = 204;
   return true;

@@ -53,6 +53,7 @@ ExplainResult AnswerService::explain(ExplainRequest request, const std::function
 
 ExplainResult AnswerService::explain_on(ServingVersion& version, ExplainRequest& request) {
   check(request.question);
+  check_logit_bias(request.question.sampling, version.engine->info());
   const double deadline_s = deps_.clock->now_s() + timeout_s(request.question);
   version.engine->estimate_cost(request.question.messages);  // refuses a bad picture from its header
   const FairGate::Pass pass = explain_gate_.enter(gate_wait(request.question, deadline_s));
