@@ -1,12 +1,12 @@
 // The body of POST /v1/chat/completions (OpenAI's schema) -> the service's request.
 //
-//   ChatRequest chat = read_chat_request(text, limits);      // throws Error naming the field
+//   ChatRequest chat = read_chat_request(body, limits);      // throws Error naming the field
 //
 // What the schema knows and this server cannot do (tools, audio, JSON mode, penalties ...) is refused by name where it
 // would change the answer, and ignored where it would not. Thread-safe.
 #pragma once
 
-#include <string_view>
+#include <nlohmann/json.hpp>
 
 #include "server/guard/image_source.h"
 #include "server/guard/limits.h"
@@ -28,6 +28,6 @@ struct ChatRequest {
 
 // Errors: InvalidArgument naming the field ("messages[0].content[1].image_url.url") and the limit.
 // Blocks where `fetch` does: for at most kMaxFetched pictures.
-ChatRequest read_chat_request(std::string_view body, const RequestLimits& limits, const FetchImage& fetch = {});
+ChatRequest read_chat_request(const nlohmann::json& body, const RequestLimits& limits, const FetchImage& fetch = {});
 
 }  // namespace sf::server
