@@ -143,7 +143,9 @@ TEST_F(DashboardsTest, ReplicaAndVersionCanBeChosenAndCountEverywhere) {
         if (expr.find("ALERTS") != std::string::npos) continue;
         EXPECT_NE(expr.find("instance=~\"$instance\""), std::string::npos) << board.file << ": " << expr;
         const bool by_version = expr.find("$model") != std::string::npos;
-        if (by_version) EXPECT_NE(expr.find("version=~\"$version\""), std::string::npos) << board.file << ": " << expr;
+        if (by_version) {
+          EXPECT_NE(expr.find("version=~\"$version\""), std::string::npos) << board.file << ": " << expr;
+        }
       }
     }
   }
