@@ -15,6 +15,7 @@
 #include "server/app/server_app.h"
 #include "server/app/server_flags.h"
 #include "server/app/version.h"
+#include "server/connections/listening_socket.h"
 #include "server/guard/api_keys.h"
 
 namespace sf::server {
@@ -73,6 +74,7 @@ void drain(ServerApp& app, const sigset_t& signals, double timeout_s) {
 
 int serve(const ServerOptions& options) {
   use_few_memory_arenas();
+  raise_open_file_limit();
   const sigset_t signals = hold_back_signals();
   ServerApp app(options, engine_factory(options), write_log_line);
   app.start();

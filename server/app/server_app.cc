@@ -77,6 +77,7 @@ HttpOptions http_options(const ServerOptions& options, const Shared& shared, std
   http.host = options.host;
   http.port = options.http_port;
   http.limits = request_limits(options);
+  http.idle_timeout_s = options.idle_timeout_s;
   http.ui = options.ui;
   http.program_version = kProgramVersion;
   http.infer_statistics = shared.infer_statistics;
@@ -105,6 +106,7 @@ AdminOptions admin_options(const ServerOptions& options, const Shared& shared) {
   admin.host = options.admin_host;
   admin.port = options.admin_port;
   admin.allowed_hosts = options.admin_allowed_hosts;
+  admin.idle_timeout_s = options.idle_timeout_s;
   admin.keys = shared.keys;
   if (options.admin_tls) admin.certificate = shared.certificate;
   return admin;

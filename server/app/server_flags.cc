@@ -83,6 +83,10 @@ void add_port_flags(CLI::App& app, ServerOptions& options) {
       ->capture_default_str();
   app.add_option("--admin-allowed-host", options.admin_allowed_hosts,
                  "Host name by which the management port may be called");
+  app.add_option("--idle-timeout-s", options.idle_timeout_s,
+                 "Seconds that an HTTP connection is kept open between two requests")
+      ->check(CLI::Range(1, 86'400))
+      ->capture_default_str();
   app.add_flag("--ui,!--no-ui", options.ui, "Whether to serve the page at / (default: yes)");
   app.add_option("--cors-origin", options.cors_origins,
                  "Origin whose pages may call the REST API; may be repeated; * = every page (default: none)");

@@ -39,6 +39,7 @@ struct ServerOptions {
   int admin_port = 8002;
   std::vector<std::string> admin_allowed_hosts;  // names accepted in Host beside loopback ones
   bool ui = true;                                // the page at "/"
+  int idle_timeout_s = 75;                       // of an HTTP connection between two requests
   std::vector<std::string> cors_origins;         // whose pages may call the REST API; "*" = everybody's
   std::string api_keys;                          // file of hashed keys; empty = nobody needs one
   std::string tls_cert, tls_key, tls_client_ca;  // PEM files; empty = no TLS, no client certificates

@@ -10,11 +10,6 @@
 namespace sf::server {
 namespace {
 
-bool is_health(const std::string& path) {
-  static constexpr const char* kPaths[] = {"/v2/health/live", "/v2/health/ready", "/healthz", "/readyz"};
-  return std::find(std::begin(kPaths), std::end(kPaths), path) != std::end(kPaths);
-}
-
 bool is_page(const std::string& path) {
   if (path == kPageFacts) return true;
   const auto& files = web_files();
@@ -23,6 +18,11 @@ bool is_page(const std::string& path) {
 }
 
 }  // namespace
+
+bool is_health(const std::string& path) {
+  static constexpr const char* kPaths[] = {"/v2/health/live", "/v2/health/ready", "/healthz", "/readyz"};
+  return std::find(std::begin(kPaths), std::end(kPaths), path) != std::end(kPaths);
+}
 
 Access access_of(const std::string& method, const std::string& path) {
   const bool reads = method == "GET" || method == "HEAD";

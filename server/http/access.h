@@ -10,6 +10,9 @@
 
 namespace sf::server {
 
+// /v2/health/live, /v2/health/ready and their aliases.
+bool is_health(const std::string& path);
+
 // Health and the page need no key; /v1/admin and loading through /v2/repository need scope admin; any other POST scope
 // infer; the rest any key. Thread-safe.
 Access access_of(const std::string& method, const std::string& path);

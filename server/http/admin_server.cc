@@ -1,5 +1,8 @@
 #include "server/http/admin_server.h"
 
+#include <algorithm>
+
+#include "server/connections/listening_socket.h"
 #include "server/http/access.h"
 #include "server/http/admin_api.h"
 #include "server/http/health_api.h"
@@ -15,7 +18,10 @@ struct AdminServer::Impl {
         listener({.host = options.host,
                   .port = options.port,
                   .num_threads = options.num_threads,
+                  .max_connections = std::clamp<size_t>(open_file_limit() / 8, 64, 512),
+                  .idle_timeout_s = options.idle_timeout_s,
                   .max_body_bytes = 1 << 16,
+                  .is_urgent = [](const std::string& path) { return is_health(path) || path == "/metrics"; },
                   .count_refusals = false,
                   .keys = options.keys,
                   .certificate = options.certificate},

@@ -20,6 +20,7 @@ struct AdminOptions {
   std::string host = "127.0.0.1";
   int port = 8002;  // 0 = any free one
   int num_threads = 8;
+  int idle_timeout_s = 75;  // of a connection between two requests
   // Names accepted in Host beside `host`, localhost and loopback addresses: what a scraper calls this machine. An IP
   // address literal is always accepted: only names can be rebound.
   std::vector<std::string> allowed_hosts = {};

@@ -1,5 +1,8 @@
 #include "server/http/http_server.h"
 
+#include <algorithm>
+
+#include "server/connections/listening_socket.h"
 #include "server/http/access.h"
 #include "server/http/admin_api.h"
 #include "server/http/health_api.h"
@@ -18,13 +21,15 @@ struct HttpServer::Impl {
       : options(std::move(given)),
         listener({.host = options.host,
                   .port = options.port,
-                  // As many again as admission needs: for connections that are idle between two requests.
-                  .num_threads = 2 * options.limits.num_front_threads(),
-                  .keep_alive_timeout_s = options.keep_alive_timeout_s,
+                  .num_threads = options.limits.num_front_threads(),
+                  .max_connections = options.max_connections > 0 ? options.max_connections
+                                                                 : std::min<size_t>(4096, open_file_limit() / 2),
+                  .idle_timeout_s = options.idle_timeout_s,
                   .read_timeout_s = options.read_timeout_s,
                   .head_timeout_s = options.head_timeout_s,
                   .write_timeout_s = options.write_timeout_s,
                   .max_body_bytes = options.limits.max_body_bytes,
+                  .is_urgent = is_health,
                   .keys = options.keys,
                   .cors_origins = options.cors_origins,
                   .certificate = options.certificate},
@@ -63,6 +68,7 @@ HttpServer::~HttpServer() { stop(); }
 
 void HttpServer::start() { impl_->listener.start(); }
 std::vector<std::string> HttpServer::routes() const { return impl_->listener.routes(); }
+size_t HttpServer::num_connections() const { return impl_->listener.num_connections(); }
 int HttpServer::port() const { return impl_->listener.port(); }
 void HttpServer::drain() { impl_->listener.drain(); }
 void HttpServer::stop() { impl_->listener.stop(); }

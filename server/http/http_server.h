@@ -27,10 +27,11 @@ struct HttpOptions {
   std::string host = "127.0.0.1";
   int port = 8000;  // 0 = any free one
   RequestLimits limits = {};
-  int keep_alive_timeout_s = 2;       // of an idle connection: it holds a thread
-  int read_timeout_s = 5;             // between two reads
+  int idle_timeout_s = 75;            // of a connection between two requests
+  int read_timeout_s = 5;             // between two reads of a body
   int head_timeout_s = 10;            // for a request's head, however it trickles in
-  int write_timeout_s = 5;            // between two writes: a reader slower than this is taken for gone
+  int write_timeout_s = 5;            // a reader below the minimum rate is taken for gone after so long
+  size_t max_connections = 0;         // 0 = half of the files that the process may open, at most 4096
   int body_timeout_s = 30;            // for a whole body, however it trickles in
   int poll_interval_ms = 20;          // how often a waiting handler looks whether its client is still there
   int ping_interval_ms = 15'000;      // a comment to a stream in which nothing happens
@@ -56,9 +57,11 @@ class HttpServer {
   void start();
   // "GET /v1/models/:id": what openapi.json must name.
   std::vector<std::string> routes() const;
+  // Open now, on whatever errand.
+  size_t num_connections() const;
   // The bound port; 0 before start().
   int port() const;
-  // Effect: every answer from now on closes its connection. Admission is the service's business.
+  // Effect: idle connections are closed, and every answer closes its own. Admission is the service's business.
   void drain();
   // Effect: accepts nothing more, cancels the streams in flight, waits for their handlers. Idempotent.
   void stop();

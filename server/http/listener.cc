@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <cctype>
 
+#include "server/guard/inflater.h"
 #include "server/guard/reject_reason.h"
 #include "server/guard/request_id.h"
 #include "server/guard/thrown_error.h"
 #include "server/http/access.h"
 #include "server/http/http_call.h"
 #include "server/http/http_errors.h"
-#include "server/http/tls_server.h"
 
 namespace sf::server {
 namespace {
@@ -40,7 +40,7 @@ Error error_of_status(int status) {
   }
 }
 
-// "/v1/models/" -> {"v1", "models", ""}: a slash too many is a segment of its own, which no route has. "/" -> {""}.
+// "/v1/models" -> {"v1", "models"}; "/" -> {""}.
 std::vector<std::string> split_path(std::string_view path) {
   std::vector<std::string> segments;
   size_t begin = path.starts_with('/') ? 1 : 0;
@@ -77,28 +77,51 @@ bool is_unknown_method(const httplib::Request& request) {
          std::all_of(request.method.begin(), request.method.end(), is_token) && !kKnown.contains(request.method);
 }
 
-// A thread for each connection, and how many there are.
-class CountedPool final : public httplib::TaskQueue {
- public:
-  // All threads from the start: httplib's dynamic ones can leave a job waiting behind a stream.
-  CountedPool(size_t threads, std::shared_ptr<std::atomic<int>> num_connections)
-      : pool_(threads, threads, threads), num_connections_(std::move(num_connections)) {}
+// One answer as httplib writes it, in one string.
+std::string written_out(const httplib::Response& response) {
+  std::string text = concat("HTTP/1.1 ", response.status, " ", httplib::status_message(response.status), "\r\n");
+  for (const auto& [name, value] : response.headers) text += concat(name, ": ", value, "\r\n");
+  return concat(text, "Content-Length: ", response.body.size(), "\r\n\r\n", response.body);
+}
 
-  bool enqueue(std::function<void()> connection) override {
-    ++*num_connections_;
-    const bool taken = pool_.enqueue([this, connection = std::move(connection)] {
-      connection();
-      --*num_connections_;
-    });
-    if (!taken) --*num_connections_;
-    return taken;
-  }
-  void shutdown() override { pool_.shutdown(); }
-
- private:
-  httplib::ThreadPool pool_;
-  const std::shared_ptr<std::atomic<int>> num_connections_;
+// What httplib's callbacks have to know of the request that their thread serves.
+struct Served {
+  RequestStream& stream;
+  const RequestHead& head;
+  bool keep = false;                            // its connection
+  ContentCoding coding = ContentCoding::kNone;  // of its body
 };
+thread_local Served* served = nullptr;
+
+// What Content-Encoding says, which is then hidden from the library: it would inflate the body without an end in sight
+// and take one that is cut off for whole.
+ContentCoding take_content_coding(httplib::Headers& headers) {
+  const auto [begin, end] = headers.equal_range("Content-Encoding");
+  std::string value;
+  for (auto header = begin; header != end; ++header) value += (header == begin ? "" : ", ") + header->second;
+  headers.erase("Content-Encoding");
+  return content_coding(value);
+}
+
+// Reads a compressed body as what it inflates to, to `max_bytes` and not much further.
+httplib::ContentReader inflating_reader(const httplib::ContentReader& reader, ContentCoding coding, size_t max_bytes) {
+  const auto read = [&reader, coding, max_bytes](const httplib::ContentReceiver& receive) {
+    Inflater inflater(coding);
+    size_t num_bytes = 0;
+    const bool whole = reader([&](const char* data, size_t size) {
+      return inflater.feed({data, size}, [&](std::string_view piece) {
+        num_bytes += piece.size();
+        return receive(piece.data(), piece.size()) && num_bytes <= max_bytes;
+      });
+    });
+    if (whole) inflater.finish();
+    return whole;
+  };
+  return httplib::ContentReader(read, [](const httplib::FormDataHeader&, const httplib::ContentReceiver&) -> bool {
+    throw Error(Code::kInvalidArgument, "Content-Encoding: a form must not be compressed", "Content-Encoding",
+                Reason::kUnsupportedType);
+  });
+}
 
 }  // namespace
 
@@ -108,33 +131,51 @@ std::string join_methods(const std::set<std::string>& methods) {
   return joined;
 }
 
+// httplib without its sockets and threads.
+class Listener::Library final : public httplib::Server {
+ public:
+  // While this is not so, httplib takes the server for one that is closing and ends its streams.
+  void set_open(bool open) { svr_sock_ = open ? 0 : INVALID_SOCKET; }
+  // Effect: reads one request and writes its answer. False: the connection is of no further use.
+  bool process(RequestStream& stream, const PeerAddress& peer, bool closing) {
+    bool closed = false;
+    const bool written =
+        serve_guarded([&] { return process_request(stream, peer.ip, peer.port, "", 0, closing, closed, nullptr); });
+    return written && !closed;
+  }
+};
+
+namespace {
+
+LoopOptions loop_options(const ListenerOptions& options) {
+  LoopOptions loop{.host = options.host, .port = options.port, .num_workers = options.num_threads};
+  loop.max_connections = options.max_connections;
+  loop.max_connections_of_peer = std::max<size_t>(1, options.max_connections / 2);
+  loop.max_waiting = std::max<size_t>(1, options.max_connections / 4);
+  loop.head_timeout = std::chrono::seconds(options.head_timeout_s);
+  loop.idle_timeout = std::chrono::seconds(options.idle_timeout_s);
+  loop.max_discarded_bytes = options.max_body_bytes * kDiscardFactor;
+  loop.stream.read_timeout = std::chrono::seconds(options.read_timeout_s);
+  loop.stream.rates.window = std::chrono::seconds(options.write_timeout_s);
+  loop.certificate = options.certificate;
+  return loop;
+}
+
+}  // namespace
+
 Listener::Listener(ListenerOptions options, Service& service)
     : options_(std::move(options)),
       service_(service),
-      heads_(options_.head_timeout_s),
-      server_(make_library_server(options_.certificate)) {
-  const size_t threads = static_cast<size_t>(options_.num_threads);
-  const auto num_connections = std::make_shared<std::atomic<int>>(0);
-  server_->new_task_queue = [threads, num_connections] { return new CountedPool(threads, num_connections); };
-  server_->set_keep_alive_timeout(options_.keep_alive_timeout_s);
-  server_->set_read_timeout(options_.read_timeout_s);
-  server_->set_write_timeout(options_.write_timeout_s);
+      server_(std::make_unique<Library>()),
+      loop_(loop_options(options_), *this) {
   server_->set_payload_max_length(options_.max_body_bytes * kDiscardFactor + 1);
-  server_->set_tcp_nodelay(true);
-  // The library sets SO_REUSEPORT, with which a second server would share the port unnoticed instead of failing.
-  server_->set_socket_options([](socket_t socket) { httplib::set_socket_opt(socket, SOL_SOCKET, SO_REUSEADDR, 1); });
   server_->set_default_headers({{"X-Content-Type-Options", "nosniff"}});
   server_->set_pre_routing_handler(
       [this](const auto& request, auto& response) { return before_routing(request, response); });
   server_->set_error_handler(
       [this](const httplib::Request& request, httplib::Response& response) { return fill_error(request, response); });
-  server_->set_post_routing_handler([this, num_connections](const httplib::Request&, httplib::Response& response) {
-    // A connection that is kept holds a thread while it is idle: not where half of them are taken.
-    const bool crowded = *num_connections > options_.num_threads / 2;
-    if (crowded && !response.has_header("Connection")) response.set_header("Connection", "close");
-    if (response.get_header_value("Connection") == "close") response.headers.erase("Keep-Alive");
-  });
-  server_->set_logger([this](const httplib::Request& request, const httplib::Response&) { heads_.answered(request); });
+  server_->set_post_routing_handler(
+      [this](const httplib::Request&, httplib::Response& response) { finish_head(response); });
   server_->set_exception_handler([this](const auto& request, auto& response, std::exception_ptr thrown) {
     try {
       std::rethrow_exception(thrown);
@@ -161,7 +202,11 @@ void Listener::get(const std::string& path, Handler handler) {
 
 void Listener::post(const std::string& path, PostHandler handler) {
   add_methods(path, {"POST"});
-  server_->Post(path, std::move(handler));
+  server_->Post(path, [this, handler = std::move(handler)](const httplib::Request& request, httplib::Response& response,
+                                                           const httplib::ContentReader& reader) {
+    if (served->coding == ContentCoding::kNone) return handler(request, response, reader);
+    handler(request, response, inflating_reader(reader, served->coding, options_.max_body_bytes));
+  });
 }
 
 void Listener::add_methods(const std::string& path, const std::set<std::string>& methods) {
@@ -169,23 +214,45 @@ void Listener::add_methods(const std::string& path, const std::set<std::string>&
 }
 
 void Listener::start() {
-  const bool bound = options_.port == 0 ? (port_ = server_->bind_to_any_port(options_.host)) > 0
-                                        : server_->bind_to_port(options_.host, options_.port);
-  if (!bound) {
-    throw Error(Code::kUnavailable, concat("cannot listen on ", options_.host, ":", options_.port,
-                                           ": is it in use, or not an address of this machine?"));
-  }
-  if (options_.port != 0) port_ = options_.port;
-  thread_ = std::thread([this] { server_->listen_after_bind(); });
-  server_->wait_until_ready();
-  heads_.start(port_);
+  server_->set_open(true);
+  loop_.start();
+}
+
+void Listener::drain() {
+  draining_ = true;
+  loop_.drain();
 }
 
 void Listener::stop() {
   stopping_ = true;
-  server_->stop();
-  if (thread_.joinable()) thread_.join();
-  heads_.stop();
+  server_->set_open(false);
+  loop_.stop();
+}
+
+bool Listener::is_urgent(const RequestHead& head) const {
+  return options_.is_urgent && (head.method == "GET" || head.method == "HEAD") && options_.is_urgent(head.path());
+}
+
+bool Listener::serve(RequestStream& stream, const Connection& connection, const RequestHead& head) {
+  Served this_one{stream, head};
+  served = &this_one;
+  const bool good = server_->process(stream, connection.peer(), draining_);
+  served = nullptr;
+  return good && this_one.keep;
+}
+
+std::string Listener::busy_answer(const Connection& connection, const RequestHead& head) const {
+  httplib::Request request;
+  request.method = head.method;
+  request.remote_addr = connection.peer().ip;
+  request.path = head.path();
+  request.headers.emplace("X-Request-Id", head.request_id);
+  httplib::Response response;
+  write_refusal(request, response,
+                Error(Code::kResourceExhausted, "too many requests are waiting for a thread", "", Reason::kQueueFull));
+  response.set_header("Connection", "close");
+  response.set_header("X-Content-Type-Options", "nosniff");
+  return written_out(response);
 }
 
 std::vector<std::string> Listener::routes() const {
@@ -237,11 +304,7 @@ bool Listener::answer_cors(const httplib::Request& request, httplib::Response& r
 
 void Listener::refuse_early(const httplib::Request& request, httplib::Response& response) const {
   if (gate_) gate_(request, response);
-  const std::string encoding = request.get_header_value("Content-Encoding");
-  if (!encoding.empty() && encoding != "identity") {
-    throw Error(Code::kInvalidArgument, "Content-Encoding: compressed bodies are not accepted", "Content-Encoding",
-                Reason::kUnsupportedType);
-  }
+  served->coding = take_content_coding(const_cast<httplib::Headers&>(request.headers));
   if (request.get_header_value_u64("Content-Length") > options_.max_body_bytes * kDiscardFactor) {
     throw Error(Code::kResourceExhausted, concat("the body is larger than ", options_.max_body_bytes, " bytes"), "",
                 Reason::kTooLarge);
@@ -270,23 +333,26 @@ void Listener::write_refusal(const httplib::Request& request, httplib::Response&
 }
 
 HandlerResponse Listener::before_routing(const httplib::Request& request, httplib::Response& response) {
-  heads_.arrived(request);
-  RequestOrigin origin{.method = request.method,
+  // The request is the library's own object, const for handlers only.
+  httplib::Request& mine = const_cast<httplib::Request&>(request);
+  // Half an answer helps no client, and the library would cut one up: a server may ignore Range (RFC 9110, 14.2).
+  mine.ranges.clear();
+  mine.path = collapse_slashes(request.path);
+  mine.is_connection_closed = [&stream = served->stream] { return !stream.is_peer_alive(); };
+  const RequestHead& head = served->head;
+  RequestOrigin origin{.method = head.fault.empty() ? request.method : head.method,
                        .route = route_of(request),
                        .path = "",
                        .client_address = request.remote_addr,
                        .key_name = caller_of(options_.keys, request)};
   if (origin.route.empty()) origin.path = request.path;
   note_origin(response, std::move(origin));
-  // Half an answer helps nobody, and the library would cut one up: a server may ignore Range (RFC 9110, 14.2). The
-  // request is the library's own object, const for handlers only.
-  const_cast<httplib::Request&>(request).ranges.clear();
-  if (draining_) response.set_header("Connection", "close");
   if (answer_cors(request, response)) {
     log_call(service_, begin_call(api_label(options_, request), request, response), response);
     return HandlerResponse::Handled;
   }
   try {
+    if (!head.fault.empty()) throw invalid_argument(head.fault_field, head.fault);
     refuse_early(request, response);
     const std::set<std::string> methods = methods_of(request.path);
     if (methods.empty()) throw Error(Code::kNotFound, "no such route");
@@ -308,7 +374,7 @@ HandlerResponse Listener::fill_error(const httplib::Request& request, httplib::R
   if (!response.body.empty() || response.content_provider_) return HandlerResponse::Unhandled;
   const int status = response.status == 416 ? 400 : response.status;
   if (status == 400 && is_unknown_method(request)) {
-    const std::set<std::string> methods = methods_of(request.target.substr(0, request.target.find_first_of("?#")));
+    const std::set<std::string> methods = methods_of(served->head.path());
     if (!methods.empty()) {
       response.set_header("Allow", join_methods(methods));
       write_refusal(request, response, Error(Code::kUnimplemented, "method not allowed: use " + join_methods(methods)));
@@ -317,6 +383,26 @@ HandlerResponse Listener::fill_error(const httplib::Request& request, httplib::R
   }
   write_refusal(request, response, error_of_status(response.status), status);
   return HandlerResponse::Handled;
+}
+
+void Listener::finish_head(httplib::Response& response) const {
+  const auto [begin, end] = response.headers.equal_range("Connection");
+  const bool says_close = std::any_of(begin, end, [](const auto& header) { return header.second == "close"; });
+  const bool streams_in_chunks = response.is_chunked_content_provider_;
+  const bool is_old = served->head.is_http_1_0;
+  const bool keep = !says_close && served->head.asks_to_keep && !draining_ && !(is_old && streams_in_chunks);
+  response.headers.erase("Connection");
+  response.headers.erase("Keep-Alive");
+  if (!keep) response.set_header("Connection", "close");
+  if (keep && is_old) response.set_header("Connection", "keep-alive");
+  if (keep) response.set_header("Keep-Alive", concat("timeout=", options_.idle_timeout_s));
+  if (is_old && streams_in_chunks) {  // it knows no chunks: its answer ends with the connection
+    response.is_chunked_content_provider_ = false;
+    response.headers.erase("Transfer-Encoding");
+  }
+  served->keep = keep;
+  const bool has_events = response.get_header_value("Content-Type").starts_with("text/event-stream");
+  served->stream.set_probe(!has_events ? "" : is_old ? ":\n\n" : "3\r\n:\n\n\r\n");
 }
 
 }  // namespace sf::server

@@ -1,4 +1,5 @@
-// One bounded httplib server on one port: timeouts, pool, routes with 405 and 404, refusals that need no handler.
+// One port: its connections (server/connections) and, over them, cpp-httplib's parsing and routing; 405, 404 and the
+// refusals that need no handler.
 //
 //   Listener listener({.host = "127.0.0.1", .port = 0, .num_threads = 128}, service);
 //   listener.get("/healthz", [](const httplib::Request&, httplib::Response& res) { ... });
@@ -14,25 +15,27 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
+#include "server/connections/connection_loop.h"
 #include "server/guard/api_keys.h"
 #include "server/guard/server_certificate.h"
-#include "server/http/head_deadline.h"
 #include "server/service/service.h"
 
 namespace sf::server {
 
 struct ListenerOptions {
   std::string host;
-  int port = 0;  // 0 = any free one
-  int num_threads = 8;
-  int keep_alive_timeout_s = 2;
-  int read_timeout_s = 5;
-  int head_timeout_s = 10;  // for a request's head, since the connection was seen or its last answer went out
-  int write_timeout_s = 5;
-  size_t max_body_bytes = 0;   // of a POST; a little more is read and thrown away so that the client sees its 413
+  int port = 0;                   // 0 = any free one
+  int num_threads = 8;            // and two more, for urgent requests alone
+  size_t max_connections = 1024;  // half of them of one peer; see ConnectionLoop
+  int idle_timeout_s = 75;        // between an answer and the next request
+  int read_timeout_s = 5;         // between two reads of a body
+  int head_timeout_s = 10;        // for a request's head, the TLS handshake before it included
+  int write_timeout_s = 5;        // a reader that takes less than a minimum is waited for that long
+  size_t max_body_bytes = 0;      // of a POST; a little more is read and thrown away so that the client sees its 413
+  // Whether a GET or HEAD of this path waits for nothing: such are answered while every other thread is held.
+  std::function<bool(const std::string& path)> is_urgent = {};
   bool count_refusals = true;  // whether refused requests are counted in the metrics; they are logged in any case
   KeyRing* keys = nullptr;     // for the names of callers in the log; null: nobody needs a key
   std::vector<std::string> cors_origins = {};                 // whose pages may call; "*" = everybody's
@@ -40,7 +43,7 @@ struct ListenerOptions {
 };
 
 // start() and stop() belong to one thread; handlers run on the pool's.
-class Listener {
+class Listener final : private ConnectionHandler {
  public:
   using Handler = httplib::Server::Handler;
   using PostHandler = httplib::Server::HandlerWithContentReader;
@@ -48,7 +51,7 @@ class Listener {
   using Gate = std::function<void(const httplib::Request&, httplib::Response&)>;
 
   Listener(ListenerOptions options, Service& service);
-  ~Listener();
+  ~Listener() override;
 
   // `path` may hold parameters, each a whole segment: "/v2/models/:model/infer". One that is met by several routes goes
   // to the first that was added. REQUIRES: before start().
@@ -60,14 +63,22 @@ class Listener {
   // Errors: Unavailable, naming host and port.
   void start();
   void stop();
-  int port() const { return port_; }
-  // Effect: every answer from now on says "Connection: close".
-  void drain() { draining_ = true; }
+  int port() const { return loop_.port(); }
+  // Effect: idle connections are closed, and every answer from now on closes its own.
+  void drain();
   bool stopping() const { return stopping_; }
   // "GET /v1/models/:id", in the order added.
   std::vector<std::string> routes() const;
+  size_t num_connections() const { return loop_.num_connections(); }
 
  private:
+  class Library;
+
+  // --- ConnectionHandler ---
+  bool is_urgent(const RequestHead& head) const override;
+  bool serve(RequestStream& stream, const Connection& connection, const RequestHead& head) override;
+  std::string busy_answer(const Connection& connection, const RequestHead& head) const override;
+
   // Effect: the headers that let a page of an allowed origin read the answer. True if this is such a page's question
   // whether it may (a preflight), answered here.
   bool answer_cors(const httplib::Request& request, httplib::Response& response) const;
@@ -77,6 +88,8 @@ class Listener {
                      int status = 0) const;
   httplib::Server::HandlerResponse before_routing(const httplib::Request& request, httplib::Response& response);
   httplib::Server::HandlerResponse fill_error(const httplib::Request& request, httplib::Response& response);
+  // Effect: the headers that say what becomes of the connection, and that alone becomes of it.
+  void finish_head(httplib::Response& response) const;
   void add_methods(const std::string& path, const std::set<std::string>& methods);
   // Methods of all routes that `path` meets; empty if it meets none.
   std::set<std::string> methods_of(std::string_view path) const;
@@ -93,12 +106,10 @@ class Listener {
   Service& service_;
   Gate gate_;
   std::vector<Route> routes_;
-  HeadDeadline heads_;
-  const std::unique_ptr<httplib::Server> server_;
-  std::thread thread_;
-  std::atomic<int> port_{0};
+  const std::unique_ptr<Library> server_;
   std::atomic<bool> draining_{false};
   std::atomic<bool> stopping_{false};
+  ConnectionLoop loop_;
 };
 
 // Allow's value: "GET, HEAD".

@@ -57,9 +57,10 @@ const std::vector<Arrow>& arrows() {
         "server/outbound/"}},
       {"server/kserve/",
        {"engine/engine.h", "engine/base/", "server/guard/", "server/scheduler/", "server/service/", "server/kserve/"}},
+      {"server/connections/", {"engine/base/", "server/guard/", "server/connections/"}},
       {"server/http/",
        {"engine/engine.h", "engine/base/", "engine/explain/", "server/guard/", "server/metrics/", "server/scheduler/",
-        "server/model/", "server/service/", "server/kserve/", "server/http/", "server/web/"}},
+        "server/model/", "server/service/", "server/kserve/", "server/connections/", "server/http/", "server/web/"}},
       {"server/grpc/",
        {"engine/engine.h", "engine/base/", "engine/explain/", "server/guard/", "server/metrics/", "server/scheduler/",
         "server/model/", "server/service/", "server/kserve/", "server/grpc/", "proto/"}},
@@ -95,7 +96,7 @@ const std::vector<Library>& libraries() {
       {"cpp-httplib",
        {"httplib.h"},
        "",
-       {"server/http/", "server/outbound/", "client/", "trainer/", "tests/", "bench/"}},
+       {"server/connections/", "server/http/", "server/outbound/", "client/", "trainer/", "tests/", "bench/"}},
       {"sentencepiece", {"sentencepiece_"}, "", {"engine/input/", "trainer/", "tests/"}},
   };
   return table;

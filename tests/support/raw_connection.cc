@@ -1,6 +1,7 @@
 #include "tests/support/raw_connection.h"
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,6 +14,8 @@ RawConnection::RawConnection(int port) : socket_(socket(AF_INET, SOCK_STREAM | S
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const int yes = 1;  // what is sent in two pieces goes out in two
+  setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
   const timeval patience{.tv_sec = 10, .tv_usec = 0};
   setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
   setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
@@ -41,6 +44,19 @@ std::string RawConnection::read_until(std::string_view mark) {
     text.append(block, static_cast<size_t>(size));
   }
   return text;
+}
+
+std::string RawConnection::read_some(size_t size) {
+  std::string text(size, '\0');
+  const ssize_t got = recv(socket_, text.data(), size, 0);
+  text.resize(got > 0 ? static_cast<size_t>(got) : 0);
+  return text;
+}
+
+void RawConnection::end_sending() { shutdown(socket_, SHUT_WR); }
+
+void RawConnection::set_receive_buffer(int num_bytes) {
+  setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &num_bytes, sizeof num_bytes);
 }
 
 void RawConnection::close() {

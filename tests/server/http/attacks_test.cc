@@ -104,7 +104,8 @@ TEST_F(AttacksTest, GzipBomb) {
   deflateEnd(&stream);
   const httplib::Result result = client->Post("/v1/answer", {{"Content-Encoding", "gzip"}}, bomb, "application/json");
   ASSERT_TRUE(result);
-  EXPECT_EQ(result->status, 415);
+  EXPECT_EQ(result->status, 413);
+  EXPECT_EQ(nlohmann::json::parse(result->body)["error"]["code"], "too_large");
   expect_bounded_and_alive();
 }
 

@@ -11,7 +11,7 @@ constexpr const char* kLast = "Connection: close\r\n\r\n";
 
 class ProtocolTest : public HttpFixture {
  protected:
-  void SetUp() override { start({.keep_alive_timeout_s = 1, .read_timeout_s = 1}); }
+  void SetUp() override { start({.idle_timeout_s = 1, .read_timeout_s = 1, .head_timeout_s = 2}); }
   void TearDown() override { EXPECT_EQ(post_json(question())->status, 200) << "the next client"; }
 
   // All that the server says to these bytes until it closes.

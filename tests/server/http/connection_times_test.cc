@@ -9,9 +9,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-class HeadDeadlineTest : public HttpFixture {
+class ConnectionTimesTest : public HttpFixture {
  protected:
-  void SetUp() override { start({.keep_alive_timeout_s = 20, .head_timeout_s = 1, .body_timeout_s = 20}); }
+  void SetUp() override { start({.idle_timeout_s = 20, .head_timeout_s = 1, .body_timeout_s = 20}); }
 
   // Sends a byte every 50 ms until the peer takes no more; the seconds until then, at most 15.
   static double trickle(RawConnection& connection, const std::string& bytes) {
@@ -26,7 +26,7 @@ class HeadDeadlineTest : public HttpFixture {
 
 constexpr double kLatest = 8;  // of a limit of 1 s, on a busy machine
 
-TEST_F(HeadDeadlineTest, AHeadThatTricklesIsCut) {
+TEST_F(ConnectionTimesTest, AHeadThatTricklesIsCut) {
   RawConnection connection(port());
   connection.send("GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ");
   const double seconds = trickle(connection, "a");
@@ -35,20 +35,20 @@ TEST_F(HeadDeadlineTest, AHeadThatTricklesIsCut) {
   EXPECT_EQ(client->Get("/healthz")->status, 200);
 }
 
-TEST_F(HeadDeadlineTest, HeadersWithoutEndAreCut) {
+TEST_F(ConnectionTimesTest, HeadersWithoutEndAreCut) {
   RawConnection connection(port());
   connection.send("GET /healthz HTTP/1.1\r\n");
   EXPECT_LT(trickle(connection, "a: b\r\n"), kLatest);
 }
 
-TEST_F(HeadDeadlineTest, WhoSendsNothingIsCutToo) {
+TEST_F(ConnectionTimesTest, WhoSendsNothingIsCutToo) {
   RawConnection connection(port());
   const auto begin = Clock::now();
   EXPECT_EQ(connection.read_all(), "");
   EXPECT_LT(std::chrono::duration<double>(Clock::now() - begin).count(), kLatest);
 }
 
-TEST_F(HeadDeadlineTest, TheSecondHeadOfAConnectionHasItsOwnTime) {
+TEST_F(ConnectionTimesTest, TheSecondHeadOfAConnectionHasItsOwnTime) {
   RawConnection connection(port());
   const std::string request = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
   for (int i = 0; i < 4; ++i) {  // longer than the limit, all together
@@ -60,7 +60,7 @@ TEST_F(HeadDeadlineTest, TheSecondHeadOfAConnectionHasItsOwnTime) {
   EXPECT_LT(trickle(connection, "a"), kLatest);
 }
 
-TEST_F(HeadDeadlineTest, ASlowBodyGoesOn) {
+TEST_F(ConnectionTimesTest, ASlowBodyGoesOn) {
   RawConnection connection(port());
   const std::string body = question().dump();
   connection.send("POST /v1/answer HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n" +
@@ -72,7 +72,7 @@ TEST_F(HeadDeadlineTest, ASlowBodyGoesOn) {
   EXPECT_NE(connection.read_all().find(" 200 "), std::string::npos);
 }
 
-TEST_F(HeadDeadlineTest, WhoWaitsForItsAnswerIsLeftAlone) {
+TEST_F(ConnectionTimesTest, WhoWaitsForItsAnswerIsLeftAlone) {
   service.hang_before_text = true;
   RawConnection connection(port());
   const std::string body = question().dump();
@@ -86,13 +86,13 @@ TEST_F(HeadDeadlineTest, WhoWaitsForItsAnswerIsLeftAlone) {
 }
 
 // A connection that has sent its request and finds no thread is not slow: nobody has read it yet.
-TEST_F(HeadDeadlineTest, WhoWaitsForAThreadIsLeftAlone) {
+TEST_F(ConnectionTimesTest, WhoWaitsForAThreadIsLeftAlone) {
   service.hang_before_text = true;
   HttpOptions options{.head_timeout_s = 1};
   options.limits.max_batch = 1;
   options.limits.max_queue_requests = 1;
   start(options);
-  const int threads = 2 * options.limits.num_front_threads();
+  const int threads = options.limits.num_front_threads();
   const std::string body = question().dump();
   const std::string ask = "POST /v1/answer HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " +
                           std::to_string(body.size()) + "\r\n\r\n" + body;
