@@ -25,7 +25,7 @@ if(SF_FUZZ)
     if(name MATCHES "^fuzz_grpc_")  # what reads a message, without the server around it
       target_sources(${name} PRIVATE ${PROJECT_SOURCE_DIR}/server/grpc/infer_messages.cc
                                      ${PROJECT_SOURCE_DIR}/server/grpc/message_buffer.cc)
-      target_link_libraries(${name} PRIVATE sf_proto gRPC::grpc++)
+      target_link_libraries(${name} PRIVATE sf_proto gRPC::grpc++ ZLIB::ZLIB)
     endif()
     if(name STREQUAL "fuzz_model_config")  # the one reader that stands in a room of LibTorch's, and needs none
       target_sources(${name} PRIVATE ${PROJECT_SOURCE_DIR}/engine/model/config.cc
