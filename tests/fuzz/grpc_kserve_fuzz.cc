@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   const sf::server::ServedModel model{"m", false, {.id = "m", .version = 3, .info = {}}};
   try {
     inference::ModelInferRequest message;
-    if (sf::server::parse_message(buffer, message) != size) std::abort();
+    if (sf::server::parse_message(buffer, message, size) != size) std::abort();
     sf::server::InferRequest request = sf::server::infer_request_from(message);
     const sf::server::AnswerRequest answer =
         sf::server::make_infer_answer(std::move(request), model, "id", "kserve_grpc");
