@@ -48,6 +48,11 @@ std::vector<Message> last_turn(const std::vector<Message>& messages) {
   return turn;
 }
 
+template <typename... Args>
+Error beyond_context(const Args&... message) {
+  return Error(Code::kOutOfRange, concat("question: ", message...), "question");
+}
+
 bool blank(const std::string& text) { return text.find_first_not_of(" \t\r\n") == std::string::npos; }
 
 }  // namespace
@@ -111,8 +116,7 @@ void PromptMaker::check(const std::vector<Message>& messages) const {
   }
   const size_t limit = static_cast<size_t>(max_context_) * longest_piece_;
   if (text_bytes > limit) {
-    throw invalid_argument("question", "question: ", text_bytes, " bytes are more than the context of ", max_context_,
-                           " tokens can hold");
+    throw beyond_context(text_bytes, " bytes are more than the context of ", max_context_, " tokens can hold");
   }
 }
 
@@ -170,9 +174,8 @@ std::shared_ptr<EnginePrompt> PromptMaker::prompt_of(const std::vector<Message>&
   }
   prompt->tokens = std::move(builder).finish();
   if (prompt->num_tokens() >= max_context_) {
-    throw invalid_argument("question", "question: the prompt has ", prompt->num_tokens(),
-                           " tokens, and the context of ", max_context_,
-                           " must hold it and at least one token of the answer");
+    throw beyond_context("the prompt has ", prompt->num_tokens(), " tokens, and the context of ", max_context_,
+                         " must hold it and at least one token of the answer");
   }
   return prompt;
 }

@@ -14,13 +14,16 @@
 
 namespace sf::server {
 
-// The name of the key in the metadata `authorization`; empty where no keys are asked for (`keys` is null).
-// Errors: those of KeyRing::admit.
+// The name of the key in the metadata `authorization` or `x-api-key`; empty where no keys are asked for (`keys` is
+// null). Errors: those of KeyRing::admit.
 inline std::string admit_call(KeyRing* keys, const grpc::ServerContextBase& context, Access access) {
   if (keys == nullptr) return "";
-  const auto it = context.client_metadata().find("authorization");
-  const bool sent = it != context.client_metadata().end();
-  return keys->admit(sent ? std::string_view(it->second.data(), it->second.size()) : std::string_view(), access);
+  const auto sent = [&](const char* name) {
+    const auto it = context.client_metadata().find(name);
+    return it == context.client_metadata().end() ? std::string_view()
+                                                 : std::string_view(it->second.data(), it->second.size());
+  };
+  return keys->admit(join_credentials(sent("authorization"), sent("x-api-key")), access);
 }
 
 }  // namespace sf::server

@@ -116,6 +116,14 @@ std::vector<ApiKey> read_api_keys(const std::string& path) {
   return parse_api_keys(read_mounted_file(path, kMaxFileBytes));
 }
 
+std::string join_credentials(std::string_view authorization, std::string_view api_key) {
+  if (api_key.empty()) return std::string(authorization);
+  if (!authorization.empty() && bearer_key(authorization) != api_key) {
+    throw Error(Code::kUnauthenticated, "Authorization: X-Api-Key holds another key", "Authorization");
+  }
+  return concat("Bearer ", api_key);
+}
+
 KeyRing::KeyRing(std::vector<ApiKey> keys, std::function<double()> now_s) : now_s_(std::move(now_s)) {
   replace(std::move(keys));
 }

@@ -67,6 +67,10 @@ inline int thrown_retry_after_s(int otherwise) {
   }
 }
 
+// What KeyRing takes, from the headers Authorization ("Bearer KEY") and X-Api-Key (the key alone); each may be empty.
+// Errors: Unauthenticated where they hold different keys.
+std::string join_credentials(std::string_view authorization, std::string_view api_key);
+
 // Thread-safe.
 class KeyRing {
  public:

@@ -39,7 +39,8 @@ T parse_whole(std::string_view text, const std::string& name, const char* expect
 }  // namespace
 
 int check_max_tokens(int64_t max_tokens) {
-  return static_cast<int>(check_range("max_tokens", max_tokens, 1, kMaxCount));
+  if (max_tokens < 1) throw invalid_argument("max_tokens", "max_tokens: must be at least 1, got ", max_tokens);
+  return static_cast<int>(std::min(max_tokens, kMaxCount));
 }
 
 float check_temperature(double temperature) {
@@ -56,7 +57,7 @@ float check_top_p(double top_p) {
   return value;
 }
 
-int check_top_k(int64_t top_k) { return static_cast<int>(check_range("top_k", top_k, 0, kMaxCount)); }
+int check_top_k(int64_t top_k) { return std::max(0, static_cast<int>(check_range("top_k", top_k, -1, kMaxCount))); }
 
 int64_t check_timeout_ms(int64_t timeout_ms) { return check_range("timeout_ms", timeout_ms, 1, kMaxTimeoutMs); }
 

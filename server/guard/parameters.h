@@ -13,10 +13,10 @@ inline constexpr size_t kMaxStopStrings = 16;
 inline constexpr size_t kMaxStopBytes = 256;
 inline constexpr size_t kMinChoices = 2, kMaxChoiceStrings = 64, kMaxChoiceBytes = 256;
 
-int check_max_tokens(int64_t max_tokens);      // 1 .. 2^20; the engine cuts it to the context
+int check_max_tokens(int64_t max_tokens);  // from 1; what is above 2^20 means that, the engine cuts it to the context
 float check_temperature(double temperature);   // 0 .. 2
 float check_top_p(double top_p);               // (0, 1]
-int check_top_k(int64_t top_k);                // 0 (all) .. 2^20
+int check_top_k(int64_t top_k);                // -1 or 0 (all: 0 is returned) .. 2^20
 int64_t check_timeout_ms(int64_t timeout_ms);  // 1 .. 24 h; the service cuts it to request_timeout_s
 // At most kMaxStopStrings, each of 1 .. kMaxStopBytes bytes of UTF-8.
 std::vector<std::string> check_stop(std::vector<std::string> stop);

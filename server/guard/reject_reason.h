@@ -10,6 +10,7 @@ inline const char* reject_reason(const Error& error) {
   if (const char* name = reason_name(error.reason())) return name;
   switch (error.code()) {
     case Code::kInvalidArgument:
+    case Code::kOutOfRange:
       return "invalid_argument";
     case Code::kNotFound:
       return "not_found";
@@ -20,7 +21,7 @@ inline const char* reject_reason(const Error& error) {
     case Code::kPermissionDenied:
       return "permission_denied";
     case Code::kUnimplemented:
-      return "method_not_allowed";
+      return error.field().empty() ? "method_not_allowed" : "invalid_argument";
     case Code::kDeadlineExceeded:
       return "deadline";
     case Code::kCancelled:

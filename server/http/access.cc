@@ -4,6 +4,7 @@
 #include <iterator>
 #include <string>
 
+#include "server/http/health_api.h"
 #include "server/http/page.h"
 #include "server/web/web_files.h"
 
@@ -11,8 +12,18 @@ namespace sf::server {
 namespace {
 
 bool is_health(const std::string& path) {
-  static constexpr const char* kPaths[] = {"/v2/health/live", "/v2/health/ready", "/healthz", "/readyz"};
-  return std::find(std::begin(kPaths), std::end(kPaths), path) != std::end(kPaths);
+  const auto is_in = [&](const auto& paths) {
+    return std::find(std::begin(paths), std::end(paths), path) != std::end(paths);
+  };
+  return is_in(kLivePaths) || is_in(kReadyPaths);
+}
+
+// The credentials of a request, as an Authorization header. Errors: Unauthenticated where its headers name two.
+std::string authorization_of(const httplib::Request& request) {
+  if (request.get_header_value_count("Authorization") > 1 || request.get_header_value_count("X-Api-Key") > 1) {
+    throw Error(Code::kUnauthenticated, "Authorization: more than one key was sent", "Authorization");
+  }
+  return join_credentials(request.get_header_value("Authorization"), request.get_header_value("X-Api-Key"));
 }
 
 bool is_page(const std::string& path) {
@@ -33,8 +44,10 @@ Access access_of(const std::string& method, const std::string& path) {
 }
 
 void admit_request(KeyRing& keys, const httplib::Request& request, httplib::Response& response) {
+  const Access access = access_of(request.method, request.path);
+  if (access == Access::kPublic) return;
   try {
-    keys.admit(request.get_header_value("Authorization"), access_of(request.method, request.path));
+    keys.admit(authorization_of(request), access);
   } catch (const RateLimited& error) {
     response.set_header("Retry-After", std::to_string(error.retry_after_s()));
     throw;
@@ -42,7 +55,12 @@ void admit_request(KeyRing& keys, const httplib::Request& request, httplib::Resp
 }
 
 std::string caller_of(const KeyRing* keys, const httplib::Request& request) {
-  return keys == nullptr ? "" : keys->name_of(request.get_header_value("Authorization"));
+  if (keys == nullptr) return "";
+  try {
+    return keys->name_of(authorization_of(request));
+  } catch (const Error&) {
+    return "";  // two keys are none
+  }
 }
 
 }  // namespace sf::server

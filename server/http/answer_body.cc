@@ -1,10 +1,12 @@
 #include "server/http/answer_body.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "server/guard/base64.h"
 #include "server/guard/json_parse.h"
 #include "server/guard/routing_wire.h"
+#include "server/guard/unread_fields.h"
 
 namespace sf::server {
 namespace {
@@ -94,10 +96,24 @@ bool set_form_field(AnswerFields& fields, const std::string& name, std::string& 
   return true;
 }
 
+constexpr const char* kReadFields[] = {"image",    "question", "max_tokens", "temperature", "top_p",    "top_k",
+                                       "seed",     "stop",     "choices",    "explain",     "priority", "timeout_ms",
+                                       "model",    "stream",   "method",     "format",      "layer",    "head",
+                                       "lens_top", "token",    "routing"};
+
+void check_unread_fields(const json& body) {
+  for (const auto& [name, value] : body.items()) {
+    if (std::find(std::begin(kReadFields), std::end(kReadFields), name) == std::end(kReadFields)) {
+      check_unread_field(name, value);
+    }
+  }
+}
+
 }  // namespace
 
 AnswerFields read_answer_json(std::string_view text, const RequestLimits& limits, const FetchImage& fetch) {
   const json body = parse_json_object(text, limits.max_json_depth);
+  check_unread_fields(body);
   AnswerFields fields;
   if (const auto image = get_string(body, "image")) {
     fields.image = fetch && is_image_url(*image) ? fetch(*image, "image")
@@ -142,7 +158,8 @@ AnswerFields read_answer_form(std::vector<FormPart> parts, const RequestLimits& 
     if (std::find(seen.begin(), seen.end(), part.name) != seen.end()) {
       throw invalid_argument(part.name, part.name, ": given twice");
     }
-    if (set_form_field(fields, part.name, part.content, limits)) seen.push_back(part.name);
+    if (!set_form_field(fields, part.name, part.content, limits)) check_unread_form_field(part.name, part.content);
+    seen.push_back(part.name);
   }
   return fields;
 }

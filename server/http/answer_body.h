@@ -12,8 +12,8 @@
 
 namespace sf::server {
 
-// All thread-safe. Errors: InvalidArgument naming the field of a wrong type; unknown names are ignored, as OpenAI's API
-// does.
+// All thread-safe. Errors: InvalidArgument naming the field of a wrong type; those of check_unread_field for a name
+// that is not known here.
 AnswerFields read_answer_json(std::string_view body, const RequestLimits& limits, const FetchImage& fetch = {});
 AnswerFields read_answer_form(std::vector<FormPart> parts, const RequestLimits& limits);
 

@@ -88,6 +88,8 @@ std::string delta_json(const AnswerHead& head, const std::string& delta) {
   return dump(body);
 }
 
+std::string version_json(const std::string& program_version) { return dump({{"version", program_version}}); }
+
 std::string model_json(const ModelDescription& model) { return dump(describe(model)); }
 
 std::string model_list_json(const std::vector<ModelDescription>& models) {

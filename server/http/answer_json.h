@@ -22,6 +22,9 @@ std::string explain_json(const AnswerHead& head, const Explanation& explanation)
 // One event of a stream: {"id", "model", "model_version", "delta"}.
 std::string delta_json(const AnswerHead& head, const std::string& delta);
 
+// GET /version.
+std::string version_json(const std::string& program_version);
+
 std::string model_json(const ModelDescription& model);
 std::string model_list_json(const std::vector<ModelDescription>& models);
 

@@ -2,14 +2,15 @@
 //
 //   ChatRequest chat = read_chat_request(text, limits);      // throws Error naming the field
 //
-// What the schema knows and this server cannot do (tools, audio, JSON mode, penalties ...) is refused by name where it
-// would change the answer, and ignored where it would not. Thread-safe.
+// What this server cannot do (calling tools, audio, JSON mode ...) is refused by name where it would change the answer,
+// and ignored where it would not: guard/unread_fields.h has the table. Thread-safe.
 #pragma once
 
 #include <string_view>
 
 #include "server/guard/image_source.h"
 #include "server/guard/limits.h"
+#include "server/http/chat_choices.h"
 #include "server/service/service.h"
 
 namespace sf::server {
@@ -23,11 +24,16 @@ struct ChatRequest {
   AnswerRequest request;  // of the first choice; choice i samples with seed + i
   int n = 1;
   bool stream = false;
-  bool include_usage = false;  // a last chunk with the usage
+  bool include_usage = false;                   // a last chunk with the usage
+  ChatChoices choices;                          // of request.choices
+  const char* max_tokens_field = "max_tokens";  // the name that it came under
 };
 
 // Errors: InvalidArgument naming the field ("messages[0].content[1].image_url.url") and the limit.
 // Blocks where `fetch` does: for at most kMaxFetched pictures.
 ChatRequest read_chat_request(std::string_view body, const RequestLimits& limits, const FetchImage& fetch = {});
+
+// An error of the service, which knows a question and choices, with the field that `chat` has for them.
+Error in_chat_words(const Error& error, const ChatRequest& chat);
 
 }  // namespace sf::server

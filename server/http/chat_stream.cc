@@ -11,7 +11,7 @@ ChatStream::ChatStream(std::vector<std::shared_ptr<ResponseStream>> streams, std
                        ChatStreamOptions options, OnEnd on_end)
     : first_(std::move(first)), options_(std::move(options)), on_end_(std::move(on_end)) {
   for (auto& stream : streams)
-    choices_.push_back({.stream = std::move(stream), .role_written = false, .summary = std::nullopt});
+    choices_.push_back({.stream = std::move(stream), .role_written = false, .text = {}, .summary = std::nullopt});
 }
 
 // The next event of any choice that has not ended, in turn.
@@ -35,12 +35,12 @@ bool ChatStream::write_next(httplib::DataSink& sink) {
     return writer_.write(sink, chat_role_chunk(options_.head, static_cast<int>(i)));
   }
   int index = 0;
-  const std::optional<Event> event = next_event(index);
-  if (event) return write_event(sink, index, *event);
+  std::optional<Event> event = next_event(index);
+  if (event) return write_event(sink, index, std::move(*event));
   return !options_.is_stopping() && sink.is_writable() && writer_.ping(sink, options_.ping_interval_ms);
 }
 
-bool ChatStream::write_event(httplib::DataSink& sink, int index, const Event& event) {
+bool ChatStream::write_event(httplib::DataSink& sink, int index, Event event) {
   if (event.error) {
     if (!writer_.write(sink, error_body(*event.error, "/v1", options_.head.answer.id)) ||
         !writer_.write(sink, "[DONE]"))
@@ -49,6 +49,10 @@ bool ChatStream::write_event(httplib::DataSink& sink, int index, const Event& ev
     for (const Choice& choice : choices_) choice.stream->cancel();
     sink.done();
     return true;
+  }
+  if (!options_.choices.contents.empty()) {  // the whole choice says what is written for it
+    choices_[index].text += event.text;
+    event.text = event.finished ? options_.choices.content_of(choices_[index].text) : "";
   }
   const bool has_delta = !event.text.empty() || (options_.logprobs && !event.tokens.empty());
   if (has_delta && !writer_.write(sink, chat_delta_chunk(options_.head, index, event, options_.logprobs))) return false;

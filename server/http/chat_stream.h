@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "server/http/chat_choices.h"
 #include "server/http/chat_json.h"
 #include "server/http/event_writer.h"
 
@@ -20,6 +21,7 @@ namespace sf::server {
 
 struct ChatStreamOptions {
   ChatHead head;
+  ChatChoices choices = {};  // what the answers are chosen from, if from anything
   bool logprobs = false;
   bool include_usage = false;
   int poll_interval_ms = 20;
@@ -43,10 +45,11 @@ class ChatStream {
   struct Choice {
     std::shared_ptr<ResponseStream> stream;
     bool role_written = false;
+    std::string text;  // of an answer that is written at its end
     std::optional<Summary> summary;
   };
 
-  bool write_event(httplib::DataSink& sink, int index, const Event& event);
+  bool write_event(httplib::DataSink& sink, int index, Event event);
   bool write_end(httplib::DataSink& sink);
   std::optional<Event> next_event(int& index);
 

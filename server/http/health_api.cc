@@ -19,10 +19,8 @@ void register_health_routes(Listener& listener, Service& service) {
   const auto ready = [&service](const httplib::Request&, httplib::Response& response) {
     write_health(response, service.health().ready, "ready", service.retry_after_seconds());
   };
-  listener.get("/v2/health/live", live);
-  listener.get("/healthz", live);
-  listener.get("/v2/health/ready", ready);
-  listener.get("/readyz", ready);
+  for (const char* path : kLivePaths) listener.get(path, live);
+  for (const char* path : kReadyPaths) listener.get(path, ready);
   listener.get("/metrics", [&service](const httplib::Request&, httplib::Response& response) {
     response.set_content(service.metrics_text(), "text/plain; version=0.0.4; charset=utf-8");
   });

@@ -5,8 +5,11 @@
 
 namespace sf::server {
 
-// /v2/health/live and /v2/health/ready (200 or 503), their aliases /healthz and /readyz, and /metrics (Prometheus
-// text). REQUIRES: before listener.start(); `service` outlives the listener.
+// 200 or 503, and no key is asked for. Each path of a list says the same.
+inline constexpr const char* kLivePaths[] = {"/v2/health/live", "/healthz"};
+inline constexpr const char* kReadyPaths[] = {"/v2/health/ready", "/readyz", "/health", "/v1/health", "/ping"};
+
+// Those, and /metrics (Prometheus text). REQUIRES: before listener.start(); `service` outlives the listener.
 void register_health_routes(Listener& listener, Service& service);
 
 }  // namespace sf::server

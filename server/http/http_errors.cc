@@ -15,14 +15,10 @@ constexpr size_t kMaxQuotedBytes = 1024;
 // OpenAI's vocabulary for error.type.
 const char* openai_type(int status) {
   switch (status) {
-    case 401:
-      return "authentication_error";
     case 403:
       return "permission_error";
-    case 404:
-      return "not_found_error";
     case 429:
-      return "rate_limit_error";
+      return "requests";
     case 504:
       return "timeout_error";
     default:
@@ -30,31 +26,33 @@ const char* openai_type(int status) {
   }
 }
 
+// OpenAI's codes where it has one, so that programs written for it know what happened.
 const char* error_code(const Error& error) {
   if (const char* name = reason_name(error.reason())) return name;
   switch (error.code()) {
     case Code::kInvalidArgument:
-      return "invalid_argument";
+      return "invalid_value";
     case Code::kCancelled:
       return "cancelled";
     case Code::kDeadlineExceeded:
       return "deadline_exceeded";
     case Code::kNotFound:
-      return "not_found";
+      if (error.field().empty()) return "unknown_url";
+      return error.field() == "model" ? "model_not_found" : "not_found";
     case Code::kPermissionDenied:
       return "permission_denied";
     case Code::kUnauthenticated:
-      return "unauthenticated";
+      return "invalid_api_key";
     case Code::kResourceExhausted:
-      return "resource_exhausted";
+      return "rate_limit_exceeded";
     case Code::kUnavailable:
       return "unavailable";
     case Code::kUnimplemented:
-      return "method_not_allowed";
+      return error.field().empty() ? "method_not_allowed" : "unsupported_parameter";
     case Code::kFailedPrecondition:
       return "failed_precondition";
     case Code::kOutOfRange:
-      return "out_of_range";
+      return "context_length_exceeded";
     default:
       return "internal";
   }
@@ -78,8 +76,8 @@ int http_status(const Error& error) {
       return 403;
     case Code::kNotFound:
       return 404;
-    case Code::kUnimplemented:
-      return 405;
+    case Code::kUnimplemented:  // a field that is not offered, or a method
+      return error.field().empty() ? 405 : 400;
     case Code::kAlreadyExists:
     case Code::kAborted:
       return 409;
@@ -101,8 +99,8 @@ std::string error_body(const Error& error, const std::string& path, const std::s
   const int status = http_status(error);
   const std::string message =
       status == 500 ? "internal error; request " + request_id : std::string(error.what()).substr(0, kMaxQuotedBytes);
-  const json param =
-      error.field().empty() || status == 500 ? json(nullptr) : json(error.field().substr(0, kMaxQuotedBytes));
+  const bool has_param = !error.field().empty() && status != 500 && status != 401 && status != 403;
+  const json param = has_param ? json(error.field().substr(0, kMaxQuotedBytes)) : json(nullptr);
   const json body =
       path.starts_with("/v2")
           ? json{{"error", message}}

@@ -2,6 +2,7 @@
 
 #include "server/http/access.h"
 #include "server/http/admin_api.h"
+#include "server/http/answer_json.h"
 #include "server/http/health_api.h"
 #include "server/http/kserve_infer_api.h"
 #include "server/http/kserve_models_api.h"
@@ -40,6 +41,9 @@ struct HttpServer::Impl {
     register_repository_routes(listener, service,
                                options.keys ? RepositoryRules::kWithKeys : RepositoryRules::kRefuseChanges);
     register_health_routes(listener, service);
+    listener.get("/version", [this](const httplib::Request&, httplib::Response& response) {
+      response.set_content(version_json(options.program_version), "application/json");
+    });
     register_openapi(listener);
     register_version_routes(listener, service);
     if (options.ui) register_page(listener, options.grpc_port);

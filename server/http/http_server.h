@@ -35,7 +35,7 @@ struct HttpOptions {
   int poll_interval_ms = 20;          // how often a waiting handler looks whether its client is still there
   int ping_interval_ms = 15'000;      // a comment to a stream in which nothing happens
   bool ui = true;                     // the page at "/"
-  std::string program_version = "0";  // what GET /v2 says
+  std::string program_version = "0";  // what GET /v2 and /version say
   // One for all fronts that speak the Open Inference Protocol.
   std::shared_ptr<InferStatistics> infer_statistics = std::make_shared<InferStatistics>();
   KeyRing* keys = nullptr;  // null: nobody needs a key, and there are no admin routes. Outlives the server

@@ -128,12 +128,14 @@ Listener::Listener(ListenerOptions options, Service& service)
       [this](const auto& request, auto& response) { return before_routing(request, response); });
   server_->set_error_handler(
       [this](const httplib::Request& request, httplib::Response& response) { return fill_error(request, response); });
-  server_->set_post_routing_handler([this, num_connections](const httplib::Request&, httplib::Response& response) {
-    // A connection that is kept holds a thread while it is idle: not where half of them are taken.
-    const bool crowded = *num_connections > options_.num_threads / 2;
-    if (crowded && !response.has_header("Connection")) response.set_header("Connection", "close");
-    if (response.get_header_value("Connection") == "close") response.headers.erase("Keep-Alive");
-  });
+  server_->set_post_routing_handler(
+      [this, num_connections](const httplib::Request& request, httplib::Response& response) {
+        if (!response.has_header("X-Request-Id")) response.set_header("X-Request-Id", request_id_of(request));
+        // A connection that is kept holds a thread while it is idle: not where half of them are taken.
+        const bool crowded = *num_connections > options_.num_threads / 2;
+        if (crowded && !response.has_header("Connection")) response.set_header("Connection", "close");
+        if (response.get_header_value("Connection") == "close") response.headers.erase("Keep-Alive");
+      });
   server_->set_logger([this](const httplib::Request& request, const httplib::Response&) { heads_.answered(request); });
   server_->set_exception_handler([this](const auto& request, auto& response, std::exception_ptr thrown) {
     try {
@@ -229,7 +231,7 @@ bool Listener::answer_cors(const httplib::Request& request, httplib::Response& r
   // Whatever is asked for: clients send headers of their own (the OpenAI client X-Stainless-*).
   const std::string asked = request.get_header_value("Access-Control-Request-Headers");
   response.set_header("Access-Control-Allow-Headers",
-                      asked.empty() ? "Authorization, Content-Type, X-Request-Id" : asked);
+                      asked.empty() ? "Authorization, Content-Type, X-Api-Key, X-Request-Id" : asked);
   response.set_header("Access-Control-Max-Age", "600");
   response.status = 204;
   return true;

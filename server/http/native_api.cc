@@ -39,6 +39,7 @@ void NativeApi::answer(const httplib::Request& request, httplib::Response& respo
   try {
     AnswerFields fields =
         read_answer_body(request, reader, options_.limits, options_.body_timeout_s, options_.fetch_image);
+    refuse_explain_fields(fields.explain);
     streamed = fields.stream;
     if (fields.explained) {
       if (!fields.seed) fields.seed = random_seed();  // of both

@@ -64,7 +64,7 @@ void OpenAiApi::complete(const httplib::Request& request, httplib::Response& res
     }
   } catch (...) {
     cancel_all(streams);
-    fail_call(service_, call, request, response, thrown_error(), 0);
+    fail_call(service_, call, request, response, in_chat_words(thrown_error(), chat), 0);
   }
 }
 
@@ -91,7 +91,10 @@ void OpenAiApi::answer_whole(const httplib::Request& request, httplib::Response&
   std::vector<WholeAnswer> answers;
   for (const auto& stream : streams) {
     answers.push_back(wait_for_answer(*stream, options_.poll_interval_ms, is_unwanted));
-    if (!answers.back().error) continue;
+    if (!answers.back().error) {
+      answers.back().text = chat.choices.content_of(answers.back().text);
+      continue;
+    }
     const Error& error = *answers.back().error;
     cancel_all(streams);
     const bool stopped = error.code() == Code::kCancelled && listener_.stopping();
@@ -125,6 +128,7 @@ void OpenAiApi::answer_stream(const httplib::Request& request, httplib::Response
     return;
   }
   ChatStreamOptions options{.head = head,
+                            .choices = chat.choices,
                             .logprobs = chat.request.logprobs,
                             .include_usage = chat.include_usage,
                             .poll_interval_ms = options_.poll_interval_ms,

@@ -26,6 +26,9 @@ inline ExplainRequest make_explain_request(AnswerFields fields, std::string requ
   if (fields.stream) throw invalid_argument("stream", "stream: an explanation comes whole");
   if (!fields.stop.empty()) throw invalid_argument("stop", "stop: not offered for explanations");
   if (fields.choices) throw invalid_argument("choices", "choices: not offered for explanations");
+  if (fields.record_routing || fields.replay_routing) {
+    throw invalid_argument("routing", "routing: not offered for explanations");
+  }
   ExplainRequest request;
   ExplainOptions& options = request.options;
   const ExplainFields& given = fields.explain;
@@ -43,10 +46,21 @@ inline ExplainRequest make_explain_request(AnswerFields fields, std::string requ
   return request;
 }
 
+// Errors: InvalidArgument for what only an explain request has: it would have no effect on an answer.
+inline void refuse_explain_fields(const ExplainFields& fields) {
+  const std::pair<const char*, bool> given[] = {
+      {"method", fields.method.has_value()}, {"format", fields.format.has_value()},
+      {"layer", fields.layer.has_value()},   {"head", fields.head.has_value()},
+      {"token", fields.token.has_value()},   {"lens_top", fields.lens_top.has_value()}};
+  for (const auto& [name, is_given] : given) {
+    if (is_given) throw invalid_argument(name, name, ": only POST /v1/explain has it");
+  }
+}
+
 // The explanation that goes with an answer to `fields`, with the defaults of an explain request; it covers the answer's
 // first tokens. Errors: as above.
 inline ExplainRequest make_answer_explanation(AnswerFields fields, std::string request_id, std::string api) {
-  fields.explain = {};
+  fields.record_routing = false;  // of the answer alone
   const int64_t most = ExplainOptions{}.max_tokens;
   if (fields.max_tokens) fields.max_tokens = std::min(most, int64_t{check_max_tokens(*fields.max_tokens)});
   return make_explain_request(std::move(fields), std::move(request_id), std::move(api));

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "engine/base/file.h"
+#include "engine/runtime/sequence.h"
 #include "engine/runtime/torch_engine.h"
 #include "tests/support/tiny_model.h"
 
@@ -47,11 +48,11 @@ TEST_F(EngineInputTest, NamesTheFieldAtFault) {
   refused({{"user", {{Part::Kind::kImage, png}, {Part::Kind::kImage, png}, {Part::Kind::kText, "x"}}}},
           Code::kInvalidArgument, "image");
   refused(ask(png, "  \n"), Code::kInvalidArgument, "question");
-  refused(ask(png, std::string(100'000, 'a')), Code::kInvalidArgument, "question");
+  refused(ask(png, std::string(100'000, 'a')), Code::kOutOfRange, "question");
   refused(ask(png, std::string("\xff\xfe what", 7)), Code::kInvalidArgument, "question");
   std::string many;
   for (int i = 0; i < 140; ++i) many += "red ";
-  refused(ask(png, many), Code::kInvalidArgument, "question");  // longer than the context of 128 tokens
+  refused(ask(png, many), Code::kOutOfRange, "question");  // longer than the context of 128 tokens
   refused(ask(png.substr(0, png.size() / 2), "what?"), Code::kInvalidArgument, "image");
   refused(ask("GIF89a not a picture", "what?"), Code::kInvalidArgument, "image");
   refused(ask("", "what?"), Code::kInvalidArgument, "image");

@@ -65,6 +65,21 @@ TEST_F(AdminGrpcTest, ShowsExperts) {
   EXPECT_EQ(call("sparsefusion.v1.ModelAdmin/ExpertStats"), grpc::UNAVAILABLE);
 }
 
+TEST_F(AdminGrpcTest, TheKeyMayComeInXApiKey) {
+  start_with_keys();
+  const auto list = [&](const std::string& authorization, const std::string& api_key) {
+    grpc::ClientContext context;
+    if (!authorization.empty()) context.AddMetadata("authorization", authorization);
+    context.AddMetadata("x-api-key", api_key);
+    wire::ListVersionsResponse response;
+    return admin()->ListVersions(&context, {}, &response).error_code();
+  };
+  EXPECT_EQ(list("", "admin-key"), grpc::OK);
+  EXPECT_EQ(list("", "wrong"), grpc::UNAUTHENTICATED);
+  EXPECT_EQ(list("Bearer admin-key", "admin-key"), grpc::OK);
+  EXPECT_EQ(list("Bearer admin-key", "infer-key"), grpc::UNAUTHENTICATED);
+}
+
 TEST_F(AdminGrpcTest, WithoutKeysThereAreNoCommands) {
   start();
   for (const char* command : {"LoadVersion", "Pin", "Unpin", "Rollback"}) {

@@ -172,7 +172,7 @@ TEST_F(GrpcAnswerTest, NamesTheFieldThatIsWrong) {
       {"temperature", with([](auto& r) { r.set_temperature(-1); })},
       {"temperature", with([](auto& r) { r.set_temperature(NAN); })},
       {"top_p", with([](auto& r) { r.set_top_p(0); })},
-      {"top_k", with([](auto& r) { r.set_top_k(-1); })},
+      {"top_k", with([](auto& r) { r.set_top_k(-2); })},
       {"stop", with([](auto& r) { r.add_stop(""); })},
       {"timeout_ms", with([](auto& r) { r.set_timeout_ms(0); })},
       {"priority", with([](auto& r) { r.set_priority(static_cast<wire::Priority>(9)); })}};

@@ -116,7 +116,7 @@ TEST_F(KserveGrpcTest, NamesWhatIsWrong) {
       {"max_token", "unknown parameter",
        with([](auto& r) { (*r.mutable_parameters())["max_token"].set_int64_param(1); })},
       {"max_tokens", "has no value", with([](auto& r) { (*r.mutable_parameters())["max_tokens"]; })},
-      {"max_tokens", "between 1", with([](auto& r) { (*r.mutable_parameters())["max_tokens"].set_int64_param(0); })},
+      {"max_tokens", "at least 1", with([](auto& r) { (*r.mutable_parameters())["max_tokens"].set_int64_param(0); })},
       {"sequence_id", "sequences", with([](auto& r) { (*r.mutable_parameters())["sequence_id"].set_int64_param(1); })},
       {"question", "UTF-8", with([](auto& r) { r.set_raw_input_contents(1, join_bytes_tensor({"\xff"})); })},
       {"id", "at most 256", with([](auto& r) { r.set_id(std::string(257, 'x')); })},

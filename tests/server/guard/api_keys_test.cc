@@ -89,6 +89,16 @@ TEST(ApiKeysTest, HashesAsSha256sumDoes) {
   EXPECT_EQ(hash_api_key("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+TEST(ApiKeysTest, TwoHeadersMakeOneCredential) {
+  EXPECT_EQ(join_credentials("", ""), "");
+  EXPECT_EQ(join_credentials("Bearer k", ""), "Bearer k");
+  EXPECT_EQ(join_credentials("", "k"), "Bearer k");
+  EXPECT_EQ(join_credentials("bearer  k ", "k"), "Bearer k");
+  for (const char* other : {"Bearer j", "Bearer", "Basic k", "k"}) {
+    EXPECT_THROW(join_credentials(other, "k"), Error) << other;
+  }
+}
+
 TEST(ApiKeysTest, AWrongLineIsNamedAndNotQuoted) {
   const std::string good = line("a", "k", "infer");
   for (const std::string& bad : {std::string("secret\n"), std::string("a secret infer\n"), line("b c", "k2", "infer"),

@@ -11,7 +11,8 @@
 namespace sf::server {
 namespace {
 
-const std::set<std::string> kHealth = {"/v2/health/live", "/v2/health/ready", "/healthz", "/readyz"};
+const std::set<std::string> kHealth = {"/v2/health/live", "/v2/health/ready", "/healthz", "/readyz",
+                                       "/health",         "/v1/health",       "/ping"};
 
 // "/v2/models/{model}/infer" and "/v2/models/:model/infer" with a name in them.
 std::string filled(const std::string& pattern) {

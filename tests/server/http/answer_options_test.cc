@@ -48,7 +48,7 @@ TEST_F(AnswerOptionsTest, ExplainAddsTheExplanationOfTheSameAnswer) {
   service.explanation.explanation.answer = "circle";
   start();
   json body = question();
-  body.update({{"explain", true}, {"max_tokens", 200}, {"temperature", 1}, {"method", "occlusion"}});
+  body.update({{"explain", true}, {"max_tokens", 200}, {"temperature", 1}});
   const httplib::Result result = post_json(body);
   ASSERT_EQ(result->status, 200) << result->body;
   const json answer = json::parse(result->body);

@@ -27,8 +27,8 @@ class ApiKeysHttpTest : public HttpFixture {
 
 // Every route there is, and some there are not: a route that somebody adds is closed until somebody opens it.
 TEST_F(ApiKeysHttpTest, WithoutAKeyOnlyHealthAndThePageAnswer) {
-  for (const char* path :
-       {"/v2/health/live", "/v2/health/ready", "/healthz", "/readyz", "/", "/app.js", "/style.css"}) {
+  for (const char* path : {"/v2/health/live", "/v2/health/ready", "/healthz", "/readyz", "/health", "/v1/health",
+                           "/ping", "/", "/app.js", "/style.css"}) {
     EXPECT_EQ(get(path), 200) << path;
     EXPECT_EQ(get(path, with("wrong")), 200) << path;
   }
@@ -69,6 +69,39 @@ TEST_F(ApiKeysHttpTest, AKeyMayDoWhatItsScopeSays) {
   EXPECT_EQ(service.rejected().at(0).code, "403");
 }
 
+TEST_F(ApiKeysHttpTest, TheKeyMayComeInXApiKey) {
+  const auto alone = [](const std::string& key) { return httplib::Headers{{"X-Api-Key", key}}; };
+  EXPECT_EQ(get("/v1/models", alone("infer-key")), 200);
+  EXPECT_EQ(get("/v1/models", alone("wrong")), 401);
+  EXPECT_EQ(get("/v1/models", alone("")), 401);
+  EXPECT_EQ(get("/v1/models", alone("Bearer infer-key")), 401);
+  EXPECT_EQ(post("/v1/answer", question().dump(), alone("infer-key")), 200);
+  EXPECT_EQ(service.requests().at(0).tenant, "alice");
+  EXPECT_EQ(post("/v1/admin/pin", "{}", alone("infer-key")), 403);
+  AdminServer admin({.port = 0, .keys = &keys_}, service);
+  admin.start();
+  httplib::Client manager("127.0.0.1", admin.port());
+  EXPECT_EQ(manager.Get("/v1/versions", alone("admin-key"))->status, 200);
+}
+
+TEST_F(ApiKeysHttpTest, TwoKeysInOneRequestAreNone) {
+  const std::string both = "Bearer infer-key";
+  EXPECT_EQ(get("/v1/models", {{"Authorization", both}, {"X-Api-Key", "infer-key"}}), 200);
+  EXPECT_EQ(get("/v1/models", {{"Authorization", both}, {"X-Api-Key", "admin-key"}}), 401);
+  EXPECT_EQ(get("/v1/models", {{"Authorization", both}, {"X-Api-Key", "wrong"}}), 401);
+  EXPECT_EQ(get("/v1/models", {{"Authorization", "Basic x"}, {"X-Api-Key", "infer-key"}}), 401);
+  EXPECT_EQ(get("/v1/models", {{"X-Api-Key", "infer-key"}, {"X-Api-Key", "admin-key"}}), 401);
+  EXPECT_EQ(get("/v1/models", {{"Authorization", both}, {"Authorization", both}}), 401);
+  EXPECT_EQ(get("/healthz", {{"Authorization", both}, {"X-Api-Key", "wrong"}}), 200);
+}
+
+TEST_F(ApiKeysHttpTest, SaysWhatIsWrongAsOpenAiDoes) {
+  const json error = json::parse(client->Get("/v1/models", with("wrong"))->body)["error"];
+  EXPECT_EQ(error["code"], "invalid_api_key");
+  EXPECT_EQ(error["type"], "invalid_request_error");
+  EXPECT_TRUE(error["param"].is_null());
+}
+
 TEST_F(ApiKeysHttpTest, ChatCompletionsTakeTheKeyOfOpenAisClients) {
   const json body = {{"messages", {{{"role", "user"}, {"content", "what shape?"}}}}};
   EXPECT_EQ(post("/v1/chat/completions", body.dump(), with("infer-key")), 200);
@@ -82,7 +115,9 @@ TEST_F(ApiKeysHttpTest, AboveItsRateAKeyGets429AndTheTimeToWait) {
   const httplib::Result result = client->Post("/v1/answer", with("infer-key"), body, "application/json");
   EXPECT_EQ(result->status, 429);
   EXPECT_EQ(result->get_header_value("Retry-After"), "30");
-  EXPECT_EQ(json::parse(result->body)["error"]["type"], "rate_limit_error");
+  const json error = json::parse(result->body)["error"];
+  EXPECT_EQ(error["type"], "requests");
+  EXPECT_EQ(error["code"], "rate_limit_exceeded");
   EXPECT_EQ(service.wait_for_rejected(1).at(0).reason, "rate_limit");
   EXPECT_EQ(get("/v1/models", with("infer-key")), 200);
   now_s_ += 30;

@@ -46,7 +46,8 @@ TEST_F(NativeApiTest, PassesEveryParameterOn) {
                {"priority", "batch"},
                {"timeout_ms", 1234},
                {"model", "sparsefusion"},
-               {"unknown_name", {1, 2}},
+               {"user", "somebody"},  // cannot change the answer
+               {"min_p", 0},          // would, but for this value
                {"explain", false},
                {"choices", nullptr}});
   ASSERT_EQ(post_json(body)->status, 200);
@@ -100,7 +101,8 @@ TEST_F(NativeApiTest, AcceptsMultipartWithAndWithoutFileName) {
         {"max_tokens", "3", "", ""},
         {"stop", "x", "", ""},
         {"stop", "y", "", ""},
-        {"other", "ignored", "", ""}};
+        {"metadata", "ignored", "", ""},
+        {"min_p", "0.0", "", ""}};
     const httplib::Result result = client->Post("/v1/answer", items);
     ASSERT_TRUE(result);
     EXPECT_EQ(result->status, 200) << result->body;
@@ -147,7 +149,7 @@ TEST_F(NativeApiTest, NamesTheFieldThatIsWrong) {
                                                 {"temperature", "hot"},
                                                 {"top_p", 0},
                                                 {"top_p", 1.5},
-                                                {"top_k", -1},
+                                                {"top_k", -2},
                                                 {"seed", -1},
                                                 {"seed", "x"},
                                                 {"stop", 5},
@@ -178,7 +180,15 @@ TEST_F(NativeApiTest, NamesTheFieldThatIsWrong) {
                                                 {"choices", std::vector<int>(65)},
                                                 {"explain", "x"},
                                                 {"top_k", 1e300},
-                                                {"max_tokens", 99999999999}};
+                                                {"max_token", 5},  // a misspelt name is refused, not ignored
+                                                {"logprobs", true},
+                                                {"min_p", 0.1},
+                                                {"method", "occlusion"},  // of /v1/explain
+                                                {"format", "png"},
+                                                {"layer", 0},
+                                                {"head", 0},
+                                                {"lens_top", 3},
+                                                {"token", 0}};
   for (const auto& [name, value] : cases) {
     json body = question();
     body[name] = value;
@@ -224,8 +234,10 @@ TEST_F(NativeApiTest, RecordsTheRoutingAndTakesItBack) {
 TEST_F(NativeApiTest, NamesTheFormFieldThatIsWrong) {
   start();
   const std::pair<const char*, const char*> cases[] = {
-      {"max_tokens", "five"}, {"temperature", "nan"},   {"seed", "-1"},       {"stream", "maybe"}, {"question", ""},
-      {"explain", "yes"},     {"question", "\xff\xfe"}, {"choices", "alone"}, {"routing", "true"}, {"routing", "{}"}};
+      {"max_tokens", "five"},   {"temperature", "nan"},  {"seed", "-1"},           {"stream", "maybe"},
+      {"question", ""},         {"explain", "yes"},      {"max_token", "5"},       {"min_p", "0.1"},
+      {"max_token", "{\"a\":"}, {"method", "occlusion"}, {"question", "\xff\xfe"}, {"choices", "alone"},
+      {"routing", "true"},      {"routing", "{}"}};
   for (const auto& [name, value] : cases) {
     httplib::UploadFormDataItems items = {{"image", "bytes", "", ""}, {name, value, "", ""}};
     if (std::string(name) != "question") items.push_back({"question", "what?", "", ""});

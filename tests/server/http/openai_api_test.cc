@@ -89,6 +89,8 @@ TEST_F(OpenAiApiTest, PassesMessagesAndParametersOn) {
                {"user", "somebody"},
                {"n", 1},
                {"tools", json::array()},
+               {"top_k", -1},
+               {"priority", 5},
                {"logprobs", nullptr}});
   ASSERT_EQ(post(body)->status, 200);
   const AnswerRequest seen = service.requests().at(0);
@@ -103,6 +105,71 @@ TEST_F(OpenAiApiTest, PassesMessagesAndParametersOn) {
   EXPECT_EQ(seen.sampling.seed, UINT64_MAX);
   EXPECT_EQ(seen.stop, std::vector<std::string>{"x"});
   EXPECT_EQ(seen.api, "openai");
+  EXPECT_EQ(seen.sampling.top_k, 0);
+  EXPECT_EQ(seen.priority, Priority::kBatch) << "vLLM's number: the lower the sooner";
+}
+
+TEST_F(OpenAiApiTest, ALargeMaxTokensIsNoError) {
+  start();
+  for (const json& most : {json(1'000'000'000), json(1e9), json(4'000'000'000'000)}) {
+    json body = chat();
+    body["max_tokens"] = most;
+    EXPECT_EQ(post(body)->status, 200) << most;
+  }
+}
+
+// Tools that none may call leave the answer as it is.
+TEST_F(OpenAiApiTest, ToolsMayBeListedWhereNoneIsCalled) {
+  start();
+  json body = chat();
+  body["tools"] = json::array({{{"type", "function"}, {"function", {{"name", "f"}}}}});
+  body["tool_choice"] = "none";
+  EXPECT_EQ(post(body)->status, 200);
+  body.erase("tools");
+  EXPECT_EQ(post(body)->status, 200);
+  body["tool_choice"] = "auto";
+  EXPECT_EQ(post(body)->status, 200) << "there is none to choose";
+  body["functions"] = json::array({{{"name", "f"}}});
+  body["function_call"] = "none";
+  EXPECT_EQ(post(body)->status, 200);
+}
+
+TEST_F(OpenAiApiTest, AConversationMayHoldWhatToolsSaid) {
+  start();
+  const json call = {{"id", "1"}, {"type", "function"}, {"function", {{"name", "f"}, {"arguments", "{\"x\": 1}"}}}};
+  json body = chat();
+  body["messages"] = json::array({{{"role", "user"}, {"content", "what shape?"}},
+                                  {{"role", "assistant"}, {"content", nullptr}, {"tool_calls", json::array({call})}},
+                                  {{"role", "tool"}, {"tool_call_id", "1"}, {"content", "a circle"}},
+                                  {{"role", "assistant"}, {"function_call", {{"name", "g"}}}, {"audio", nullptr}},
+                                  {{"role", "function"}, {"name", "g"}, {"content", "red"}},
+                                  {{"role", "assistant"}, {"content", nullptr}},
+                                  {{"role", "user"}, {"content", "sure?"}}});
+  ASSERT_EQ(post(body)->status, 200);
+  const std::vector<Message> seen = service.requests().at(0).messages;
+  ASSERT_EQ(seen.size(), 7u);
+  EXPECT_EQ(seen[1].role, "assistant");
+  EXPECT_EQ(seen[1].parts.at(0).data, R"({"name": "f", "arguments": {"x": 1}})");
+  EXPECT_EQ(seen[2].role, "user");
+  EXPECT_EQ(seen[2].parts.at(0).data, "a circle");
+  EXPECT_EQ(seen[3].parts.at(0).data, R"({"name": "g", "arguments": {}})");
+  EXPECT_EQ(seen[4].parts.at(0).data, "red");
+  EXPECT_TRUE(seen[5].parts.empty());
+}
+
+TEST_F(OpenAiApiTest, TheServicesFieldsHaveTheClientsNames) {
+  start();
+  service.submit_error = Error(Code::kOutOfRange, "question: the prompt has 900 tokens", "question");
+  const json error = json::parse(post(chat())->body)["error"];
+  EXPECT_EQ(error["code"], "context_length_exceeded");
+  EXPECT_EQ(error["type"], "invalid_request_error");
+  EXPECT_EQ(error["param"], "messages");
+  EXPECT_EQ(error["message"], "messages: the prompt has 900 tokens");
+  service.submit_error = invalid_argument("max_tokens", "max_tokens: too few");
+  json body = chat();
+  EXPECT_EQ(refused(body).param, "max_tokens");
+  body["max_completion_tokens"] = 1;
+  EXPECT_EQ(refused(body).param, "max_completion_tokens");
 }
 
 TEST_F(OpenAiApiTest, GreedyUnlessAsked) {
@@ -255,12 +322,20 @@ TEST_F(OpenAiApiTest, RefusesWhatItCannotDoByName) {
   const json tool = {{"type", "function"}};
   const std::vector<Case> cases = {
       {{{"tools", json::array({tool})}}, "tools"},
+      {{{"tools", json::array({tool})}, {"tool_choice", "auto"}}, "tools"},
+      {{{"tools", json::array({tool})}, {"tool_choice", "required"}}, "tools"},
+      {{{"tools", "none"}, {"tool_choice", "none"}}, "tools"},
+      {{{"tool_choice", "required"}}, "tool_choice"},
+      {{{"tool_choice", {{"type", "function"}}}}, "tool_choice"},
+      {{{"functions", json::array({tool})}}, "functions"},
+      {{{"function_call", {{"name", "f"}}}}, "function_call"},
       {{{"response_format", {{"type", "json_object"}}}}, "response_format"},
       {{{"response_format", "json"}}, "response_format"},
-      {{{"presence_penalty", 0.5}}, "presence_penalty"},
-      {{{"logit_bias", {{"5", 1}}}}, "logit_bias"},
+      {{{"temprature", 0.5}}, "temprature"},
+      {{{"stream", true}, {"stream_options", {{"continuous_usage_stats", true}}}},
+       "stream_options.continuous_usage_stats"},
       {{{"top_logprobs", 2}}, "top_logprobs"},  // without logprobs
-      {{{"logprobs", true}, {"top_logprobs", 6}}, "top_logprobs"},
+      {{{"logprobs", true}, {"top_logprobs", 21}}, "top_logprobs"},
       {{{"logprobs", true}, {"top_logprobs", -1}}, "top_logprobs"},
       {{{"logprobs", true}, {"top_logprobs", "two"}}, "top_logprobs"},
       {{{"n", 0}}, "n"},
@@ -273,7 +348,13 @@ TEST_F(OpenAiApiTest, RefusesWhatItCannotDoByName) {
       {{{"messages", json::array()}}, "messages"},
       {{{"messages", "hello"}}, "messages"},
       {{{"messages", json::array({5})}}, "messages[0]"},
-      {{{"messages", json::array({{{"role", "tool"}, {"content", "x"}}})}}, "messages[0].role"},
+      {{{"messages", json::array({{{"role", "robot"}, {"content", "x"}}})}}, "messages[0].role"},
+      {{{"messages", json::array({{{"role", "tool"}, {"content", "x"}}})}}, "messages"},  // the last is the user's
+      {{{"messages", json::array({{{"role", "assistant"}, {"content", "x"}}})}}, "messages"},
+      {{{"messages", json::array({{{"role", "assistant"}, {"tool_calls", "x"}}})}}, "messages[0].tool_calls"},
+      {{{"messages", json::array({{{"role", "assistant"}, {"tool_calls", {{{"id", "x"}}}}}})}},
+       "messages[0].tool_calls[0].function"},
+      {{{"messages", json::array({{{"role", "assistant"}, {"audio", {{"id", "x"}}}}})}}, "messages[0].audio"},
       {{{"messages", json::array({{{"role", "user"}}})}}, "messages[0].content"},
       {{{"messages", json::array({{{"role", "user"}, {"content", 5}}})}}, "messages[0].content"},
       {{{"messages", json::array({{{"role", "user"}, {"content", json::array({{{"type", "input_audio"}}})}}})}},

@@ -13,7 +13,8 @@ class RoutesTest : public HttpFixture {};
 
 TEST_F(RoutesTest, ReportsHealth) {
   start();
-  for (const char* path : {"/v2/health/live", "/v2/health/ready", "/healthz", "/readyz"}) {
+  for (const char* path :
+       {"/v2/health/live", "/v2/health/ready", "/healthz", "/readyz", "/health", "/v1/health", "/ping"}) {
     EXPECT_EQ(client->Get(path)->status, 200) << path;
     const httplib::Result head = client->Head(path);
     EXPECT_EQ(head->status, 200) << path;
@@ -21,10 +22,32 @@ TEST_F(RoutesTest, ReportsHealth) {
   }
   service.ready = false;
   EXPECT_EQ(client->Get("/v2/health/ready")->status, 503);
-  EXPECT_EQ(client->Get("/readyz")->status, 503);
+  for (const char* path : {"/readyz", "/health", "/v1/health", "/ping"}) {
+    EXPECT_EQ(client->Get(path)->status, 503) << path;
+  }
   EXPECT_EQ(client->Get("/healthz")->status, 200);
   service.live = false;
   EXPECT_EQ(client->Get("/healthz")->status, 503);
+}
+
+TEST_F(RoutesTest, TellsItsVersion) {
+  start({.program_version = "1.2.3"});
+  EXPECT_EQ(json::parse(client->Get("/version")->body), json({{"version", "1.2.3"}}));
+}
+
+TEST_F(RoutesTest, EveryAnswerHasARequestId) {
+  start();
+  for (const char* path : {"/healthz", "/metrics", "/v1/models", "/v1/versions", "/version", "/v2", "/", "/nope"}) {
+    const httplib::Result made = client->Get(path);
+    EXPECT_EQ(made->get_header_value_count("X-Request-Id"), 1u) << path;
+    EXPECT_FALSE(made->get_header_value("X-Request-Id").empty()) << path;
+    const httplib::Result echoed = client->Get(path, httplib::Headers{{"X-Request-Id", "mine"}});
+    EXPECT_EQ(echoed->get_header_value("X-Request-Id"), "mine") << path;
+    EXPECT_TRUE(client->Head(path)->has_header("X-Request-Id")) << path;
+    EXPECT_TRUE(client->Options(path)->has_header("X-Request-Id")) << path;
+  }
+  EXPECT_EQ(post_json(question())->get_header_value_count("X-Request-Id"), 1u);
+  EXPECT_EQ(post_json({})->get_header_value_count("X-Request-Id"), 1u);
 }
 
 TEST_F(RoutesTest, ServesMetricsAsPrometheusText) {
