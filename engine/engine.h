@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/base/error.h"
@@ -21,7 +22,7 @@ namespace sf {
 using SequenceId = uint64_t;
 
 inline constexpr int kMaxChoiceTokens = 64;  // of one choice, its end token included
-inline constexpr int kMaxTopLogprobs = 5;
+inline constexpr int kMaxTopLogprobs = 20;
 
 struct Part {
   enum class Kind { kText, kImage };
@@ -84,13 +85,24 @@ struct SamplingParams {
   float top_p = 1.0f;
   int top_k = 0;      // 0 = all
   uint64_t seed = 0;  // draws are keyed by (seed, position), never by a shared stream
+  // What changes the logits before a token is taken (runtime/logits_processors.h has the formulas); the defaults change
+  // nothing. Reported log-probabilities are those before.
+  int min_tokens = 0;       // no end token before so many; stop strings are not looked for in them
+  bool ignore_eos = false;  // no end token at all
+  float presence_penalty = 0.0f, frequency_penalty = 0.0f, repetition_penalty = 1.0f;
+  std::vector<std::pair<int, float>> logit_bias = {};  // of token ids, each once
+  bool changes_logits() const {
+    return min_tokens > 0 || ignore_eos || presence_penalty != 0 || frequency_penalty != 0 || repetition_penalty != 1 ||
+           !logit_bias.empty();
+  }
   // Experts of the first tokens, recorded before; the gates are the model's own (R3, arXiv 2510.11370). Tokens beyond
   // the record are routed as always. Such a request shares no prefix with another.
   std::shared_ptr<const RoutingRecord> replay_routing = {};
   bool record_routing = false;  // routing_record() will be asked for; the engine always knows
   std::string cache_salt = {};  // who may share computed prefixes: equal salts only (a tenant's API key)
   int top_logprobs = 0;         // likeliest tokens that are reported beside each generated one
-  // The answer is one of these: max_tokens, top_p and top_k do not count, and neither kind of routing is offered.
+  // The answer is one of these: max_tokens, top_p, top_k and what changes the logits do not count, and neither kind of
+  // routing is offered.
   PreparedChoicesPtr choices = {};
 };
 
@@ -112,6 +124,7 @@ struct ModelInfo {
   int max_context = 0;       // tokens of prompt and answer together
   int max_image_tokens = 0;  // tokens one picture can take at most
   int image_size = 0;        // side in pixels of a square picture after resizing
+  int vocab_size = 0;        // 0 = not told
   int num_layers = 0, num_experts = 0, top_k = 0;
   std::vector<int> dense_layers = {};  // those of num_layers, counted from 0, that have no experts
   int num_routed_layers() const { return num_layers - static_cast<int>(dense_layers.size()); }
@@ -142,6 +155,15 @@ inline void check_routing(const RoutingRecord& record, const ModelInfo& info) {
     }
     for (size_t j = i - i % k; j < i; ++j) {
       if (record.ids[j] == record.ids[i]) throw invalid_argument("routing", "routing: a token has an expert twice");
+    }
+  }
+}
+
+// Errors: InvalidArgument (field "logit_bias") for a token that the model has not.
+inline void check_logit_bias(const SamplingParams& sampling, const ModelInfo& info) {
+  for (const auto& [id, bias] : sampling.logit_bias) {
+    if (info.vocab_size > 0 && id >= info.vocab_size) {
+      throw invalid_argument("logit_bias", "logit_bias: the model has ", info.vocab_size, " tokens, got id ", id);
     }
   }
 }
@@ -220,10 +242,10 @@ class Engine {
 
   // --- const and thread-safe ---
   virtual const ModelInfo& info() const = 0;
-  // Errors: as read_image_header (field "image"); InvalidArgument for a prompt longer than the context.
+  // Errors: as read_image_header (field "image"); OutOfRange for a prompt longer than the context.
   virtual PromptCost estimate_cost(const std::vector<Message>& messages) const = 0;
   // Effect: decode, resize, tokenise; CPU-bound, a few ms. Errors: InvalidArgument and ResourceExhausted with field
-  // "image" or "question"; InvalidArgument for a prompt that leaves no room for one answer token in the context.
+  // "image" or "question"; OutOfRange for a prompt that leaves no room for one answer token in the context.
   virtual PreparedPromptPtr prepare(const std::vector<Message>& messages) const = 0;
   virtual std::unique_ptr<TokenStream> token_stream() const = 0;
   // Errors: InvalidArgument (field "choices") for one of no or more than kMaxChoiceTokens tokens.

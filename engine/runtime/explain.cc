@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "engine/runtime/heatmap.h"
+#include "engine/runtime/logits_processors.h"
 #include "engine/runtime/occlusion.h"
 #include "engine/runtime/sampler.h"
 
@@ -103,10 +104,17 @@ void Explainer::generate(SamplingParams sampling) {
   const int room = model_.max_context - prompt_tokens();
   const int limit = std::min({sampling.max_tokens, options_.max_tokens, room});
   Detokenizer stream(model_.tokenizer);
+  const std::vector<int> end_tokens = end_tokens_of(*model_.tokenizer);
   for (int i = 0; i < limit; ++i) {
     check_();
     at::Tensor logits = sequence_.next_logits(image_BPM_, ids_);
-    const Sampled sampled = sample(logits, {{sampling, static_cast<int64_t>(ids_.size())}});
+    const std::span<const int> ids(ids_);
+    const auto prompt_size = static_cast<size_t>(prompt_tokens());
+    const Sampled sampled = sample(logits, {{.params = sampling,
+                                             .position = static_cast<int64_t>(ids_.size()),
+                                             .prompt = ids.first(prompt_size),
+                                             .answer = ids.subspan(prompt_size),
+                                             .end_tokens = end_tokens}});
     if (!sampled.finite_S[0].item<bool>()) throw Error(Code::kInternal, "engine: the model's logits are not finite");
     const int id = static_cast<int>(sampled.ids_S[0].item<int64_t>());
     if (model_.tokenizer->is_end(id)) break;

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "engine/runtime/logits_processors.h"
+
 namespace sf {
 namespace {
 
@@ -63,7 +65,12 @@ Sampled sample(const at::Tensor& logits_SV, const std::vector<SamplingRow>& rows
   Sampled out;
   out.ids_S = logits_SV.argmax(1);
   for (size_t s = 0; s < rows.size(); ++s) {
-    if (rows[s].params.temperature > 0) out.ids_S[s].copy_(sample_row(logits_SV[s], rows[s]));
+    const SamplingRow& row = rows[s];
+    const LogitsContext context{row.params, row.prompt, row.answer, row.end_tokens};
+    const bool changed = changes_logits(context);
+    if (!changed && row.params.temperature <= 0) continue;
+    const at::Tensor logits_V = changed ? process_logits(logits_SV[s], context) : logits_SV[s];
+    out.ids_S[s].copy_(row.params.temperature > 0 ? sample_row(logits_V, row) : logits_V.argmax());
   }
   const at::Tensor logprobs_SV = at::log_softmax(logits_SV, 1);
   out.logprobs_S = logprobs_SV.gather(1, out.ids_S.unsqueeze(1)).squeeze(1);

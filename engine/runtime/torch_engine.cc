@@ -11,6 +11,7 @@
 #include "engine/runtime/engine_token_stream.h"
 #include "engine/runtime/expert_stats.h"
 #include "engine/runtime/explain.h"
+#include "engine/runtime/logits_processors.h"
 #include "engine/runtime/prompt_maker.h"
 #include "engine/runtime/routing_replay.h"
 #include "engine/runtime/sequence_pages.h"
@@ -47,6 +48,7 @@ class TorchEngine : public Engine {
     const KvCacheOptions cache = KvCache::options_for(options.kv_cache_mib, decoder, memory);
     pages_ = std::make_unique<SequencePages>(SequencePagesOptions{cache, options.prefix_cache, checkpoint.digest()},
                                              decoder, device_);
+    end_tokens_ = end_tokens_of(*model_.tokenizer);
     prompts_ = std::make_unique<PromptMaker>(model_.tokenizer, model_.config, options.image_limits);
     fill_info(checkpoint);
   }
@@ -110,6 +112,7 @@ class TorchEngine : public Engine {
   CheckpointModel model_;
   std::unique_ptr<SequencePages> pages_;
   std::unique_ptr<PromptMaker> prompts_;
+  std::vector<int> end_tokens_;
   ModelInfo info_;
   std::unordered_map<SequenceId, std::unique_ptr<Sequence>> sequences_;
   std::unordered_map<SequenceId, size_t> result_of_;  // of the step in progress
@@ -127,6 +130,7 @@ void TorchEngine::fill_info(const VerifiedCheckpoint& checkpoint) {
   if (config.has_vision()) {
     info_.image_size = choose_grid(1, 1, preprocess_options(config.image)).rows * config.image.cell_size;
   }
+  info_.vocab_size = model_.tokenizer->vocab_size();
   info_.num_layers = config.decoder.num_layers;
   info_.dense_layers = config.decoder.dense_layers;
   info_.num_experts = config.decoder.moe.num_experts;
@@ -296,10 +300,17 @@ std::vector<SamplingRow> TorchEngine::sampling_rows(const Batch& batch) const {
   for (size_t p : batch.sampling_parts) {
     const Sequence& sequence = *batch.parts[p].sequence;
     const auto position = static_cast<int64_t>(sequence.ids.size());
-    if (sequence.walk)
-      rows.push_back({{}, position, sequence.walk->place().children});
-    else
-      rows.push_back({sequence.sampling, position});
+    if (sequence.walk) {
+      rows.push_back({.params = {}, .position = position, .candidates = sequence.walk->place().children});
+      continue;
+    }
+    const std::span<const int> ids(sequence.ids);
+    const auto prompt_tokens = static_cast<size_t>(sequence.prompt->num_tokens());
+    rows.push_back({.params = sequence.sampling,
+                    .position = position,
+                    .prompt = ids.first(prompt_tokens),
+                    .answer = ids.subspan(prompt_tokens),
+                    .end_tokens = end_tokens_});
   }
   return rows;
 }

@@ -16,6 +16,12 @@ AnswerFields answer_fields_from(sparsefusion::v1::AnswerRequest& message) {
   if (message.has_timeout_ms()) fields.timeout_ms = message.timeout_ms();
   fields.stop.assign(message.stop().begin(), message.stop().end());
   if (message.choices_size() > 0) fields.choices.emplace(message.choices().begin(), message.choices().end());
+  if (message.has_min_tokens()) fields.logits.min_tokens = message.min_tokens();
+  if (message.has_presence_penalty()) fields.logits.presence_penalty = message.presence_penalty();
+  if (message.has_frequency_penalty()) fields.logits.frequency_penalty = message.frequency_penalty();
+  if (message.has_repetition_penalty()) fields.logits.repetition_penalty = message.repetition_penalty();
+  fields.logits.ignore_eos = message.ignore_eos();
+  fields.logits.logit_bias.insert(message.logit_bias().begin(), message.logit_bias().end());
   fields.model = std::move(*message.mutable_model());
   fields.record_routing = message.record_routing();
   if (message.has_replay_routing()) {

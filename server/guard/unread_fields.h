@@ -8,6 +8,7 @@
 // Thread-safe.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <string>
 
@@ -29,6 +30,12 @@ void check_unread_field(const std::string& name, const nlohmann::json& value);
 
 // The same for a value that came as text, in a form.
 void check_unread_form_field(const std::string& name, const std::string& value);
+
+// Whether a route reads `name`: `names` is a list of its own.
+template <size_t N>
+bool is_one_of(const char* const (&names)[N], const std::string& name) {
+  return std::find(names, names + N, name) != names + N;
+}
 
 // The refusal itself, for fields that a route reads in part. `what`: "calling tools".
 [[noreturn]] void throw_not_offered(const std::string& field, const std::string& what);

@@ -91,7 +91,7 @@ bool set_form_field(AnswerFields& fields, const std::string& name, std::string& 
     const bool object = value.starts_with('{');
     set_routing(fields, object ? parse_json_object(value, limits.max_json_depth) : json(value));
   } else {
-    return set_explain_field(fields.explain, name, value);
+    return set_logit_parameter(fields.logits, name, value) || set_explain_field(fields.explain, name, value);
   }
   return true;
 }
@@ -103,9 +103,7 @@ constexpr const char* kReadFields[] = {"image",    "question", "max_tokens", "te
 
 void check_unread_fields(const json& body) {
   for (const auto& [name, value] : body.items()) {
-    if (std::find(std::begin(kReadFields), std::end(kReadFields), name) == std::end(kReadFields)) {
-      check_unread_field(name, value);
-    }
+    if (!is_one_of(kReadFields, name) && !is_one_of(kLogitFields, name)) check_unread_field(name, value);
   }
 }
 
@@ -125,6 +123,7 @@ AnswerFields read_answer_json(std::string_view text, const RequestLimits& limits
   fields.top_p = get_number(body, "top_p");
   fields.top_k = get_integer(body, "top_k");
   fields.seed = get_unsigned(body, "seed");
+  fields.logits = read_logit_parameters(body);
   fields.stop = get_strings(body, "stop");
   fields.choices = get_choices(body);
   fields.explained = get_bool(body, "explain").value_or(false);

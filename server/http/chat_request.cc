@@ -6,6 +6,7 @@
 #include "engine/base/utf8.h"
 #include "server/guard/base64.h"
 #include "server/guard/json_parse.h"
+#include "server/guard/logit_parameters.h"
 #include "server/guard/parameters.h"
 #include "server/guard/request_id.h"
 #include "server/guard/unread_fields.h"
@@ -164,11 +165,9 @@ constexpr const char* kReadFields[] = {"function_call", "functions",  "logprobs"
                                        "tool_choice",   "top_p",      "stream_options", "top_logprobs"};
 
 void check_unread_fields(const json& body) {
-  const auto is_in = [](const auto& names, const std::string& name) {
-    return std::find(std::begin(names), std::end(names), name) != std::end(names);
-  };
   for (const auto& [name, value] : body.items()) {
-    if (!is_in(kReadFields, name) && !is_in(kChoiceFields, name)) check_unread_field(name, value);
+    const bool read = is_one_of(kReadFields, name) || is_one_of(kChoiceFields, name) || is_one_of(kLogitFields, name);
+    if (!read) check_unread_field(name, value);
   }
   check_tools(body, "tools", "tool_choice");
   check_tools(body, "functions", "function_call");
@@ -186,6 +185,7 @@ SamplingParams read_sampling(const json& body) {
   // OpenAI's seed is signed.
   const std::optional<int64_t> seed = get_integer(body, "seed");
   sampling.seed = seed ? static_cast<uint64_t>(*seed) : random_seed();
+  apply_logit_parameters(read_logit_parameters(body), sampling);
   return sampling;
 }
 

@@ -3,6 +3,10 @@
 #include <cmath>
 #include <limits>
 
+#include <nlohmann/json.hpp>
+
+#include "server/guard/unread_fields.h"
+
 namespace sf::server {
 namespace {
 
@@ -70,6 +74,28 @@ void refuse_sequence(const std::string& name, const InferValue& value) {
   if (!absent) throw invalid_argument(name, name, ": sequences are not supported by this model");
 }
 
+// What changes the logits. `logit_bias` is the JSON text of an object, since no parameter is one.
+bool set_logits(LogitParameters& logits, const std::string& name, const InferValue& value) {
+  if (name == "min_tokens") {
+    logits.min_tokens = as_integer(name, value);
+  } else if (name == "ignore_eos") {
+    logits.ignore_eos = as_bool(name, value);
+  } else if (name == "presence_penalty") {
+    logits.presence_penalty = as_number(name, value);
+  } else if (name == "frequency_penalty") {
+    logits.frequency_penalty = as_number(name, value);
+  } else if (name == "repetition_penalty") {
+    logits.repetition_penalty = as_number(name, value);
+  } else if (name == "logit_bias") {
+    const std::vector<std::string> text = as_strings(name, value);
+    if (text.size() != 1) throw_type(name, "the JSON text of an object");
+    set_logit_parameter(logits, name, text.front());
+  } else {
+    return false;
+  }
+  return true;
+}
+
 // A sampling parameter into its place. Returns false for a name that is none.
 bool set_sampling(AnswerFields& fields, const std::string& name, const InferValue& value) {
   if (name == "max_tokens") {
@@ -85,9 +111,18 @@ bool set_sampling(AnswerFields& fields, const std::string& name, const InferValu
   } else if (name == "stop") {
     fields.stop = as_strings(name, value);
   } else {
-    return false;
+    return set_logits(fields.logits, name, value);
   }
   return true;
+}
+
+// Names of other servers are taken with a value that changes nothing, as on every route.
+void check_unread(const std::string& name, const InferValue& value) {
+  try {
+    check_unread_field(name, std::visit([](const auto& held) { return nlohmann::json(held); }, value));
+  } catch (const Error& error) {
+    throw invalid_argument(error.field(), "parameters: ", error.what());
+  }
 }
 
 }  // namespace
@@ -107,7 +142,7 @@ InferParameters read_infer_parameters(const InferParameterMap& map) {
     } else if (name.starts_with("sequence_")) {
       refuse_sequence(name, value);
     } else if (name != "headers" && !name.starts_with("triton_")) {
-      throw invalid_argument(excerpt(name), "parameters: unknown parameter ", excerpt(name));
+      check_unread(name, value);
     }
   }
   return parameters;

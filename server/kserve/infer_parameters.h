@@ -2,10 +2,10 @@
 //
 //   InferParameters parameters = read_infer_parameters({{"max_tokens", int64_t{5}}, {"priority", uint64_t{2}}});
 //
-// The rule for names: those of POST /v1/answer mean the same here; `timeout` is in microseconds and `priority` a number
-// (0 or 1 interactive, above it batch) or a text; `binary_data_output` and `triton_enable_empty_final_response` are the
-// protocol's; what else begins with `triton_`, and `headers`, is ignored; a sequence (`sequence_id` ...) is refused; so
-// is every other name, since a misspelt parameter that is ignored looks like one that has no effect.
+// The rule for names: those of POST /v1/answer mean the same here (`logit_bias` as JSON text); `timeout` is in
+// microseconds and `priority` a number (0 or 1 interactive, above it batch) or a text; `binary_data_output` and
+// `triton_enable_empty_final_response` are the protocol's; what else begins with `triton_`, and `headers`, is ignored;
+// a sequence (`sequence_id` ...) is refused; for every other name guard/unread_fields.h decides.
 #pragma once
 
 #include <cstdint>

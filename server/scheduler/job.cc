@@ -51,7 +51,9 @@ std::optional<FinishReason> Job::on_token(TokenGuess token, const std::vector<To
   }
   const std::string text = text_->push(token.token);
   if (request_.logprobs) tokens.back().text = text;
-  stream_->push(stop_matcher_.push(text), std::move(tokens));
+  // As vLLM does: what is said before min_tokens is no part of a stop string.
+  const bool too_early = usage_.completion_tokens <= request_.sampling.min_tokens;
+  stream_->push(too_early ? text : stop_matcher_.push(text), std::move(tokens));
   if (stop_matcher_.stopped()) return FinishReason::kStop;
   if (usage_.completion_tokens >= max_new_tokens_) return FinishReason::kLength;
   return std::nullopt;

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/guard/logit_parameters.h"
 #include "server/guard/parameters.h"
 #include "server/guard/request_id.h"
 #include "server/service/service.h"
@@ -30,6 +31,7 @@ struct AnswerFields {
   std::optional<int64_t> max_tokens, top_k, timeout_ms;
   std::optional<double> temperature, top_p;
   std::optional<uint64_t> seed;
+  LogitParameters logits;
   std::optional<std::string> priority;
   std::vector<std::string> stop;
   std::optional<std::vector<std::string>> choices;
@@ -71,6 +73,7 @@ inline AnswerRequest make_answer_request(AnswerFields fields, std::string reques
   if (fields.top_p) sampling.top_p = check_top_p(*fields.top_p);
   if (fields.top_k) sampling.top_k = check_top_k(*fields.top_k);
   sampling.seed = fields.seed ? *fields.seed : random_seed();
+  apply_logit_parameters(fields.logits, sampling);
   request.stop = check_stop(std::move(fields.stop));
   if (fields.choices) request.choices = check_choices(std::move(*fields.choices));
   if (fields.priority && check_batch_priority(*fields.priority)) request.priority = Priority::kBatch;

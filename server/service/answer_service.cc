@@ -32,6 +32,12 @@ void check_with_choices(const AnswerRequest& request) {
   if (request.logprobs) refuse("logprobs");
   if (sampling.top_p < 1) refuse("top_p");
   if (sampling.top_k > 0) refuse("top_k");
+  if (sampling.min_tokens > 0) refuse("min_tokens");
+  if (sampling.ignore_eos) refuse("ignore_eos");
+  if (sampling.presence_penalty != 0) refuse("presence_penalty");
+  if (sampling.frequency_penalty != 0) refuse("frequency_penalty");
+  if (sampling.repetition_penalty != 1) refuse("repetition_penalty");
+  if (!sampling.logit_bias.empty()) refuse("logit_bias");
   if (sampling.record_routing || sampling.replay_routing) refuse("routing");
 }
 
@@ -73,6 +79,7 @@ std::shared_ptr<ResponseStream> AnswerService::submit_to(const ServingVersionPtr
                                                          std::shared_ptr<void> in_flight) {
   check(request);
   if (request.sampling.replay_routing) check_routing(*request.sampling.replay_routing, version->engine->info());
+  check_logit_bias(request.sampling, version->engine->info());
   const double now_s = deps_.clock->now_s();
   const PromptCost cost = version->engine->estimate_cost(request.messages);
   const PreparedChoicesPtr choices = prepare_choices(*version, request);
@@ -125,6 +132,10 @@ void AnswerService::check(const AnswerRequest& request) const {
   }
   if (request.sampling.max_tokens < 1) {
     throw invalid_argument("max_tokens", "max_tokens: must be at least 1, got ", request.sampling.max_tokens);
+  }
+  if (request.sampling.min_tokens > request.sampling.max_tokens) {
+    throw invalid_argument("min_tokens", "min_tokens: must be at most max_tokens, ", request.sampling.max_tokens,
+                           ", got ", request.sampling.min_tokens);
   }
   if (request.timeout_ms < 0) {
     throw invalid_argument("timeout_ms", "timeout_ms: must not be negative, got ", request.timeout_ms);

@@ -63,6 +63,7 @@ inline ExplainRequest make_answer_explanation(AnswerFields fields, std::string r
   fields.record_routing = false;  // of the answer alone
   const int64_t most = ExplainOptions{}.max_tokens;
   if (fields.max_tokens) fields.max_tokens = std::min(most, int64_t{check_max_tokens(*fields.max_tokens)});
+  if (fields.logits.min_tokens) fields.logits.min_tokens = std::min(most, *fields.logits.min_tokens);
   return make_explain_request(std::move(fields), std::move(request_id), std::move(api));
 }
 

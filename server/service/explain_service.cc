@@ -62,6 +62,7 @@ ExplainResult AnswerService::explain(ExplainRequest request, const std::function
 ExplainResult AnswerService::explain_on(ServingVersion& version, ExplainRequest& request,
                                         const std::function<bool()>& is_unwanted) {
   check(request.question);
+  check_logit_bias(request.question.sampling, version.engine->info());
   const double deadline_s = deps_.clock->now_s() + timeout_s(request.question);
   version.engine->estimate_cost(request.question.messages);  // refuses a bad picture from its header
   ExplainSlot slot(num_explaining_, options_.max_explain);

@@ -25,6 +25,7 @@ FakeEngine::FakeEngine(FakeEngineOptions options)
   info_.step = 1000;
   info_.created_unix = 1'700'000'000;
   info_.max_context = options_.max_context;
+  info_.vocab_size = options_.vocab_size;
   info_.max_image_tokens = options_.reads_pictures ? kImageTokens : 0;
   info_.image_size = 64;
   info_.num_layers = options_.num_layers;
@@ -108,7 +109,8 @@ PromptCost FakeEngine::estimate_cost(const std::vector<Message>& messages) const
     }
   }
   if (cost.image_tokens + cost.max_text_tokens >= options_.max_context) {
-    throw invalid_argument("question", "question: longer than the context of ", options_.max_context, " tokens");
+    throw Error(Code::kOutOfRange, concat("question: longer than the context of ", options_.max_context, " tokens"),
+                "question");
   }
   return cost;
 }

@@ -25,6 +25,7 @@ struct FakeEngineOptions {
   int total_pages = 4096;
   int page_size = 4;
   int max_context = 512;
+  int vocab_size = 0;          // that it tells; it has as many tokens as its scripts need
   bool reads_pictures = true;  // else a picture is refused
   int num_layers = 2;
   int num_experts = 4;

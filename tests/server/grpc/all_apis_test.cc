@@ -38,8 +38,20 @@ class AllApisTest : public KserveFixture {
   }
 
   Outcome native_rest() {
-    const json body = {{"image", image64_}, {"question", question_}, {"max_tokens", 9},     {"temperature", 0.5},
-                       {"seed", 11},        {"stop", {"x"}},         {"priority", "batch"}, {"timeout_ms", 20000}};
+    const json body = {{"image", image64_},
+                       {"question", question_},
+                       {"max_tokens", 9},
+                       {"temperature", 0.5},
+                       {"seed", 11},
+                       {"stop", {"x"}},
+                       {"priority", "batch"},
+                       {"timeout_ms", 20000},
+                       {"min_tokens", 2},
+                       {"ignore_eos", true},
+                       {"presence_penalty", 0.5},
+                       {"frequency_penalty", -1},
+                       {"repetition_penalty", 1.5},
+                       {"logit_bias", {{"5", -2}, {"7", 3}}}};
     const json answer = json::parse(post("/v1/answer", body)->body);
     const json& usage = answer["usage"];
     return {answer["answer"],           std::to_string(answer["model_version"].get<int>()),
@@ -55,7 +67,13 @@ class AllApisTest : public KserveFixture {
                        {"seed", 11},
                        {"stop", {"x"}},
                        {"priority", "batch"},
-                       {"timeout_ms", 20000}};
+                       {"timeout_ms", 20000},
+                       {"min_tokens", 2},
+                       {"ignore_eos", true},
+                       {"presence_penalty", 0.5},
+                       {"frequency_penalty", -1},
+                       {"repetition_penalty", 1.5},
+                       {"logit_bias", {{"5", -2}, {"7", 3}}}};
     const httplib::Result result = post("/v1/chat/completions", body);
     const json answer = json::parse(result->body);
     const json& usage = answer["usage"];
@@ -67,8 +85,10 @@ class AllApisTest : public KserveFixture {
             usage["prompt_tokens_details"]["cached_tokens"]};
   }
   static json kserve_parameters() {
-    return {{"max_tokens", 9}, {"temperature", 0.5},  {"seed", 11},
-            {"stop", {"x"}},   {"priority", "batch"}, {"timeout", 20'000'000}};
+    return {{"max_tokens", 9},         {"temperature", 0.5},        {"seed", 11},
+            {"stop", {"x"}},           {"priority", "batch"},       {"timeout", 20'000'000},
+            {"min_tokens", 2},         {"ignore_eos", true},        {"presence_penalty", 0.5},
+            {"frequency_penalty", -1}, {"repetition_penalty", 1.5}, {"logit_bias", "{\"5\": -2, \"7\": 3}"}};
   }
   static Outcome outcome_of(const std::string& text, const json& answer) {
     const json& parameters = answer["parameters"];
@@ -105,6 +125,12 @@ class AllApisTest : public KserveFixture {
     parameters["stop"].set_string_param("x");
     parameters["priority"].set_uint64_param(2);
     parameters["timeout"].set_uint64_param(20'000'000);
+    parameters["min_tokens"].set_int64_param(2);
+    parameters["ignore_eos"].set_bool_param(true);
+    parameters["presence_penalty"].set_double_param(0.5);
+    parameters["frequency_penalty"].set_double_param(-1);
+    parameters["repetition_penalty"].set_double_param(1.5);
+    parameters["logit_bias"].set_string_param("{\"5\": -2, \"7\": 3}");
     return request;
   }
   static Outcome outcome_of(const std::string& text, const Response& response) {
@@ -146,6 +172,13 @@ class AllApisTest : public KserveFixture {
     request.add_stop("x");
     request.set_priority(wire::PRIORITY_BATCH);
     request.set_timeout_ms(20000);
+    request.set_min_tokens(2);
+    request.set_ignore_eos(true);
+    request.set_presence_penalty(0.5f);
+    request.set_frequency_penalty(-1);
+    request.set_repetition_penalty(1.5f);
+    (*request.mutable_logit_bias())[7] = 3;
+    (*request.mutable_logit_bias())[5] = -2;
     wire::AnswerResponse response;
     EXPECT_TRUE(ask(request, &response).ok());
     return {response.answer(),
@@ -191,6 +224,12 @@ TEST_F(AllApisTest, GiveTheSameAnswerVersionAndUsage) {
     EXPECT_EQ(seen[i].stop, std::vector<std::string>{"x"}) << apis[i];
     EXPECT_EQ(seen[i].priority, Priority::kBatch) << apis[i];
     EXPECT_EQ(seen[i].timeout_ms, 20000) << apis[i];
+    EXPECT_EQ(seen[i].sampling.min_tokens, 2) << apis[i];
+    EXPECT_TRUE(seen[i].sampling.ignore_eos) << apis[i];
+    EXPECT_EQ(seen[i].sampling.presence_penalty, 0.5f) << apis[i];
+    EXPECT_EQ(seen[i].sampling.frequency_penalty, -1) << apis[i];
+    EXPECT_EQ(seen[i].sampling.repetition_penalty, 1.5f) << apis[i];
+    EXPECT_EQ(seen[i].sampling.logit_bias, (std::vector<std::pair<int, float>>{{5, -2.0f}, {7, 3.0f}})) << apis[i];
   }
 }
 

@@ -69,6 +69,16 @@ TEST(InferParametersTest, IgnoresWhatIsTheProtocols) {
             "accepted");
 }
 
+TEST(InferParametersTest, NamesOfOtherServersFollowTheTable) {
+  EXPECT_EQ(refused_field({{"user", std::string("somebody")}, {"best_of", int64_t{1}}, {"min_p", 0.0}}), "accepted");
+  EXPECT_EQ(refused_field({{"best_of", int64_t{2}}}), "best_of");
+  EXPECT_EQ(refused_field({{"min_p", 0.5}}), "min_p");
+  EXPECT_EQ(refused_field({{"bad_words", std::vector<std::string>{"x"}}}), "bad_words");
+  EXPECT_EQ(refused_field({{"logit_bias", std::string("{")}}), "logit_bias");
+  EXPECT_EQ(refused_field({{"logit_bias", int64_t{5}}}), "logit_bias");
+  EXPECT_EQ(refused_field({{"ignore_eos", int64_t{1}}}), "ignore_eos");
+}
+
 TEST(InferParametersTest, RefusesSequencesUnknownNamesAndWrongTypes) {
   EXPECT_EQ(refused_field({{"sequence_id", int64_t{5}}}), "sequence_id");
   EXPECT_EQ(refused_field({{"sequence_id", std::string("s")}}), "sequence_id");

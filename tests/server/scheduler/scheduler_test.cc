@@ -32,6 +32,7 @@ class SchedulerTest : public ::testing::Test {
     std::vector<std::string> stop = {};
     double timeout_s = 60;
     Priority priority = Priority::kInteractive;
+    int min_tokens = 0;
   };
   std::shared_ptr<EventQueue> submit(const std::string& question, Options options) {
     auto ticket = scheduler_->reserve(static_cast<int>(question.size()));
@@ -41,6 +42,7 @@ class SchedulerTest : public ::testing::Test {
     request.api = "rest";
     request.prompt = engine_->prepare(ask(question));
     request.sampling.max_tokens = options.max_tokens;
+    request.sampling.min_tokens = options.min_tokens;
     request.stop = options.stop;
     request.priority = options.priority;
     request.submitted_s = clock_.now_s();
@@ -124,6 +126,18 @@ TEST_F(SchedulerTest, AStopStringAcrossTokensIsNeverSent) {
   EXPECT_EQ(last_.summary->finish_reason, FinishReason::kStop);
   EXPECT_EQ(last_.summary->usage.completion_tokens, 4);
   EXPECT_EQ(engine_->num_sequences(), 0) << "the slot is free at once";
+}
+
+// As vLLM does.
+TEST_F(SchedulerTest, WhatIsSaidBeforeMinTokensIsNoPartOfAStopString) {
+  start();
+  engine_->script("q", {"a", "END", "b", "E", "ND", "c"});
+  auto stream = submit("q", {.stop = {"END"}, .min_tokens = 2});
+  EXPECT_EQ(finish(*stream), "aENDb");
+  EXPECT_EQ(last_.summary->usage.completion_tokens, 5);
+  engine_->script("q", {"E", "ND", "c"});
+  auto across = submit("q", {.stop = {"END"}, .min_tokens = 1});
+  EXPECT_EQ(finish(*across), "ENDc") << "its first letter came too early";
 }
 
 TEST_F(SchedulerTest, WhatOnlyLookedLikeAStopIsSentAtTheEnd) {

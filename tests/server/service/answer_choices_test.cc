@@ -59,6 +59,12 @@ TEST_F(AnswerChoicesTest, RefusesWhatMeansNothingBesideThem) {
   EXPECT_EQ(refused_field([](auto& r) { r.sampling.top_p = 0.5f; }), "top_p");
   EXPECT_EQ(refused_field([](auto& r) { r.sampling.top_k = 1; }), "top_k");
   EXPECT_EQ(refused_field([](auto& r) { r.sampling.record_routing = true; }), "routing");
+  EXPECT_EQ(refused_field([](auto& r) { r.sampling.min_tokens = 1; }), "min_tokens");
+  EXPECT_EQ(refused_field([](auto& r) { r.sampling.ignore_eos = true; }), "ignore_eos");
+  EXPECT_EQ(refused_field([](auto& r) { r.sampling.presence_penalty = 1; }), "presence_penalty");
+  EXPECT_EQ(refused_field([](auto& r) { r.sampling.frequency_penalty = 1; }), "frequency_penalty");
+  EXPECT_EQ(refused_field([](auto& r) { r.sampling.repetition_penalty = 2; }), "repetition_penalty");
+  EXPECT_EQ(refused_field([](auto& r) { r.sampling.logit_bias = {{1, 1.0f}}; }), "logit_bias");
   EXPECT_EQ(refused_field([](auto& r) { r.sampling.max_tokens = 6; }), "max_tokens");
   EXPECT_EQ(refused_field([](auto& r) {
               r.choices = {"a", std::string(240, 'b')}, r.messages = ask(std::string(300, 'q'));

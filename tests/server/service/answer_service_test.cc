@@ -90,6 +90,32 @@ TEST_F(AnswerServiceTest, RefusesWhatIsWrongAndNamesTheField) {
   EXPECT_THAT(service_->metrics_text(), HasSubstr("sparsefusion_requests_rejected_total{reason=\"not_found\"} 1"));
 }
 
+TEST_F(AnswerServiceTest, RefusesWhatTheLogitsCannotBeChangedBy) {
+  start();
+  slot_.publish(make_serving_version(1, std::make_unique<FakeEngine>(FakeEngineOptions{.vocab_size = 10}), std::nullopt,
+                                     nullptr, serving_));
+  AnswerRequest longer = request_of("q");
+  longer.sampling.max_tokens = 4;
+  longer.sampling.min_tokens = 5;
+  EXPECT_EQ(refusal(longer).field(), "min_tokens");
+  longer.sampling.min_tokens = 4;
+  service_->submit(longer)->cancel();
+  AnswerRequest biased = request_of("q");
+  biased.sampling.logit_bias = {{10, 1.0f}};
+  EXPECT_EQ(refusal(biased).field(), "logit_bias");
+  biased.sampling.logit_bias = {{9, 1.0f}};
+  service_->submit(biased)->cancel();
+  ExplainRequest explained;
+  explained.question = longer;
+  explained.question.sampling.logit_bias = {{10, 1.0f}};
+  try {
+    service_->explain(explained, [] { return false; });
+    ADD_FAILURE() << "explained";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.field(), "logit_bias");
+  }
+}
+
 TEST_F(AnswerServiceTest, GivesTheRoutingToWhoAsksAndRefusesAnothersModels) {
   start();
   FakeEngine& engine = publish(1);
