@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "engine/base/file.h"
+#include "engine/runtime/sequence.h"
 #include "engine/runtime/torch_engine.h"
 #include "tests/support/tiny_model.h"
 
