@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -214,6 +215,9 @@ struct CacheUsage {
   int idle_pages = 0;  // of the free ones: hold a prefix that may be used again
 };
 
+// Throws to end what it is asked by.
+using PrepareCheck = std::function<void()>;
+
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -222,9 +226,11 @@ class Engine {
   virtual const ModelInfo& info() const = 0;
   // Errors: as read_image_header (field "image"); InvalidArgument for a prompt longer than the context.
   virtual PromptCost estimate_cost(const std::vector<Message>& messages) const = 0;
-  // Effect: decode, resize, tokenise; CPU-bound, a few ms. Errors: InvalidArgument and ResourceExhausted with field
-  // "image" or "question"; InvalidArgument for a prompt that leaves no room for one answer token in the context.
-  virtual PreparedPromptPtr prepare(const std::vector<Message>& messages) const = 0;
+  // Effect: decode, resize, tokenise; CPU-bound, a few ms, about a second for the worst image. `check` is asked again
+  // and again meanwhile, on this thread; null = never. Errors: InvalidArgument and ResourceExhausted with field "image"
+  // or "question"; InvalidArgument for a prompt that leaves no room for one answer token in the context; what `check`
+  // throws.
+  virtual PreparedPromptPtr prepare(const std::vector<Message>& messages, const PrepareCheck& check = {}) const = 0;
   virtual std::unique_ptr<TokenStream> token_stream() const = 0;
   // Errors: InvalidArgument (field "choices") for one of no or more than kMaxChoiceTokens tokens.
   virtual PreparedChoicesPtr prepare_choices(const std::vector<std::string>&) const {

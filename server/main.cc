@@ -44,6 +44,7 @@ EngineFactory engine_factory(const ServerOptions& options) {
   engine.capacity_factor = options.capacity_factor;
   engine.image_limits.max_bytes = options.max_image_bytes;
   engine.image_limits.max_pixels = options.max_image_pixels;
+  engine.image_limits.max_decode_bytes = options.max_decode_mib << 20;
   return [engine](const VerifiedCheckpoint& checkpoint) { return make_torch_engine(checkpoint, engine); };
 }
 

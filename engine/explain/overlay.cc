@@ -127,7 +127,14 @@ std::string explanation_png(std::string_view encoded, const Explanation& e, int 
   const int count = static_cast<int>(e.tokens.size());
   if (token >= count) throw invalid_argument("token", "token: the answer has ", count, " tokens, got ", token);
   constexpr int64_t kNoLimit = int64_t{1} << 40;
-  const Image picture = decode_image(encoded, {.max_bytes = kNoLimit, .max_pixels = kNoLimit});
+  constexpr int64_t kLongSide = OverlayOptions{}.long_side;
+  const Image picture =
+      decode_image(encoded, {.max_bytes = kNoLimit, .max_pixels = kNoLimit, .max_decode_bytes = kNoLimit},
+                   {.needed_size =
+                        [](int, int) {
+                          return ImageSize{kLongSide, kLongSide};
+                        },
+                    .check = {}});
   if (count == 0) return encode_png(picture);
   return encode_png(heatmap_overlay(picture, e, token < 0 ? mean_heatmap(e) : e.tokens[token].heatmap));
 }

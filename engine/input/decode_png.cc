@@ -2,6 +2,7 @@
 // nothing and change nothing; and it stops at the last row, where the pull reader would go on inflating.
 #include <png.h>
 
+#include <algorithm>
 #include <csetjmp>
 #include <cstdint>
 #include <cstring>
@@ -10,11 +11,15 @@
 #include <vector>
 
 #include "engine/input/image_codecs.h"
+#include "engine/input/png_chunks.h"
 
 namespace sf {
 namespace {
 
-// One decode. libpng leaves an error by longjmp to run_png(); no frame between holds an object with a destructor.
+// Bytes between two looks at the deadline; they can inflate to a thousand times as many.
+constexpr size_t kSlice = 16 << 10;
+
+// One decode, as the callbacks see it.
 struct PngDecode {
   int width = 0;
   int height = 0;
@@ -65,58 +70,74 @@ void on_end(png_structp png, png_infop info) {
                          : png_get_current_pass_number(png) >= 7;
 }
 
-void feed(png_structp png, png_infop info, std::string_view bytes) {
-  // libpng takes a pointer to mutable bytes and does not write to them.
-  png_process_data(png, info, reinterpret_cast<png_bytep>(const_cast<char*>(bytes.data())), bytes.size());
-}
-
-bool run_png(PngDecode* decode, const PngChunk* chunks, size_t num_chunks) {
-  png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, decode, on_error, on_warning);
-  if (png == nullptr) return false;
-  png_infop info = png_create_info_struct(png);
-  if (info == nullptr || setjmp(png_jmpbuf(png)) != 0) {
-    png_destroy_read_struct(&png, &info, nullptr);
-    return false;
+// Owns what libpng allocates. One thread only.
+class PngReader {
+ public:
+  explicit PngReader(PngDecode& decode) : decode_(decode) {
+    png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, &decode, on_error, on_warning);
+    if (png_ != nullptr) info_ = png_create_info_struct(png_);
+    SF_CHECK(info_ != nullptr, "image: PNG decoder could not be made");
+    png_set_user_limits(png_, kMaxImageSide, kMaxImageSide);  // the pixel limit has been checked already
+    png_set_progressive_read_fn(png_, &decode, on_info, on_row, on_end);
   }
-  png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // the pixel limit has been checked already
-  png_set_progressive_read_fn(png, decode, on_info, on_row, on_end);
-  feed(png, info, kPngMagic);
-  for (size_t i = 0; i < num_chunks; ++i) feed(png, info, chunks[i].whole);
-  png_destroy_read_struct(&png, &info, nullptr);
-  return decode->complete;
-}
+  ~PngReader() { png_destroy_read_struct(&png_, &info_, nullptr); }
+  PngReader(const PngReader&) = delete;
+  PngReader& operator=(const PngReader&) = delete;
+
+  // Errors: InvalidArgument for what libpng refuses. Holds no object with a destructor where libpng jumps.
+  void feed(std::string_view bytes) {
+    if (setjmp(png_jmpbuf(png_)) != 0) throw bad_image("PNG is truncated or corrupt (", decode_.error, ")");
+    // libpng takes a pointer to mutable bytes and does not write to them.
+    png_process_data(png_, info_, reinterpret_cast<png_bytep>(const_cast<char*>(bytes.data())), bytes.size());
+  }
+
+ private:
+  PngDecode& decode_;
+  png_structp png_ = nullptr;
+  png_infop info_ = nullptr;
+};
 
 bool decides_pixels(std::string_view type) {
   return type == "IHDR" || type == "PLTE" || type == "tRNS" || type == "IDAT" || type == "IEND";
 }
 
+bool may_have_alpha(std::string_view bytes) {
+  for (PngChunks chunks(bytes); chunks.next();) {
+    if (chunks.type() == "tRNS") return true;
+    if (chunks.type() == "IHDR" && chunks.data().size() == 13 && (chunks.data()[9] & 4) != 0) return true;
+  }
+  return false;
+}
+
+// Effect: the pixels as libpng gives them, decode.channels each.
+void run_png(std::string_view bytes, PngDecode& decode, const DecodeCheck& check) {
+  PngReader reader(decode);
+  reader.feed(kPngMagic);
+  for (PngChunks chunks(bytes); chunks.next();) {
+    if (!decides_pixels(chunks.type())) continue;
+    for (std::string_view rest = chunks.whole(); !rest.empty(); rest.remove_prefix(std::min(kSlice, rest.size()))) {
+      check();
+      reader.feed(rest.substr(0, kSlice));
+    }
+  }
+  if (!decode.complete) throw bad_image("PNG is truncated or corrupt (", decode.error, ")");
+}
+
 }  // namespace
 
-Image decode_png(std::string_view bytes, const ImageHeader& header) {
-  std::vector<PngChunk> chunks = split_png(bytes);
-  bool may_have_alpha = false;
-  std::vector<PngChunk> kept;
-  for (const PngChunk& chunk : chunks) {
-    if (!decides_pixels(chunk.type)) continue;
-    if (chunk.type == "tRNS" || (chunk.type == "IHDR" && chunk.data.size() == 13 && (chunk.data[9] & 4) != 0)) {
-      may_have_alpha = true;
-    }
-    kept.push_back(chunk);
-  }
-
+Image decode_png(std::string_view bytes, const ImageHeader& header, const DecodeCheck& check) {
   const size_t num_pixels = static_cast<size_t>(header.width) * static_cast<size_t>(header.height);
-  std::vector<uint8_t> pixels(num_pixels * (may_have_alpha ? 4 : 3));
+  std::vector<uint8_t> pixels(num_pixels * (may_have_alpha(bytes) ? 4 : 3));
   PngDecode decode;
   decode.width = header.width;
   decode.height = header.height;
   decode.pixels = pixels.data();
   decode.capacity = pixels.size();
-  if (!run_png(&decode, kept.data(), kept.size())) throw bad_image("PNG is truncated or corrupt (", decode.error, ")");
-  if (decode.channels == 4) {
-    pixels = composite_over_white(pixels);
-  } else {
+  run_png(bytes, decode, check);
+  if (decode.channels == 4)
+    composite_over_white(pixels);
+  else
     pixels.resize(num_pixels * 3);
-  }
   return {header.width, header.height, std::move(pixels)};
 }
 

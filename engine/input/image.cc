@@ -62,36 +62,57 @@ Image upright(Image stored, int orientation) {
   return image;
 }
 
-Image decode_stored(std::string_view bytes, const ImageHeader& stored) {
+int64_t scaled(int64_t side, int scale) { return (side + scale - 1) / scale; }
+
+// The denominator of a JPEG's scale, 1 up to kMaxDecodedPixels. Above, of 8, 4 and 2 the largest that leaves no fewer
+// pixels than are needed on either side, or else the smallest that is within kMaxDecodedPixels. `header`: upright.
+int jpeg_scale(const ImageHeader& header, const DecodeOptions& options) {
+  const auto pixels = [&](int scale) { return scaled(header.width, scale) * scaled(header.height, scale); };
+  if (pixels(1) <= kMaxDecodedPixels) return 1;
+  int smallest = 2;
+  while (smallest < 8 && pixels(smallest) > kMaxDecodedPixels) smallest *= 2;
+  if (!options.needed_size) return smallest;
+  const ImageSize needed = options.needed_size(header.width, header.height);
+  for (int scale = 8; scale > smallest; scale /= 2) {
+    if (scaled(header.width, scale) >= needed.width && scaled(header.height, scale) >= needed.height) return scale;
+  }
+  return smallest;
+}
+
+Image decode_stored(std::string_view bytes, const ImageHeader& stored, int scale, const DecodeCheck& check) {
   switch (stored.format) {
     case ImageFormat::kPng:
-      return decode_png(bytes, stored);
+      return decode_png(bytes, stored, check);
     case ImageFormat::kJpeg:
-      return decode_jpeg(bytes, stored);
+      return decode_jpeg(bytes, stored, scale, check);
     case ImageFormat::kWebp:
-      return decode_webp(bytes, stored);
+      return decode_webp(bytes, stored, check);
   }
   throw Error(Code::kInternal, "image: format without a decoder");
 }
 
 }  // namespace
 
-std::vector<uint8_t> composite_over_white(const std::vector<uint8_t>& rgba) {
-  std::vector<uint8_t> rgb(rgba.size() / 4 * 3);
-  for (size_t i = 0, j = 0; j < rgb.size(); i += 4, j += 3) {
-    const unsigned alpha = rgba[i + 3];
+void composite_over_white(std::vector<uint8_t>& rgba) {
+  const size_t num_pixels = rgba.size() / 4;
+  for (size_t i = 0; i < num_pixels; ++i) {
+    const uint8_t* from = &rgba[i * 4];
+    const unsigned alpha = from[3];
+    uint8_t* to = &rgba[i * 3];
     for (size_t c = 0; c < 3; ++c) {
-      rgb[j + c] = static_cast<uint8_t>((rgba[i + c] * alpha + 255u * (255u - alpha) + 127u) / 255u);
+      to[c] = static_cast<uint8_t>((from[c] * alpha + 255u * (255u - alpha) + 127u) / 255u);
     }
   }
-  return rgb;
+  rgba.resize(num_pixels * 3);
 }
 
-Image decode_image(std::string_view bytes, const ImageLimits& limits) {
+Image decode_image(std::string_view bytes, const ImageLimits& limits, const DecodeOptions& options) {
   ImageHeader header = read_image_header(bytes, limits);
   const int orientation = header.orientation;
+  const int scale = header.format == ImageFormat::kJpeg ? jpeg_scale(header, options) : 1;
   if (orientation >= 5) std::swap(header.width, header.height);  // back to the stored size
-  return upright(decode_stored(bytes, header), orientation);
+  const DecodeCheck check = options.check ? options.check : [] {};
+  return upright(decode_stored(bytes, header, scale, check), orientation);
 }
 
 }  // namespace sf

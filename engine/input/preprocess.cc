@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "engine/base/error.h"
@@ -27,19 +28,32 @@ int scaled_side(int64_t a, int64_t b, int64_t c, int limit) {
   return static_cast<int>(std::clamp<int64_t>((2 * a * b + c) / (2 * c), 1, limit));
 }
 
-// The picture's place in the grid: the largest size of the same aspect ratio, centred.
-void place(const Image& image, const PreprocessOptions& options, PixelValues& pixels) {
+// The place of an image of this size in the grid: the largest size of the same aspect ratio, centred.
+void place(int width, int height, const PreprocessOptions& options, PixelValues& pixels) {
   const int grid_width = pixels.grid.columns * options.cell_size;
   const int grid_height = pixels.grid.rows * options.cell_size;
-  if (int64_t{grid_width} * image.height <= int64_t{grid_height} * image.width) {
+  if (int64_t{grid_width} * height <= int64_t{grid_height} * width) {
     pixels.width = grid_width;
-    pixels.height = scaled_side(image.height, grid_width, image.width, grid_height);
+    pixels.height = scaled_side(height, grid_width, width, grid_height);
   } else {
     pixels.height = grid_height;
-    pixels.width = scaled_side(image.width, grid_height, image.height, grid_width);
+    pixels.width = scaled_side(width, grid_height, height, grid_width);
   }
   pixels.left = (grid_width - pixels.width) / 2;
   pixels.top = (grid_height - pixels.height) / 2;
+}
+
+// The size to which preprocess() resizes an image of this size, before it crops.
+ImageSize resized_size(int width, int height, const PreprocessOptions& options) {
+  if (options.stretch) return {options.crop_side, options.crop_side};
+  if (options.crop) {
+    const int64_t side = options.resize_side, shorter = std::min(width, height);
+    return {width == shorter ? side : side * width / shorter, height == shorter ? side : side * height / shorter};
+  }
+  PixelValues pixels;
+  pixels.grid = choose_grid(width, height, options);
+  place(width, height, options, pixels);
+  return {pixels.width, pixels.height};
 }
 
 // `image`: what of the picture lies inside the grid, at the grid's scale.
@@ -79,9 +93,7 @@ int64_t crop_offset(int64_t rest, CropOffset kind) {
 PixelValues preprocess_crop(const Image& image, const PreprocessOptions& options) {
   PixelValues pixels;
   pixels.grid = choose_grid(image.width, image.height, options);
-  const int64_t side = options.resize_side, shorter = std::min(image.width, image.height);
-  const int64_t width = image.width == shorter ? side : side * image.width / shorter;
-  const int64_t height = image.height == shorter ? side : side * image.height / shorter;
+  const auto [width, height] = resized_size(image.width, image.height, options);
   const Window window{crop_offset(width - options.crop_side, options.crop_offset),
                       crop_offset(height - options.crop_side, options.crop_offset), options.crop_side,
                       options.crop_side};
@@ -119,6 +131,11 @@ GridSize choose_grid(int width, int height, const PreprocessOptions& options) {
   return best;
 }
 
+DecodeOptions decode_options(const PreprocessOptions& options, std::function<void()> check) {
+  return {.needed_size = [options](int width, int height) { return resized_size(width, height, options); },
+          .check = std::move(check)};
+}
+
 PixelValues preprocess(const Image& image, const PreprocessOptions& options) {
   if (options.crop) return preprocess_crop(image, options);
   PixelValues pixels;
@@ -126,7 +143,7 @@ PixelValues preprocess(const Image& image, const PreprocessOptions& options) {
   if (options.stretch)
     pixels.width = pixels.height = options.crop_side;
   else
-    place(image, options, pixels);
+    place(image.width, image.height, options, pixels);
   if (image.width == pixels.width && image.height == pixels.height) {
     write_normalised(image, options, pixels);
   } else {

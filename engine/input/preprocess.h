@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "engine/input/image.h"
@@ -59,6 +60,9 @@ GridSize choose_grid(int width, int height, const PreprocessOptions& options);
 // Effect: antialiased resize (PIL's: bicubic with a = -0.5 or bilinear, support scaled when shrinking): to the largest
 // size with the same aspect ratio that fits the grid, centred; or by the shorter side, and cropped. Thread-safe.
 PixelValues preprocess(const Image& image, const PreprocessOptions& options);
+
+// For decode_image: of a large JPEG no more pixels are decoded than preprocess() makes use of.
+DecodeOptions decode_options(const PreprocessOptions& options, std::function<void()> check = {});
 
 // A rectangle of a picture, in its pixels.
 struct Window {

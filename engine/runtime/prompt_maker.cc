@@ -124,8 +124,8 @@ PromptCost PromptMaker::estimate_cost(const std::vector<Message>& messages) cons
   return single_turn_ && messages.size() > 1 ? cost_of(last_turn(messages)) : cost_of(messages);
 }
 
-std::shared_ptr<EnginePrompt> PromptMaker::make(const std::vector<Message>& messages) const {
-  return single_turn_ && messages.size() > 1 ? prompt_of(last_turn(messages)) : prompt_of(messages);
+std::shared_ptr<EnginePrompt> PromptMaker::make(const std::vector<Message>& messages, const PrepareCheck& check) const {
+  return single_turn_ && messages.size() > 1 ? prompt_of(last_turn(messages), check) : prompt_of(messages, check);
 }
 
 PromptCost PromptMaker::cost_of(const std::vector<Message>& messages) const {
@@ -147,7 +147,8 @@ PromptCost PromptMaker::cost_of(const std::vector<Message>& messages) const {
   return cost;
 }
 
-std::shared_ptr<EnginePrompt> PromptMaker::prompt_of(const std::vector<Message>& messages) const {
+std::shared_ptr<EnginePrompt> PromptMaker::prompt_of(const std::vector<Message>& messages,
+                                                     const PrepareCheck& goes_on) const {
   check(messages);
   auto prompt = std::make_shared<EnginePrompt>();
   PromptBuilder builder(*tokenizer_, tokens_, *form_);
@@ -155,8 +156,9 @@ std::shared_ptr<EnginePrompt> PromptMaker::prompt_of(const std::vector<Message>&
     for (const Part& part : message.parts) {
       if (part.kind != Part::Kind::kImage) continue;
       const auto began = std::chrono::steady_clock::now();
-      const Image image = decode_image(part.data, limits_);
-      prompt->picture_sizes.emplace_back(image.width, image.height);
+      const ImageHeader header = read_image_header(part.data, limits_);
+      const Image image = decode_image(part.data, limits_, decode_options(preprocess_, goes_on));
+      prompt->picture_sizes.emplace_back(header.width, header.height);
       prompt->pixels.push_back(preprocess(image, preprocess_));
       prompt->decode_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
       prompt->image_digests.push_back(digest_of(prompt->pixels.back()));

@@ -28,7 +28,7 @@ class PromptMaker {
   // Errors: those of Engine::estimate_cost.
   PromptCost estimate_cost(const std::vector<Message>& messages) const;
   // Errors: those of Engine::prepare.
-  std::shared_ptr<EnginePrompt> make(const std::vector<Message>& messages) const;
+  std::shared_ptr<EnginePrompt> make(const std::vector<Message>& messages, const PrepareCheck& check = {}) const;
   // Errors: those of Engine::prepare_choices.
   std::shared_ptr<const ChoiceTrie> make_choices(const std::vector<std::string>& texts) const;
 
@@ -36,7 +36,7 @@ class PromptMaker {
   void check(const std::vector<Message>& messages) const;
   std::vector<int> answer_tokens(const std::string& text) const;
   PromptCost cost_of(const std::vector<Message>& messages) const;
-  std::shared_ptr<EnginePrompt> prompt_of(const std::vector<Message>& messages) const;
+  std::shared_ptr<EnginePrompt> prompt_of(const std::vector<Message>& messages, const PrepareCheck& check) const;
 
   std::shared_ptr<const Tokenizer> tokenizer_;
   TemplateTokens tokens_;

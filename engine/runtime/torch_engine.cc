@@ -55,8 +55,8 @@ class TorchEngine : public Engine {
   PromptCost estimate_cost(const std::vector<Message>& messages) const override {
     return prompts_->estimate_cost(messages);
   }
-  PreparedPromptPtr prepare(const std::vector<Message>& messages) const override {
-    auto prompt = prompts_->make(messages);
+  PreparedPromptPtr prepare(const std::vector<Message>& messages, const PrepareCheck& check) const override {
+    auto prompt = prompts_->make(messages, check);
     prompt->owner = this;
     return prompt;
   }

@@ -150,8 +150,13 @@ void add_limit_flags(CLI::App& app, ServerOptions& options) {
   app.add_option("--max-image-bytes", options.max_image_bytes, "Largest encoded picture")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
       ->capture_default_str();
-  app.add_option("--max-image-pixels", options.max_image_pixels, "Largest picture, inclusive, read from its header")
+  app.add_option("--max-image-pixels", options.max_image_pixels,
+                 "Largest image, inclusive, read from its header; above 16000000 only JPEG")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
+      ->capture_default_str();
+  app.add_option("--max-decode-mib", options.max_decode_mib,
+                 "Coefficients of a progressive JPEG, held while it is decoded: 2 bytes a sample")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 14))
       ->capture_default_str();
 }
 

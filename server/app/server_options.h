@@ -65,7 +65,8 @@ struct ServerOptions {
   double stall_limit_s = 30;
   int64_t max_body_bytes = 20 << 20;
   int64_t max_image_bytes = 10 << 20;
-  int64_t max_image_pixels = 16'000'000;
+  int64_t max_image_pixels = 64'000'000;  // above 16e6 a JPEG is decoded at a reduced scale
+  int64_t max_decode_mib = 256;           // coefficients of one JPEG of several scans
 
   TlsFiles tls_files() const { return {tls_cert, tls_key, tls_client_ca}; }
 };

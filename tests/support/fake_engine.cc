@@ -113,7 +113,7 @@ PromptCost FakeEngine::estimate_cost(const std::vector<Message>& messages) const
   return cost;
 }
 
-PreparedPromptPtr FakeEngine::prepare(const std::vector<Message>& messages) const {
+PreparedPromptPtr FakeEngine::prepare(const std::vector<Message>& messages, const PrepareCheck& check) const {
   const PromptCost cost = estimate_cost(messages);
   std::string question;
   for (const Message& message : messages) {
@@ -126,8 +126,23 @@ PreparedPromptPtr FakeEngine::prepare(const std::vector<Message>& messages) cons
     }
   }
   sleep_for(options_.prepare_seconds);
+  wait_until_allowed(check);
   ++num_prepared_;
   return std::make_shared<FakePrompt>(question, cost.image_tokens);
+}
+
+void FakeEngine::wait_until_allowed(const PrepareCheck& check) const {
+  ++num_preparing_;
+  struct Leave {
+    std::atomic<int>& count;
+    ~Leave() { --count; }
+  } leave{num_preparing_};
+  while (true) {
+    if (check) check();
+    if (prepares_allowed_.fetch_sub(1) > 0) return;
+    ++prepares_allowed_;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 std::unique_ptr<TokenStream> FakeEngine::token_stream() const {

@@ -52,6 +52,10 @@ class FakeEngine final : public Engine {
   void release_steps();
   // While steps are held, this many more may end.
   void allow_steps(int count);
+  // Prompts are prepared one for each that is allowed; until then they wait, asking their check.
+  void hold_prepares() { prepares_allowed_ = 0; }
+  void allow_prepares(int count) { prepares_allowed_ += count; }
+  bool is_preparing() const { return num_preparing_ > 0; }
   // Explanations wait, asking their check, until released.
   void hold_explains() { explains_held_ = true; }
   void release_explains() { explains_held_ = false; }
@@ -66,7 +70,7 @@ class FakeEngine final : public Engine {
   // --- Engine ---
   const ModelInfo& info() const override { return info_; }
   PromptCost estimate_cost(const std::vector<Message>& messages) const override;
-  PreparedPromptPtr prepare(const std::vector<Message>& messages) const override;
+  PreparedPromptPtr prepare(const std::vector<Message>& messages, const PrepareCheck& check) const override;
   std::unique_ptr<TokenStream> token_stream() const override;
   // Weighed one step after the other, all but the last. The scripted answer has three quarters if it is among them, and
   // the others share the rest; else all have the same. A byte is a token, and each has an end token.
@@ -98,6 +102,7 @@ class FakeEngine final : public Engine {
   };
   void weigh_choices(Sequence& sequence, SequenceStepResult& result) const;
 
+  void wait_until_allowed(const PrepareCheck& check) const;
   void block_if_held();
   SequenceStepResult step_sequence(Sequence& sequence, const StepPlan::Item& item);
   void count_tokens(int first_position, int count, SequenceStepResult& result, MoeStepStats& moe) const;
@@ -109,7 +114,8 @@ class FakeEngine final : public Engine {
   SequenceId next_id_ = 1;
   int used_pages_ = 0;
   std::atomic<int> num_sequences_{0}, num_admitted_{0}, num_steps_{0};
-  mutable std::atomic<int> num_prepared_{0}, num_explaining_{0};
+  mutable std::atomic<int> num_prepared_{0}, num_preparing_{0}, num_explaining_{0};
+  mutable std::atomic<int> prepares_allowed_{1 << 30};
   std::atomic<bool> explains_held_{false};
   std::atomic<bool> warmed_up_{false};
 

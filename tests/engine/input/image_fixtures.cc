@@ -1,10 +1,15 @@
 #include "tests/engine/input/image_fixtures.h"
 
+// jpeglib.h needs FILE and size_t.
+#include <cstdio>
+//
+#include <jpeglib.h>
 #include <turbojpeg.h>
 #include <webp/encode.h>
 #include <zlib.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <stdexcept>
 #include <utility>
 
@@ -26,6 +31,36 @@ std::string compress_jpeg(const uint8_t* pixels, int width, int height, int form
   std::string bytes(reinterpret_cast<char*>(data), size);
   tjFree(data);
   tjDestroy(handle);
+  return bytes;
+}
+
+// Effect: compresses `pixels` as jpeg_set_defaults and then `configure` say. libjpeg ends the program on an error.
+std::string compress_with_libjpeg(const std::vector<uint8_t>& pixels, int width, int height, J_COLOR_SPACE space,
+                                  const std::function<void(jpeg_compress_struct&)>& configure) {
+  jpeg_compress_struct jpeg;
+  jpeg_error_mgr errors;
+  jpeg.err = jpeg_std_error(&errors);
+  jpeg_create_compress(&jpeg);
+  unsigned char* data = nullptr;
+  unsigned long size = 0;
+  jpeg_mem_dest(&jpeg, &data, &size);
+  jpeg.image_width = static_cast<JDIMENSION>(width);
+  jpeg.image_height = static_cast<JDIMENSION>(height);
+  jpeg.input_components = space == JCS_CMYK ? 4 : 3;
+  jpeg.in_color_space = space;
+  jpeg_set_defaults(&jpeg);
+  jpeg_set_quality(&jpeg, 95, TRUE);
+  configure(jpeg);
+  jpeg_start_compress(&jpeg, TRUE);
+  while (jpeg.next_scanline < jpeg.image_height) {
+    const size_t at = static_cast<size_t>(jpeg.next_scanline) * static_cast<size_t>(width * jpeg.input_components);
+    auto* row = const_cast<JSAMPROW>(&pixels[at]);
+    jpeg_write_scanlines(&jpeg, &row, 1);
+  }
+  jpeg_finish_compress(&jpeg);
+  jpeg_destroy_compress(&jpeg);
+  std::string bytes(reinterpret_cast<char*>(data), size);
+  free(data);
   return bytes;
 }
 
@@ -93,6 +128,30 @@ std::string jpeg_of(const Image& image, int subsampling, int flags) {
   return compress_jpeg(image.pixels.data(), image.width, image.height, TJPF_RGB, subsampling, flags);
 }
 
+std::string jpeg(const Image& image, const JpegSpec& spec) {
+  jpeg_scan_info scans[3] = {};
+  for (int i = 0; i < 3; ++i)
+    scans[i] = {.comps_in_scan = 1, .component_index = {i}, .Ss = 0, .Se = 63, .Ah = 0, .Al = 0};
+  return compress_with_libjpeg(image.pixels, image.width, image.height, JCS_RGB, [&](jpeg_compress_struct& jpeg) {
+    jpeg.arith_code = spec.arithmetic ? TRUE : FALSE;
+    jpeg.restart_interval = static_cast<unsigned>(spec.restart_interval);
+    jpeg.comp_info[0].h_samp_factor = spec.sampling_h;
+    jpeg.comp_info[0].v_samp_factor = spec.sampling_v;
+    if (spec.progressive) jpeg_simple_progression(&jpeg);
+    if (spec.scan_for_each_component) {
+      jpeg.scan_info = scans;
+      jpeg.num_scans = 3;
+    }
+  });
+}
+
+std::string plain_cmyk_jpeg(const std::vector<uint8_t>& cmyk, int width, int height) {
+  return compress_with_libjpeg(cmyk, width, height, JCS_CMYK, [](jpeg_compress_struct& jpeg) {
+    jpeg_set_colorspace(&jpeg, JCS_CMYK);
+    jpeg.write_Adobe_marker = FALSE;
+  });
+}
+
 std::string cmyk_jpeg(const std::vector<uint8_t>& cmyk, int width, int height) {
   return compress_jpeg(cmyk.data(), width, height, TJPF_CMYK, TJSAMP_444, 0);
 }
@@ -107,6 +166,25 @@ std::string webp_with_alpha(const std::vector<uint8_t>& rgba, int width, int hei
   uint8_t* data = nullptr;
   const size_t size = WebPEncodeLosslessRGBA(rgba.data(), width, height, width * 4, &data);
   return take_webp(data, size);
+}
+
+std::string animated_webp(const std::vector<Image>& frames, int width, int height) {
+  const auto le = [](uint32_t value, int size) {
+    std::string bytes;
+    for (int i = 0; i < size; ++i) bytes += static_cast<char>(value >> (8 * i));
+    return bytes;
+  };
+  const auto chunk = [&](const std::string& type, const std::string& data) {
+    return type + le(static_cast<uint32_t>(data.size()), 4) + data + std::string(data.size() % 2, '\0');
+  };
+  const auto canvas = le(static_cast<uint32_t>(width - 1), 3) + le(static_cast<uint32_t>(height - 1), 3);
+  std::string body = "WEBP" + chunk("VP8X", le(0x02, 4) + canvas) + chunk("ANIM", std::string(6, '\0'));
+  for (const Image& frame : frames) {
+    const std::string head = le(1, 3) + le(2, 3) + le(static_cast<uint32_t>(frame.width - 1), 3) +
+                             le(static_cast<uint32_t>(frame.height - 1), 3) + le(100, 3) + le(0, 1);
+    body += chunk("ANMF", head + webp_of(frame).substr(12));
+  }
+  return "RIFF" + le(static_cast<uint32_t>(body.size()), 4) + body;
 }
 
 std::string exif_block(int orientation, bool little_endian) {
@@ -128,6 +206,7 @@ std::string with_exif(std::string_view jpeg, std::string_view block) {
 
 Image make_image(int width, int height, const std::function<uint8_t(int, int, int)>& value) {
   Image image{width, height, {}};
+  image.pixels.reserve(static_cast<size_t>(width) * static_cast<size_t>(height) * 3);
   for (int y = 0; y < height; ++y) {
     for (int x = 0; x < width; ++x) {
       for (int c = 0; c < 3; ++c) image.pixels.push_back(value(x, y, c));

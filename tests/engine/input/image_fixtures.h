@@ -30,10 +30,24 @@ std::string png_of(const Image& image, bool interlaced = false, std::string_view
 
 // options: TJSAMP_*, and TJFLAG_PROGRESSIVE where wanted. Quality 95.
 std::string jpeg_of(const Image& image, int subsampling, int flags = 0);
+// What TurboJPEG's own interface cannot write.
+struct JpegSpec {
+  bool progressive = false;
+  bool arithmetic = false;
+  bool scan_for_each_component = false;  // sequential, not interleaved
+  int restart_interval = 0;              // MCUs
+  int sampling_h = 1, sampling_v = 1;    // of luminance; the others have 1x1
+};
+std::string jpeg(const Image& image, const JpegSpec& spec);
+// Four bytes a pixel, stored as they are, without Adobe's marker.
+std::string plain_cmyk_jpeg(const std::vector<uint8_t>& cmyk, int width, int height);
 // Four bytes a pixel as stored; becomes an Adobe YCCK file.
 std::string cmyk_jpeg(const std::vector<uint8_t>& cmyk, int width, int height);
 std::string webp_of(const Image& image);                                               // lossless
 std::string webp_with_alpha(const std::vector<uint8_t>& rgba, int width, int height);  // lossless
+
+// Each frame (lossless) at (2, 4) of a transparent canvas.
+std::string animated_webp(const std::vector<Image>& frames, int width, int height);
 
 // The EXIF block (TIFF, without "Exif\0\0") that says `orientation`.
 std::string exif_block(int orientation, bool little_endian);

@@ -150,6 +150,46 @@ TEST(ImageTest, AdobeCmykJpegIsInverted) {
   EXPECT_LE(largest_difference(image, expected), 3);
 }
 
+TEST(ImageTest, TheFirstFrameOfAnAnimationStandsForIt) {
+  const Image first = fixtures::gradient(8, 6), second = fixtures::gradient(10, 5);
+  const Image image = decode_image(fixtures::animated_webp({first, second}, 20, 12));
+  EXPECT_EQ(image.width, 20);
+  EXPECT_EQ(image.height, 12);
+  for (int y = 0; y < 12; ++y) {
+    for (int x = 0; x < 20; ++x) {
+      const bool inside = x >= 2 && x < 10 && y >= 4 && y < 10;
+      const uint8_t expected = inside ? first.pixels[static_cast<size_t>((y - 4) * 8 + x - 2) * 3] : 255;
+      ASSERT_EQ(image.pixels[static_cast<size_t>(y * 20 + x) * 3], expected) << x << " " << y;
+    }
+  }
+  EXPECT_EQ(decode_image(fixtures::animated_webp({first}, 10, 10)).width, 10);
+  EXPECT_EQ(error_of(fixtures::animated_webp({first}, 9, 10)).code(), Code::kInvalidArgument) << "beyond the canvas";
+  EXPECT_EQ(error_of(fixtures::animated_webp({}, 9, 10)).code(), Code::kInvalidArgument);
+}
+
+TEST(ImageTest, TheCheckEndsADecode) {
+  const Image image = fixtures::gradient(256, 256);
+  for (const std::string& bytes :
+       {fixtures::png_of(image), fixtures::jpeg_of(image, TJSAMP_420),
+        fixtures::jpeg_of(image, TJSAMP_444, TJFLAG_PROGRESSIVE), fixtures::webp_of(image)}) {
+    int asked = 0;
+    decode_image(bytes, {}, {.needed_size = {}, .check = [&] { ++asked; }});
+    EXPECT_GT(asked, 0);
+    for (int last = 1; last <= asked; ++last) {
+      int left = last;
+      const auto check = [&] {
+        if (--left == 0) throw Error(Code::kCancelled, "gone");
+      };
+      try {
+        decode_image(bytes, {}, {.needed_size = {}, .check = check});
+        ADD_FAILURE() << "decoded to its end";
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), Code::kCancelled);
+      }
+    }
+  }
+}
+
 TEST(ImageTest, OrientationTurnsThePictureUpright) {
   // Two columns, three rows, each pixel its own grey: stored 0 1 / 2 3 / 4 5.
   const Image stored = fixtures::make_image(2, 3, [](int x, int y, int) { return static_cast<uint8_t>(y * 2 + x); });

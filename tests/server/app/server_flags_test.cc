@@ -31,7 +31,8 @@ TEST(ServerFlagsTest, DefaultsAreTheContract) {
   EXPECT_EQ(options.stall_limit_s, 30);
   EXPECT_EQ(options.max_body_bytes, 20 * 1024 * 1024);
   EXPECT_EQ(options.max_image_bytes, 10 * 1024 * 1024);
-  EXPECT_EQ(options.max_image_pixels, 16'000'000);
+  EXPECT_EQ(options.max_image_pixels, 64'000'000);
+  EXPECT_EQ(options.max_decode_mib, 256);
   EXPECT_EQ(options.poll_interval_ms, 1000);
   EXPECT_EQ(options.max_score_drop, 0.02);
   EXPECT_EQ(options.capacity_mode, "account");
@@ -59,7 +60,7 @@ TEST(ServerFlagsTest, RefusesWhatCannotBe) {
   for (const char* flag :
        {"--http-port=70000", "--http-port=-1", "--http-port=x", "--max-batch=0", "--poll-interval-ms=0",
         "--capacity-mode=drop", "--reload-mode=half", "--tls-cert=a.pem", "--tls-client-ca=a.pem", "--admin-tls",
-        "--max-image-pixels=0", "--model-name=", "--model-name=org/model", "--no-such-flag=1"}) {
+        "--max-image-pixels=0", "--max-decode-mib=0", "--model-name=", "--model-name=org/model", "--no-such-flag=1"}) {
     EXPECT_THROW(parsed({flag}), CLI::ParseError) << flag;
   }
 }

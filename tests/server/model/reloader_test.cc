@@ -114,7 +114,7 @@ TEST_F(ReloaderTest, AFailedWarmUpKeepsTheOldVersion) {
    public:
     const ModelInfo& info() const override { return info_; }
     PromptCost estimate_cost(const std::vector<Message>&) const override { return {}; }
-    PreparedPromptPtr prepare(const std::vector<Message>&) const override { return nullptr; }
+    PreparedPromptPtr prepare(const std::vector<Message>&, const PrepareCheck&) const override { return nullptr; }
     std::unique_ptr<TokenStream> token_stream() const override { return nullptr; }
     bool can_admit(int) const override { return true; }
     SequenceId admit(PreparedPromptPtr, const SamplingParams&) override { return 0; }
