@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <thread>
 #include <utility>
@@ -18,6 +19,7 @@
 #include "server/outbound/remote_images.h"
 #include "server/outbound/span_exporter.h"
 #include "server/service/answer_service.h"
+#include "server/service/fair_gate.h"
 #include "server/service/version_admin.h"
 
 namespace sf::server {
@@ -62,14 +64,39 @@ struct Shared {
   std::shared_ptr<InferStatistics> infer_statistics;
 };
 
+constexpr std::chrono::seconds kFetchPatience(10);
+
+// Waits for the caller's turn, then fetches.
+std::string fetch_in_turn(RemoteImages& images, FairGate& gate, const std::string& url, const std::string& field,
+                          const FetchCaller& caller) {
+  const FairGate::Pass pass = gate.enter({.tenant = caller.tenant,
+                                          .deadline = std::chrono::steady_clock::now() + kFetchPatience,
+                                          .is_unwanted = caller.is_unwanted});
+  switch (pass.outcome()) {
+    case GateOutcome::kEntered:
+      return images.fetch(url, field);
+    case GateOutcome::kUnwanted:
+      throw Error(Code::kCancelled, "the client left before its image was fetched");
+    case GateOutcome::kBusy:
+    case GateOutcome::kLate:
+      break;
+  }
+  throw Error(Code::kResourceExhausted, concat(field, ": other images are being fetched, try again later"), field,
+              Reason::kQueueFull);
+}
+
 // Null without hosts.
-FetchImage fetch_image(const ServerOptions& options) {
+FetchImageFor fetch_image(const ServerOptions& options) {
   if (options.allow_image_hosts.empty()) return nullptr;
   RemoteImageOptions remote;
   remote.hosts = options.allow_image_hosts;
   remote.max_bytes = static_cast<size_t>(options.max_image_bytes);
-  return [images = std::make_shared<RemoteImages>(std::move(remote))](
-             const std::string& url, const std::string& field) { return images->fetch(url, field); };
+  auto gate =
+      std::make_shared<FairGate>(GateOptions{.places = remote.max_at_once, .max_waiting = 32, .max_waiting_each = 4});
+  return [gate, images = std::make_shared<RemoteImages>(std::move(remote))](
+             const std::string& url, const std::string& field, const FetchCaller& caller) {
+    return fetch_in_turn(*images, *gate, url, field, caller);
+  };
 }
 
 HttpOptions http_options(const ServerOptions& options, const Shared& shared, std::function<int()> grpc_port) {

@@ -42,7 +42,7 @@ struct HttpOptions {
   std::vector<std::string> cors_origins = {};                 // whose pages may call; "*" = everybody's
   std::shared_ptr<const ServerCertificate> certificate = {};  // null: no TLS
   std::function<int()> grpc_port = {};                        // for the page: where gRPC answers; 0 or null: nowhere
-  FetchImage fetch_image = {};  // for pictures that a request names by URL; null: none is fetched
+  FetchImageFor fetch_image = {};  // for pictures that a request names by URL; null: none is fetched
 };
 
 class HttpServer {

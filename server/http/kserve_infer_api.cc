@@ -88,6 +88,7 @@ void KserveInferApi::handle(Kind kind, const httplib::Request& request, httplib:
     refuse_call(service_, call, request, response, thrown_error());
     return;
   }
+  asked.answer.is_unwanted = [&] { return request.is_connection_closed() || listener_.stopping(); };
   std::shared_ptr<ResponseStream> stream;
   try {
     stream = submit_infer(service_, std::move(asked.answer), asked.version);
@@ -99,7 +100,9 @@ void KserveInferApi::handle(Kind kind, const httplib::Request& request, httplib:
     }
   } catch (...) {
     if (stream) stream->cancel();
-    fail(request, response, call, asked, thrown_error(), 0);
+    const Error error = thrown_error();
+    const bool stopped = error.code() == Code::kCancelled && listener_.stopping();
+    fail(request, response, call, asked, stopped ? shutting_down() : error, 0);
   }
 }
 

@@ -38,7 +38,7 @@ void NativeApi::answer(const httplib::Request& request, httplib::Response& respo
   bool streamed = false;
   try {
     AnswerFields fields =
-        read_answer_body(request, reader, options_.limits, options_.body_timeout_s, options_.fetch_image);
+        read_answer_body(request, reader, options_.limits, options_.body_timeout_s, fetch_of(request));
     refuse_explain_fields(fields.explain);
     streamed = fields.stream;
     if (fields.explained) {
@@ -61,7 +61,7 @@ void NativeApi::explain(const httplib::Request& request, httplib::Response& resp
   ExplainRequest asked;
   try {
     AnswerFields fields =
-        read_answer_body(request, reader, options_.limits, options_.body_timeout_s, options_.fetch_image);
+        read_answer_body(request, reader, options_.limits, options_.body_timeout_s, fetch_of(request));
     asked = make_explain_request(std::move(fields), call.id, "rest");
     asked.question.tenant = caller_of(options_.keys, request);
   } catch (...) {
@@ -87,11 +87,17 @@ void NativeApi::explain(const httplib::Request& request, httplib::Response& resp
   }
 }
 
+FetchImage NativeApi::fetch_of(const httplib::Request& request) const {
+  return fetch_for(options_.fetch_image, {.tenant = caller_of(options_.keys, request),
+                                          .is_unwanted = [&request] { return request.is_connection_closed(); }});
+}
+
 void NativeApi::submit(const httplib::Request& request, httplib::Response& response, const HttpCall& call,
                        AnswerRequest asked, bool streamed, const ExplainRequest* explained) {
   std::shared_ptr<ResponseStream> stream;
   try {
     const std::string model = asked.model;
+    asked.is_unwanted = [&] { return request.is_connection_closed() || listener_.stopping(); };
     ExplainResult explanation;
     stream = explained ? explain_and_submit(request, call, std::move(asked), *explained, explanation)
                        : service_.submit(std::move(asked));

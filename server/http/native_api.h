@@ -23,6 +23,7 @@ class NativeApi {
  private:
   void answer(const httplib::Request& request, httplib::Response& response, const httplib::ContentReader& reader);
   void explain(const httplib::Request& request, httplib::Response& response, const httplib::ContentReader& reader);
+  FetchImage fetch_of(const httplib::Request& request) const;
   void submit(const httplib::Request& request, httplib::Response& response, const HttpCall& call, AnswerRequest asked,
               bool streamed, const ExplainRequest* explained);
   std::shared_ptr<ResponseStream> explain_and_submit(const httplib::Request& request, const HttpCall& call,

@@ -35,9 +35,13 @@ ChatRequest OpenAiApi::read(const httplib::Request& request, const httplib::Cont
                 Reason::kUnsupportedType);
   }
   BodyReader body({.max_bytes = options_.limits.max_body_bytes, .timeout_s = options_.body_timeout_s}, request, reader);
-  ChatRequest chat = read_chat_request(body.read_whole(), options_.limits, options_.fetch_image);
+  ChatRequest chat = read_chat_request(
+      body.read_whole(), options_.limits,
+      fetch_for(options_.fetch_image, {.tenant = caller_of(options_.keys, request),
+                                       .is_unwanted = [&request] { return request.is_connection_closed(); }}));
   chat.request.request_id = call.id;
   chat.request.tenant = caller_of(options_.keys, request);
+  chat.request.is_unwanted = [this, &request] { return request.is_connection_closed() || listener_.stopping(); };
   return chat;
 }
 
@@ -64,7 +68,9 @@ void OpenAiApi::complete(const httplib::Request& request, httplib::Response& res
     }
   } catch (...) {
     cancel_all(streams);
-    fail_call(service_, call, request, response, in_chat_words(thrown_error(), chat), 0);
+    const Error error = thrown_error();
+    const bool stopped = error.code() == Code::kCancelled && listener_.stopping();
+    fail_call(service_, call, request, response, stopped ? shutting_down() : in_chat_words(error, chat), 0);
   }
 }
 

@@ -22,6 +22,9 @@ class Counted {
   std::atomic<int>& count_;
 };
 
+// Of tenants other than those that explain: each holds a thread of its frontend while it waits.
+constexpr int kMaxWaitingExplains = 8;
+
 // The answer is a choice whole: what cuts an answer or its distribution, or reports its single tokens, says nothing.
 void check_with_choices(const AnswerRequest& request) {
   const auto refuse = [](const char* name) {
@@ -46,7 +49,9 @@ void check_room(const PreparedChoices& choices, const PreparedPrompt& prompt, in
 AnswerService::AnswerService(ServiceOptions options, ServiceDeps deps)
     : options_(std::move(options)),
       deps_(std::move(deps)),
-      decode_gate_(std::max(1, options_.decode_threads)),
+      decode_gate_({.places = std::max(1, options_.decode_threads)}),
+      explain_gate_(
+          {.places = std::max(1, options_.max_explain), .max_waiting = kMaxWaitingExplains, .one_each = true}),
       in_flight_(std::make_shared<InFlight>()) {}
 
 std::shared_ptr<ResponseStream> AnswerService::submit(AnswerRequest request) {
@@ -144,13 +149,27 @@ void AnswerService::check(const AnswerRequest& request) const {
 PreparedPromptPtr AnswerService::prepare(const ServingVersion& version, const AnswerRequest& request,
                                          double deadline_s) {
   Counted preparing(num_preparing_);
-  if (!decode_gate_.enter(deadline_s - deps_.clock->now_s())) {
-    throw Error(Code::kDeadlineExceeded, "the request's deadline passed before its picture was decoded");
+  const FairGate::Pass pass = decode_gate_.enter(gate_wait(request, deadline_s));
+  check_goes_on(request, deadline_s);
+  if (pass.outcome() != GateOutcome::kEntered) {
+    throw Error(Code::kDeadlineExceeded, "the request's deadline passed before its image was decoded");
   }
-  DecodeGate::Leave leave(decode_gate_);
-  PreparedPromptPtr prompt = version.engine->prepare(request.messages);
+  PreparedPromptPtr prompt = version.engine->prepare(request.messages, [&] { check_goes_on(request, deadline_s); });
   if (prompt->num_image_tokens() > 0) version.metrics->record_image_decode(prompt->image_decode_seconds());
   return prompt;
+}
+
+GateWait AnswerService::gate_wait(const AnswerRequest& request, double deadline_s) const {
+  const double seconds_left = std::clamp(deadline_s - deps_.clock->now_s(), 0.0, 86400.0);
+  return {.tenant = request.tenant,
+          .deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(std::llround(seconds_left * 1e3)),
+          .is_unwanted = [&] { return aborted_ || (request.is_unwanted && request.is_unwanted()); }};
+}
+
+void AnswerService::check_goes_on(const AnswerRequest& request, double deadline_s) const {
+  if (aborted_) throw Error(Code::kUnavailable, "the server is shutting down", "", Reason::kDraining);
+  if (deps_.clock->now_s() > deadline_s) throw Error(Code::kDeadlineExceeded, "the request's deadline has passed");
+  if (request.is_unwanted && request.is_unwanted()) throw Error(Code::kCancelled, "the client closed the connection");
 }
 
 std::vector<ModelDescription> AnswerService::models() const {

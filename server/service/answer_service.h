@@ -15,7 +15,7 @@
 #include <string>
 
 #include "server/model/model_slot.h"
-#include "server/service/decode_gate.h"
+#include "server/service/fair_gate.h"
 #include "server/service/in_flight.h"
 #include "server/service/request_log.h"
 #include "server/service/service.h"
@@ -64,6 +64,9 @@ class AnswerService final : public Service {
   int retry_after_seconds() const override;
   ModelAdmin* admin() const override { return deps_.admin; }
 
+  // Requests that wait for their turn to decode an image.
+  int num_waiting_to_decode() const { return decode_gate_.num_waiting(); }
+
   void drain() { draining_.store(true); }
   bool wait_idle(double seconds) { return in_flight_->wait_until_none(seconds); }
   void abort();
@@ -71,23 +74,26 @@ class AnswerService final : public Service {
  private:
   std::shared_ptr<ResponseStream> submit_to(const ServingVersionPtr& version, AnswerRequest request,
                                             std::shared_ptr<void> in_flight);
-  ExplainResult explain_on(ServingVersion& version, ExplainRequest& request, const std::function<bool()>& is_unwanted);
+  ExplainResult explain_on(ServingVersion& version, ExplainRequest& request);
   void check(const AnswerRequest& request) const;
   // The request's own timeout, or the server's where it is shorter.
   double timeout_s(const AnswerRequest& request) const;
   // What the request's choices are to `version`'s engine; null where it gave none.
   PreparedChoicesPtr prepare_choices(const ServingVersion& version, const AnswerRequest& request) const;
   PreparedPromptPtr prepare(const ServingVersion& version, const AnswerRequest& request, double deadline_s);
+  // What waits for a place at a gate: until the client leaves, the deadline passes or the server is aborted.
+  GateWait gate_wait(const AnswerRequest& request, double deadline_s) const;
+  // Errors: Unavailable, DeadlineExceeded, Cancelled where the request is to go no further.
+  void check_goes_on(const AnswerRequest& request, double deadline_s) const;
   LiveGauges live_gauges() const;
   // Effect: the log line, and the spans where they are wanted.
   void end_request(RequestRecord record) const;
 
   const ServiceOptions options_;
   const ServiceDeps deps_;
-  DecodeGate decode_gate_;
+  FairGate decode_gate_, explain_gate_;
   std::shared_ptr<InFlight> in_flight_;  // shared with streams that outlive this
   std::atomic<int> num_preparing_{0};
-  std::atomic<int> num_explaining_{0};
   std::atomic<bool> draining_{false};
   std::atomic<bool> aborted_{false};
 };

@@ -10,24 +10,15 @@
 namespace sf::server {
 namespace {
 
-// One of the explanations that may be under way at once.
-class ExplainSlot {
- public:
-  ExplainSlot(std::atomic<int>& taken, int slots) : taken_(taken) {
-    if (++taken_ <= slots) return;
-    --taken_;
-    throw Error(Code::kResourceExhausted,
-                concat("at most ", slots, slots == 1 ? " explanation runs" : " explanations run",
-                       " at a time, try again later"),
-                "", Reason::kQueueFull);
+Error explain_busy(GateOutcome outcome, int places) {
+  if (outcome == GateOutcome::kLate) {
+    return Error(Code::kDeadlineExceeded, "the request's deadline passed while others were explained");
   }
-  ~ExplainSlot() { --taken_; }
-  ExplainSlot(const ExplainSlot&) = delete;
-  ExplainSlot& operator=(const ExplainSlot&) = delete;
-
- private:
-  std::atomic<int>& taken_;
-};
+  return Error(Code::kResourceExhausted,
+               concat("at most ", places, places == 1 ? " explanation runs" : " explanations run",
+                      " at a time, try again later"),
+               "", Reason::kQueueFull);
+}
 
 const std::string& picture_of(const AnswerRequest& request) {
   for (const Message& message : request.messages) {
@@ -44,11 +35,12 @@ ExplainResult AnswerService::explain(ExplainRequest request, const std::function
   in_flight_->add();
   const std::shared_ptr<void> in_flight(nullptr, [counter = in_flight_](void*) { counter->remove(); });
   const std::string request_id = request.question.request_id;
+  request.question.is_unwanted = is_unwanted;
   try {
     if (draining_) throw Error(Code::kUnavailable, "the server is shutting down", "", Reason::kDraining);
     const ServingVersionPtr version = deps_.slot->current();
     if (!version) throw Error(Code::kUnavailable, "no model is loaded", "", Reason::kDraining);
-    return explain_on(*version, request, is_unwanted);
+    return explain_on(*version, request);
   } catch (const Error& error) {
     deps_.metrics->count_rejection(reject_reason(error));
     throw;
@@ -59,18 +51,15 @@ ExplainResult AnswerService::explain(ExplainRequest request, const std::function
   }
 }
 
-ExplainResult AnswerService::explain_on(ServingVersion& version, ExplainRequest& request,
-                                        const std::function<bool()>& is_unwanted) {
+ExplainResult AnswerService::explain_on(ServingVersion& version, ExplainRequest& request) {
   check(request.question);
   const double deadline_s = deps_.clock->now_s() + timeout_s(request.question);
   version.engine->estimate_cost(request.question.messages);  // refuses a bad picture from its header
-  ExplainSlot slot(num_explaining_, options_.max_explain);
+  const FairGate::Pass pass = explain_gate_.enter(gate_wait(request.question, deadline_s));
+  check_goes_on(request.question, deadline_s);
+  if (pass.outcome() != GateOutcome::kEntered) throw explain_busy(pass.outcome(), options_.max_explain);
   const PreparedPromptPtr prompt = prepare(version, request.question, deadline_s);
-  const auto check_on = [&] {
-    if (aborted_) throw Error(Code::kUnavailable, "the server is shutting down", "", Reason::kDraining);
-    if (deps_.clock->now_s() > deadline_s) throw Error(Code::kDeadlineExceeded, "the request's deadline has passed");
-    if (is_unwanted()) throw Error(Code::kCancelled, "the client closed the connection");
-  };
+  const auto check_on = [&] { check_goes_on(request.question, deadline_s); };
   const SamplingParams sampling = resolve_sampling(request.question.sampling, version.engine->info().default_sampling);
   ExplainResult result{.model = options_.model_name, .model_version = version.version, .explanation = {}, .png = {}};
   run_at_low_priority(kExplainNiceness, *deps_.slot, [&] {

@@ -4,7 +4,8 @@
 //   while (!(event = stream->next()).finished) ...
 //
 // submit() runs on the caller's thread: it reserves the request's cost from the image header (so a full queue refuses
-// before any pixel is decoded), then decodes and tokenises under the decode semaphore, then queues.
+// before any pixel is decoded), then waits for its tenant's turn to decode, decodes and tokenises, then queues. A
+// client that leaves and a deadline that passes end it there too.
 #pragma once
 
 #include <cstdint>
@@ -35,6 +36,8 @@ struct AnswerRequest {
   double spent_s = 0;      // of that time, before submit
   size_t body_bytes = 0;   // for the log line
   std::string tenant;      // the API key's name, empty without keys: what one tenant cached no other sees
+  // Whether the client left; asked on the calling thread while submit() and explain() block, null = it never does.
+  std::function<bool()> is_unwanted;
 };
 
 struct ExplainRequest {
@@ -65,12 +68,13 @@ struct Health {
 class Service {
  public:
   virtual ~Service() = default;
-  // Errors (InvalidArgument, NotFound, ResourceExhausted, Unavailable, DeadlineExceeded) are counted in
+  // Errors (InvalidArgument, NotFound, ResourceExhausted, Unavailable, DeadlineExceeded, Cancelled) are counted in
   // requests_rejected_total here; the front reports the outcome with record_finished, as for every other answer.
   virtual std::shared_ptr<ResponseStream> submit(AnswerRequest request) = 0;
-  // Effect: answers and explains beside the scheduler, at a priority that never delays serving, few at a time. Blocks;
-  // `is_unwanted` is asked now and then, on another thread, and ends it with Cancelled.
-  // Errors: as submit(); ResourceExhausted while --max-explain others are under way; Cancelled, DeadlineExceeded.
+  // Effect: answers and explains beside the scheduler, at a priority that never delays serving, few at a time; where
+  // tenants differ one of another tenant waits for its turn. Blocks; `is_unwanted` is asked now and then, on another
+  // thread, and ends it with Cancelled. Errors: as submit(); ResourceExhausted while --max-explain others are under
+  // way; Cancelled, DeadlineExceeded.
   virtual ExplainResult explain(ExplainRequest request, const std::function<bool()>& is_unwanted) = 0;
   // Empty while nothing is published.
   virtual std::vector<ModelDescription> models() const = 0;

@@ -9,7 +9,8 @@ class ImageUrlTest : public HttpFixture {
  protected:
   void start_fetching() {
     HttpOptions options;
-    options.fetch_image = [this](const std::string& url, const std::string& field) {
+    options.fetch_image = [this](const std::string& url, const std::string& field, const FetchCaller& caller) {
+      tenants_.push_back(caller.tenant);
       fields_.push_back(field);
       if (url != "https://images.example/a.png") throw invalid_argument(field, field, ": not allowed");
       return std::string("the picture");
@@ -25,7 +26,7 @@ class ImageUrlTest : public HttpFixture {
     return client->Post("/v1/chat/completions", body.dump(), "application/json")->status;
   }
 
-  std::vector<std::string> fields_;
+  std::vector<std::string> fields_, tenants_;
 };
 
 TEST_F(ImageUrlTest, IsFetchedWhereThatIsOn) {

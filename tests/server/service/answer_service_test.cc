@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -327,14 +329,73 @@ TEST_F(AnswerServiceTest, ManyClientsLeaveAtRandomAndNothingIsLeftBehind) {
   EXPECT_EQ(slot_.current()->scheduler().queue_load().requests, 0);
 }
 
-TEST(DecodeGateTest, LetsInAsManyAsItHasPlaces) {
-  DecodeGate gate(2);
-  EXPECT_TRUE(gate.enter(0));
-  EXPECT_TRUE(gate.enter(0));
-  EXPECT_FALSE(gate.enter(0));
-  gate.leave();
-  EXPECT_TRUE(gate.enter(0));
-  EXPECT_FALSE(gate.enter(-5));
+// Submits on a thread of its own, and keeps the outcome.
+class Submitted {
+ public:
+  Submitted(AnswerService& service, AnswerRequest request)
+      : thread_([this, &service, request = std::move(request)]() mutable {
+          try {
+            code_ = read(*service.submit(std::move(request))).code;
+          } catch (const Error& error) {
+            code_ = error.code();
+          }
+        }) {}
+  ~Submitted() { wait(); }
+  Code wait() {
+    if (thread_.joinable()) thread_.join();
+    return code_;
+  }
+
+ private:
+  Code code_ = Code::kUnknown;
+  std::thread thread_;
+};
+
+TEST_F(AnswerServiceTest, ATenantsImageWaitsForOneOfAnothersAndNoMore) {
+  start({}, {.decode_threads = 1});
+  FakeEngine& engine = publish(1);
+  engine.hold_prepares();
+  const auto of = [](const std::string& tenant) {
+    AnswerRequest request = request_of("q");
+    request.tenant = tenant;
+    return request;
+  };
+  std::vector<std::unique_ptr<Submitted>> flood;
+  for (int i = 0; i < 10; ++i) flood.push_back(std::make_unique<Submitted>(*service_, of("a")));
+  while (!engine.is_preparing()) std::this_thread::yield();
+  Submitted other(*service_, of("b"));
+  while (slot_.current()->scheduler().queue_load().requests < 11) std::this_thread::yield();
+  while (service_->num_waiting_to_decode() < 10) std::this_thread::yield();
+  engine.allow_prepares(2);
+  EXPECT_EQ(other.wait(), Code::kOk);
+  EXPECT_EQ(engine.num_prepared(), 2);
+  engine.allow_prepares(9);
+  for (auto& one : flood) EXPECT_EQ(one->wait(), Code::kOk);
+}
+
+TEST_F(AnswerServiceTest, AClientThatLeavesOrADeadlineEndsTheDecodeAndTheWaitForIt) {
+  start({}, {.decode_threads = 1});
+  FakeEngine& engine = publish(1);
+  engine.hold_prepares();
+  std::atomic<bool> first_left{false}, second_left{false};
+  AnswerRequest request = request_of("q");
+  request.is_unwanted = [&] { return first_left.load(); };
+  Submitted first(*service_, request);
+  while (!engine.is_preparing()) std::this_thread::yield();
+  request.is_unwanted = [&] { return second_left.load(); };
+  Submitted second(*service_, request);
+  while (service_->num_waiting_to_decode() < 1) std::this_thread::yield();
+  second_left = true;
+  EXPECT_EQ(second.wait(), Code::kCancelled) << "while the first is decoded";
+  first_left = true;
+  EXPECT_EQ(first.wait(), Code::kCancelled);
+
+  request.is_unwanted = nullptr;
+  Submitted third(*service_, request);
+  while (!engine.is_preparing()) std::this_thread::yield();
+  clock_.advance(61);
+  EXPECT_EQ(third.wait(), Code::kDeadlineExceeded);
+  EXPECT_EQ(slot_.current()->scheduler().queue_load().requests, 0);
 }
 
 TEST_F(AnswerServiceTest, LogsWhereARequestCameFromAndWhatOfItWasWrong) {

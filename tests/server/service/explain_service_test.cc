@@ -97,6 +97,28 @@ TEST_F(ExplainServiceTest, OnlyOneRunsAtATimeAndTheNextIsToldToComeBack) {
   EXPECT_EQ(code_of(request_of("b")), Code::kOk);
 }
 
+TEST_F(ExplainServiceTest, OneOfAnotherTenantWaitsForItsTurn) {
+  start();
+  engine_->hold_explains();
+  const auto of = [](const std::string& tenant) {
+    ExplainRequest request = request_of(tenant);
+    request.question.tenant = tenant;
+    return request;
+  };
+  std::thread first([&] { EXPECT_EQ(service_->explain(of("a"), wanted).explanation.answer, "a"); });
+  wait_until_explaining(1);
+  std::atomic<bool> left{false};
+  std::thread other([&] { EXPECT_EQ(service_->explain(of("b"), wanted).explanation.answer, "b"); });
+  std::thread leaves([&] { EXPECT_THROW(service_->explain(of("c"), [&] { return left.load(); }), Error); });
+  EXPECT_EQ(code_of(of("a")), Code::kResourceExhausted) << "it has one already";
+  left = true;
+  leaves.join();
+  EXPECT_EQ(engine_->num_explaining(), 1);
+  engine_->release_explains();
+  first.join();
+  other.join();
+}
+
 TEST_F(ExplainServiceTest, AFailedOneFreesItsPlace) {
   start();
   engine_->fail_question("bad", invalid_argument("layer", "layer: must be 0..2"));
