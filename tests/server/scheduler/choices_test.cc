@@ -32,7 +32,7 @@ class SchedulerChoicesTest : public ::testing::Test {
     JobRequest request;
     request.request_id = question;
     request.api = "rest";
-    request.prompt = engine_->prepare(ask(question));
+    request.prompt = engine_->prepare(ask(question), {});
     if (!choices.empty()) request.sampling.choices = engine_->prepare_choices(choices);
     request.sampling.top_logprobs = top_logprobs;
     request.logprobs = top_logprobs > 0;

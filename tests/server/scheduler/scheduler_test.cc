@@ -40,7 +40,7 @@ class SchedulerTest : public ::testing::Test {
     JobRequest request;
     request.request_id = question;
     request.api = "rest";
-    request.prompt = engine_->prepare(ask(question));
+    request.prompt = engine_->prepare(ask(question), {});
     request.sampling.max_tokens = options.max_tokens;
     request.sampling.min_tokens = options.min_tokens;
     request.stop = options.stop;
