@@ -34,7 +34,7 @@ void generate(const Answer& answer) {
   deps.log_failure = [](const std::string&, const std::string&) {};
   Scheduler scheduler(std::move(deps), {});
   JobRequest request;
-  request.prompt = engine->prepare(ask("q"));
+  request.prompt = engine->prepare(ask("q"), {});
   request.sampling.max_tokens = 400;
   request.stop = answer.stops;
   request.deadline_s = 1e9;
