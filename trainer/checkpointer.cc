@@ -4,10 +4,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "engine/base/base64.h"
 #include "engine/base/file.h"
 #include "engine/runtime/prompt_maker.h"
 #include "engine/runtime/weights.h"
-#include "trainer/data/base64.h"
 #include "trainer/data/image_file.h"
 
 namespace sf {
@@ -79,7 +79,7 @@ std::string make_golden(Vlm& vlm, const Tokenizer& tokenizer, int pictures, uint
     }
     if (questions.empty()) return;
     const std::string png = data::encode_png(picture_of(picture.sample.pixels, vlm.config().image));
-    rows.push_back({{"image", data::encode_base64(png)}, {"questions", questions}});
+    rows.push_back({{"image", encode_base64(png)}, {"questions", questions}});
   });
   return nlohmann::ordered_json{{"format_version", 1}, {"cases", rows}}.dump() + "\n";
 }

@@ -1,10 +1,9 @@
 #include "engine/base/strict_json.h"
 
-#include <set>
 #include <utility>
-#include <vector>
 
 #include "engine/base/error.h"
+#include "engine/base/json_builder.h"
 
 namespace sf {
 namespace {
@@ -16,52 +15,12 @@ template <typename... Args>
   throw invalid_argument(key, name, ": ", reason...);
 }
 
-// Called for every event of the parser; throws on the first that is not allowed.
-class StrictEvents {
- public:
-  StrictEvents(const std::string& name, int max_depth) : name_(name), max_depth_(max_depth) {}
-
-  bool operator()(int depth, Json::parse_event_t event, Json& parsed) {
-    switch (event) {
-      case Json::parse_event_t::object_start:
-        keys_.emplace_back();
-        [[fallthrough]];
-      case Json::parse_event_t::array_start:
-        if (depth >= max_depth_) fail(name_, "", "JSON is nested deeper than ", max_depth_, " levels");
-        break;
-      case Json::parse_event_t::object_end:
-        keys_.pop_back();
-        break;
-      case Json::parse_event_t::key: {
-        const auto& key = parsed.get_ref<const std::string&>();
-        if (!keys_.back().insert(key).second) fail(name_, key, "duplicate key '", key, "'");
-        break;
-      }
-      default:
-        break;
-    }
-    return true;
-  }
-
- private:
-  const std::string& name_;
-  const int max_depth_;
-  std::vector<std::set<std::string>> keys_;  // of the objects that are open
-};
-
 }  // namespace
 
 Json parse_strict_json(std::string_view text, const std::string& name, int max_depth) {
-  StrictEvents events(name, max_depth);
-  try {
-    return Json::parse(text.begin(), text.end(), [&](int depth, Json::parse_event_t event, Json& parsed) {
-      return events(depth, event, parsed);
-    });
-  } catch (const Json::parse_error& error) {
-    fail(name, "", "not JSON at byte ", error.byte);
-  } catch (const Json::exception&) {
-    fail(name, "", "a number is out of range");
-  }
+  JsonBuilder builder(name, {.max_depth = max_depth});
+  builder.feed(text);
+  return builder.finish();
 }
 
 const Json& json_member(const Json& object, const std::string& key, const std::string& name) {

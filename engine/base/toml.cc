@@ -11,6 +11,8 @@
 namespace sf {
 namespace {
 
+constexpr size_t kMaxTableNames = 16;  // of [a.b.c]; every entry below it carries them
+
 bool is_bare(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
 }
@@ -110,6 +112,7 @@ class LineReader {
 std::vector<std::string> read_table(LineReader& line) {
   std::vector<std::string> table;
   do {
+    if (table.size() == kMaxTableNames) line.fail(concat("a table of more than ", kMaxTableNames, " names"));
     table.push_back(line.key());
   } while (line.take('.'));
   line.expect(']');

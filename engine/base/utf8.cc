@@ -46,13 +46,33 @@ Utf8Front utf8_front(std::string_view text) {
   return {Kind::kCharacter, lead.length};
 }
 
-bool is_valid_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const Utf8Front front = utf8_front(text);
-    if (front.kind != Utf8Front::Kind::kCharacter) return false;
-    text.remove_prefix(front.length);
+bool is_valid_utf8(std::string_view text) { return valid_utf8_prefix(text) == text.size(); }
+
+size_t valid_utf8_prefix(std::string_view text) {
+  size_t at = 0;
+  while (at < text.size()) {
+    if (static_cast<uint8_t>(text[at]) < 0x80) {
+      ++at;
+      continue;
+    }
+    const Utf8Front front = utf8_front(text.substr(at));
+    if (front.kind != Utf8Front::Kind::kCharacter) break;
+    at += front.length;
   }
-  return true;
+  return at;
+}
+
+void append_utf8(std::string& text, uint32_t code_point) {
+  const auto tail = [&](int shift) { return static_cast<char>(0x80 | (code_point >> shift & 0x3f)); };
+  if (code_point < 0x80) {
+    text += static_cast<char>(code_point);
+  } else if (code_point < 0x800) {
+    text += {static_cast<char>(0xc0 | code_point >> 6), tail(0)};
+  } else if (code_point < 0x10000) {
+    text += {static_cast<char>(0xe0 | code_point >> 12), tail(6), tail(0)};
+  } else {
+    text += {static_cast<char>(0xf0 | code_point >> 18), tail(12), tail(6), tail(0)};
+  }
 }
 
 std::string take_whole_utf8(std::string& pending) {

@@ -4,12 +4,17 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace sf {
 
 bool is_valid_utf8(std::string_view text);
+// How many bytes of `text` are whole characters, up to the first that is none.
+size_t valid_utf8_prefix(std::string_view text);
+// REQUIRES: `code_point` is one, and no surrogate.
+void append_utf8(std::string& text, uint32_t code_point);
 
 // What stands at the front of `text`.
 struct Utf8Front {

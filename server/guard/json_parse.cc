@@ -4,7 +4,6 @@
 #include <limits>
 
 #include "engine/base/error.h"
-#include "engine/base/strict_json.h"
 
 namespace sf::server {
 namespace {
@@ -23,17 +22,36 @@ const json* find_value(const json& object, const std::string& name) {
   return it == object.end() || it->is_null() ? nullptr : &*it;
 }
 
+JsonLimits json_limits(const RequestLimits& limits) {
+  return {.max_depth = limits.max_json_depth, .max_values = limits.max_json_values};
+}
+
 json parse_json_object(std::string_view text, int max_depth) {
-  json value = parse_strict_json(text, "body", max_depth);
+  return parse_json_object(text, {.max_depth = max_depth, .max_values = RequestLimits().max_json_values});
+}
+
+json parse_json_object(std::string_view text, JsonLimits limits) {
+  JsonBuilder builder("body", limits);
+  builder.feed(text);
+  return finish_json_object(builder);
+}
+
+json finish_json_object(JsonBuilder& builder) {
+  json value = builder.finish();
   if (!value.is_object()) throw invalid_argument("", "body: must be a JSON object, got ", value.type_name());
   return value;
 }
 
-std::optional<std::string> get_string(const json& object, const std::string& name) {
+const std::string* find_string(const json& object, const std::string& name) {
   const json* value = find_value(object, name);
-  if (value == nullptr) return std::nullopt;
+  if (value == nullptr) return nullptr;
   if (!value->is_string()) throw_type(name, "a string", *value);
-  return value->get<std::string>();
+  return value->get_ptr<const std::string*>();
+}
+
+std::optional<std::string> get_string(const json& object, const std::string& name) {
+  const std::string* text = find_string(object, name);
+  return text == nullptr ? std::nullopt : std::optional(*text);
 }
 
 std::optional<bool> get_bool(const json& object, const std::string& name) {

@@ -9,7 +9,7 @@
 namespace sf::server {
 namespace {
 
-constexpr BodyLimits kLimits{.max_bytes = 4096, .timeout_s = 5};
+const BodyLimits kLimits{.max_bytes = 4096, .timeout_s = 5};
 constexpr int kMaxDepth = 4;
 
 ModelAdmin& admin_of(const Service& service) {

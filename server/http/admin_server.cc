@@ -50,6 +50,7 @@ AdminServer::AdminServer(AdminOptions options, Service& service)
 AdminServer::~AdminServer() { stop(); }
 
 void AdminServer::start() { impl_->listener.start(); }
+std::vector<std::string> AdminServer::routes() const { return impl_->listener.routes(); }
 int AdminServer::port() const { return impl_->listener.port(); }
 void AdminServer::stop() { impl_->listener.stop(); }
 

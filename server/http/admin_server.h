@@ -36,7 +36,9 @@ class AdminServer {
   // Errors: Unavailable, naming host and port, if it cannot bind.
   void start();
   int port() const;  // 0 before start()
-  void stop();       // idempotent
+  // "GET /metrics".
+  std::vector<std::string> routes() const;
+  void stop();  // idempotent
 
  private:
   struct Impl;

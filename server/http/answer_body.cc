@@ -89,7 +89,7 @@ bool set_form_field(AnswerFields& fields, const std::string& name, std::string& 
     fields.explained = parse_bool(value, name);
   } else if (name == "routing") {
     const bool object = value.starts_with('{');
-    set_routing(fields, object ? parse_json_object(value, limits.max_json_depth) : json(value));
+    set_routing(fields, object ? parse_json_object(value, json_limits(limits)) : json(value));
   } else {
     return set_explain_field(fields.explain, name, value);
   }
@@ -111,11 +111,10 @@ void check_unread_fields(const json& body) {
 
 }  // namespace
 
-AnswerFields read_answer_json(std::string_view text, const RequestLimits& limits, const FetchImage& fetch) {
-  const json body = parse_json_object(text, limits.max_json_depth);
+AnswerFields read_answer_json(const json& body, const RequestLimits& limits, const FetchImage& fetch) {
   check_unread_fields(body);
   AnswerFields fields;
-  if (const auto image = get_string(body, "image")) {
+  if (const std::string* image = find_string(body, "image")) {
     fields.image = fetch && is_image_url(*image) ? fetch(*image, "image")
                                                  : decode_image_text(*image, limits.max_image_bytes, "image");
   }
@@ -165,11 +164,11 @@ AnswerFields read_answer_form(std::vector<FormPart> parts, const RequestLimits& 
 }
 
 AnswerFields read_answer_body(const httplib::Request& request, const httplib::ContentReader& reader,
-                              const RequestLimits& limits, int body_timeout_s, const FetchImage& fetch) {
-  BodyReader body({.max_bytes = limits.max_body_bytes, .timeout_s = body_timeout_s}, request, reader);
+                              const RequestLimits& limits, const BodyLimits& body_limits, const FetchImage& fetch) {
+  BodyReader body(body_limits, request, reader);
   AnswerFields fields;
   if (has_media_type(request, "application/json")) {
-    fields = read_answer_json(body.read_whole(), limits, fetch);
+    fields = read_answer_json(body.read_json(json_limits(limits)), limits, fetch);
   } else if (has_media_type(request, "multipart/form-data")) {
     fields = read_answer_form(body.read_form(), limits);
   } else {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "server/guard/image_source.h"
@@ -14,11 +13,11 @@ namespace sf::server {
 
 // All thread-safe. Errors: InvalidArgument naming the field of a wrong type; those of check_unread_field for a name
 // that is not known here.
-AnswerFields read_answer_json(std::string_view body, const RequestLimits& limits, const FetchImage& fetch = {});
+AnswerFields read_answer_json(const nlohmann::json& body, const RequestLimits& limits, const FetchImage& fetch = {});
 AnswerFields read_answer_form(std::vector<FormPart> parts, const RequestLimits& limits);
 
 // Chooses by Content-Type. Errors: InvalidArgument/kUnsupportedType for any other; those of BodyReader.
 AnswerFields read_answer_body(const httplib::Request& request, const httplib::ContentReader& reader,
-                              const RequestLimits& limits, int body_timeout_s, const FetchImage& fetch = {});
+                              const RequestLimits& limits, const BodyLimits& body_limits, const FetchImage& fetch = {});
 
 }  // namespace sf::server

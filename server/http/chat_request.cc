@@ -29,10 +29,9 @@ struct ImageRules {
 
 // {"url": "data:..."}; a bare string is taken too.
 Part read_image(const json& value, ImageRules& rules, const std::string& field) {
-  std::optional<std::string> url;
-  if (value.is_string()) url = value.get<std::string>();
-  if (value.is_object()) url = get_string(value, "url");
-  if (!url) throw invalid_argument(field, field, ": must be {\"url\": \"data:image/...;base64,...\"}");
+  // Not copied: it may be most of the body.
+  const auto* url = value.is_object() ? find_string(value, "url") : value.get_ptr<const std::string*>();
+  if (url == nullptr) throw invalid_argument(field, field, ": must be {\"url\": \"data:image/...;base64,...\"}");
   if (rules.fetch && is_image_url(*url)) {
     if (++rules.num_fetched > kMaxFetched) {
       throw invalid_argument(field, field, ": at most ", kMaxFetched, " pictures of a request may be URLs");
@@ -220,8 +219,7 @@ void read_stream_options(const json& body, ChatRequest& chat) {
 
 }  // namespace
 
-ChatRequest read_chat_request(std::string_view text, const RequestLimits& limits, const FetchImage& fetch) {
-  const json body = parse_json_object(text, limits.max_json_depth);
+ChatRequest read_chat_request(const json& body, const RequestLimits& limits, const FetchImage& fetch) {
   check_unread_fields(body);
   ChatRequest chat;
   chat.choices = read_chat_choices(body);
@@ -236,7 +234,6 @@ ChatRequest read_chat_request(std::string_view text, const RequestLimits& limits
   request.choices = chat.choices.texts;
   if (is_batch(body)) request.priority = Priority::kBatch;
   if (const auto timeout = get_integer(body, "timeout_ms")) request.timeout_ms = check_timeout_ms(*timeout);
-  request.body_bytes = text.size();
   const int64_t n = get_integer(body, "n").value_or(1);
   if (n < 1 || n > kMaxChoices) throw invalid_argument("n", "n: must be between 1 and ", kMaxChoices, ", got ", n);
   chat.n = static_cast<int>(n);

@@ -1,12 +1,12 @@
 // The body of POST /v1/chat/completions (OpenAI's schema) -> the service's request.
 //
-//   ChatRequest chat = read_chat_request(text, limits);      // throws Error naming the field
+//   ChatRequest chat = read_chat_request(body, limits);      // throws Error naming the field
 //
 // What this server cannot do (calling tools, audio, JSON mode ...) is refused by name where it would change the answer,
 // and ignored where it would not: guard/unread_fields.h has the table. Thread-safe.
 #pragma once
 
-#include <string_view>
+#include <nlohmann/json.hpp>
 
 #include "server/guard/image_source.h"
 #include "server/guard/limits.h"
@@ -31,7 +31,7 @@ struct ChatRequest {
 
 // Errors: InvalidArgument naming the field ("messages[0].content[1].image_url.url") and the limit.
 // Blocks where `fetch` does: for at most kMaxFetched pictures.
-ChatRequest read_chat_request(std::string_view body, const RequestLimits& limits, const FetchImage& fetch = {});
+ChatRequest read_chat_request(const nlohmann::json& body, const RequestLimits& limits, const FetchImage& fetch = {});
 
 // An error of the service, which knows a question and choices, with the field that `chat` has for them.
 Error in_chat_words(const Error& error, const ChatRequest& chat);

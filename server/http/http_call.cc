@@ -44,6 +44,10 @@ HttpCall begin_call(const std::string& api, const httplib::Request& request, htt
   return call;
 }
 
+double spent_s(const HttpCall& call) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - call.start).count();
+}
+
 void record_call(Service& service, const HttpCall& call, int status, int64_t model_version, const Summary* summary) {
   record(service, call, status, model_version, summary, "");
 }

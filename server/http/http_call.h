@@ -34,6 +34,9 @@ RequestOrigin origin_of(const httplib::Request& request, const httplib::Response
 
 HttpCall begin_call(const std::string& api, const httplib::Request& request, httplib::Response& response);
 
+// How long ago it came.
+double spent_s(const HttpCall& call);
+
 // Effect: the answer went out with this status; `summary` may be null.
 void record_call(Service& service, const HttpCall& call, int status, int64_t model_version, const Summary* summary);
 

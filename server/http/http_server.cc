@@ -14,9 +14,22 @@
 
 namespace sf::server {
 
+namespace {
+
+constexpr size_t kLargestBodies = 8;  // that are read at the same time
+
+HttpOptions with_budget(HttpOptions options) {
+  if (!options.body_budget) {
+    options.body_budget = std::make_shared<ByteBudget>(kLargestBodies * options.limits.max_body_bytes);
+  }
+  return options;
+}
+
+}  // namespace
+
 struct HttpServer::Impl {
   Impl(HttpOptions given, Service& service)
-      : options(std::move(given)),
+      : options(with_budget(std::move(given))),
         listener({.host = options.host,
                   .port = options.port,
                   // As many again as admission needs: for connections that are idle between two requests.

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "server/guard/api_keys.h"
+#include "server/guard/byte_budget.h"
 #include "server/guard/image_source.h"
 #include "server/guard/limits.h"
 #include "server/guard/server_certificate.h"
@@ -42,6 +43,8 @@ struct HttpOptions {
   std::vector<std::string> cors_origins = {};                 // whose pages may call; "*" = everybody's
   std::shared_ptr<const ServerCertificate> certificate = {};  // null: no TLS
   std::function<int()> grpc_port = {};                        // for the page: where gRPC answers; 0 or null: nowhere
+  // Of request bodies that are being read, beyond the first MiB of each; null: eight bodies of the largest size.
+  std::shared_ptr<ByteBudget> body_budget = {};
   FetchImageFor fetch_image = {};  // for pictures that a request names by URL; null: none is fetched
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "server/guard/json_parse.h"
 #include "server/guard/parameters.h"
 #include "server/guard/thrown_error.h"
 #include "server/http/access.h"
@@ -56,25 +57,38 @@ void KserveInferApi::register_routes() {
 KserveInferApi::Asked KserveInferApi::read(Kind kind, const httplib::Request& request,
                                            const httplib::ContentReader& reader, const HttpCall& call) const {
   check_media_type(request);
-  BodyReader body({.max_bytes = options_.limits.max_body_bytes, .timeout_s = options_.body_timeout_s}, request, reader);
-  const std::string text = body.read_whole();
+  BodyReader body(body_limits(options_, listener_), request, reader);
   Asked asked;
   asked.version = asked_version(request);
-  asked.model = find_served_model(service_, request.path_params.at("model"), asked.version);
-  if (kind == Kind::kInfer && asked.model.decoupled) {
-    throw invalid_argument("model", "model: ", asked.model.name, " is decoupled: ask ", asked.model.model.id,
-                           ", or use generate_stream or ModelStreamInfer");
+  std::optional<size_t> json_size;
+  try {
+    asked.model = find_served_model(service_, request.path_params.at("model"), asked.version);
+    if (kind == Kind::kInfer && asked.model.decoupled) {
+      throw invalid_argument("model", "model: ", asked.model.name, " is decoupled: ask ", asked.model.model.id,
+                             ", or use generate_stream or ModelStreamInfer");
+    }
+    if (kind == Kind::kInfer) json_size = json_bytes(request);
+  } catch (const Error&) {
+    body.discard();  // so that the client gets to read the refusal
+    throw;
   }
+  const JsonLimits limits = json_limits(options_.limits);
   HttpInfer infer;
-  if (kind == Kind::kInfer) {
-    infer = read_infer_body(text, json_bytes(request), options_.limits);
+  if (kind != Kind::kInfer) {
+    infer.request = read_generate_body(body.read_json(limits), options_.limits);
+  } else if (json_size) {
+    std::string binary;
+    const nlohmann::json object = body.read_json(limits, *json_size, binary);
+    infer = read_infer_body(object, binary, options_.limits);
   } else {
-    infer.request = read_generate_body(text, options_.limits);
+    infer = read_infer_body(body.read_json(limits), "", options_.limits);
   }
+  infer.request.body_bytes = body.num_bytes();
   asked.binary_output = infer.binary_output;
   asked.id = infer.request.id;
   asked.answer = make_infer_answer(std::move(infer.request), asked.model, call.id, call.api);
   asked.answer.tenant = caller_of(options_.keys, request);
+  asked.answer.spent_s = spent_s(call);
   return asked;
 }
 

@@ -15,16 +15,17 @@ using nlohmann::json;
 constexpr const char* kApi = "kserve_rest";
 constexpr const char* kCommandApi = "admin";  // as the other commands are counted
 constexpr const char* kJson = "application/json";
-constexpr BodyLimits kLimits{.max_bytes = 64 << 10, .timeout_s = 5};
+const BodyLimits kLimits{.max_bytes = 64 << 10, .timeout_s = 5};
 constexpr int kMaxDepth = 4;
 
 std::string read_body(const httplib::Request& request, const httplib::ContentReader& reader) {
   return BodyReader(kLimits, request, reader).read_whole();
 }
 
-void check_media_type(const httplib::Request& request, RepositoryRules rules) {
+// tritonclient sends no Content-Type at all.
+void check_media_type(const httplib::Request& request, bool required) {
   if (has_media_type(request, kJson)) return;
-  if (rules != RepositoryRules::kManagement && !request.has_header("Content-Type")) return;
+  if (!required && !request.has_header("Content-Type")) return;
   throw Error(Code::kInvalidArgument, "Content-Type: must be application/json", "Content-Type",
               Reason::kUnsupportedType);
 }
@@ -48,6 +49,8 @@ void run_index(Service& service, const httplib::Request& request, httplib::Respo
   const HttpCall call = begin_call(kApi, request, response);
   try {
     const std::string text = read_body(request, reader);
+    // Reading changes nothing, so that what curl -d sends is taken too.
+    if (!has_media_type(request, "application/x-www-form-urlencoded")) check_media_type(request, /*required=*/false);
     const bool only_ready = !text.empty() && get_bool(parse_json_object(text, kMaxDepth), "ready").value_or(false);
     response.set_content(infer_index_json(repository_index(service, only_ready)), kJson);
     log_call(service, call, response);
@@ -62,7 +65,7 @@ void run_change(Service& service, RepositoryRules rules, RepositoryChange change
   try {
     const std::string text = read_body(request, reader);  // first, so that the client gets to read a refusal
     if (rules == RepositoryRules::kRefuseChanges) throw repository_is_admin();
-    check_media_type(request, rules);
+    check_media_type(request, /*required=*/rules == RepositoryRules::kManagement);
     check_body(change, text);
     const std::string& model = request.path_params.at("model");
     const int64_t served = change_repository(service, change, model);

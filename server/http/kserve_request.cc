@@ -69,16 +69,17 @@ json tensor_parameters(const json& tensor, const std::string& name, const char* 
   return *parameters;
 }
 
-std::vector<json> read_tensors(const json& body, const char* name) {
+const json::array_t& read_tensors(const json& body, const char* name) {
+  static const json::array_t kNone;
   const json* list = find_value(body, name);
-  if (list == nullptr) return {};
+  if (list == nullptr) return kNone;
   if (!list->is_array() || list->size() > kMaxTensors) {
     throw invalid_argument(name, name, ": must be an array of at most ", kMaxTensors, " tensors");
   }
   for (const json& tensor : *list) {
     if (!tensor.is_object()) throw invalid_argument(name, name, ": each must be an object");
   }
-  return *list;
+  return list->get_ref<const json::array_t&>();
 }
 
 std::string tensor_name(const json& tensor, const char* list) {
@@ -98,14 +99,14 @@ InferTensorHead read_head(const json& tensor) {
 }
 
 // The one text of "data", which may be nested as the shape is or flat.
-std::string read_text(const json& tensor, const std::string& name) {
+const std::string& read_text(const json& tensor, const std::string& name) {
   const json* data = find_value(tensor, "data");
   if (data == nullptr) throw invalid_argument(name, name, ": has neither data nor binary_data_size");
   while (data->is_array() && data->size() == 1) data = &data->front();
   if (!data->is_string() || data == find_value(tensor, "data")) {
     throw invalid_argument(name, name, ": data must be an array of one string");
   }
-  return data->get<std::string>();
+  return data->get_ref<const std::string&>();
 }
 
 void read_input(InferRequest& request, const json& tensor, BinaryPart& binary, const RequestLimits& limits) {
@@ -118,9 +119,9 @@ void read_input(InferRequest& request, const json& tensor, BinaryPart& binary, c
     set_input(request, head, std::move(split_bytes_tensor(binary.take(head.name, *size), 1, head.name).front()));
     return;
   }
-  std::string text = read_text(tensor, head.name);
-  if (head.name == kImageTensor) text = decode_image_text(text, limits.max_image_bytes, head.name);
-  set_input(request, head, std::move(text));
+  const std::string& text = read_text(tensor, head.name);
+  const bool is_image = head.name == kImageTensor;
+  set_input(request, head, is_image ? decode_image_text(text, limits.max_image_bytes, head.name) : text);
 }
 
 // Whether ANSWER is wanted as binary: its own word, else the request's.
@@ -138,14 +139,8 @@ bool read_outputs(const json& body, bool by_default) {
 
 }  // namespace
 
-HttpInfer read_infer_body(std::string_view body, std::optional<size_t> json_bytes, const RequestLimits& limits) {
-  if (json_bytes && *json_bytes > body.size()) {
-    throw invalid_argument("Inference-Header-Content-Length", "Inference-Header-Content-Length: is ", *json_bytes,
-                           ", the body has ", body.size(), " bytes");
-  }
-  const std::string_view text = body.substr(0, json_bytes.value_or(body.size()));
-  BinaryPart binary(body.substr(text.size()));
-  const json object = parse_json_object(text, limits.max_json_depth);
+HttpInfer read_infer_body(const json& object, std::string_view binary_part, const RequestLimits& limits) {
+  BinaryPart binary(binary_part);
   HttpInfer infer;
   InferRequest& request = infer.request;
   request.id = get_string(object, "id").value_or("");
@@ -153,15 +148,13 @@ HttpInfer read_infer_body(std::string_view body, std::optional<size_t> json_byte
   for (const json& tensor : read_tensors(object, "inputs")) read_input(request, tensor, binary, limits);
   binary.check_all_taken();
   infer.binary_output = read_outputs(object, request.parameters.binary_output);
-  request.body_bytes = body.size();
   return infer;
 }
 
-InferRequest read_generate_body(std::string_view body, const RequestLimits& limits) {
-  const json object = parse_json_object(body, limits.max_json_depth);
+InferRequest read_generate_body(const json& object, const RequestLimits& limits) {
   InferRequest request;
   request.id = get_string(object, "id").value_or("");
-  if (const auto image = get_string(object, kImageTensor)) {
+  if (const std::string* image = find_string(object, kImageTensor)) {
     request.image = decode_image_text(*image, limits.max_image_bytes, kImageTensor);
   }
   request.question = get_string(object, kQuestionTensor);
@@ -171,7 +164,6 @@ InferRequest read_generate_body(std::string_view body, const RequestLimits& limi
     add_parameter(map, name, value);
   }
   request.parameters = read_infer_parameters(map);
-  request.body_bytes = body.size();
   return request;
 }
 

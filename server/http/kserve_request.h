@@ -1,11 +1,11 @@
 // The bodies of POST .../infer and of POST .../generate (Triton's extension) as inference requests.
 //
-//   HttpInfer http = read_infer_body(body, json_bytes, limits);   // throws Error naming the tensor or parameter
+//   HttpInfer http = read_infer_body(json, binary, limits);   // throws Error naming the tensor or parameter
 //
 // Thread-safe.
 #pragma once
 
-#include <optional>
+#include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "server/guard/limits.h"
@@ -18,12 +18,12 @@ struct HttpInfer {
   bool binary_output = false;  // ANSWER goes back after the JSON
 };
 
-// `json_bytes`: the header Inference-Header-Content-Length; what follows are the inputs with `binary_data_size`, in
-// order. In JSON an IMAGE is base64 text or a data URI, in binary the encoded picture itself.
-// Errors: InvalidArgument; ResourceExhausted/kTooLarge for a picture above the limit.
-HttpInfer read_infer_body(std::string_view body, std::optional<size_t> json_bytes, const RequestLimits& limits);
+// `binary`: what followed the JSON, which are the inputs with `binary_data_size`, in order. In JSON an IMAGE is base64
+// text or a data URI, in binary the encoded picture itself. Errors: InvalidArgument; ResourceExhausted/kTooLarge for a
+// picture above the limit.
+HttpInfer read_infer_body(const nlohmann::json& body, std::string_view binary, const RequestLimits& limits);
 
 // {"IMAGE": base64, "QUESTION": text, "id"?, "parameters"?: {...}}; other names are parameters too, as in Triton.
-InferRequest read_generate_body(std::string_view body, const RequestLimits& limits);
+InferRequest read_generate_body(const nlohmann::json& body, const RequestLimits& limits);
 
 }  // namespace sf::server

@@ -38,7 +38,7 @@ void NativeApi::answer(const httplib::Request& request, httplib::Response& respo
   bool streamed = false;
   try {
     AnswerFields fields =
-        read_answer_body(request, reader, options_.limits, options_.body_timeout_s, fetch_of(request));
+        read_answer_body(request, reader, options_.limits, body_limits(options_, listener_), fetch_of(request));
     refuse_explain_fields(fields.explain);
     streamed = fields.stream;
     if (fields.explained) {
@@ -48,6 +48,7 @@ void NativeApi::answer(const httplib::Request& request, httplib::Response& respo
     }
     asked = make_answer_request(std::move(fields), call.id, "rest", &service_);
     asked.tenant = caller_of(options_.keys, request);
+    asked.spent_s = spent_s(call);
   } catch (...) {
     refuse_call(service_, call, request, response, thrown_error());
     return;
@@ -61,9 +62,10 @@ void NativeApi::explain(const httplib::Request& request, httplib::Response& resp
   ExplainRequest asked;
   try {
     AnswerFields fields =
-        read_answer_body(request, reader, options_.limits, options_.body_timeout_s, fetch_of(request));
+        read_answer_body(request, reader, options_.limits, body_limits(options_, listener_), fetch_of(request));
     asked = make_explain_request(std::move(fields), call.id, "rest");
     asked.question.tenant = caller_of(options_.keys, request);
+    asked.question.spent_s = spent_s(call);
   } catch (...) {
     refuse_call(service_, call, request, response, thrown_error());
     return;
@@ -122,14 +124,11 @@ std::shared_ptr<ResponseStream> NativeApi::explain_and_submit(const httplib::Req
                                                               AnswerRequest asked, ExplainRequest explained,
                                                               ExplainResult& explanation) {
   const auto is_unwanted = [&] { return request.is_connection_closed() || listener_.stopping(); };
-  const auto spent_s = [&] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - call.start).count();
-  };
   constexpr int kAttempts = 3;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    explained.question.spent_s = spent_s();
+    explained.question.spent_s = spent_s(call);
     explanation = service_.explain(explained, is_unwanted);
-    asked.spent_s = spent_s();
+    asked.spent_s = spent_s(call);
     std::shared_ptr<ResponseStream> stream = service_.submit(asked);
     if (stream->model_version() == explanation.model_version) return stream;
     stream->cancel();

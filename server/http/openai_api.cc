@@ -1,5 +1,6 @@
 #include "server/http/openai_api.h"
 
+#include "server/guard/json_parse.h"
 #include "server/guard/thrown_error.h"
 #include "server/http/access.h"
 #include "server/http/body_reader.h"
@@ -34,14 +35,16 @@ ChatRequest OpenAiApi::read(const httplib::Request& request, const httplib::Cont
     throw Error(Code::kInvalidArgument, "Content-Type: must be application/json", "Content-Type",
                 Reason::kUnsupportedType);
   }
-  BodyReader body({.max_bytes = options_.limits.max_body_bytes, .timeout_s = options_.body_timeout_s}, request, reader);
+  BodyReader body(body_limits(options_, listener_), request, reader);
   ChatRequest chat = read_chat_request(
-      body.read_whole(), options_.limits,
+      body.read_json(json_limits(options_.limits)), options_.limits,
       fetch_for(options_.fetch_image, {.tenant = caller_of(options_.keys, request),
                                        .is_unwanted = [&request] { return request.is_connection_closed(); }}));
+  chat.request.body_bytes = body.num_bytes();
   chat.request.request_id = call.id;
   chat.request.tenant = caller_of(options_.keys, request);
   chat.request.is_unwanted = [this, &request] { return request.is_connection_closed() || listener_.stopping(); };
+  chat.request.spent_s = spent_s(call);
   return chat;
 }
 

@@ -44,7 +44,7 @@ GoldenPicture read_picture(const json& row) {
 }
 
 std::vector<GoldenPicture> read_cases(std::string_view text) {
-  const json body = parse_json_object(text, kMaxDepth);
+  const json body = parse_json_object(text, JsonLimits{.max_depth = kMaxDepth});
   const std::optional<int64_t> format = get_integer(body, "format_version");
   if (!format || *format < 1) throw broken("format_version is missing");
   if (*format > kFormatVersion) {

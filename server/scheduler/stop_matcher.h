@@ -7,9 +7,11 @@
 //   if (matcher.stopped()) ...
 //   out += matcher.finish();          // what was still held back
 //
-// The result depends on the whole text only, never on how it was cut. One thread only.
+// The result depends on the whole text only, never on how it was cut. A byte costs at most a few steps for each stop
+// string, however long those are (Knuth, Morris and Pratt, 1977). One thread only.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,11 +29,16 @@ class StopMatcher {
   std::string finish();
 
  private:
-  // Bytes at the end of `held_` that could begin a stop string.
-  size_t undecided_suffix() const;
+  struct Stop {
+    std::string text;
+    std::vector<size_t> borders;  // [n]: how much of its first n + 1 bytes is also their end, less than all
+    size_t num_matched = 0;       // of its bytes: the end of what was pushed
+  };
+  static Stop make_stop(std::string text);
+  static size_t next_match(const Stop& stop, size_t num_matched, char c);
 
-  std::vector<std::string> stops_;
-  std::string held_;
+  std::vector<Stop> stops_;
+  std::string held_;  // the end of what was pushed that could begin a stop string
   bool stopped_ = false;
 };
 

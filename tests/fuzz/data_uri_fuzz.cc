@@ -1,4 +1,5 @@
-// A picture as text: base64 or a data URI. What plain base64 decodes to encodes to the same text.
+// An image as text: base64 or a data URI. What plain base64 decodes to encodes to the same text, but for line breaks,
+// padding and the alphabet.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -15,8 +16,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   } catch (const sf::Error&) {
   }
   try {
-    const std::string decoded = sf::server::decode_base64(text, 4096, "image");
-    if (decoded.size() > 4096 || sf::server::encode_base64(decoded) != text) std::abort();
+    const std::string decoded = sf::decode_base64(text, 4096, "image");
+    std::string digits;
+    for (const char c : text) {
+      if (c != '\r' && c != '\n' && c != '=') digits += c == '-' ? '+' : c == '_' ? '/' : c;
+    }
+    const std::string again = sf::encode_base64(decoded);
+    if (decoded.size() > 4096 || again.substr(0, again.find('=')) != digits) std::abort();
   } catch (const sf::Error&) {
   }
   return 0;

@@ -20,7 +20,8 @@ void answer(const httplib::Request& request, httplib::Response& response, const 
   limits.max_body_bytes = kMaxBodyBytes;
   limits.max_image_bytes = 4096;
   try {
-    sf::server::AnswerFields fields = sf::server::read_answer_body(request, reader, limits, /*body_timeout_s=*/30);
+    sf::server::AnswerFields fields =
+        sf::server::read_answer_body(request, reader, limits, {.max_bytes = limits.max_body_bytes});
     // What the parts hold came in the body: nothing is made up, nothing is counted twice.
     size_t held = fields.model.size() + (fields.image ? fields.image->size() : 0) +
                   (fields.question ? fields.question->size() : 0);

@@ -1,11 +1,11 @@
-// The bodies of infer and generate. The first two bytes are Inference-Header-Content-Length (65535: none is sent), the
-// third's lowest bit picks generate.
+// The bodies of infer and generate. The first two bytes are Inference-Header-Content-Length, the third's lowest bit
+// picks generate.
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
 #include "engine/base/error.h"
+#include "server/guard/json_parse.h"
 #include "server/http/kserve_request.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
@@ -16,11 +16,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   limits.max_image_bytes = 4096;
   const sf::server::ServedModel model{"m", false, {.id = "m", .version = 3, .info = {}}};
   try {
+    const std::string_view text = body.substr(0, claimed);
+    const nlohmann::json json = sf::server::parse_json_object(text, sf::server::json_limits(limits));
     sf::server::InferRequest request =
-        bytes[2] & 1 ? sf::server::read_generate_body(body, limits)
-                     : sf::server::read_infer_body(
-                           body, claimed == 0xffff ? std::nullopt : std::optional<size_t>(claimed), limits)
-                           .request;
+        bytes[2] & 1 ? sf::server::read_generate_body(json, limits)
+                     : sf::server::read_infer_body(json, body.substr(text.size()), limits).request;
     sf::server::make_infer_answer(std::move(request), model, "id", "kserve_rest");
   } catch (const sf::Error&) {
   }

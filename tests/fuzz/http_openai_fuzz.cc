@@ -4,13 +4,15 @@
 #include <string_view>
 
 #include "engine/base/error.h"
+#include "server/guard/json_parse.h"
 #include "server/http/chat_request.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   sf::server::RequestLimits limits;
   limits.max_image_bytes = 4096;
   try {
-    sf::server::read_chat_request({reinterpret_cast<const char*>(bytes), size}, limits);
+    const std::string_view body(reinterpret_cast<const char*>(bytes), size);
+    sf::server::read_chat_request(sf::server::parse_json_object(body, sf::server::json_limits(limits)), limits);
   } catch (const sf::Error&) {
   }
   return 0;

@@ -21,7 +21,7 @@ void answer(const httplib::Request& request, httplib::Response& response, const 
   const std::string id = sf::server::choose_request_id(request.get_header_value("X-Request-Id"));
   response.set_header("X-Request-Id", id);
   try {
-    sf::server::read_answer_body(request, reader, limits, /*body_timeout_s=*/30);
+    sf::server::read_answer_body(request, reader, limits, {.max_bytes = limits.max_body_bytes});
     response.set_content("{}", "application/json");
   } catch (const sf::Error& error) {
     sf::server::write_error(response, request, error, id, /*retry_after_s=*/1);

@@ -7,9 +7,9 @@
 #include <stdexcept>
 #include <unordered_map>
 
+#include "engine/base/base64.h"
 #include "engine/base/error.h"
 #include "engine/base/utf8.h"
-#include "trainer/data/base64.h"
 #include "trainer/data/csv.h"
 #include "trainer/data/image_file.h"
 
@@ -57,11 +57,7 @@ class Loader {
   // A path where a file of that name exists, else a data URI or plain base64.
   std::string image_bytes(const std::string& image) {
     if (image.empty()) throw RowError("image is empty");
-    if (image.starts_with("data:")) {
-      const size_t comma = image.find(";base64,");
-      if (comma == std::string::npos) throw RowError("image: a data URI must be base64");
-      return base64_bytes(std::string_view(image).substr(comma + 8));
-    }
+    if (is_data_uri(image)) return decode_data_uri(image, static_cast<size_t>(options_.limits.max_bytes), "image");
     if (image.size() <= kMaxPathBytes && image.find('\0') == std::string::npos) {
       std::error_code failed;
       const std::filesystem::path path = folder_ / image;
@@ -75,11 +71,13 @@ class Loader {
 
  private:
   std::string base64_bytes(std::string_view text) {
-    if (static_cast<int64_t>(text.size()) / 4 * 3 > options_.limits.max_bytes + 3)
-      throw RowError("image: too many bytes");
-    std::optional<std::string> bytes = decode_base64(text);
-    if (!bytes) throw RowError("image: neither a file nor base64");
-    return *std::move(bytes);
+    while (text.ends_with(' ') || text.ends_with('\t')) text.remove_suffix(1);
+    try {
+      return decode_base64(text, static_cast<size_t>(options_.limits.max_bytes), "image");
+    } catch (const Error& error) {
+      if (error.reason() == Reason::kTooLarge) throw;
+      throw RowError(concat("image: neither a file nor base64 (", error.what(), ")"));
+    }
   }
 
   void check_text(const std::string& text, const std::string& field) const {

@@ -49,6 +49,8 @@ TEST(TomlTest, RefusesWithTheLine) {
   EXPECT_EQ(reason_of("a = 1\na = 2"), "line 2: key is given twice, 'a'");
   EXPECT_EQ(reason_of("a = 1\n[t]\na = 2"), "");
   EXPECT_NE(reason_of("a = '\xff'"), "");
+  EXPECT_EQ(reason_of("[a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p]"), "");
+  EXPECT_EQ(reason_of("[a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q]"), "line 1: a table of more than 16 names");
 }
 
 TEST(TomlTest, RandomTextNeverCrashes) {

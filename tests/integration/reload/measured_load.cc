@@ -9,9 +9,9 @@
 #include <nlohmann/json.hpp>
 
 #include "client/event_lines.h"
+#include "engine/base/base64.h"
 #include "engine/base/file.h"
 #include "tests/support/paths.h"
-#include "trainer/data/base64.h"
 
 namespace sf::test {
 namespace {
@@ -25,7 +25,7 @@ double seconds_since(Clock::time_point begin) { return std::chrono::duration<dou
 
 std::string request_body(const std::string& question) {
   const std::string picture = read_file(std::filesystem::path(test::source_dir()) / "examples/scene.png", 1 << 20);
-  const nlohmann::json url = {{"url", "data:image/png;base64," + data::encode_base64(picture)}};
+  const nlohmann::json url = {{"url", "data:image/png;base64," + encode_base64(picture)}};
   const nlohmann::json content = {{{"type", "image_url"}, {"image_url", url}}, {{"type", "text"}, {"text", question}}};
   return nlohmann::json{{"stream", true}, {"messages", {{{"role", "user"}, {"content", content}}}}}.dump();
 }

@@ -2,13 +2,12 @@
 # times are gated.
 if(TARGET sparsefusion-server AND TARGET sparsefusion-train AND TARGET sf_client)
   sf_test(integration_reload DIR integration/reload DEPS
-      sf_client sf_httplib sf_engine_checkpoint sf_engine_input nlohmann_json::nlohmann_json)
+      sf_client sf_httplib sf_engine_base sf_engine_checkpoint sf_engine_input nlohmann_json::nlohmann_json)
   target_sources(integration_reload_test PRIVATE
       ${PROJECT_SOURCE_DIR}/tests/integration/live_server.cc
       ${PROJECT_SOURCE_DIR}/tests/integration/reload/demo_versions.cc
       ${PROJECT_SOURCE_DIR}/tests/integration/reload/measured_load.cc
-      ${PROJECT_SOURCE_DIR}/tests/support/process.cc
-      ${PROJECT_SOURCE_DIR}/trainer/data/base64.cc)
+      ${PROJECT_SOURCE_DIR}/tests/support/process.cc)
   # Not sf_binary: nobody installs it.
   add_executable(leaking-server ${PROJECT_SOURCE_DIR}/tests/integration/reload/leaking_server.cc)
   target_link_libraries(leaking-server PRIVATE sf_options sf_server_app sf_engine_runtime)

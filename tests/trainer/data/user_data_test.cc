@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "engine/base/base64.h"
 #include "engine/base/error.h"
-#include "trainer/data/base64.h"
 #include "trainer/data/canvas.h"
 #include "trainer/data/export_scenes.h"
 #include "trainer/data/image_file.h"
@@ -166,28 +166,6 @@ TEST(ExportTest, RowsKeepTheObjectsBoxes) {
   EXPECT_EQ(row["question"], "what \"shape\"?");
   EXPECT_EQ(row["objects"][0]["colour"], "grey");
   EXPECT_EQ(row["objects"][0]["box"], (std::vector<float>{45, 35, 55, 45}));
-}
-
-TEST(Base64Test, KnowsTheStandardsExamples) {
-  const std::pair<const char*, const char*> examples[] = {{"", ""},
-                                                          {"f", "Zg=="},
-                                                          {"fo", "Zm8="},
-                                                          {"foo", "Zm9v"},
-                                                          {"foob", "Zm9vYg=="},
-                                                          {"fooba", "Zm9vYmE="},
-                                                          {"foobar", "Zm9vYmFy"}};
-  for (const auto& [plain, coded] : examples) {
-    EXPECT_EQ(encode_base64(plain), coded);
-    EXPECT_EQ(decode_base64(coded), plain);
-  }
-  EXPECT_EQ(decode_base64("Zg"), "f");
-  EXPECT_EQ(decode_base64("Zm9v\r\nYmFy "), "foobar");
-}
-
-TEST(Base64Test, RefusesWhatIsNotBase64) {
-  for (const char* text : {"Z", "Zm9vY", "Zg=", "Zg===", "Zm9v=", "Z=g=", "Zh==", "Zm9=", "Zm-v", "Zm9v\x80", "===="}) {
-    EXPECT_EQ(decode_base64(text), std::nullopt) << text;
-  }
 }
 
 TEST(ImageFileTest, EveryFormatDecodesAgain) {

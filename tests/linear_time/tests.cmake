@@ -1,0 +1,23 @@
+# That every parser a stranger reaches takes time linear in what it is sent: instructions counted by callgrind, at three
+# sizes. Only where valgrind is, and not under sanitizers, whose instructions would be counted too.
+find_program(SF_VALGRIND valgrind)
+find_path(SF_VALGRIND_INCLUDE valgrind/callgrind.h)
+if(SF_VALGRIND AND SF_VALGRIND_INCLUDE AND NOT SF_SANITIZE AND NOT SF_FUZZ)
+  function(sf_linear_time name)
+    target_compile_options(linear_time_${name} PRIVATE -Wall -Wextra)
+    add_test(NAME linear_time_${name}
+             COMMAND ${PROJECT_SOURCE_DIR}/tests/linear_time/check.py $<TARGET_FILE:linear_time_${name}>)
+    set_tests_properties(linear_time_${name} PROPERTIES TIMEOUT 900)
+  endfunction()
+  if(TARGET sf_server_app AND TARGET sf_proto)
+    add_executable(linear_time_fronts ${PROJECT_SOURCE_DIR}/tests/linear_time/fronts.cc)
+    target_link_libraries(linear_time_fronts PRIVATE sf_options sf_fake_server)
+    sf_linear_time(fronts)
+  endif()
+  if(TARGET sf_engine_runtime)
+    add_executable(linear_time_prompts ${PROJECT_SOURCE_DIR}/tests/linear_time/prompts.cc)
+    target_link_libraries(linear_time_prompts PRIVATE sf_options sf_test_paths sf_engine_runtime)
+    sf_use_torch(linear_time_prompts)
+    sf_linear_time(prompts)
+  endif()
+endif()
