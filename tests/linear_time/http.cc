@@ -46,7 +46,7 @@ class Fronts {
   void post(const Post& post) const {
     RawConnection connection(server_.port());
     connection.send("POST " + post.path +
-                    " HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: " + post.content_type + "\r\n" +
+                    " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: " + post.content_type + "\r\n" +
                     post.headers + "Content-Length: " + std::to_string(post.body.size()) + "\r\n\r\n");
     connection.send(post.body);
     const std::string answer = connection.read_all();

@@ -89,7 +89,7 @@ class HostileBodiesTest : public HttpFixture {
     ASSERT_EQ(post_json(question())->status, 200);  // warm
   }
   static std::string head(const std::string& content_type, size_t size) {
-    return "POST /v1/answer HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: " + content_type +
+    return "POST /v1/answer HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: " + content_type +
            "\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n";
   }
   std::string send(const Body& body) {
