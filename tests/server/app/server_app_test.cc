@@ -269,7 +269,7 @@ TEST_F(ServerAppTest, KeysAreAskedForAndReadAgain) {
   std::ofstream(root_ / "keys") << "nonsense\n";
   app_->reload_files();
   EXPECT_EQ(models_with("second-key"), 200);
-  EXPECT_THAT(lines(), HasSubstr("api-keys: line 1"));
+  EXPECT_THAT(lines(), HasSubstr("keys:1: "));
 }
 
 TEST_F(ServerAppTest, CheckConfigFindsWhatIsWrongAndStartsNothing) {
@@ -286,7 +286,7 @@ TEST_F(ServerAppTest, CheckConfigFindsWhatIsWrongAndStartsNothing) {
   wrong.api_keys = root_ / "keys";
   EXPECT_THAT(complaint(wrong), HasSubstr("keys"));
   std::ofstream(root_ / "keys") << "alice\n";
-  EXPECT_THAT(complaint(wrong), HasSubstr("line 1"));
+  EXPECT_THAT(complaint(wrong), HasSubstr("keys:1: "));
   wrong = options_;
   wrong.state_dir = root_ / "nowhere";
   EXPECT_THAT(complaint(wrong), HasSubstr("--state-dir"));
