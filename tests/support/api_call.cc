@@ -78,7 +78,7 @@ class HttpApiCall final : public ApiCall {
  public:
   HttpApiCall(Api api, int port, const Asked& asked) : connection_(port) {
     const std::string body = http_body(api, asked);
-    connection_.send(concat("POST ", http_path(api), " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n",
+    connection_.send(concat("POST ", http_path(api), " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n",
                             "Content-Type: application/json\r\nContent-Length: ", body.size(), "\r\n\r\n", body));
   }
   void wait_for_text() override { begin_ = connection_.read_until("data: "); }

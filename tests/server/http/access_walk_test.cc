@@ -58,7 +58,7 @@ class AccessWalkTest : public HttpFixture {
           const bool reads = method == std::string("GET") || method == std::string("HEAD");
           for (const char* key : {"", "wrong"}) {
             const int status = ask(port, method, path, key);
-            if (reads && open.contains(path)) {
+            if (reads && open.contains(plain)) {  // slashes too many mean the same route
               EXPECT_EQ(status, 200) << method << " " << path;
             } else {
               EXPECT_EQ(status, 401) << method << " " << path;

@@ -28,7 +28,7 @@ constexpr double kLatest = 8;  // of a limit of 1 s, on a busy machine
 
 TEST_F(ConnectionTimesTest, AHeadThatTricklesIsCut) {
   RawConnection connection(port());
-  connection.send("GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ");
+  connection.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: ");
   const double seconds = trickle(connection, "a");
   EXPECT_GT(seconds, 0.9);
   EXPECT_LT(seconds, kLatest);
@@ -50,7 +50,7 @@ TEST_F(ConnectionTimesTest, WhoSendsNothingIsCutToo) {
 
 TEST_F(ConnectionTimesTest, TheSecondHeadOfAConnectionHasItsOwnTime) {
   RawConnection connection(port());
-  const std::string request = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+  const std::string request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
   for (int i = 0; i < 4; ++i) {  // longer than the limit, all together
     connection.send(request);
     EXPECT_NE(connection.read_until("true}").find(" 200 "), std::string::npos) << i;
@@ -63,8 +63,9 @@ TEST_F(ConnectionTimesTest, TheSecondHeadOfAConnectionHasItsOwnTime) {
 TEST_F(ConnectionTimesTest, ASlowBodyGoesOn) {
   RawConnection connection(port());
   const std::string body = question().dump();
-  connection.send("POST /v1/answer HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n" +
-                  std::string("Content-Length: ") + std::to_string(body.size()) + "\r\n\r\n");
+  connection.send(
+      "POST /v1/answer HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n" +
+      std::string("Content-Length: ") + std::to_string(body.size()) + "\r\n\r\n");
   for (const char byte : body) {  // about 3 s
     ASSERT_TRUE(connection.send(std::string(1, byte)));
     std::this_thread::sleep_for(std::chrono::milliseconds(3000 / body.size()));
@@ -76,7 +77,7 @@ TEST_F(ConnectionTimesTest, WhoWaitsForItsAnswerIsLeftAlone) {
   service.hang_before_text = true;
   RawConnection connection(port());
   const std::string body = question().dump();
-  connection.send("POST /v1/answer HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " +
+  connection.send("POST /v1/answer HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
                   std::to_string(body.size()) + "\r\n\r\n" + body);
   EXPECT_EQ(service.wait_for_submitted(1), 1);
   std::this_thread::sleep_for(std::chrono::milliseconds(2500));
@@ -94,8 +95,9 @@ TEST_F(ConnectionTimesTest, WhoWaitsForAThreadIsLeftAlone) {
   start(options);
   const int threads = options.limits.num_front_threads();
   const std::string body = question().dump();
-  const std::string ask = "POST /v1/answer HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " +
-                          std::to_string(body.size()) + "\r\n\r\n" + body;
+  const std::string ask =
+      "POST /v1/answer HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
+      std::to_string(body.size()) + "\r\n\r\n" + body;
   std::vector<std::unique_ptr<RawConnection>> busy;
   for (int i = 0; i < threads; ++i) {
     busy.push_back(std::make_unique<RawConnection>(port()));
@@ -103,7 +105,7 @@ TEST_F(ConnectionTimesTest, WhoWaitsForAThreadIsLeftAlone) {
   }
   ASSERT_EQ(service.wait_for_submitted(threads), threads);
   RawConnection waits(port());
-  waits.send("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  waits.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
   std::this_thread::sleep_for(std::chrono::milliseconds(2500));
   busy.clear();
   EXPECT_NE(waits.read_all().find(" 200 "), std::string::npos);

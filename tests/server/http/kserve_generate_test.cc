@@ -119,7 +119,7 @@ TEST_F(KserveGenerateTest, PingsAndFreesTheSlotWhenTheClientLeaves) {
   const std::string body = generate().dump();
   RawConnection connection(port());
   connection.send(std::string("POST ") + kGenerateStream +
-                  " HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+                  " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
   EXPECT_NE(connection.read_until(": ping\n\n").find("circle"), std::string::npos);
   connection.close();
   EXPECT_EQ(service.wait_for_cancelled(1), 1);

@@ -270,7 +270,7 @@ TEST_F(KserveInferTest, FreesTheSlotWhenTheClientLeaves) {
   const std::string body = infer().dump();
   RawConnection connection(port());
   connection.send(std::string("POST ") + kInfer +
-                  " HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+                  " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
   ASSERT_EQ(service.wait_for_submitted(1), 1);
   connection.close();
   EXPECT_EQ(service.wait_for_cancelled(1), 1);

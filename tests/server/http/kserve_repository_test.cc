@@ -39,7 +39,8 @@ class KserveRepositoryTest : public HttpFixture {
   // As Triton's client sends it: without a Content-Type, which httplib's client would add. The status and the body.
   std::pair<int, json> tell_as_stock(const std::string& path, const std::string& body) {
     RawConnection raw(port());
-    raw.send("POST " + path + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer admin-key\r\nConnection: close\r\n" +
+    raw.send("POST " + path +
+             " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer admin-key\r\nConnection: close\r\n" +
              "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
     const std::string reply = raw.read_all();
     return {std::stoi(reply.substr(reply.find(' '))), json::parse(reply.substr(reply.find("\r\n\r\n")))};

@@ -281,7 +281,7 @@ TEST_F(OpenAiApiTest, PingsWhileNothingHappens) {
   body["stream"] = true;
   RawConnection connection(port());
   connection.send(
-      "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " +
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
       std::to_string(body.dump().size()) + "\r\n\r\n" + body.dump());
   EXPECT_NE(connection.read_until(": ping\n\n").find("circle"), std::string::npos);
   connection.close();

@@ -118,10 +118,11 @@ TEST_F(OpenApiTest, NamesWhatEveryRouteSaysToAMalformedRequest) {
     EXPECT_EQ(options->status, 204) << route.path;
     EXPECT_EQ(options->get_header_value("Allow"), wrong_method->get_header_value("Allow")) << route.path;
     expect_status(route, send(route, route.method, {{"Range", "bytes=3-1"}}), 400);
-    expect_status(route, send(route, route.method, {{"Content-Encoding", "gzip"}}), 415);
+    expect_status(route, send(route, route.method, {{"Content-Encoding", "br"}}), 415);
     expect_status(route, send(route, route.method, {}, "{}", "?" + std::string(9000, 'q')), 414);
     RawConnection raw(port());
-    raw.send(route.method + " " + route.target() + " HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n");
+    raw.send(route.method + " " + route.target() +
+             " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n");
     EXPECT_NE(raw.read_all().find(" 413 "), std::string::npos) << route.path;
     EXPECT_TRUE(route.responses.contains("413")) << route.path;
     if (route.method == "POST") expect_described(route, send(route, "POST", {}, "{"));

@@ -32,7 +32,7 @@ class ProtocolTest : public HttpFixture {
     return answers;
   }
   static std::string post_head(const std::string& headers) {
-    return "POST /v1/answer HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + headers;
+    return "POST /v1/answer HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + headers;
   }
   static int count(const std::string& text, const std::string& word) {
     int found = 0;
@@ -52,7 +52,7 @@ class ProtocolTest : public HttpFixture {
 // The library answers the first and lets the connection go, which a client that pipelines must expect (RFC
 // 9112, 9.3.2).
 TEST_F(ProtocolTest, PipelinedRequestsAreNeverMixedUp) {
-  const std::string get = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+  const std::string get = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
   const std::string answers = say(post_head(length_) + "\r\n" + body_ + get + get);
   ASSERT_TRUE(answers.starts_with("HTTP/1.1 200 ")) << answers;
   EXPECT_EQ(count(answers, "\"circle\""), 1) << answers;
@@ -61,13 +61,13 @@ TEST_F(ProtocolTest, PipelinedRequestsAreNeverMixedUp) {
 }
 
 TEST_F(ProtocolTest, ABodyThatIsRefusedIsNeverTheNextRequest) {
-  const std::string hidden = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+  const std::string hidden = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
   const std::string length = "Content-Length: " + std::to_string(hidden.size()) + "\r\n";
   for (const std::string& line :
        {std::string("POST /v1/nothing HTTP/1.1\r\n"), std::string("PUT /v1/answer HTTP/1.1\r\n"),
         std::string("POST /v1/answer HTTP/1.1\r\nContent-Type: text/plain\r\n"),
         std::string("POST /v1/answer HTTP/1.1\r\nContent-Encoding: gzip\r\n")}) {
-    const std::string answer = say(line + "Host: x\r\n" + length + "\r\n" + hidden);
+    const std::string answer = say(line + "Host: localhost\r\n" + length + "\r\n" + hidden);
     expect_refused(answer, line);
     EXPECT_EQ(answer.find("\"live\""), std::string::npos) << line;
   }
@@ -105,7 +105,7 @@ TEST_F(ProtocolTest, HeadersThatAreNone) {
        {std::string("No colon\r\n"), std::string(": no name\r\n"), std::string("Two words: x\r\n"),
         std::string("X: a\rb\r\n"), std::string("X: a\0b\r\n", 8),
         std::string("X-Long: ") + std::string(9000, 'a') + "\r\n", std::string(" folded: x\r\n")}) {
-    requests.push_back("GET /healthz HTTP/1.1\r\nHost: x\r\n" + header + kLast);
+    requests.push_back("GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + header + kLast);
   }
   const std::vector<std::string> answers = say_all(requests);
   for (size_t i = 0; i < answers.size(); ++i) {
@@ -118,7 +118,7 @@ TEST_F(ProtocolTest, RequestLinesThatAreNone) {
   std::vector<std::string> requests;
   for (const char* line : {"GET", "GET /healthz", "GET /healthz HTTP/2.0", "get /healthz HTTP/1.1",
                            "GET healthz HTTP/1.1", "\x16\x03\x01\x02\x05", "PRI * HTTP/2.0", "GET /%zz%00 HTTP/1.1"}) {
-    requests.push_back(std::string(line) + "\r\nHost: x\r\n" + kLast);
+    requests.push_back(std::string(line) + "\r\nHost: localhost\r\n" + kLast);
   }
   const std::vector<std::string> answers = say_all(requests);
   for (size_t i = 0; i < answers.size(); ++i) {
@@ -130,7 +130,7 @@ TEST_F(ProtocolTest, RequestLinesThatAreNone) {
 TEST_F(ProtocolTest, NothingOfTheTargetReachesTheHeaders) {
   for (const char* target : {"/v1/models/a%0d%0aSet-Cookie:%20x=1", "/v2/models/a%0d%0aSet-Cookie:%20x=1/ready",
                              "/%0d%0aSet-Cookie:%20x=1", "/healthz?a=%0d%0aSet-Cookie:%20x=1"}) {
-    const std::string answer = say(std::string("GET ") + target + " HTTP/1.1\r\nHost: x\r\n" + kLast);
+    const std::string answer = say(std::string("GET ") + target + " HTTP/1.1\r\nHost: localhost\r\n" + kLast);
     EXPECT_EQ(count(answer, "HTTP/1.1 "), 1) << target;
     EXPECT_GT(answer.find("Set-Cookie"), answer.find("\r\n\r\n")) << target << answer;
   }
@@ -157,7 +157,7 @@ TEST_F(ProtocolTest, ContinueIsSaidOnlyToABodyThatWillBeRead) {
   asked.send(body_);
   EXPECT_NE(asked.read_all().find(" 200 "), std::string::npos);
   RawConnection refused(port());
-  refused.send("POST /v1/nothing HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n" + length_ + kLast);
+  refused.send("POST /v1/nothing HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n" + length_ + kLast);
   expect_refused(refused.read_all(), "an unknown route");
   RawConnection large(port());
   large.send(post_head("Content-Length: 99999999999\r\nExpect: 100-continue\r\n") + kLast);

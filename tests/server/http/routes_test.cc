@@ -210,8 +210,9 @@ TEST_F(RoutesTest, AdminAnswersWhileThePublicPortIsSaturated) {
   const std::string body = question().dump();
   for (int i = 0; i < num_threads; ++i) {
     waiting.push_back(std::make_unique<RawConnection>(port()));
-    waiting.back()->send("POST /v1/answer HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " +
-                         std::to_string(body.size()) + "\r\n\r\n" + body);
+    waiting.back()->send(
+        "POST /v1/answer HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
+        std::to_string(body.size()) + "\r\n\r\n" + body);
   }
   ASSERT_EQ(service.wait_for_submitted(num_threads), num_threads);
   httplib::Client admin_client("127.0.0.1", admin.port());
@@ -224,12 +225,12 @@ TEST_F(RoutesTest, AdminAnswersWhileThePublicPortIsSaturated) {
 TEST_F(RoutesTest, AMethodThatHttplibDoesNotKnowIsNotAllowed) {
   start();
   RawConnection connection(port());
-  connection.send("QUERY /v1/answer?x=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}");
+  connection.send("QUERY /v1/answer?x=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}");
   const std::string answer = connection.read_all();
   EXPECT_NE(answer.find(" 405 "), std::string::npos) << answer;
   EXPECT_NE(answer.find("Allow: POST\r\n"), std::string::npos) << answer;
   RawConnection other(port());
-  other.send("QU<ERY /v1/answer HTTP/1.1\r\nHost: x\r\n\r\n");
+  other.send("QU<ERY /v1/answer HTTP/1.1\r\nHost: localhost\r\n\r\n");
   EXPECT_NE(other.read_all().find(" 400 "), std::string::npos);
 }
 

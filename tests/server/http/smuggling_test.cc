@@ -94,8 +94,8 @@ TEST_F(SmugglingTest, RefusalsOfEveryKindClose) {
 
 TEST_F(SmugglingTest, ABodyThatIsIgnoredIsNeverARequest) {
   for (const std::string& line : {std::string("GET /healthz"), std::string("OPTIONS /v1/answer")}) {
-    const std::string text =
-        say(port(), line + " HTTP/1.1\r\nHost: x\r\n" + length_ + "\r\n", hidden_ + "GET /readyz HTTP/1.0\r\n\r\n");
+    const std::string text = say(port(), line + " HTTP/1.1\r\nHost: localhost\r\n" + length_ + "\r\n",
+                                 hidden_ + "GET /readyz HTTP/1.0\r\n\r\n");
     const HttpResponses got = parse_responses(text);
     EXPECT_EQ(got.trouble, "") << line;
     ASSERT_EQ(got.all.size(), 2u) << text;
@@ -105,7 +105,7 @@ TEST_F(SmugglingTest, ABodyThatIsIgnoredIsNeverARequest) {
 
 TEST_F(SmugglingTest, ARefusalIsAnsweredInItsRoutesManner) {
   const HttpResponses v2 =
-      parse_responses(say(port(), "GET /v2/x HTTP/1.1\r\nHost: x\r\nX-Request-Id: mine\r\nX : y\r\n\r\n", ""));
+      parse_responses(say(port(), "GET /v2/x HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: mine\r\nX : y\r\n\r\n", ""));
   ASSERT_EQ(v2.all.size(), 1u);
   EXPECT_EQ(v2.all[0].header("x-request-id"), "mine");
   EXPECT_TRUE(nlohmann::json::parse(v2.all[0].body)["error"].is_string());
@@ -117,7 +117,7 @@ TEST_F(SmugglingTest, ARefusalIsAnsweredInItsRoutesManner) {
 
 TEST_F(SmugglingTest, ALargeUploadThatIsRefusedReadsWhy) {
   RawConnection connection(port());
-  connection.send("POST /v1/nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 30000000\r\n\r\n");
+  connection.send("POST /v1/nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 30000000\r\n\r\n");
   const std::string block(1 << 20, 'a');
   for (int i = 0; i < 28; ++i) EXPECT_TRUE(connection.send(block)) << i;
   const HttpResponses got = parse_responses(connection.read_all());
@@ -138,7 +138,7 @@ TEST_F(SmugglingTest, SlashesAndAbsoluteTargetsMeanTheRoute) {
     EXPECT_EQ(got.all[0].status, 200) << target << got.all[0].body;
   }
   for (const char* target : {"/v1/models/", "//v1/models", "http://x/v1/models", "/healthz/", "/", "//", "http://x"}) {
-    const std::string text = std::string("GET ") + target + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    const std::string text = std::string("GET ") + target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     EXPECT_TRUE(say(port(), text, "").starts_with("HTTP/1.1 200 ")) << target;
   }
 }
@@ -177,7 +177,7 @@ TEST_F(SmugglingTest, OldClientsGetNoChunksAndAreClosed) {
 TEST_F(SmugglingTest, TwoHundredPipelinedRequests) {
   std::string requests;
   for (int i = 0; i < 199; ++i) requests += hidden_;
-  requests += "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+  requests += "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
   const HttpResponses got = parse_responses(say(port(), requests, ""));
   EXPECT_EQ(got.trouble, "");
   EXPECT_EQ(got.all.size(), 200u);

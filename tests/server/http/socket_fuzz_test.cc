@@ -38,7 +38,7 @@ class Script {
 
   Request next() {
     const std::string id = id_ + "-" + std::to_string(++count_);
-    const std::string common = " HTTP/1.1\r\nHost: x\r\nX-Request-Id: " + id + "\r\n";
+    const std::string common = " HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: " + id + "\r\n";
     switch (random_() % 14) {
       case 0:
         return {.bytes = "GET /healthz" + common + "\r\n"};

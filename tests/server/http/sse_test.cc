@@ -29,7 +29,7 @@ class SseTest : public HttpFixture {
   std::string streaming_request(const std::string& extra = "") const {
     json body = question();
     body["stream"] = true;
-    return "POST /v1/answer HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + extra +
+    return "POST /v1/answer HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + extra +
            "Content-Length: " + std::to_string(body.dump().size()) + "\r\n\r\n" + body.dump();
   }
 };
@@ -113,7 +113,7 @@ TEST_F(SseTest, CancelsAWholeAnswerWhenTheClientLeaves) {
   start();
   RawConnection connection(port());
   const std::string body = question().dump();
-  connection.send("POST /v1/answer HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " +
+  connection.send("POST /v1/answer HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
                   std::to_string(body.size()) + "\r\n\r\n" + body);
   ASSERT_EQ(service.wait_for_submitted(1), 1);
   connection.close();
@@ -131,7 +131,7 @@ TEST_F(SseTest, StopEndsWhatStillRuns) {
   streaming.read_until("circle");
   RawConnection waiting(port());
   const std::string body = question().dump();
-  waiting.send("POST /v1/answer HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " +
+  waiting.send("POST /v1/answer HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
                std::to_string(body.size()) + "\r\n\r\n" + body);
   ASSERT_EQ(service.wait_for_submitted(2), 2);
   server().stop();

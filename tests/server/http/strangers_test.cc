@@ -75,7 +75,7 @@ TEST_F(StrangersTest, SlowBodiesOnEveryWorkerOfEachPort) {
   start_both(options);
   std::vector<Connections> slow;
   slow.push_back(open_many(port(), options.limits.num_front_threads() + 20,
-                           "POST /v1/answer HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                           "POST /v1/answer HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                            "Content-Length: 1000\r\n\r\n{"));
   slow.push_back(open_many(ports()[1], 40,
                            "POST /v1/admin/load HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -96,8 +96,9 @@ TEST_F(StrangersTest, AnswersThatNobodyReadsOnEveryWorker) {
   for (int i = 0; i < options.limits.num_front_threads() + 20; ++i) {
     deaf.push_back(std::make_unique<RawConnection>(port()));
     deaf.back()->set_receive_buffer(2048);
-    deaf.back()->send("POST /v1/answer HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " +
-                      std::to_string(body.size()) + "\r\n\r\n" + body);
+    deaf.back()->send(
+        "POST /v1/answer HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
+        std::to_string(body.size()) + "\r\n\r\n" + body);
   }
   EXPECT_LT(slowest_health(), kPatience);
   // They are taken for gone, and their answers with them.
@@ -137,7 +138,7 @@ TEST_F(StrangersTest, SlowHeadsAndBodiesOverTls) {
 TEST_F(StrangersTest, AnIdleConnectionIsKeptAndThenClosed) {
   start_both({.idle_timeout_s = 2});
   RawConnection connection(port());
-  const std::string request = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+  const std::string request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
   connection.send(request);
   EXPECT_NE(connection.read_until("true}").find("Keep-Alive: timeout=2\r\n"), std::string::npos);
   std::this_thread::sleep_for(std::chrono::milliseconds(1000));
