@@ -263,7 +263,8 @@ void Run::evaluate_and_publish(int64_t step) {
         concat("step ", step, ": score ", score, " is below the parent's ", parent_score_, ": not published"));
     return;
   }
-  const int64_t version = next_version(options_.out);
+  int64_t version = 0;
+  patiently("looking at the store", [&] { version = next_version(options_.out); });
   CheckpointContent content;
   content.vlm = vlm_.get();
   content.tokenizer_model = tokenizer_model_;

@@ -61,8 +61,8 @@ void measure_questions(const Measure& measure, const std::string& tokenizer, con
   question("one letter", 2000, [](size_t n) { return repeat("a", n); });
   question("a letter that it does not know", 2000, [](size_t n) { return repeat("\xe2\x82\xac", n); });
   question("two letters", 1000, [](size_t n) { return repeat("ab", n); });
-  question("spaces", 2000, [](size_t n) { return repeat(" ", n); });
-  question("line ends", 2000, [](size_t n) { return repeat("\n", n); });
+  question("spaces", 10000, [](size_t n) { return repeat(" ", n); });
+  question("line ends", 10000, [](size_t n) { return repeat("\n", n); });
   question("digits", 2000, [](size_t n) { return repeat("7", n); });
   question("words", 200, [](size_t n) { return repeat(" what shape", n); });
   question("names of control tokens", 300, [](size_t n) { return repeat("<image>", n); });
