@@ -25,14 +25,13 @@ std::string printable(const std::string& text) {
   return result;
 }
 
-// sf::Code has gRPC's numbers. A prompt beyond the context and a field that is not offered are the caller's fault.
+}  // namespace
+
 grpc::StatusCode status_code(const Error& error) {
   const bool field_not_offered = error.code() == Code::kUnimplemented && !error.field().empty();
   if (field_not_offered || error.code() == Code::kOutOfRange) return grpc::INVALID_ARGUMENT;
   return static_cast<grpc::StatusCode>(error.code());
 }
-
-}  // namespace
 
 grpc::Status grpc_status(const Error& error, const std::string& request_id, int retry_after_s) {
   const grpc::StatusCode code = status_code(error);

@@ -16,4 +16,7 @@ grpc::Status grpc_status(const Error& error, const std::string& request_id, int 
 // "OK", "INVALID_ARGUMENT", ...: the label `code`.
 const char* grpc_code_name(grpc::StatusCode code);
 
+// sf::Code has gRPC's numbers. A prompt beyond the context and a field that is not offered are the caller's fault.
+grpc::StatusCode status_code(const Error& error);
+
 }  // namespace sf::server

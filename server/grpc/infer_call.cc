@@ -52,6 +52,6 @@ void fail_infer_call(const InferCall& call, const Error& error, const InferDeps&
   deps.options.infer_statistics->record_failure(call.head.model_name, elapsed.count());
 }
 
-const char* grpc_code_name(const Error& error) { return grpc_code_name(static_cast<grpc::StatusCode>(error.code())); }
+const char* grpc_code_name(const Error& error) { return grpc_code_name(status_code(error)); }
 
 }  // namespace sf::server

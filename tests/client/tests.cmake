@@ -20,5 +20,5 @@ if(TARGET sparsefusion)
     endif()
   endforeach()
   add_test(NAME client_completion COMMAND ${PROJECT_SOURCE_DIR}/tests/client/completion_test.sh ${programs})
-  set_tests_properties(client_completion PROPERTIES TIMEOUT 300 LABELS static)  # of texts: once is enough
+  set_tests_properties(client_completion PROPERTIES TIMEOUT 900 LABELS static)  # of texts: once is enough
 endif()
