@@ -137,7 +137,8 @@ TEST_F(SmugglingTest, SlashesAndAbsoluteTargetsMeanTheRoute) {
     ASSERT_EQ(got.all.size(), 1u) << target;
     EXPECT_EQ(got.all[0].status, 200) << target << got.all[0].body;
   }
-  for (const char* target : {"/v1/models/", "//v1/models", "http://x/v1/models", "/healthz/", "/", "//", "http://x"}) {
+  for (const char* target :
+       {"/v1/models/", "//v1/models", "http://localhost/v1/models", "/healthz/", "/", "//", "http://localhost"}) {
     const std::string text = std::string("GET ") + target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     EXPECT_TRUE(say(port(), text, "").starts_with("HTTP/1.1 200 ")) << target;
   }

@@ -45,7 +45,7 @@ class Script {
       case 1:
         return {.bytes = "HEAD //readyz/" + common + "\r\n", .is_head = true};
       case 2:
-        return {.bytes = "\r\nGET http://x/v1/models" + common + "Content-Length: 5\r\n\r\nGET /"};
+        return {.bytes = "\r\nGET http://localhost/v1/models" + common + "Content-Length: 5\r\n\r\nGET /"};
       case 3:
         return {.bytes = "GET /nothing" + common + "\r\n", .status = 404, .closes = true, .id = id};
       case 4:
