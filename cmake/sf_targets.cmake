@@ -17,10 +17,6 @@ endif()
 if(SF_FUZZ)  # the sanitizers' tests link the same objects as the fuzz targets
   target_compile_options(sf_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
-# clang checks that what is marked SF_GUARDED_BY is touched under its mutex; g++ cannot.
-if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  target_compile_options(sf_options INTERFACE -Werror=thread-safety -Werror=thread-safety-beta)
-endif()
 
 # sf_library(NAME [TORCH] [SOURCES a.cc ...] [DEPS targets...]): static library sf_NAME of this folder's *.cc.
 function(sf_library name)
@@ -36,6 +32,10 @@ function(sf_library name)
   endif()
   add_library(sf_${name} STATIC ${ARG_SOURCES})
   target_compile_options(sf_${name} PRIVATE -Wall -Wextra)
+  # clang checks that what is marked SF_GUARDED_BY is touched under its mutex; g++ cannot.
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND name MATCHES "^server_(scheduler|service|model|metrics)$")
+    target_compile_options(sf_${name} PRIVATE -Werror=thread-safety -Werror=thread-safety-beta)
+  endif()
   target_link_libraries(sf_${name} PUBLIC sf_options ${ARG_DEPS})
   if(ARG_TORCH)
     sf_use_torch(sf_${name})

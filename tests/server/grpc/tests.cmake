@@ -5,5 +5,5 @@ if(TARGET sf_server_grpc AND TARGET sf_server_http)
   # gRPC's headers take longer to read than a test does: together they are read once.
   set_target_properties(server_grpc_test PROPERTIES UNITY_BUILD ${SF_UNITY} UNITY_BUILD_BATCH_SIZE 8)
   # Debian's gRPC is not instrumented: ThreadSanitizer would see races where its locks are.
-  set_tests_properties(server_grpc PROPERTIES LABELS no_tsan)
+  set_tests_properties(server_grpc PROPERTIES RUN_SERIAL ON LABELS no_tsan)
 endif()
