@@ -14,6 +14,9 @@ import tempfile
 MAX_RATIO = 2.2
 MIN_INSTRUCTIONS = 1_000_000  # below it what does not depend on the input could hide what does
 MIN_RATIO = 1.4               # likewise
+MAX_AGAIN = 2                 # runs more of a case that seems to fail
+# malloc merges its fast bins in bursts, whose moment depends on what was freed before: without them.
+ENVIRONMENT = dict(os.environ, GLIBC_TUNABLES="glibc.malloc.mxfast=0")
 
 
 def counts(folder):
@@ -46,15 +49,32 @@ def faults(sizes):
     return said
 
 
-def main():
+def measure(program, names):
     with tempfile.TemporaryDirectory(prefix="sf_linear_time_") as folder:
         run = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=" + folder + "/out", "--",
-                              *sys.argv[1:]], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+                              program, *names], env=ENVIRONMENT, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.PIPE, text=True)
         if run.returncode != 0:
-            sys.exit("%s failed:\n%s" % (sys.argv[1], run.stderr[-4000:]))
-        cases = counts(folder)
+            sys.exit("%s failed:\n%s" % (program, run.stderr[-4000:]))
+        return counts(folder)
+
+
+def main():
+    program, names = sys.argv[1], sys.argv[2:]
+    cases = measure(program, names)
     if not cases:
         sys.exit("no case was measured")
+    # What the server's other threads do meanwhile is counted too, and on a busy machine there is more of it. It only
+    # adds: the fewest of several runs is nearest to what the input costs.
+    for _ in range(MAX_AGAIN):
+        doubtful = [case for case in cases if faults(cases[case])]
+        if not doubtful:
+            break
+        for case, sizes in measure(program, doubtful).items():
+            fewest = dict(cases.get(case, []))
+            for size, count in sizes:
+                fewest[size] = min(count, fewest.get(size, count))
+            cases[case] = sorted(fewest.items())
     failed = 0
     for case in sorted(cases):
         sizes = cases[case]

@@ -69,7 +69,7 @@ void measure_grpc(const Measure& measure, const Fronts& fronts) {
         [&](const Request& request) { fronts.answer(request); });
   };
   answer("question", 400'000, [](Request& request, size_t n) { request.set_question(repeat("\xe2\x82\xac", n)); });
-  answer("image", 2'000'000, [](Request& request, size_t n) { request.set_image("IMG" + repeat("x", n)); });
+  answer("image", 4'000'000, [](Request& request, size_t n) { request.set_image("IMG" + repeat("x", n)); });
   answer("stop strings", 10'000, [](Request& request, size_t n) {
     for (size_t i = 0; i < n; ++i) request.add_stop("a");
   });
