@@ -112,6 +112,7 @@ void GrpcCall::read() {
 }
 
 void GrpcCall::OnReadDone(bool ok) {
+  if (ok) has_message_ = true;
   {
     MutexLock lock(mutex_);
     reading_ = false;
@@ -156,7 +157,7 @@ bool GrpcCall::write(grpc::ByteBuffer message) {
 bool GrpcCall::write_last(grpc::ByteBuffer message) {
   MutexLock lock(mutex_);
   const bool pushed = push(std::move(message));
-  finish_locked(grpc::Status::OK);
+  if (!unwanted_error_) finish_locked(grpc::Status::OK);
   return pushed;
 }
 
@@ -175,7 +176,7 @@ bool GrpcCall::push(grpc::ByteBuffer message) {
 
 void GrpcCall::finish(const grpc::Status& status) {
   MutexLock lock(mutex_);
-  finish_locked(status);
+  if (!unwanted_error_) finish_locked(status);  // else the last task's end says why
 }
 
 void GrpcCall::finish_locked(const grpc::Status& status) {
@@ -272,7 +273,8 @@ void GrpcCall::evict() {
 }
 
 void GrpcCall::OnCancel() {
-  if (std::chrono::steady_clock::now() - begin_ < kSoon) deps_.calls.count_reset(connection_);
+  // On a busy machine a reset is noticed late: one that came before any message counts all the same.
+  if (!has_message_ || std::chrono::steady_clock::now() - begin_ < kSoon) deps_.calls.count_reset(connection_);
   const std::optional<int64_t> left = milliseconds_until(deadline_);
   abort(left && *left <= 0 ? Error(Code::kDeadlineExceeded, "the call's deadline has passed")
                            : Error(Code::kCancelled, "the client cancelled the call"));

@@ -86,6 +86,8 @@ class GrpcCall final : public grpc::ServerGenericBidiReactor,
   void start(std::unique_ptr<CallHandler> handler, double idle_s);
   // Effect: ends it before it was started.
   void refuse(const grpc::Status& status);
+  // Effect: the log calls what was asked for a path, for there is no such route. REQUIRES: before it is refused.
+  void set_unknown() { std::swap(origin_.route, origin_.path); }
   // Effect: asks for the next message. REQUIRES: none is being waited for.
   void read();
   // Effect: runs `task` on a thread of the pool. What it throws ends the call.
@@ -143,6 +145,7 @@ class GrpcCall final : public grpc::ServerGenericBidiReactor,
   grpc::ByteBuffer incoming_;       // gRPC's while reading_
 
   std::atomic<bool> unwanted_{false};
+  std::atomic<bool> has_message_{false};
   mutable Mutex mutex_;
   std::deque<grpc::ByteBuffer> outgoing_ SF_GUARDED_BY(mutex_);
   grpc::ByteBuffer sending_ SF_GUARDED_BY(mutex_);  // gRPC's while writing_

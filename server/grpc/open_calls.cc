@@ -8,7 +8,7 @@
 namespace sf::server {
 namespace {
 
-constexpr std::chrono::seconds kResetWindow{10};
+constexpr std::chrono::seconds kResetWindow{30};
 // After a flood: until its calls are gone.
 constexpr std::chrono::seconds kSettling{2};
 

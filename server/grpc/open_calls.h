@@ -28,7 +28,7 @@ struct OpenCallBounds {
   int max_calls = 4096;
   int max_calls_per_peer = 2048;
   size_t max_pending_bytes = 256u << 20;  // of answers that wait for their clients
-  int max_resets = 1000;                  // of one connection in ten seconds, each soon after its call was opened
+  int max_resets = 1000;                  // of one connection in 30 seconds, each soon after its call was opened
   int check_interval_ms = 100;            // how late a deadline may be noticed
 };
 
