@@ -52,6 +52,8 @@ grpc::ServerGenericBidiReactor* CallRouter::CreateReactor(grpc::GenericCallbackS
   const auto call = std::make_shared<GrpcCall>(deps_, *context);
   const auto found = methods_.find(context->method());
   if (found == methods_.end()) {
+    call->set_unknown();
+    record_rejected(*call, "grpc", grpc::UNIMPLEMENTED, Error(Code::kNotFound, "no such method"));
     call->refuse(grpc::Status(grpc::UNIMPLEMENTED, ""));  // Triton's clients know a missing extension by this
   } else {
     start(*call, found->second);
@@ -74,11 +76,16 @@ void CallRouter::start(GrpcCall& call, const Method& method) {
 
 void CallRouter::refuse(GrpcCall& call, const Method& method, const Error& error, int retry_after_s) {
   const grpc::Status status = grpc_status(error, call.id(), retry_after_s);
-  deps_.pool.try_post(
-      [&service = deps_.service, api = method.api, code = status.error_code(), reason = reject_reason(error),
-       ids = call.ids(error.field())] { service.record_rejected(api, grpc_code_name(code), reason, ids); },
-      kMaxWaitingRefusals);
+  record_rejected(call, method.api, status.error_code(), error);
   call.refuse(status);
+}
+
+void CallRouter::record_rejected(const GrpcCall& call, const char* api, grpc::StatusCode code, const Error& error) {
+  deps_.pool.try_post(
+      [&service = deps_.service, api, code, reason = reject_reason(error), ids = call.ids(error.field())] {
+        service.record_rejected(api, grpc_code_name(code), reason, ids);
+      },
+      kMaxWaitingRefusals);
 }
 
 }  // namespace sf::server

@@ -46,8 +46,9 @@ class CallRouter final : public grpc::CallbackGenericService {
 
  private:
   void start(GrpcCall& call, const Method& method);
-  // Effect: counts and logs it on a thread of the pool.
   void refuse(GrpcCall& call, const Method& method, const Error& error, int retry_after_s);
+  // Effect: counts and logs it on a thread of the pool.
+  void record_rejected(const GrpcCall& call, const char* api, grpc::StatusCode code, const Error& error);
 
   const CallDeps& deps_;
   std::unordered_map<std::string, Method> methods_;

@@ -16,21 +16,24 @@ void read_infer_call(InferCall& call, const grpc::ByteBuffer& bytes, const GrpcC
   // An id that is refused for its length is not echoed: cut, it might end within a character.
   if (message.id().size() <= kMaxInferIdBytes) call.head.id = message.id();
   if (call.id.empty()) call.id = choose_request_id(message.id());
-  InferRequest infer = infer_request_from(message);
+  InferRequest infer = infer_request_from(message, deps.options.limits.max_batch);
   infer.body_bytes = num_bytes;
   const ServedModel model = find_served_model(deps.service, infer.model_name, infer.model_version);
   call.head.model_name = model.name;
   call.decoupled = model.decoupled;
   call.empty_final_response = infer.parameters.empty_final_response;
   call.asked_version = infer.model_version;
-  call.answer = make_infer_answer(std::move(infer), model, call.id, kInferGrpcApi);
-  call.answer.tenant = call.tenant;
-  call.answer.timeout_ms = context.shorter_timeout(call.answer.timeout_ms);
+  call.head.shape = infer.shape;
+  call.batch = InferBatch(std::move(infer), model, model.decoupled, call.id, kInferGrpcApi);
+  AnswerRequest& common = call.batch.common();
+  common.tenant = call.tenant;
+  common.is_unwanted = [&context] { return context.is_unwanted(); };
+  common.timeout_ms = context.shorter_timeout(common.timeout_ms);
 }
 
 void submit_infer_call(InferCall& call, server::Service& service) {
-  call.stream = submit_infer(service, std::move(call.answer), call.asked_version);
-  call.head.model_version = call.stream->model_version();
+  call.answers = submit_infer(service, std::move(call.batch), call.asked_version);
+  call.head.model_version = call.answers.front()->model_version();
 }
 
 void refuse_infer_call(const Error& error, RequestIds ids, server::Service& service) {
@@ -42,7 +45,7 @@ void finish_infer_call(const InferCall& call, const Summary& summary, const Infe
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - call.start;
   deps.service.record_finished(kInferGrpcApi, "OK", {call.id, call.trace, call.origin}, call.head.model_version,
                                &summary, elapsed.count());
-  deps.options.infer_statistics->record_success(call.head.model_name, summary, elapsed.count());
+  deps.options.infer_statistics->record_success(call.head.model_name, summary, elapsed.count(), call.answers.size());
 }
 
 void fail_infer_call(const InferCall& call, const Error& error, const InferDeps& deps) {

@@ -11,7 +11,6 @@
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
-#include <memory>
 #include <string>
 
 #include "server/grpc/grpc_call.h"
@@ -37,15 +36,15 @@ struct InferCall {
   bool empty_final_response = false;
   std::string asked_version;  // "" = any
   std::string tenant;
-  AnswerRequest answer;
-  std::shared_ptr<ResponseStream> stream;
+  InferBatch batch;
+  InferAnswers answers;
 };
 
 // Effect: fills `call`, whose tenant is known, as far as `bytes` are good, its id with the request's own if it has none
 // yet. Errors: InvalidArgument, NotFound, Unavailable, DeadlineExceeded: to be counted with refuse_infer_call.
 void read_infer_call(InferCall& call, const grpc::ByteBuffer& bytes, const GrpcCall& context, const InferDeps& deps);
 
-// Effect: submits and fills stream and version. Errors: the service's.
+// Effect: submits and fills answers and version. Errors: the service's.
 void submit_infer_call(InferCall& call, server::Service& service);
 
 // Effect: counts and logs a request that the service never saw.

@@ -1,5 +1,7 @@
 #include "server/grpc/infer_messages.h"
 
+#include <iterator>
+
 #include "server/kserve/bytes_tensor.h"
 
 namespace sf::server {
@@ -26,20 +28,37 @@ InferValue value_of(const std::string& name, const InferParameter& parameter) {
   throw invalid_argument(excerpt(name), excerpt(name), ": has no value");
 }
 
+// What KServe's and Triton's clients say of a tensor on both protocols, and means nothing here: how many of HTTP's
+// bytes are its own, and how an output is wanted. What would change something is refused.
 template <typename Tensor>
-void refuse_parameters(const Tensor& tensor) {
+void check_parameters(const Tensor& tensor, const char* harmless) {
+  const std::string name = excerpt(tensor.name());
   for (const auto& [key, value] : tensor.parameters()) {
-    const std::string name = excerpt(tensor.name());
-    throw invalid_argument(name, name, ".parameters: ", excerpt(key), " is not supported");
+    if (key != harmless) throw invalid_argument(name, name, ".parameters: ", excerpt(key), " is not supported");
   }
 }
 
-// The element of typed contents: bytes and nothing else.
-std::string typed_element(ModelInferRequest::InferInputTensor& input) {
+// Errors: InvalidArgument if the parameter binary_data_size contradicts the raw contents.
+void check_raw_size(const ModelInferRequest::InferInputTensor& input, const std::string& raw) {
+  const auto size = input.parameters().find("binary_data_size");
+  if (size == input.parameters().end()) return;
+  const InferParameter& value = size->second;
+  const bool fits = value.parameter_choice_case() == InferParameter::kUint64Param
+                        ? value.uint64_param() == raw.size()
+                        : value.int64_param() == static_cast<int64_t>(raw.size());
+  if (fits) return;
+  const std::string name = excerpt(input.name());
+  throw invalid_argument(name, name, ".parameters: binary_data_size does not match the ", raw.size(),
+                         " bytes of raw_input_contents");
+}
+
+// The elements of typed contents: bytes and nothing else.
+std::vector<std::string> typed_elements(ModelInferRequest::InferInputTensor& input, size_t num_elements) {
   const std::string name = excerpt(input.name());
   inference::InferTensorContents& contents = *input.mutable_contents();
-  if (contents.bytes_contents_size() != 1) {
-    throw invalid_argument(name, name, ": bytes_contents must have 1 element, has ", contents.bytes_contents_size());
+  if (static_cast<size_t>(contents.bytes_contents_size()) != num_elements) {
+    throw invalid_argument(name, name, ": bytes_contents must have ", num_elements, " elements as the shape says, has ",
+                           contents.bytes_contents_size());
   }
   if (contents.bool_contents_size() + contents.int_contents_size() + contents.int64_contents_size() +
           contents.uint_contents_size() + contents.uint64_contents_size() + contents.fp32_contents_size() +
@@ -47,10 +66,11 @@ std::string typed_element(ModelInferRequest::InferInputTensor& input) {
       0) {
     throw invalid_argument(name, name, ": contents of another type beside bytes_contents");
   }
-  return std::move(*contents.mutable_bytes_contents(0));
+  return {std::make_move_iterator(contents.mutable_bytes_contents()->begin()),
+          std::make_move_iterator(contents.mutable_bytes_contents()->end())};
 }
 
-void read_inputs(InferRequest& request, ModelInferRequest& message) {
+void read_inputs(InferRequest& request, ModelInferRequest& message, int max_batch) {
   const int num_raw = message.raw_input_contents_size();
   if (num_raw > 0 && num_raw != message.inputs_size()) {
     throw invalid_argument("raw_input_contents", "raw_input_contents: has ", num_raw, " entries for ",
@@ -59,16 +79,18 @@ void read_inputs(InferRequest& request, ModelInferRequest& message) {
   for (int i = 0; i < message.inputs_size(); ++i) {
     ModelInferRequest::InferInputTensor& input = *message.mutable_inputs(i);
     const InferTensorHead head{input.name(), input.datatype(), {input.shape().begin(), input.shape().end()}};
-    check_input(head);
-    refuse_parameters(input);
+    const size_t num_elements = check_input(head, max_batch);
+    check_parameters(input, "binary_data_size");
     if (num_raw == 0) {
-      set_input(request, head, typed_element(input));
+      set_input(request, head, typed_elements(input, num_elements));
       continue;
     }
     if (input.has_contents()) {
       throw invalid_argument(head.name, head.name, ": has contents beside raw_input_contents; only one may be used");
     }
-    set_input(request, head, std::move(split_bytes_tensor(message.raw_input_contents(i), 1, head.name).front()));
+    check_raw_size(input, message.raw_input_contents(i));
+    set_input(request, head, split_bytes_tensor(message.raw_input_contents(i), num_elements, head.name));
+    message.mutable_raw_input_contents(i)->clear();
   }
 }
 
@@ -92,7 +114,7 @@ void set_counter(inference::StatisticDuration& message, const InferCounter& coun
 
 }  // namespace
 
-InferRequest infer_request_from(ModelInferRequest& message) {
+InferRequest infer_request_from(ModelInferRequest& message, int max_batch) {
   InferRequest request;
   request.model_name = message.model_name();
   request.model_version = message.model_version();
@@ -100,11 +122,11 @@ InferRequest infer_request_from(ModelInferRequest& message) {
   InferParameterMap map;
   for (const auto& [name, parameter] : message.parameters()) map.emplace(name, value_of(name, parameter));
   request.parameters = read_infer_parameters(map);
-  read_inputs(request, message);
+  read_inputs(request, message, max_batch);
   std::vector<std::string> outputs;
   for (const auto& output : message.outputs()) {
     outputs.push_back(output.name());
-    refuse_parameters(output);
+    check_parameters(output, "binary_data");
   }
   check_outputs(outputs);
   return request;
@@ -118,12 +140,13 @@ inference::ModelInferResponse infer_message(const InferHead& head) {
   return message;
 }
 
-void add_answer(inference::ModelInferResponse& message, const std::string& text) {
+void add_answer(inference::ModelInferResponse& message, const std::vector<std::string>& texts,
+                const std::vector<int64_t>& shape) {
   auto* output = message.add_outputs();
   output->set_name(kAnswerTensor);
   output->set_datatype(kBytesDatatype);
-  output->add_shape(1);
-  message.add_raw_output_contents(join_bytes_tensor({text}));
+  for (const int64_t dim : shape) output->add_shape(dim);
+  message.add_raw_output_contents(join_bytes_tensor(texts));
 }
 
 void add_summary(inference::ModelInferResponse& message, const Summary& summary) {

@@ -12,12 +12,13 @@ namespace sf::server {
 
 // Effect: takes the tensors out of `message`. Errors: InvalidArgument naming the tensor or parameter; raw contents that
 // do not match the inputs, or that stand beside typed ones.
-InferRequest infer_request_from(inference::ModelInferRequest& message);
+InferRequest infer_request_from(inference::ModelInferRequest& message, int max_batch);
 
 // A response without outputs; the two below fill it.
 inference::ModelInferResponse infer_message(const InferHead& head);
 // Effect: adds ANSWER. Always raw: Triton's C++ client reads raw_output_contents without looking.
-void add_answer(inference::ModelInferResponse& message, const std::string& text);
+void add_answer(inference::ModelInferResponse& message, const std::vector<std::string>& texts,
+                const std::vector<int64_t>& shape);
 // Effect: finish_reason and token counts as parameters.
 void add_summary(inference::ModelInferResponse& message, const Summary& summary);
 // Effect: triton_final_response. Clients take a response without it for the last.

@@ -38,7 +38,7 @@ void InferStream::serve(const grpc::ByteBuffer& bytes) {
   InferCall infer;
   const bool accepted = accept(infer, bytes);
   read_next();
-  if (accepted) answer(infer);
+  if (accepted) infer.decoupled ? answer_in_parts(infer) : answer_whole(infer);
   end_request();
 }
 
@@ -83,37 +83,47 @@ bool InferStream::accept(InferCall& infer, const grpc::ByteBuffer& bytes) {
   }
 }
 
-void InferStream::answer(InferCall& infer) {
-  std::string text;  // of a whole answer
-  while (true) {
-    const std::optional<Event> event =
-        infer.stream->next_for(deps_.options.poll_interval_ms, /*merge_pending=*/!infer.decoupled);
-    if (call_.is_unwanted()) {
-      infer.stream->cancel();
-      fail_infer_call(infer, call_.unwanted_error(), deps_);
-      return;
-    }
-    if (event && handle(infer, text, *event)) return;
+void InferStream::answer_whole(const InferCall& infer) {
+  const InferResult result =
+      wait_for_answers(infer.answers, deps_.options.poll_interval_ms, [&] { return call_.is_unwanted(); });
+  if (result.error) {
+    write_failure(infer, *result.error);
+  } else {
+    write_end(infer, result.texts, *result.summary);
   }
 }
 
-bool InferStream::handle(const InferCall& infer, std::string& text, const Event& event) {
-  if (!event.text.empty()) {
-    if (infer.decoupled) {
-      write_delta(infer, event.text);
-    } else {
-      text += event.text;
+void InferStream::answer_in_parts(const InferCall& infer) {
+  ResponseStream& stream = *infer.answers.front();
+  while (true) {
+    const std::optional<Event> event = stream.next_for(deps_.options.poll_interval_ms);
+    if (call_.is_unwanted()) {
+      stream.cancel();
+      write_failure(infer, call_.unwanted_error());
+      return;
     }
+    if (event && handle(infer, *event)) return;
   }
+}
+
+bool InferStream::handle(const InferCall& infer, const Event& event) {
+  if (!event.text.empty()) write_delta(infer, event.text);
   if (!event.finished) return false;
   if (event.error) {
-    fail_infer_call(infer, *event.error, deps_);
-    write_error(infer, *event.error);
+    write_failure(infer, *event.error);
   } else {
-    write_summary(infer, text, *event.summary);
-    finish_infer_call(infer, *event.summary, deps_);
+    write_end(infer, {""}, *event.summary);
   }
   return true;
+}
+
+void InferStream::write_failure(const InferCall& infer, const Error& error) {
+  if (call_.is_unwanted()) {
+    fail_infer_call(infer, call_.unwanted_error(), deps_);
+    return;
+  }
+  fail_infer_call(infer, error, deps_);
+  write_error(infer, error);
 }
 
 grpc::ByteBuffer InferStream::serialize(const inference::ModelStreamInferResponse& message) {
@@ -123,20 +133,21 @@ grpc::ByteBuffer InferStream::serialize(const inference::ModelStreamInferRespons
 void InferStream::write_delta(const InferCall& infer, const std::string& text) {
   inference::ModelStreamInferResponse message;
   *message.mutable_infer_response() = infer_message(infer.head);
-  add_answer(*message.mutable_infer_response(), text);
+  add_answer(*message.mutable_infer_response(), {text}, infer.head.shape);
   set_final(*message.mutable_infer_response(), false);
   write(message);
 }
 
-// A decoupled answer's deltas are out already: its end is empty, by the protocol's form if the client knows it.
-void InferStream::write_summary(const InferCall& infer, const std::string& text, const Summary& summary) {
+// An answer in parts is out already: its end is empty, by the protocol's form if the client knows it.
+void InferStream::write_end(const InferCall& infer, const std::vector<std::string>& texts, const Summary& summary) {
   inference::ModelStreamInferResponse message;
   inference::ModelInferResponse& response = *message.mutable_infer_response();
   response = infer_message(infer.head);
-  if (!infer.decoupled || !infer.empty_final_response) add_answer(response, text);
+  if (!infer.decoupled || !infer.empty_final_response) add_answer(response, texts, infer.head.shape);
   add_summary(response, summary);
   set_final(response, true);
   write(message);
+  finish_infer_call(infer, summary, deps_);
 }
 
 void InferStream::write_error(const InferCall& infer, const Error& error) {

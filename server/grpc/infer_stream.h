@@ -11,6 +11,7 @@
 #include <atomic>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/base/mutex.h"
 #include "server/grpc/grpc_call.h"
@@ -33,14 +34,16 @@ class InferStream final : public CallHandler {
   void serve(const grpc::ByteBuffer& bytes);
   // Effect: takes the request to the service. Never throws: false if it was refused, and the client told so.
   bool accept(InferCall& infer, const grpc::ByteBuffer& bytes);
-  void answer(InferCall& infer);
+  void answer_whole(const InferCall& infer);
+  void answer_in_parts(const InferCall& infer);
   // Effect: what is told the client of one event. Returns whether it was the last.
-  bool handle(const InferCall& infer, std::string& text, const Event& event);
+  bool handle(const InferCall& infer, const Event& event);
 
   void write(const inference::ModelStreamInferResponse& message) { call_.write(serialize(message)); }
   static grpc::ByteBuffer serialize(const inference::ModelStreamInferResponse& message);
   void write_delta(const InferCall& infer, const std::string& text);
-  void write_summary(const InferCall& infer, const std::string& text, const Summary& summary);
+  void write_end(const InferCall& infer, const std::vector<std::string>& texts, const Summary& summary);
+  void write_failure(const InferCall& infer, const Error& error);
   void write_error(const InferCall& infer, const Error& error);
   // Effect: reads the next message if there is room for it. Called once a message has become a request.
   void read_next();

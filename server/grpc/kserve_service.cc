@@ -6,7 +6,6 @@
 #include "server/grpc/infer_stream.h"
 #include "server/grpc/message_buffer.h"
 #include "server/guard/thrown_error.h"
-#include "server/service/wait_for_answer.h"
 
 namespace sf::server {
 namespace {
@@ -241,7 +240,7 @@ grpc::Status KserveService::infer(GrpcCall& call, const ByteBuffer& bytes, ByteB
     read_infer_call(infer, bytes, call, infer_deps_);
     if (infer.decoupled) {
       throw invalid_argument("model_name", "model_name: ", infer.head.model_name, " is decoupled: ask ",
-                             infer.answer.model, ", or use ModelStreamInfer");
+                             infer.batch.common().model, ", or use ModelStreamInfer");
     }
   } catch (...) {
     return refuse(call);
@@ -252,14 +251,14 @@ grpc::Status KserveService::infer(GrpcCall& call, const ByteBuffer& bytes, ByteB
     return fail(call, infer, thrown_error());
   }
   call.add_initial_metadata("x-model-version", std::to_string(infer.head.model_version));
-  const WholeAnswer answer =
-      wait_for_answer(*infer.stream, options_.poll_interval_ms, [&] { return call.is_unwanted(); });
-  if (answer.error) return fail(call, infer, *answer.error);
+  const InferResult result =
+      wait_for_answers(infer.answers, options_.poll_interval_ms, [&] { return call.is_unwanted(); });
+  if (result.error) return fail(call, infer, *result.error);
   inference::ModelInferResponse message = infer_message(infer.head);
-  add_answer(message, answer.text);
-  add_summary(message, *answer.summary);
+  add_answer(message, result.texts, infer.head.shape);
+  add_summary(message, *result.summary);
   response = serialize_message(message);
-  finish_infer_call(infer, *answer.summary, infer_deps_);
+  finish_infer_call(infer, *result.summary, infer_deps_);
   return grpc::Status::OK;
 }
 

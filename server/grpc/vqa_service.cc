@@ -42,6 +42,7 @@ VqaService::Asked VqaService::submit(GrpcCall& call, const ByteBuffer& request, 
     const size_t num_bytes = parse_message(request, message, options_.limits.max_body_bytes);
     question = make_answer_request(answer_fields_from(message), call.id(), kApi, &service_);
     question.tenant = call.tenant();
+    question.is_unwanted = [&call] { return call.is_unwanted(); };
     question.body_bytes = num_bytes;
     question.timeout_ms = call.shorter_timeout(question.timeout_ms);
   } catch (...) {

@@ -8,7 +8,6 @@
 #include "server/http/access.h"
 #include "server/http/body_reader.h"
 #include "server/http/kserve_stream.h"
-#include "server/service/wait_for_answer.h"
 
 namespace sf::server {
 namespace {
@@ -86,9 +85,11 @@ KserveInferApi::Asked KserveInferApi::read(Kind kind, const httplib::Request& re
   infer.request.body_bytes = body.num_bytes();
   asked.binary_output = infer.binary_output;
   asked.id = infer.request.id;
-  asked.answer = make_infer_answer(std::move(infer.request), asked.model, call.id, call.api);
-  asked.answer.tenant = caller_of(options_.keys, request);
-  asked.answer.spent_s = spent_s(call);
+  const bool in_parts = kind == Kind::kGenerateStream;
+  asked.batch = InferBatch(std::move(infer.request), asked.model, in_parts, call.id, call.api);
+  asked.shape = asked.batch.shape();
+  asked.batch.common().tenant = caller_of(options_.keys, request);
+  asked.batch.common().spent_s = spent_s(call);
   return asked;
 }
 
@@ -102,18 +103,18 @@ void KserveInferApi::handle(Kind kind, const httplib::Request& request, httplib:
     refuse_call(service_, call, request, response, thrown_error());
     return;
   }
-  asked.answer.is_unwanted = [&] { return request.is_connection_closed() || listener_.stopping(); };
-  std::shared_ptr<ResponseStream> stream;
+  asked.batch.common().is_unwanted = [&] { return request.is_connection_closed() || listener_.stopping(); };
+  InferAnswers answers;
   try {
-    stream = submit_infer(service_, std::move(asked.answer), asked.version);
-    response.set_header("X-Model-Version", std::to_string(stream->model_version()));
+    answers = submit_infer(service_, std::move(asked.batch), asked.version);
+    response.set_header("X-Model-Version", std::to_string(answers.front()->model_version()));
     if (kind == Kind::kGenerateStream) {
-      answer_stream(request, response, call, asked, stream);
+      answer_stream(request, response, call, asked, answers.front());
     } else {
-      answer_whole(kind, request, response, call, asked, *stream);
+      answer_whole(kind, request, response, call, asked, answers);
     }
   } catch (...) {
-    if (stream) stream->cancel();
+    for (const auto& answer : answers) answer->cancel();
     const Error error = thrown_error();
     const bool stopped = error.code() == Code::kCancelled && listener_.stopping();
     fail(request, response, call, asked, stopped ? shutting_down() : error, 0);
@@ -121,25 +122,26 @@ void KserveInferApi::handle(Kind kind, const httplib::Request& request, httplib:
 }
 
 void KserveInferApi::answer_whole(Kind kind, const httplib::Request& request, httplib::Response& response,
-                                  const HttpCall& call, const Asked& asked, ResponseStream& stream) {
+                                  const HttpCall& call, const Asked& asked, const InferAnswers& answers) {
   const auto is_unwanted = [&] { return request.is_connection_closed() || listener_.stopping(); };
-  const int64_t version = stream.model_version();
-  const WholeAnswer answer = wait_for_answer(stream, options_.poll_interval_ms, is_unwanted);
-  if (answer.error) {
-    const bool stopped = answer.error->code() == Code::kCancelled && listener_.stopping();
-    fail(request, response, call, asked, stopped ? shutting_down() : *answer.error, version);
+  const int64_t version = answers.front()->model_version();
+  const InferResult result = wait_for_answers(answers, options_.poll_interval_ms, is_unwanted);
+  if (result.error) {
+    const bool stopped = result.error->code() == Code::kCancelled && listener_.stopping();
+    fail(request, response, call, asked, stopped ? shutting_down() : *result.error, version);
     return;
   }
-  const InferHead head{asked.model.name, version, asked.id};
+  const InferHead head{asked.model.name, version, asked.id, asked.shape};
   if (kind == Kind::kGenerate) {
-    response.set_content(generate_end_json(head, answer.text, *answer.summary, /*streamed=*/false), "application/json");
+    response.set_content(generate_end_json(head, result.texts, *result.summary, /*streamed=*/false),
+                         "application/json");
   } else {
-    InferBody body = infer_answer_body(head, answer.text, *answer.summary, asked.binary_output);
+    InferBody body = infer_answer_body(head, result.texts, *result.summary, asked.binary_output);
     if (asked.binary_output) response.set_header(kJsonBytesHeader, std::to_string(body.json_bytes));
     response.set_content(std::move(body.text), asked.binary_output ? "application/octet-stream" : "application/json");
   }
-  count(call, asked.model.name, &*answer.summary);
-  record_call(service_, call, 200, version, &*answer.summary);
+  count(call, asked.model.name, &*result.summary, result.texts.size());
+  record_call(service_, call, 200, version, &*result.summary);
 }
 
 void KserveInferApi::answer_stream(const httplib::Request& request, httplib::Response& response, const HttpCall& call,
@@ -159,7 +161,7 @@ void KserveInferApi::answer_stream(const httplib::Request& request, httplib::Res
     fail(request, response, call, asked, *first.event->error, version);
     return;
   }
-  GenerateStreamOptions options{.head = {asked.model.name, version, asked.id},
+  GenerateStreamOptions options{.head = {asked.model.name, version, asked.id, asked.shape},
                                 .call_id = call.id,
                                 .poll_interval_ms = options_.poll_interval_ms,
                                 .ping_interval_ms = options_.ping_interval_ms,
@@ -179,10 +181,10 @@ void KserveInferApi::fail(const httplib::Request& request, httplib::Response& re
   count(call, asked.model.name, nullptr);
 }
 
-void KserveInferApi::count(const HttpCall& call, const std::string& model, const Summary* summary) {
+void KserveInferApi::count(const HttpCall& call, const std::string& model, const Summary* summary, size_t num_answers) {
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - call.start;
   if (summary != nullptr) {
-    statistics_.record_success(model, *summary, elapsed.count());
+    statistics_.record_success(model, *summary, elapsed.count(), num_answers);
   } else {
     statistics_.record_failure(model, elapsed.count());
   }

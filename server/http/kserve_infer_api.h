@@ -25,10 +25,11 @@ class KserveInferApi {
   enum class Kind { kInfer, kGenerate, kGenerateStream };
   // A request that was read and found good.
   struct Asked {
-    AnswerRequest answer;
+    InferBatch batch;
     ServedModel model;
-    std::string version;  // "" = any
-    std::string id;       // the client's own
+    std::string version;         // "" = any
+    std::string id;              // the client's own
+    std::vector<int64_t> shape;  // of ANSWER
     bool binary_output = false;
   };
 
@@ -37,13 +38,13 @@ class KserveInferApi {
   Asked read(Kind kind, const httplib::Request& request, const httplib::ContentReader& reader,
              const HttpCall& call) const;
   void answer_whole(Kind kind, const httplib::Request& request, httplib::Response& response, const HttpCall& call,
-                    const Asked& asked, ResponseStream& stream);
+                    const Asked& asked, const InferAnswers& answers);
   void answer_stream(const httplib::Request& request, httplib::Response& response, const HttpCall& call,
                      const Asked& asked, std::shared_ptr<ResponseStream> stream);
   // Effect: writes the error and records it, here and in the statistics.
   void fail(const httplib::Request& request, httplib::Response& response, const HttpCall& call, const Asked& asked,
             const Error& error, int64_t version);
-  void count(const HttpCall& call, const std::string& model, const Summary* summary);
+  void count(const HttpCall& call, const std::string& model, const Summary* summary, size_t num_answers = 1);
 
   const HttpOptions& options_;
   Service& service_;

@@ -98,16 +98,18 @@ std::string repository_change_json(const std::string& name, int64_t version) {
                {"state", version == 0 ? kRepositoryUnavailable : kRepositoryReady}});
 }
 
-InferBody infer_answer_body(const InferHead& head, const std::string& answer, const Summary& summary, bool binary) {
+InferBody infer_answer_body(const InferHead& head, const std::vector<std::string>& answers, const Summary& summary,
+                            bool binary) {
   json body = head_json(head);
   body["parameters"] = parameters_json(summary);
   json output = tensor(kAnswerTensor);
+  output["shape"] = head.shape;
   std::string raw;
   if (binary) {
-    raw = join_bytes_tensor({answer});
+    raw = join_bytes_tensor(answers);
     output["parameters"] = {{"binary_data_size", raw.size()}};
   } else {
-    output["data"] = json::array({answer});
+    output["data"] = answers;
   }
   body["outputs"] = json::array({output});
   InferBody result{dump(body), 0};
@@ -122,9 +124,14 @@ std::string generate_delta_json(const InferHead& head, const std::string& delta)
   return dump(body);
 }
 
-std::string generate_end_json(const InferHead& head, const std::string& answer, const Summary& summary, bool streamed) {
+std::string generate_end_json(const InferHead& head, const std::vector<std::string>& answers, const Summary& summary,
+                              bool streamed) {
   json body = head_json(head);
-  body[kAnswerTensor] = answer;
+  if (answers.size() == 1) {
+    body[kAnswerTensor] = answers.front();
+  } else {
+    body[kAnswerTensor] = answers;
+  }
   body["parameters"] = parameters_json(summary);
   if (streamed) body["parameters"]["triton_final_response"] = true;
   return dump(body);

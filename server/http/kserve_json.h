@@ -29,11 +29,13 @@ struct InferBody {
   std::string text;
   size_t json_bytes = 0;
 };
-InferBody infer_answer_body(const InferHead& head, const std::string& answer, const Summary& summary, bool binary);
+InferBody infer_answer_body(const InferHead& head, const std::vector<std::string>& answers, const Summary& summary,
+                            bool binary);
 
-// Triton's generate extension: {"model_name", "model_version", "ANSWER"}; a delta of a stream, and an end (a whole
-// answer, or a stream's last event, whose ANSWER is empty).
+// Triton's generate extension: {"model_name", "model_version", "ANSWER"}; a delta of a stream, and an end (whole
+// answers, in a list where there are several, or a stream's last event, whose ANSWER is empty).
 std::string generate_delta_json(const InferHead& head, const std::string& delta);
-std::string generate_end_json(const InferHead& head, const std::string& answer, const Summary& summary, bool streamed);
+std::string generate_end_json(const InferHead& head, const std::vector<std::string>& answers, const Summary& summary,
+                              bool streamed);
 
 }  // namespace sf::server

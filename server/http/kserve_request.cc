@@ -98,30 +98,60 @@ InferTensorHead read_head(const json& tensor) {
   return head;
 }
 
-// The one text of "data", which may be nested as the shape is or flat.
-const std::string& read_text(const json& tensor, const std::string& name) {
+void add_texts(const json& data, const std::string& name, int depth, std::vector<std::string>& texts) {
+  if (data.is_string()) {
+    texts.push_back(data.get<std::string>());
+  } else if (data.is_array() && depth > 0) {
+    for (const json& part : data) add_texts(part, name, depth - 1, texts);
+  } else {
+    throw invalid_argument(name, name, ": data must be an array of strings");
+  }
+}
+
+// The texts of "data", which may be nested as the shape is or flat.
+std::vector<std::string> read_texts(const json& tensor, const std::string& name, size_t num_elements) {
+  constexpr int kMaxDepth = 2;
   const json* data = find_value(tensor, "data");
   if (data == nullptr) throw invalid_argument(name, name, ": has neither data nor binary_data_size");
-  while (data->is_array() && data->size() == 1) data = &data->front();
-  if (!data->is_string() || data == find_value(tensor, "data")) {
-    throw invalid_argument(name, name, ": data must be an array of one string");
+  std::vector<std::string> texts;
+  if (data->is_array()) add_texts(*data, name, kMaxDepth, texts);
+  if (texts.size() != num_elements) {
+    const std::string expected = num_elements == 1 ? "one string" : std::to_string(num_elements) + " strings";
+    throw invalid_argument(name, name, ": data must be an array of ", expected, " as the shape says");
   }
-  return data->get_ref<const std::string&>();
+  return texts;
+}
+
+// Base64 texts and data URIs become images.
+void decode_images(std::vector<std::string>& texts, const RequestLimits& limits) {
+  for (std::string& text : texts) text = decode_image_text(text, limits.max_image_bytes, kImageTensor);
 }
 
 void read_input(InferRequest& request, const json& tensor, BinaryPart& binary, const RequestLimits& limits) {
   const InferTensorHead head = read_head(tensor);
-  check_input(head);
+  const size_t num_elements = check_input(head, limits.max_batch);
   const std::optional<uint64_t> size =
       get_unsigned(tensor_parameters(tensor, head.name, "binary_data_size"), "binary_data_size");
   if (size) {
     if (find_value(tensor, "data")) throw invalid_argument(head.name, head.name, ": has data and binary_data_size");
-    set_input(request, head, std::move(split_bytes_tensor(binary.take(head.name, *size), 1, head.name).front()));
+    set_input(request, head, split_bytes_tensor(binary.take(head.name, *size), num_elements, head.name));
     return;
   }
-  const std::string& text = read_text(tensor, head.name);
-  const bool is_image = head.name == kImageTensor;
-  set_input(request, head, is_image ? decode_image_text(text, limits.max_image_bytes, head.name) : text);
+  std::vector<std::string> texts = read_texts(tensor, head.name, num_elements);
+  if (head.name == kImageTensor) decode_images(texts, limits);
+  set_input(request, head, std::move(texts));
+}
+
+// An input of generate: a text, or a list of them.
+std::optional<std::vector<std::string>> read_generate_input(const json& body, const char* name, int max_batch) {
+  const json* value = find_value(body, name);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_array()) return std::vector<std::string>{get_string(body, name).value_or("")};
+  const auto num_elements = static_cast<int64_t>(value->size());
+  check_input({name, kBytesDatatype, {num_elements}}, max_batch);
+  std::vector<std::string> texts;
+  add_texts(*value, name, 1, texts);
+  return texts;
 }
 
 // Whether ANSWER is wanted as binary: its own word, else the request's.
@@ -154,10 +184,10 @@ HttpInfer read_infer_body(const json& object, std::string_view binary_part, cons
 InferRequest read_generate_body(const json& object, const RequestLimits& limits) {
   InferRequest request;
   request.id = get_string(object, "id").value_or("");
-  if (const std::string* image = find_string(object, kImageTensor)) {
-    request.image = decode_image_text(*image, limits.max_image_bytes, kImageTensor);
-  }
-  request.question = get_string(object, kQuestionTensor);
+  request.images = read_generate_input(object, kImageTensor, limits.max_batch);
+  if (request.images) decode_images(*request.images, limits);
+  request.questions = read_generate_input(object, kQuestionTensor, limits.max_batch);
+  if (request.questions) request.shape = {static_cast<int64_t>(request.questions->size())};
   InferParameterMap map = read_parameters(object);
   for (const auto& [name, value] : object.items()) {
     if (name == "id" || name == "parameters" || name == kImageTensor || name == kQuestionTensor) continue;

@@ -24,6 +24,7 @@ struct HttpInfer {
 HttpInfer read_infer_body(const nlohmann::json& body, std::string_view binary, const RequestLimits& limits);
 
 // {"IMAGE": base64, "QUESTION": text, "id"?, "parameters"?: {...}}; other names are parameters too, as in Triton.
+// Either may be a list: a batch.
 InferRequest read_generate_body(const nlohmann::json& body, const RequestLimits& limits);
 
 }  // namespace sf::server

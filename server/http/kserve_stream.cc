@@ -21,7 +21,7 @@ bool GenerateStream::write_event(httplib::DataSink& sink, const Event& event) {
   if (!event.text.empty() && !writer_.write(sink, generate_delta_json(options_.head, event.text))) return false;
   if (!event.finished) return true;
   const std::string last = event.error ? error_body(*event.error, "/v2", options_.call_id)
-                                       : generate_end_json(options_.head, "", *event.summary, /*streamed=*/true);
+                                       : generate_end_json(options_.head, {""}, *event.summary, /*streamed=*/true);
   if (!writer_.write(sink, last)) return false;
   code_ = event.error ? http_status(*event.error) : 200;
   summary_ = event.summary;

@@ -137,6 +137,8 @@ InferParameters read_infer_parameters(const InferParameterMap& map) {
       parameters.fields.timeout_ms = as_timeout_ms(name, value);
     } else if (name == "binary_data_output") {
       parameters.binary_output = as_bool(name, value);
+    } else if (name == "stream") {
+      parameters.stream = as_bool(name, value);
     } else if (name == "triton_enable_empty_final_response") {
       parameters.empty_final_response = as_bool(name, value);
     } else if (name.starts_with("sequence_")) {

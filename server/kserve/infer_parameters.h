@@ -3,13 +3,15 @@
 //   InferParameters parameters = read_infer_parameters({{"max_tokens", int64_t{5}}, {"priority", uint64_t{2}}});
 //
 // The rule for names: those of POST /v1/answer mean the same here (`logit_bias` as JSON text); `timeout` is in
-// microseconds and `priority` a number (0 or 1 interactive, above it batch) or a text; `binary_data_output` and
-// `triton_enable_empty_final_response` are the protocol's; what else begins with `triton_`, and `headers`, is ignored;
-// a sequence (`sequence_id` ...) is refused; for every other name guard/unread_fields.h decides.
+// microseconds and `priority` a number (0 or 1 interactive, above it batch) or a text; `stream` must say what is so
+// anyway; `binary_data_output` and `triton_enable_empty_final_response` are the protocol's; what else begins with
+// `triton_`, and `headers`, is ignored; a sequence (`sequence_id` ...) is refused; for every other name
+// guard/unread_fields.h decides.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -27,6 +29,7 @@ inline std::string excerpt(const std::string& name) { return name.substr(0, 128)
 struct InferParameters {
   AnswerFields fields;                // all but image, question and model
   bool binary_output = false;         // HTTP: outputs that say nothing themselves are wanted as binary
+  std::optional<bool> stream;         // whether the client expects its answer in parts
   bool empty_final_response = false;  // streams: the last response carries no output
 };
 

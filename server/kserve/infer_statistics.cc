@@ -18,12 +18,13 @@ uint64_t unix_ms() {
 
 }  // namespace
 
-void InferStatistics::record_success(const std::string& name, const Summary& summary, double duration_s) {
+void InferStatistics::record_success(const std::string& name, const Summary& summary, double duration_s,
+                                     size_t num_answers) {
   const Timings& timings = summary.timings;
   MutexLock lock(mutex_);
   InferCounts& counts = counts_[name];
   counts.last_inference_ms = unix_ms();
-  ++counts.inferences;
+  counts.inferences += num_answers;
   add(counts.success, duration_s * 1e3);
   add(counts.queue, timings.queue_ms);
   add(counts.compute_input, timings.image_ms);

@@ -34,7 +34,8 @@ struct InferCounts {
 class InferStatistics {
  public:
   // REQUIRES of all three: `name` is a served model's, so that there are never more than a few.
-  void record_success(const std::string& name, const Summary& summary, double duration_s);
+  // `num_answers`: of the one request.
+  void record_success(const std::string& name, const Summary& summary, double duration_s, size_t num_answers = 1);
   void record_failure(const std::string& name, double duration_s);
   InferCounts of(const std::string& name) const;
 

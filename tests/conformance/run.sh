@@ -1,16 +1,20 @@
 #!/usr/bin/env bash
-# Runs the stock OpenAI and KServe/Triton clients, a gRPC client by reflection, schemathesis, and perf_analyzer where it
-# can run, against servers that this script starts. Prints a PASS line a check, and fails at the first that does not hold.
+# Runs the stock OpenAI and KServe/Triton clients, a gRPC client by reflection, schemathesis, KServe's SDK where a python
+# with it is given, and perf_analyzer where it can run, against servers that this script starts. Prints a PASS line a
+# check, and fails at the first that does not hold.
 #
 #   python3 -m venv VENV && VENV/bin/pip install -r tests/conformance/requirements.txt
-#   tests/conformance/run.sh --python VENV/bin/python --server build/release/bin/sparsefusion-server [--model models/demo]
+#   python3 -m venv SDK && SDK/bin/pip install -r tests/conformance/kserve_requirements.txt
+#   tests/conformance/run.sh --python VENV/bin/python [--kserve-python SDK/bin/python] \
+#     --server build/release/bin/sparsefusion-server [--model models/demo]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-python= server= model=models/demo
+python= kserve_python= server= model=models/demo
 while [ $# -gt 0 ]; do
   case $1 in
     --python) python=${2:?}; shift ;;
+    --kserve-python) kserve_python=${2:?}; shift ;;
     --server) server=${2:?}; shift ;;
     --model) model=${2:?}; shift ;;
     -h | --help) sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;
@@ -81,6 +85,11 @@ schemathesis "the management port" "$scratch/openapi.json" --url "http://127.0.0
 schemathesis "without a key" "$scratch/openapi.json" --url "http://127.0.0.1:$(port_of admin http)" --max-examples 3
 
 "$python" tests/conformance/kserve_client.py --http "$http" --grpc "$grpc" --image examples/scene.png
+if [ -n "$kserve_python" ]; then
+  "$kserve_python" tests/conformance/kserve_sdk_client.py --http "$http" --grpc "$grpc" --image examples/scene.png
+else
+  echo "SKIP KServe's SDK: no --kserve-python"
+fi
 
 # perf_analyzer: its measurements are not judged, only that it finds what it asks for and that no request fails.
 perf=$(dirname "$python")/perf_analyzer

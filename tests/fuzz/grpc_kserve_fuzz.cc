@@ -17,12 +17,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   try {
     inference::ModelInferRequest message;
     if (sf::server::parse_message(buffer, message, size) != size) std::abort();
-    sf::server::InferRequest request = sf::server::infer_request_from(message);
-    const sf::server::AnswerRequest answer =
-        sf::server::make_infer_answer(std::move(request), model, "id", "kserve_grpc");
-    // The picture and the question, which the tokenizer takes for text.
-    if (answer.messages.size() != 1 || answer.messages[0].parts.empty()) std::abort();
-    if (!sf::is_valid_utf8(answer.messages[0].parts.back().data)) std::abort();
+    sf::server::InferRequest request = sf::server::infer_request_from(message, 32);
+    sf::server::InferBatch batch(std::move(request), model, /*in_parts=*/false, "id", "kserve_grpc");
+    if (batch.size() == 0 || batch.size() > 32) std::abort();
+    for (size_t i = 0; i < batch.size(); ++i) {
+      const sf::server::AnswerRequest answer = batch.take(i);
+      // The picture and the question, which the tokenizer takes for text.
+      if (answer.messages.size() != 1 || answer.messages[0].parts.size() != 2) std::abort();
+      if (!sf::is_valid_utf8(answer.messages[0].parts.back().data)) std::abort();
+    }
   } catch (const sf::Error& error) {
     if (error.code() != sf::Code::kInvalidArgument && error.code() != sf::Code::kResourceExhausted) std::abort();
   }

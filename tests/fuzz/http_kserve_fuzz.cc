@@ -21,7 +21,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
     sf::server::InferRequest request =
         bytes[2] & 1 ? sf::server::read_generate_body(json, limits)
                      : sf::server::read_infer_body(json, body.substr(text.size()), limits).request;
-    sf::server::make_infer_answer(std::move(request), model, "id", "kserve_rest");
+    sf::server::InferBatch batch(std::move(request), model, /*in_parts=*/false, "id", "kserve_rest");
+    for (size_t i = 0; i < batch.size(); ++i) batch.take(i);
   } catch (const sf::Error&) {
   }
   return 0;

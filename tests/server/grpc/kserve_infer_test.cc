@@ -89,7 +89,19 @@ TEST_F(KserveGrpcTest, NamesWhatIsWrong) {
        })},
       {"PICTURE", "unknown input", with([](auto& r) { r.mutable_inputs(0)->set_name("PICTURE"); })},
       {"IMAGE", "datatype must be BYTES", with([](auto& r) { r.mutable_inputs(0)->set_datatype("FP32"); })},
-      {"IMAGE", "got [2]", with([](auto& r) { r.mutable_inputs(0)->set_shape(0, 2); })},
+      {"IMAGE", "the data ends before element 1", with([](auto& r) { r.mutable_inputs(0)->set_shape(0, 2); })},
+      {"IMAGE", "at most 32 elements (max_batch), got [33]",
+       with([](auto& r) { r.mutable_inputs(0)->set_shape(0, 33); })},
+      {"IMAGE", "got [0]", with([](auto& r) { r.mutable_inputs(0)->set_shape(0, 0); })},
+      {"IMAGE", "got []", with([](auto& r) { r.mutable_inputs(0)->clear_shape(); })},
+      {"IMAGE", "got [1,2]", with([](auto& r) { r.mutable_inputs(0)->add_shape(2); })},
+      {"IMAGE", "as many as QUESTION, which has 1; has 2", with([](auto& r) {
+         r.mutable_inputs(0)->set_shape(0, 2);
+         r.set_raw_input_contents(0, join_bytes_tensor({"a", "b"}));
+       })},
+      {"IMAGE", "binary_data_size does not match the 11 bytes",
+       with([](auto& r) { (*r.mutable_inputs(0)->mutable_parameters())["binary_data_size"].set_int64_param(12); })},
+      {"stream", "must be false here", with([](auto& r) { (*r.mutable_parameters())["stream"].set_bool_param(true); })},
       {"IMAGE", "got [-1]", with([](auto& r) { r.mutable_inputs(0)->set_shape(0, -1); })},
       {"IMAGE", "got [1,4611686018427387904,8]", with([](auto& r) {
          r.mutable_inputs(0)->add_shape(int64_t{1} << 62);
@@ -100,7 +112,8 @@ TEST_F(KserveGrpcTest, NamesWhatIsWrong) {
       {"raw_input_contents", "has 3 entries for 2", with([](auto& r) { r.add_raw_input_contents("x"); })},
       {"IMAGE", "contents beside raw",
        with([](auto& r) { r.mutable_inputs(0)->mutable_contents()->add_bytes_contents("picture"); })},
-      {"IMAGE", "bytes_contents must have 1 element, has 0", with([](auto& r) { r.clear_raw_input_contents(); })},
+      {"IMAGE", "bytes_contents must have 1 elements as the shape says, has 0",
+       with([](auto& r) { r.clear_raw_input_contents(); })},
       {"IMAGE", "has 2",
        with([](auto& r) { r.mutable_inputs(0)->mutable_contents()->add_bytes_contents("x"); }, typed_infer())},
       {"IMAGE", "another type",
@@ -131,6 +144,98 @@ TEST_F(KserveGrpcTest, NamesWhatIsWrong) {
   const auto rejected = service.wait_for_rejected(std::size(cases));
   EXPECT_EQ(rejected.at(0).api, "kserve_grpc");
   EXPECT_EQ(rejected.at(0).code, "INVALID_ARGUMENT");
+}
+
+TEST_F(KserveGrpcTest, TakesWhatKservesOwnClientSends) {
+  start_kserve();
+  Request request = infer();
+  for (int i = 0; i < 2; ++i) {
+    (*request.mutable_inputs(i)->mutable_parameters())["binary_data_size"].set_int64_param(
+        static_cast<int64_t>(request.raw_input_contents(i).size()));
+  }
+  (*request.add_outputs()->mutable_parameters())["binary_data"].set_bool_param(true);
+  request.mutable_outputs(0)->set_name("ANSWER");
+  (*request.mutable_parameters())["stream"].set_bool_param(false);
+  EXPECT_TRUE(ask_kserve(request).ok());
+}
+
+TEST_F(KserveGrpcTest, AShapeMayHaveAColumnOfOne) {
+  start_kserve();
+  Request request = infer();
+  for (int i = 0; i < 2; ++i) request.mutable_inputs(i)->add_shape(1);
+  Response response;
+  ASSERT_TRUE(ask_kserve(request, &response).ok());
+  ASSERT_EQ(response.outputs(0).shape_size(), 2);
+  EXPECT_EQ(response.outputs(0).shape(1), 1);
+}
+
+TEST_F(KserveGrpcTest, ABatchOfQuestionsGetsAnAnswerEach) {
+  start_kserve();
+  for (const bool has_one_image : {true, false}) {
+    for (const bool typed : {true, false}) {
+      Request request = infer();
+      const std::vector<std::string> images =
+          has_one_image ? std::vector<std::string>{"p"} : std::vector<std::string>{"p0", "p1", "p2"};
+      const std::vector<std::string> questions = {"q0", "q1", "q2"};
+      request.mutable_inputs(0)->set_shape(0, static_cast<int64_t>(images.size()));
+      request.mutable_inputs(1)->set_shape(0, 3);
+      request.set_raw_input_contents(0, join_bytes_tensor(images));
+      request.set_raw_input_contents(1, join_bytes_tensor(questions));
+      if (typed) {
+        request.clear_raw_input_contents();
+        for (const std::string& image : images) {
+          request.mutable_inputs(0)->mutable_contents()->add_bytes_contents(image);
+        }
+        for (const std::string& text : questions) {
+          request.mutable_inputs(1)->mutable_contents()->add_bytes_contents(text);
+        }
+      }
+      const size_t seen_before = service.requests().size();
+      Response response;
+      const grpc::Status status = ask_kserve(request, &response);
+      ASSERT_TRUE(status.ok()) << status.error_message();
+      EXPECT_EQ(response.outputs(0).shape(0), 3);
+      EXPECT_EQ(split_bytes_tensor(response.raw_output_contents(0), 3, "ANSWER"),
+                (std::vector<std::string>{"circle", "circle", "circle"}));
+      EXPECT_EQ(response.parameters().at("prompt_tokens").int64_param(), 60);
+      const std::vector<AnswerRequest> seen = service.requests();
+      ASSERT_EQ(seen.size(), seen_before + 3);
+      for (size_t i = 0; i < 3; ++i) {
+        const std::vector<Part>& parts = seen[seen_before + i].messages.at(0).parts;
+        EXPECT_EQ(parts.at(0).data, has_one_image ? "p" : "p" + std::to_string(i));
+        EXPECT_EQ(parts.at(1).data, "q" + std::to_string(i));
+      }
+    }
+  }
+  EXPECT_EQ(service.wait_for_finished(4).size(), 4u) << "one a call";
+}
+
+TEST_F(KserveGrpcTest, ABatchThatFindsTheQueueFullIsRefusedWhole) {
+  service.hang_before_text = true;
+  service.refuse_from = 3;
+  start_kserve();
+  Request request = infer();
+  request.mutable_inputs(1)->set_shape(0, 3);
+  request.set_raw_input_contents(1, join_bytes_tensor({"q0", "q1", "q2"}));
+  EXPECT_EQ(ask_kserve(request).error_code(), grpc::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(service.wait_for_cancelled(2), 2);
+}
+
+// Triton's clients tell a server without an extension by this.
+TEST_F(KserveGrpcTest, ExtensionsThatAreNotHereAreUnimplementedWithoutAWord) {
+  start();
+  for (const char* method : {"SystemSharedMemoryStatus", "SystemSharedMemoryRegister", "SystemSharedMemoryUnregister",
+                             "CudaSharedMemoryStatus", "CudaSharedMemoryRegister", "CudaSharedMemoryUnregister",
+                             "TraceSetting", "LogSettings"}) {
+    grpc::ClientContext context;
+    grpc::ByteBuffer response;
+    const std::string path = concat("/inference.GRPCInferenceService/", method);
+    const grpc::internal::RpcMethod rpc(path.c_str(), grpc::internal::RpcMethod::NORMAL_RPC);
+    const grpc::Status status = grpc::internal::BlockingUnaryCall<grpc::ByteBuffer, grpc::ByteBuffer>(
+        channel.get(), rpc, &context, to_buffer(""), &response);
+    EXPECT_EQ(status.error_code(), grpc::UNIMPLEMENTED) << method;
+    EXPECT_EQ(status.error_message(), "") << method;
+  }
 }
 
 TEST_F(KserveGrpcTest, KnowsItsModelsAndVersions) {

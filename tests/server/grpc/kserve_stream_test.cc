@@ -63,6 +63,23 @@ TEST_F(KserveStreamTest, TheLastResponseHasAnOutputUnlessToldOtherwise) {
   EXPECT_EQ(answer_of(found[1].infer_response()), "");
 }
 
+TEST_F(KserveStreamTest, ABatchIsAnsweredWholeAndNotInParts) {
+  start_kserve();
+  for (const bool in_parts : {false, true}) {
+    Request request = infer(in_parts ? "sparsefusion_stream" : "sparsefusion", "a");
+    (*request.mutable_parameters())["stream"].set_bool_param(in_parts);
+    request.mutable_inputs(1)->set_shape(0, 2);
+    request.set_raw_input_contents(1, join_bytes_tensor({"q0", "q1"}));
+    const std::vector<Streamed> found = exchange({request})["a"];
+    ASSERT_EQ(found.size(), 1u);
+    if (in_parts) {
+      EXPECT_NE(found[0].error_message().find("QUESTION: one question a request"), std::string::npos);
+    } else {
+      EXPECT_EQ(split_bytes_tensor(found[0].infer_response().raw_output_contents(0), 2, "ANSWER").size(), 2u);
+    }
+  }
+}
+
 TEST_F(KserveStreamTest, TheUnaryNameAnswersOnce) {
   service.deltas = {"red", " circle"};
   start_kserve();

@@ -69,6 +69,43 @@ TEST_F(KserveGenerateTest, NamesWhatIsWrong) {
   }
 }
 
+TEST_F(KserveGenerateTest, ListsAreABatch) {
+  start();
+  json body = generate();
+  body["QUESTION"] = {"q0", "q1"};
+  EXPECT_EQ(json::parse(post(kGenerate, body)->body)["ANSWER"], json({"circle", "circle"}));
+  body["IMAGE"] = {encode_base64("p0"), encode_base64("p1")};
+  EXPECT_EQ(json::parse(post(kGenerate, body)->body)["ANSWER"], json({"circle", "circle"}));
+  EXPECT_EQ(service.requests().back().messages.at(0).parts.at(0).data, "p1");
+  body["QUESTION"] = {"q0"};
+  body["IMAGE"] = {encode_base64("p0")};
+  EXPECT_EQ(json::parse(post(kGenerate, body)->body)["ANSWER"], "circle") << "one element is no list";
+  const std::pair<json, const char*> cases[] = {
+      {{{"QUESTION", json::array()}}, "QUESTION: shape must be [n]"},
+      {{{"QUESTION", json(std::vector<std::string>(33, "q"))}}, "QUESTION: at most 32 elements (max_batch)"},
+      {{{"QUESTION", json::array({json::array({"q"})})}}, "QUESTION: data must be an array of strings"},
+      {{{"IMAGE", {"cA==", "cA=="}}}, "IMAGE: must have one element or as many as QUESTION"}};
+  for (const auto& [change, says] : cases) {
+    json wrong = body;
+    wrong.update(change);
+    const httplib::Result result = post(kGenerate, wrong);
+    EXPECT_EQ(result->status, 400) << change;
+    EXPECT_NE(result->body.find(says), std::string::npos) << result->body;
+  }
+  body["QUESTION"] = {"q0", "q1"};
+  EXPECT_NE(post(kGenerateStream, body)->body.find("one question a request is answered in parts"), std::string::npos);
+}
+
+TEST_F(KserveGenerateTest, StreamSaysWhatTheRouteDoes) {
+  start();
+  json body = generate();
+  for (const bool stream : {false, true}) {
+    body["parameters"] = {{"stream", stream}};
+    EXPECT_EQ(post(kGenerate, body)->status, stream ? 400 : 200);
+    EXPECT_EQ(post(kGenerateStream, body)->status, stream ? 200 : 400);
+  }
+}
+
 TEST_F(KserveGenerateTest, StreamsAnObjectADelta) {
   service.deltas = {"red", "", " gr\xc3\xbcn"};
   start();

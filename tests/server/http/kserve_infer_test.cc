@@ -149,8 +149,12 @@ TEST_F(KserveInferTest, NamesWhatIsWrongWithATensor) {
       {json::array({with(image, "name", "PICTURE"), question}), "unknown input PICTURE"},
       {json::array({with(image, "name", nullptr), question}), "no name"},
       {json::array({with(image, "datatype", "UINT8"), question}), "IMAGE: datatype must be BYTES, got UINT8"},
-      {json::array({with(image, "shape", {2}), question}), "IMAGE: shape must be [1], got [2]"},
-      {json::array({with(image, "shape", {1, 1}), question}), "got [1,1]"},
+      {json::array({with(image, "shape", {2}), question}), "IMAGE: data must be an array of 2 strings"},
+      {json::array({with(image, "shape", {1, 2}), question}), "IMAGE: shape must be [n] or [n,1], got [1,2]"},
+      {json::array({with(image, "shape", {0}), question}), "got [0]"},
+      {json::array({image, with(question, "shape", {33})}), "QUESTION: at most 32 elements (max_batch), got [33]"},
+      {json::array({with(with(image, "shape", {2}), "data", {"cA==", "cA=="}), question}),
+       "IMAGE: must have one element or as many as QUESTION, which has 1; has 2"},
       {json::array({with(image, "shape", {-1}), question}), "got [-1]"},
       {json::array({with(image, "shape", json::array()), question}), "got []"},
       {json::array({with(image, "shape", {4294967296, 4294967296, 4294967296}), question}), "IMAGE: shape"},
@@ -178,6 +182,44 @@ TEST_F(KserveInferTest, NamesWhatIsWrongWithATensor) {
   json nested = infer();
   nested["inputs"][1]["data"] = json::array({json::array({"q"})});
   EXPECT_EQ(post(nested)->status, 200);
+}
+
+TEST_F(KserveInferTest, ABatchOfQuestionsGetsAnAnswerEach) {
+  start();
+  json body = infer();
+  body["inputs"][1]["shape"] = {3, 1};
+  for (const json& data : {json{"q0", "q1", "q2"}, json{{"q0"}, {"q1"}, {"q2"}}}) {
+    body["inputs"][1]["data"] = data;
+    const size_t seen_before = service.requests().size();
+    const httplib::Result result = post(body);
+    ASSERT_EQ(result->status, 200) << result->body;
+    const json output = json::parse(result->body)["outputs"][0];
+    EXPECT_EQ(output["shape"], json({3, 1}));
+    EXPECT_EQ(output["data"], json({"circle", "circle", "circle"}));
+    ASSERT_EQ(service.requests().size(), seen_before + 3);
+    EXPECT_EQ(service.requests().back().messages.at(0).parts.at(0).data, "picture");
+    EXPECT_EQ(service.requests().back().messages.at(0).parts.at(1).data, "q2");
+  }
+  const std::string images = join_bytes_tensor({"p0", "p1"}), questions = join_bytes_tensor({"q0", "q1"});
+  json binary = binary_infer(images.size(), questions.size());
+  for (json& input : binary["inputs"]) input["shape"] = {2};
+  const httplib::Result result = post_binary(binary, images + questions);
+  ASSERT_EQ(result->status, 200) << result->body;
+  const size_t json_bytes = std::stoul(result->get_header_value("Inference-Header-Content-Length"));
+  EXPECT_EQ(result->body.substr(json_bytes), join_bytes_tensor({"circle", "circle"}));
+  EXPECT_EQ(service.requests().back().messages.at(0).parts.at(0).data, "p1");
+  const json stats = json::parse(client->Get("/v2/models/sparsefusion/stats")->body)["model_stats"][0];
+  EXPECT_EQ(stats["inference_count"], 8);
+  EXPECT_EQ(stats["inference_stats"]["success"]["count"], 3);
+}
+
+TEST_F(KserveInferTest, StreamMaySayThatItIsNone) {
+  start();
+  json body = infer();
+  body["parameters"] = {{"stream", false}};
+  EXPECT_EQ(post(body)->status, 200);
+  body["parameters"] = {{"stream", true}};
+  EXPECT_NE(refusal(post(body)).find("stream: must be false here"), std::string::npos);
 }
 
 TEST_F(KserveInferTest, NamesWhatIsWrongWithABinaryPart) {
