@@ -14,6 +14,7 @@ QUESTION = "what shape is the red object?"
 TRUTH = "circle"
 SERVICES = {
     "grpc.health.v1.Health": {"Check", "Watch"},
+    "grpc.reflection.v1.ServerReflection": {"ServerReflectionInfo"},
     "grpc.reflection.v1alpha.ServerReflection": {"ServerReflectionInfo"},
     "inference.GRPCInferenceService": {
         "ServerLive", "ServerReady", "ModelReady", "ServerMetadata", "ModelMetadata", "ModelInfer", "ModelStreamInfer",
