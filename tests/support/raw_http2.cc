@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace sf::server {
@@ -48,7 +49,8 @@ std::string hpack_field(std::string_view name, std::string_view value) {
 
 }  // namespace
 
-RawHttp2::RawHttp2(int port, Options options) : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+RawHttp2::RawHttp2(int port, Options options)
+    : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), pieces_seed_(options.pieces_seed) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<uint16_t>(port));
@@ -102,9 +104,18 @@ size_t RawHttp2::num_ended() const {
   return all.size();
 }
 
+std::string RawHttp2::data(uint32_t stream) const {
+  const auto found = data_.find(stream);
+  return found == data_.end() ? "" : found->second;
+}
+
+void RawHttp2::end_sending() { shutdown(socket_, SHUT_WR); }
+
 bool RawHttp2::send(std::string_view bytes) {
   while (!bytes.empty()) {
-    const ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const size_t most = pieces_seed_ == 0 ? bytes.size() : random_() % 3 == 0 ? 3 : 200;
+    const size_t size = std::min(bytes.size(), pieces_seed_ == 0 ? most : 1 + random_() % most);
+    const ssize_t sent = ::send(socket_, bytes.data(), size, MSG_NOSIGNAL);
     if (sent <= 0) return false;
     bytes.remove_prefix(static_cast<size_t>(sent));
   }
@@ -126,7 +137,8 @@ bool RawHttp2::read_until(const std::function<bool()>& done, std::chrono::millis
     pollfd waiting{.fd = socket_, .events = POLLIN, .revents = 0};
     if (closed_ || left.count() <= 0 || poll(&waiting, 1, static_cast<int>(left.count())) <= 0) return done();
     char block[65536];
-    const ssize_t size = recv(socket_, block, sizeof(block), 0);
+    const size_t most = pieces_seed_ == 0 ? sizeof(block) : 1 + random_() % 300;
+    const ssize_t size = recv(socket_, block, most, 0);
     closed_ = size <= 0;
     if (closed_) continue;
     received_.append(block, static_cast<size_t>(size));
@@ -160,8 +172,9 @@ void RawHttp2::take_frame(uint8_t type, uint8_t flags, uint32_t stream, std::str
     }
   } else if (type == kReset) {
     reset_.insert(stream);
-  } else if ((type == kHeaders || type == kData) && (flags & kEndStream) != 0) {
-    ended_.insert(stream);
+  } else if (type == kHeaders || type == kData) {
+    if (type == kData) data_[stream] += payload;
+    if ((flags & kEndStream) != 0) ended_.insert(stream);
   } else if (type == kGoAway) {
     goodbye_ = payload.substr(std::min<size_t>(payload.size(), 8));
   }

@@ -10,6 +10,8 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <random>
 #include <set>
 #include <string>
 #include <string_view>
@@ -20,6 +22,7 @@ namespace sf::server {
 
 struct RawHttp2Options {
   uint32_t stream_window = 65535;  // how many bytes of a response the server may send
+  uint64_t pieces_seed = 0;        // not 0: what it sends and reads goes in pieces at random
 };
 
 class RawHttp2 {
@@ -39,6 +42,8 @@ class RawHttp2 {
   bool send_message(uint32_t stream, std::string_view message, bool compressed = false, bool end = true);
   bool reset(uint32_t stream);
   bool ping();
+  // Effect: says that it sends no more, ever.
+  void end_sending();
   bool send(std::string_view bytes);
 
   // Reads and answers frames until `done` or `patience` is over; gives done().
@@ -48,6 +53,8 @@ class RawHttp2 {
   // Whether the server has ended it, by a reset or in good order.
   bool has_ended(uint32_t stream) const { return reset_.contains(stream) || ended_.contains(stream); }
   size_t num_ended() const;
+  // The DATA of a stream so far: gRPC messages behind their heads of 5 bytes.
+  std::string data(uint32_t stream) const;
   int num_pongs() const { return num_pongs_; }
   // What the last GOAWAY said; empty if there was none.
   const std::string& goodbye() const { return goodbye_; }
@@ -59,9 +66,12 @@ class RawHttp2 {
   void take_frame(uint8_t type, uint8_t flags, uint32_t stream, std::string_view payload);
 
   int socket_;
+  const uint64_t pieces_seed_;
+  std::mt19937_64 random_{pieces_seed_};
   uint32_t next_stream_ = 1;
   std::string received_;
   std::set<uint32_t> reset_, ended_;
+  std::map<uint32_t, std::string> data_;
   int num_pongs_ = 0;
   bool has_settings_ = false, closed_ = false;
   std::string goodbye_;
