@@ -25,9 +25,9 @@
 
 #include "engine/base/error.h"
 #include "engine/base/mutex.h"
+#include "server/grpc/call_workers.h"
 #include "server/grpc/grpc_server.h"
 #include "server/grpc/open_calls.h"
-#include "server/grpc/worker_pool.h"
 #include "server/guard/api_keys.h"
 #include "server/guard/trace_context.h"
 #include "server/service/request_ids.h"
@@ -37,7 +37,7 @@ namespace sf::server {
 struct CallDeps {
   const GrpcOptions& options;
   server::Service& service;
-  WorkerPool& pool;
+  CallWorkers& pool;
   OpenCalls& calls;
 };
 

@@ -10,6 +10,7 @@
 #include "engine/base/error.h"
 #include "server/grpc/admin_service.h"
 #include "server/grpc/call_router.h"
+#include "server/grpc/call_workers.h"
 #include "server/grpc/connections.h"
 #include "server/grpc/health_service.h"
 #include "server/grpc/kserve_service.h"
@@ -17,7 +18,6 @@
 #include "server/grpc/reflection_service.h"
 #include "server/grpc/tls_credentials.h"
 #include "server/grpc/vqa_service.h"
-#include "server/grpc/worker_pool.h"
 
 namespace sf::server {
 namespace {
@@ -110,7 +110,7 @@ struct GrpcServer::Impl {
     const CallDeps deps;
     CallRouter router;
     HealthService health;
-    WorkerPool pool;  // the last member: its tasks use the others until they have ended
+    CallWorkers pool;  // the last member: its tasks use the others until they have ended
   };
 
   const GrpcOptions options;

@@ -14,6 +14,7 @@
 #include "tests/integration/live_server.h"
 #include "tests/integration/reload/demo_versions.h"
 #include "tests/integration/reload/measured_load.h"
+#include "tests/support/sanitizers.h"
 
 namespace sf::test {
 namespace {
@@ -29,11 +30,7 @@ constexpr int kFloorReloads = 5;
 constexpr int kWarmUpReloads = 10;  // until every allocator has what it needs
 
 // Under AddressSanitizer a reload takes 20 s, and what is freed is kept for a while: memory says nothing there.
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool kUnderAsan = true;
-#else
-constexpr bool kUnderAsan = false;
-#endif
+constexpr bool kUnderAsan = kHasAddressSanitizer;
 
 bool is_long() { return std::getenv("SF_LONG_TESTS") != nullptr; }
 

@@ -11,17 +11,14 @@
 #include "tests/support/api_call.h"
 #include "tests/support/fake_server.h"
 #include "tests/support/process.h"
+#include "tests/support/sanitizers.h"
 
 namespace sf::server {
 
 using test::wait_until;
 
 // AddressSanitizer keeps what was freed for a while: what a process holds says nothing then.
-#ifdef __SANITIZE_ADDRESS__
-constexpr bool kMemoryTells = false;
-#else
-constexpr bool kMemoryTells = true;
-#endif
+constexpr bool kMemoryTells = !kHasAddressSanitizer;
 
 // The long form takes minutes, and there times count; the quick one asserts only counts.
 inline bool is_long() { return std::getenv("SF_LONG_TESTS") != nullptr; }

@@ -16,6 +16,7 @@
 #include "sparsefusion/rpc/status.pb.h"
 #include "sparsefusion/v1/vqa.grpc.pb.h"
 #include "tests/support/fake_service.h"
+#include "tests/support/sanitizers.h"
 
 namespace sf::server {
 
@@ -29,11 +30,7 @@ inline grpc::ByteBuffer to_buffer(const std::string& bytes) {
 inline const std::string kListServices("\x3a\x00", 2);  // to reflection: list_services of ""
 
 // AddressSanitizer keeps what was freed for a while: what a process holds says nothing then.
-#ifdef __SANITIZE_ADDRESS__
-constexpr bool kMemoryTells = false;
-#else
-constexpr bool kMemoryTells = true;
-#endif
+constexpr bool kMemoryTells = !kHasAddressSanitizer;
 
 // What this process holds.
 inline double resident_mib() {

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "tests/server/http/http_fixture.h"
+#include "tests/support/sanitizers.h"
 
 namespace sf::server {
 namespace {
@@ -13,11 +14,8 @@ namespace {
 constexpr size_t kMiB = 1 << 20;
 constexpr size_t kAttackBytes = 150 * kMiB;
 // Growth of the process, which holds client and server: far below any of the attacks.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr size_t kMaxGrowth = SIZE_MAX / 2;  // a sanitizer's own memory hides ours
-#else
-constexpr size_t kMaxGrowth = 40 * kMiB;
-#endif
+// Under a sanitizer its own memory hides ours.
+constexpr size_t kMaxGrowth = kHasAddressSanitizer || kHasThreadSanitizer ? SIZE_MAX / 2 : 40 * kMiB;
 
 size_t resident_bytes() {
   std::ifstream statm("/proc/self/statm");

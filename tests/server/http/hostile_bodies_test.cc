@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "tests/server/http/http_fixture.h"
+#include "tests/support/sanitizers.h"
 
 namespace sf::server {
 namespace {
@@ -16,11 +17,7 @@ using namespace std::chrono_literals;
 
 constexpr size_t kMiB = 1 << 20;
 constexpr size_t kBodyBytes = 8 * kMiB;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kMeasuresMemory = false;  // a sanitizer's own memory hides ours
-#else
-constexpr bool kMeasuresMemory = true;
-#endif
+constexpr bool kMeasuresMemory = !kHasAddressSanitizer && !kHasThreadSanitizer;  // whose own memory hides ours
 
 // The most memory that this process, client and server, held since the mark was last reset.
 size_t peak_bytes() {

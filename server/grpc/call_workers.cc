@@ -1,10 +1,10 @@
-#include "server/grpc/worker_pool.h"
+#include "server/grpc/call_workers.h"
 
 #include <utility>
 
 namespace sf::server {
 
-WorkerPool::~WorkerPool() {
+CallWorkers::~CallWorkers() {
   std::vector<std::thread> threads;
   {
     MutexLock lock(mutex_);
@@ -15,7 +15,7 @@ WorkerPool::~WorkerPool() {
   for (std::thread& thread : threads) thread.join();
 }
 
-void WorkerPool::post(Task task) {
+void CallWorkers::post(Task task) {
   {
     MutexLock lock(mutex_);
     add(std::move(task));
@@ -23,7 +23,7 @@ void WorkerPool::post(Task task) {
   changed_.notify_one();
 }
 
-bool WorkerPool::try_post(Task task, size_t max_waiting) {
+bool CallWorkers::try_post(Task task, size_t max_waiting) {
   {
     MutexLock lock(mutex_);
     if (tasks_.size() >= max_waiting) return false;
@@ -33,7 +33,7 @@ bool WorkerPool::try_post(Task task, size_t max_waiting) {
   return true;
 }
 
-void WorkerPool::add(Task task) {
+void CallWorkers::add(Task task) {
   tasks_.push_back(std::move(task));
   // An idle thread stays counted until it has woken: what waits may already be more than they are.
   if (tasks_.size() > num_idle_ && threads_.size() < static_cast<size_t>(max_threads_)) {
@@ -41,7 +41,7 @@ void WorkerPool::add(Task task) {
   }
 }
 
-void WorkerPool::run() {
+void CallWorkers::run() {
   while (true) {
     Task task;
     {

@@ -1,7 +1,7 @@
 // Threads that do what gRPC's own must not: parse, decode, wait for answers.
 //
-//   WorkerPool pool(128);
-//   pool.post([call] { ... });    // runs as soon as one of 128 threads is free; never blocks
+//   CallWorkers workers(128);
+//   workers.post([call] { ... });    // runs as soon as one of 128 threads is free; never blocks
 //
 // Thread-safe. A thread is started when a task finds none that is idle.
 #pragma once
@@ -15,14 +15,14 @@
 
 namespace sf::server {
 
-class WorkerPool {
+class CallWorkers {
  public:
   using Task = std::function<void()>;
 
-  explicit WorkerPool(int max_threads) : max_threads_(max_threads) {}
-  ~WorkerPool();  // runs what was posted, then returns
-  WorkerPool(const WorkerPool&) = delete;
-  WorkerPool& operator=(const WorkerPool&) = delete;
+  explicit CallWorkers(int max_threads) : max_threads_(max_threads) {}
+  ~CallWorkers();  // runs what was posted, then returns
+  CallWorkers(const CallWorkers&) = delete;
+  CallWorkers& operator=(const CallWorkers&) = delete;
 
   // REQUIRES: `task` does not throw.
   void post(Task task);
