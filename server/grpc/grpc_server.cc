@@ -1,13 +1,16 @@
 #include "server/grpc/grpc_server.h"
 
 #include <google/protobuf/stubs/logging.h>
+#include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/resource_quota.h>
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 
 #include "engine/base/error.h"
+#include "engine/base/log.h"
 #include "server/grpc/admin_service.h"
 #include "server/grpc/call_router.h"
 #include "server/grpc/call_workers.h"
@@ -27,6 +30,23 @@ constexpr std::chrono::seconds kStopGrace{2};
 constexpr std::chrono::seconds kHandshakeTime{10};
 constexpr std::chrono::minutes kConnectionIdle{30};
 
+// gRPC would write lines of its own to stderr, with bytes as clients send them. In our log they are escaped, and one a
+// second is enough.
+void log_for_grpc(gpr_log_func_args* args) {
+  static std::atomic<int64_t> next_s{0}, num_dropped{0};
+  const int64_t now_s =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  int64_t due_s = next_s;
+  if (now_s < due_s || !next_s.compare_exchange_strong(due_s, now_s + 1)) {
+    ++num_dropped;
+    return;
+  }
+  constexpr size_t kMaxMessageBytes = 500;
+  const std::string message(args->message);
+  log_event(args->severity == GPR_LOG_SEVERITY_ERROR ? LogLevel::kWarning : LogLevel::kDebug, "grpc",
+            {{"message", message.substr(0, kMaxMessageBytes)}, {"dropped", num_dropped.exchange(0)}});
+}
+
 // Process-wide switches of the libraries.
 void set_up_libraries() {
   static std::once_flag once;
@@ -34,6 +54,7 @@ void set_up_libraries() {
     grpc::EnableDefaultHealthCheckService(false);  // ours needs no thread of the pool
     // It would write a line to stderr for every text that is not UTF-8; the caller gets INVALID_ARGUMENT.
     google::protobuf::SetLogHandler(nullptr);
+    gpr_set_log_function(log_for_grpc);
   });
 }
 

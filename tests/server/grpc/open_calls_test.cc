@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <sstream>
 #include <thread>
 
 #include "sparsefusion/v1/vqa.pb.h"
@@ -210,6 +211,29 @@ TEST_F(OpenCallsTest, HealthIsNeverRefusedTheOldestUnreadAnswerGoes) {
   for (size_t i = 0; i < streams.size(); ++i) EXPECT_EQ(client->has_ended(streams[i]), i < 5) << i;
   EXPECT_TRUE(is_healthy());
   EXPECT_TRUE(ask(question()).ok());
+}
+
+// gRPC names what it cannot read with the client's own bytes.
+TEST_F(OpenCallsTest, WhatGrpcSaysOfHostileBytesIsALineOfOurLogOnceASecond) {
+  start_kserve();
+  testing::internal::CaptureStderr();
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < 50; ++i) {
+    const Raw client = connect();
+    client->open(kAnswer, {{":status", "\x1b[31m1\n{\"level\":\"error\"}"}});
+    client->ping();
+    client->read_until([&] { return client->num_pongs() == 1 || client->is_closed(); });
+  }
+  const auto took = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begin).count();
+  const std::string text = testing::internal::GetCapturedStderr();
+  EXPECT_NE(text.find("\"event\":\"grpc\""), std::string::npos) << text;
+  std::istringstream lines(text);
+  int64_t count = 0;
+  for (std::string line; std::getline(lines, line); ++count) {
+    EXPECT_TRUE(line.starts_with("{\"time\":") && line.ends_with("}")) << line;
+    EXPECT_EQ(line.find('\x1b'), std::string::npos);
+  }
+  EXPECT_LE(count, took + 2);
 }
 
 // CVE-2023-44487.
