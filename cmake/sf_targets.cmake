@@ -91,6 +91,9 @@ function(sf_test name)
   endif()
   add_test(NAME ${name} COMMAND ${name}_test)
   set_tests_properties(${name} PROPERTIES TIMEOUT 600)
+  if(ARG_TORCH)  # OpenMP's threads spin while they wait, and ctest runs two tests on two processors
+    set_tests_properties(${name} PROPERTIES ENVIRONMENT OMP_WAIT_POLICY=PASSIVE)
+  endif()
 endfunction()
 
 # Compiles a target against LibTorch with the shared precompiled header.
