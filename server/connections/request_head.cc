@@ -136,6 +136,12 @@ bool HeadParser::take_header(std::string_view line) {
     return false;
   }
   if (key == "host") ++num_hosts_;
+  // These say how the body is to be read.
+  if ((key == "content-type" && std::exchange(has_content_type_, true)) ||
+      (key == "inference-header-content-length" && std::exchange(has_inference_length_, true))) {
+    refuse(concat(name, ": may stand there once"), std::string(name));
+    return false;
+  }
   if (key == "x-request-id" && value.size() <= kMaxRequestIdBytes) head_.request_id = value;
   if (key == "connection") take_connection(value);
   if (key == "content-length") return take_content_length(value);

@@ -71,6 +71,7 @@ class HeadParser {
   size_t begin_ = 0;  // of the request line
   bool has_request_line_ = false;
   int num_headers_ = 0, num_hosts_ = 0, num_codings_ = 0;
+  bool has_content_type_ = false, has_inference_length_ = false;
   bool says_close_ = false, says_keep_alive_ = false;
   std::optional<std::string> content_length_;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 #include "engine/base/error.h"
 #include "engine/base/utf8.h"
@@ -11,7 +12,6 @@ namespace sf::server {
 namespace {
 
 constexpr int64_t kMaxCount = 1 << 20;
-constexpr int64_t kMaxTimeoutMs = 24 * 3600 * 1000;
 
 int64_t check_range(const char* name, int64_t value, int64_t low, int64_t high) {
   if (value < low || value > high) {
@@ -52,9 +52,8 @@ float check_temperature(double temperature) {
 }
 
 float check_top_p(double top_p) {
-  const float value = static_cast<float>(top_p);
-  if (!(value > 0 && top_p <= 1)) throw invalid_argument("top_p", "top_p: must be above 0 and at most 1, got ", top_p);
-  return value;
+  if (!(top_p > 0 && top_p <= 1)) throw invalid_argument("top_p", "top_p: must be above 0 and at most 1, got ", top_p);
+  return std::max(static_cast<float>(top_p), std::numeric_limits<float>::min());
 }
 
 int check_top_k(int64_t top_k) { return std::max(0, static_cast<int>(check_range("top_k", top_k, -1, kMaxCount))); }

@@ -11,6 +11,7 @@ namespace sf::server {
 
 inline constexpr size_t kMaxStopStrings = 16;
 inline constexpr size_t kMaxStopBytes = 256;
+inline constexpr int64_t kMaxTimeoutMs = 24 * 3600 * 1000;
 inline constexpr size_t kMinChoices = 2, kMaxChoiceStrings = 64, kMaxChoiceBytes = 256;
 
 int check_max_tokens(int64_t max_tokens);  // from 1; what is above 2^20 means that, the engine cuts it to the context

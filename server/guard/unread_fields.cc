@@ -155,7 +155,7 @@ void throw_not_offered(const std::string& field, const std::string& what) {
 void check_unread_field(const std::string& name, const json& value) {
   const UnreadField* const row = find_row(name);
   if (row == nullptr) {
-    const std::string quoted = name.substr(0, kMaxQuotedName);
+    const std::string quoted = name.empty() ? "\"\"" : name.substr(0, kMaxQuotedName);
     throw Error(Code::kUnimplemented, concat("unknown parameter ", quoted), quoted);
   }
   if (row->neutral == kAny || value.is_null()) return;

@@ -172,6 +172,14 @@ void check_unread_fields(const json& body) {
   check_tools(body, "functions", "function_call");
 }
 
+// OpenAI's seed is signed; ours reaches to 2^64 - 1.
+std::optional<uint64_t> get_seed(const json& body) {
+  const json* seed = find_value(body, "seed");
+  if (seed != nullptr && seed->is_number_unsigned()) return seed->get<uint64_t>();
+  const std::optional<int64_t> value = get_integer(body, "seed");
+  return value ? std::optional(static_cast<uint64_t>(*value)) : std::nullopt;
+}
+
 SamplingParams read_sampling(const json& body) {
   SamplingParams sampling;
   std::optional<int64_t> max_tokens = get_integer(body, "max_completion_tokens");
@@ -181,9 +189,7 @@ SamplingParams read_sampling(const json& body) {
   sampling.temperature = temperature ? check_temperature(*temperature) : -1.0f;
   if (const auto top_p = get_number(body, "top_p")) sampling.top_p = check_top_p(*top_p);
   if (const auto top_k = get_integer(body, "top_k")) sampling.top_k = check_top_k(*top_k);
-  // OpenAI's seed is signed.
-  const std::optional<int64_t> seed = get_integer(body, "seed");
-  sampling.seed = seed ? static_cast<uint64_t>(*seed) : random_seed();
+  sampling.seed = get_seed(body).value_or(random_seed());
   apply_logit_parameters(read_logit_parameters(body), sampling);
   return sampling;
 }

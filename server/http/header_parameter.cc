@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include "engine/base/error.h"
+
 namespace sf::server {
 namespace {
 
@@ -44,6 +46,7 @@ std::string take_value(std::string_view& rest) {
 std::string header_value_name(std::string_view header) { return lower(trim(header.substr(0, header.find(';')))); }
 
 std::optional<std::string> header_parameter(std::string_view header, std::string_view name) {
+  std::optional<std::string> result;
   header.remove_prefix(std::min(header.find(';'), header.size()));
   while (!header.empty()) {
     header.remove_prefix(1);  // ';'
@@ -53,9 +56,11 @@ std::optional<std::string> header_parameter(std::string_view header, std::string
     if (!header.starts_with('=')) continue;
     header.remove_prefix(1);
     std::string value = take_value(header);
-    if (lower(found) == name) return value;
+    if (lower(found) != name) continue;
+    if (result) throw invalid_argument(std::string(name), name, ": stands twice in one header");
+    result = std::move(value);
   }
-  return std::nullopt;
+  return result;
 }
 
 }  // namespace sf::server

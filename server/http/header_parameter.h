@@ -12,8 +12,8 @@ namespace sf::server {
 // What stands before the first ';', in small letters and without the white space around it.
 std::string header_value_name(std::string_view header);
 
-// The first parameter of that name, whose case does not matter; quotes are taken off and \" and \\ understood. Nothing
-// if there is none. REQUIRES: `name` is in small letters. Thread-safe.
+// The parameter of that name, whose case does not matter; quotes are taken off and \" and \\ understood. Nothing if
+// there is none. Errors: InvalidArgument if there are two. REQUIRES: `name` is in small letters. Thread-safe.
 std::optional<std::string> header_parameter(std::string_view header, std::string_view name);
 
 }  // namespace sf::server

@@ -2,6 +2,7 @@
 
 #include "server/guard/base64.h"
 #include "server/guard/json_parse.h"
+#include "server/guard/unread_fields.h"
 #include "server/kserve/bytes_tensor.h"
 
 namespace sf::server {
@@ -88,11 +89,18 @@ std::string tensor_name(const json& tensor, const char* list) {
   return *name;
 }
 
+// KServe's SDK says the model's name in the body too; the path is what counts.
+constexpr const char* kInferFields[] = {"id", "inputs", "model_name", "model_version", "outputs", "parameters"};
+constexpr const char* kTensorFields[] = {"name", "datatype", "shape", "data", "parameters"};
+
 InferTensorHead read_head(const json& tensor) {
   InferTensorHead head{tensor_name(tensor, "inputs"), get_string(tensor, "datatype").value_or(""), {}};
   const json* shape = find_value(tensor, "shape");
   if (shape == nullptr || !shape->is_array()) {
     throw invalid_argument(excerpt(head.name), excerpt(head.name), ": shape must be an array of integers");
+  }
+  for (const auto& [key, value] : tensor.items()) {
+    if (!is_one_of(kTensorFields, key)) check_unread_field(key, value);
   }
   for (const json& dim : *shape) head.shape.push_back(get_integer(json{{"shape", dim}}, "shape").value_or(-1));
   return head;
@@ -174,6 +182,9 @@ HttpInfer read_infer_body(const json& object, std::string_view binary_part, cons
   HttpInfer infer;
   InferRequest& request = infer.request;
   request.id = get_string(object, "id").value_or("");
+  for (const auto& [name, value] : object.items()) {
+    if (!is_one_of(kInferFields, name)) check_unread_field(name, value);
+  }
   request.parameters = read_infer_parameters(read_parameters(object));
   for (const json& tensor : read_tensors(object, "inputs")) read_input(request, tensor, binary, limits);
   binary.check_all_taken();

@@ -79,18 +79,11 @@ void OpenAiApi::complete(const httplib::Request& request, httplib::Response& res
 
 // All choices or none: one that is refused takes the others with it.
 OpenAiApi::Streams OpenAiApi::submit(const ChatRequest& chat) {
-  Streams streams;
-  try {
-    for (int i = 0; i < chat.n; ++i) {
-      AnswerRequest request = chat.request;
-      request.sampling.seed += static_cast<uint64_t>(i);
-      streams.push_back(service_.submit(std::move(request)));
-    }
-  } catch (...) {
-    cancel_all(streams);
-    throw;
-  }
-  return streams;
+  return service_.submit_batch(static_cast<size_t>(chat.n), [&](size_t i) {
+    AnswerRequest request = chat.request;
+    request.sampling.seed += i;
+    return request;
+  });
 }
 
 void OpenAiApi::answer_whole(const httplib::Request& request, httplib::Response& response, const HttpCall& call,

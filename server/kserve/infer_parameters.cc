@@ -1,10 +1,12 @@
 #include "server/kserve/infer_parameters.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include <nlohmann/json.hpp>
 
+#include "server/guard/parameters.h"
 #include "server/guard/unread_fields.h"
 
 namespace sf::server {
@@ -61,11 +63,13 @@ std::string as_priority(const std::string& name, const InferValue& value) {
   return as_unsigned(name, value) <= 1 ? "interactive" : "batch";
 }
 
-// Microseconds, rounded up so that a short one does not become none; 0 is none.
+// Microseconds, rounded up so that a short one does not become none; 0 is none. However long, it is the server's own
+// limit at most.
 std::optional<int64_t> as_timeout_ms(const std::string& name, const InferValue& value) {
   const uint64_t microseconds = as_unsigned(name, value);
   if (microseconds == 0) return std::nullopt;
-  return static_cast<int64_t>(microseconds / 1000 + (microseconds % 1000 != 0 ? 1 : 0));
+  const uint64_t milliseconds = microseconds / 1000 + (microseconds % 1000 != 0 ? 1 : 0);
+  return std::min(static_cast<int64_t>(milliseconds), kMaxTimeoutMs);
 }
 
 void refuse_sequence(const std::string& name, const InferValue& value) {

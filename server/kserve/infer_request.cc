@@ -112,33 +112,21 @@ InferBatch::InferBatch(InferRequest request, const ServedModel& model, bool in_p
   }
 }
 
-AnswerRequest InferBatch::take(size_t i) {
+AnswerRequest InferBatch::request(size_t i) const {
   AnswerRequest answer = common_;
   Message& message = answer.messages.emplace_back();
   message.role = "user";
-  const bool is_last_use = images_.size() > 1 || i + 1 == questions_.size();
-  std::string& image = images_[images_.size() > 1 ? i : 0];
-  message.parts.push_back({Part::Kind::kImage, is_last_use ? std::move(image) : image});
-  message.parts.push_back({Part::Kind::kText, std::move(questions_[i])});
+  message.parts.push_back({Part::Kind::kImage, images_[images_.size() > 1 ? i : 0]});
+  message.parts.push_back({Part::Kind::kText, questions_[i]});
   return answer;
 }
 
 InferAnswers submit_infer(Service& service, InferBatch batch, const std::string& asked_version) {
-  InferAnswers answers;
-  try {
-    for (size_t i = 0; i < batch.size(); ++i) {
-      answers.push_back(service.submit(batch.take(i)));
-      const int64_t version = answers.back()->model_version();
-      if (!asked_version.empty() && asked_version != std::to_string(version)) {
-        throw unknown_version(asked_version, version);
-      }
-      if (version != answers.front()->model_version()) {
-        throw Error(Code::kUnavailable, "a new version was published between two questions", "", Reason::kDraining);
-      }
-    }
-  } catch (...) {
+  InferAnswers answers = service.submit_batch(batch.size(), [&](size_t i) { return batch.request(i); });
+  const int64_t version = answers.front()->model_version();
+  if (!asked_version.empty() && asked_version != std::to_string(version)) {
     for (const auto& answer : answers) answer->cancel();
-    throw;
+    throw unknown_version(asked_version, version);
   }
   return answers;
 }

@@ -56,7 +56,8 @@ void set_input(InferRequest& request, const InferTensorHead& head, std::vector<s
 // Names of requested outputs: ANSWER, once. None means all.
 void check_outputs(const std::vector<std::string>& names);
 
-// The questions of one request. They are taken one by one: a picture that serves them all is in memory at most twice.
+// The questions of one request. Their requests are made one by one: a picture that serves them all is in memory at most
+// twice.
 class InferBatch {
  public:
   InferBatch() = default;
@@ -71,8 +72,7 @@ class InferBatch {
   // What all of them have: all but the messages. May be changed before they are taken.
   AnswerRequest& common() { return common_; }
   const AnswerRequest& common() const { return common_; }
-  // REQUIRES: each at most once, from the first to the last.
-  AnswerRequest take(size_t i);
+  AnswerRequest request(size_t i) const;
 
  private:
   AnswerRequest common_;

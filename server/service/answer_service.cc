@@ -61,15 +61,43 @@ AnswerService::AnswerService(ServiceOptions options, ServiceDeps deps)
       in_flight_(std::make_shared<InFlight>()) {}
 
 std::shared_ptr<ResponseStream> AnswerService::submit(AnswerRequest request) {
+  return submit_counted(request.request_id,
+                        [&](const ServingVersionPtr& version, const auto& in_flight) {
+                          Admitted admitted = admit(*version, request);
+                          return Streams{enqueue(version, std::move(request), std::move(admitted), in_flight)};
+                        })
+      .front();
+}
+
+AnswerService::Streams AnswerService::submit_batch(size_t count, const RequestOf& request_of) {
+  return submit_counted("", [&](const ServingVersionPtr& version, const auto& in_flight) {
+    std::vector<Admitted> admitted;
+    {
+      MutexLock lock(batch_mutex_);
+      for (size_t i = 0; i < count; ++i) admitted.push_back(admit(*version, request_of(i)));
+    }
+    Streams streams;
+    try {
+      for (size_t i = 0; i < count; ++i) {
+        streams.push_back(enqueue(version, request_of(i), std::move(admitted[i]), in_flight));
+      }
+    } catch (...) {
+      for (const auto& stream : streams) stream->cancel();
+      throw;
+    }
+    return streams;
+  });
+}
+
+AnswerService::Streams AnswerService::submit_counted(const std::string& request_id, const SubmitWork& work) {
   // Counted before `draining_` is read: a drain that sees nobody in flight has seen everybody.
   in_flight_->add();
-  std::shared_ptr<void> in_flight(nullptr, [counter = in_flight_](void*) { counter->remove(); });
-  const std::string request_id = request.request_id;
+  const std::shared_ptr<void> in_flight(nullptr, [counter = in_flight_](void*) { counter->remove(); });
   try {
     if (draining_) throw Error(Code::kUnavailable, "the server is shutting down", "", Reason::kDraining);
     const ServingVersionPtr version = deps_.slot->current();
     if (!version) throw Error(Code::kUnavailable, "no model is loaded", "", Reason::kDraining);
-    return submit_to(version, std::move(request), std::move(in_flight));
+    return work(version, in_flight);
   } catch (const Error& error) {
     deps_.metrics->count_rejection(reject_reason(error));
     throw;
@@ -80,39 +108,42 @@ std::shared_ptr<ResponseStream> AnswerService::submit(AnswerRequest request) {
   }
 }
 
-std::shared_ptr<ResponseStream> AnswerService::submit_to(const ServingVersionPtr& version, AnswerRequest request,
-                                                         std::shared_ptr<void> in_flight) {
+AnswerService::Admitted AnswerService::admit(ServingVersion& version, const AnswerRequest& request) {
   check(request);
-  if (request.sampling.replay_routing) check_routing(*request.sampling.replay_routing, version->engine->info());
-  check_logit_bias(request.sampling, version->engine->info());
-  const double now_s = deps_.clock->now_s();
-  const PromptCost cost = version->engine->estimate_cost(request.messages);
-  const PreparedChoicesPtr choices = prepare_choices(*version, request);
+  if (request.sampling.replay_routing) check_routing(*request.sampling.replay_routing, version.engine->info());
+  check_logit_bias(request.sampling, version.engine->info());
+  const double begin_s = deps_.clock->now_s();
+  const PromptCost cost = version.engine->estimate_cost(request.messages);
+  PreparedChoicesPtr choices = prepare_choices(version, request);
   const int choice_tokens = choices ? choices->num_tokens : 0;
   std::optional<Ticket> ticket =
-      version->scheduler().reserve(cost.image_tokens + cost.max_text_tokens + choice_tokens, request.tenant);
+      version.scheduler().reserve(cost.image_tokens + cost.max_text_tokens + choice_tokens, request.tenant);
   if (!ticket) throw Error(Code::kResourceExhausted, "the queue is full, try again later", "", Reason::kQueueFull);
+  return {begin_s, std::move(choices), std::move(*ticket)};
+}
 
+std::shared_ptr<ResponseStream> AnswerService::enqueue(const ServingVersionPtr& version, AnswerRequest request,
+                                                       Admitted admitted, std::shared_ptr<void> in_flight) {
   JobRequest job;
-  job.deadline_s = now_s + timeout_s(request);
+  job.deadline_s = admitted.begin_s + timeout_s(request);
   job.prompt = prepare(*version, request, job.deadline_s);
-  if (choices) check_room(*choices, *job.prompt, version->engine->info().max_context);
+  if (admitted.choices) check_room(*admitted.choices, *job.prompt, version->engine->info().max_context);
   job.request_id = std::move(request.request_id);
   job.api = std::move(request.api);
   job.tenant = request.tenant;
   job.sampling = resolve_sampling(request.sampling, version->engine->info().default_sampling);
-  job.sampling.choices = choices;
+  job.sampling.choices = std::move(admitted.choices);
   job.sampling.cache_salt = request.tenant;  // what one tenant cached no other sees
   job.stop = std::move(request.stop);
   job.logprobs = request.logprobs;
   job.priority = request.priority;
-  job.submitted_s = now_s;
+  job.submitted_s = admitted.begin_s;
   const double seconds_left = std::clamp(job.deadline_s - deps_.clock->now_s(), 0.0, 86400.0);
   auto stream = std::make_shared<EventQueue>(
       version->version, [held = std::move(in_flight)]() mutable { held.reset(); },
       std::chrono::steady_clock::now() + std::chrono::milliseconds(std::llround(seconds_left * 1e3)));
   version->scheduler().submit(
-      std::make_unique<Job>(std::move(job), *version->engine, stream, std::move(*ticket), version));
+      std::make_unique<Job>(std::move(job), *version->engine, stream, std::move(admitted.ticket), version));
   return stream;
 }
 

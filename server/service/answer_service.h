@@ -13,7 +13,9 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "engine/base/mutex.h"
 #include "server/model/model_slot.h"
 #include "server/service/fair_gate.h"
 #include "server/service/in_flight.h"
@@ -51,6 +53,7 @@ class AnswerService final : public Service {
   AnswerService(ServiceOptions options, ServiceDeps deps);
 
   std::shared_ptr<ResponseStream> submit(AnswerRequest request) override;
+  std::vector<std::shared_ptr<ResponseStream>> submit_batch(size_t count, const RequestOf& request_of) override;
   ExplainResult explain(ExplainRequest request, const std::function<bool()>& is_unwanted) override;
   std::vector<ModelDescription> models() const override;
   std::string model_name() const override { return options_.model_name; }
@@ -72,8 +75,21 @@ class AnswerService final : public Service {
   void abort();
 
  private:
-  std::shared_ptr<ResponseStream> submit_to(const ServingVersionPtr& version, AnswerRequest request,
-                                            std::shared_ptr<void> in_flight);
+  // A request with a place in the queue.
+  struct Admitted {
+    double begin_s = 0;
+    PreparedChoicesPtr choices;
+    Ticket ticket;
+  };
+  using Streams = std::vector<std::shared_ptr<ResponseStream>>;
+
+  // What `work` gives, on the version that serves. Its errors are counted. `in_flight` is held until an answer was
+  // read.
+  using SubmitWork = std::function<Streams(const ServingVersionPtr&, const std::shared_ptr<void>& in_flight)>;
+  Streams submit_counted(const std::string& request_id, const SubmitWork& work);
+  Admitted admit(ServingVersion& version, const AnswerRequest& request);
+  std::shared_ptr<ResponseStream> enqueue(const ServingVersionPtr& version, AnswerRequest request, Admitted admitted,
+                                          std::shared_ptr<void> in_flight);
   ExplainResult explain_on(ServingVersion& version, ExplainRequest& request);
   void check(const AnswerRequest& request) const;
   // The request's own timeout, or the server's where it is shorter.
@@ -93,6 +109,7 @@ class AnswerService final : public Service {
   const ServiceDeps deps_;
   FairGate decode_gate_, explain_gate_;
   std::shared_ptr<InFlight> in_flight_;  // shared with streams that outlive this
+  Mutex batch_mutex_;                    // two batches that reserved in turns could fill the queue and both be refused
   std::atomic<int> num_preparing_{0};
   std::atomic<bool> draining_{false};
   std::atomic<bool> aborted_{false};

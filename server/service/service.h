@@ -71,6 +71,11 @@ class Service {
   // Errors (InvalidArgument, NotFound, ResourceExhausted, Unavailable, DeadlineExceeded, Cancelled) are counted in
   // requests_rejected_total here; the front reports the outcome with record_finished, as for every other answer.
   virtual std::shared_ptr<ResponseStream> submit(AnswerRequest request) = 0;
+  // All of `count` requests or none, on one version: a batch, or the choices of one question. Their places are reserved
+  // together, before a picture is decoded. `request_of(i)` gives the i-th request and is asked twice for each at most,
+  // in order. Errors: as submit(), for whichever has one; those submitted before it are cancelled.
+  using RequestOf = std::function<AnswerRequest(size_t i)>;
+  virtual std::vector<std::shared_ptr<ResponseStream>> submit_batch(size_t count, const RequestOf& request_of);
   // Effect: answers and explains beside the scheduler, at a priority that never delays serving, few at a time; where
   // tenants differ one of another tenant waits for its turn. Blocks; `is_unwanted` is asked now and then, on another
   // thread, and ends it with Cancelled. Errors: as submit(); ResourceExhausted while --max-explain others are under

@@ -22,7 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
         bytes[2] & 1 ? sf::server::read_generate_body(json, limits)
                      : sf::server::read_infer_body(json, body.substr(text.size()), limits).request;
     sf::server::InferBatch batch(std::move(request), model, /*in_parts=*/false, "id", "kserve_rest");
-    for (size_t i = 0; i < batch.size(); ++i) batch.take(i);
+    for (size_t i = 0; i < batch.size(); ++i) batch.request(i);
   } catch (const sf::Error&) {
   }
   return 0;

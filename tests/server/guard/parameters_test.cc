@@ -24,7 +24,7 @@ TEST(ParametersTest, AcceptsTheEdgesAndRefusesWhatIsBeyond) {
   EXPECT_THROW(check_temperature(NAN), Error);
   EXPECT_EQ(check_top_p(1), 1);
   EXPECT_THROW(check_top_p(0), Error);
-  EXPECT_THROW(check_top_p(1e-60), Error);
+  EXPECT_GT(check_top_p(1e-60), 0) << "also as a float";
   EXPECT_THROW(check_top_p(1.01), Error);
   EXPECT_THROW(check_top_p(NAN), Error);
   EXPECT_EQ(check_top_k(0), 0);

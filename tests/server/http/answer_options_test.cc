@@ -21,6 +21,40 @@ TEST_F(AnswerOptionsTest, ChoicesComeBackWithTheirProbabilities) {
   EXPECT_EQ(service.requests().at(1).choices, (std::vector<std::string>{"square", "circle", "gr\xc3\xbcn"}));
 }
 
+TEST_F(AnswerOptionsTest, AFieldWithoutANameIsAnUnknownOne) {
+  start();
+  json body = question();
+  body[""] = 1;
+  json chat = {{"messages", {{{"role", "user"}, {"content", "what?"}}}}, {"", 1}};
+  json infer = {{"inputs", json::array()}, {"", 1}};
+  const std::pair<const char*, json> cases[] = {{"/v1/answer", body},
+                                                {"/v1/explain", body},
+                                                {"/v1/chat/completions", chat},
+                                                {"/v2/models/sparsefusion/infer", infer}};
+  for (const auto& [path, asked] : cases) {
+    const httplib::Result result = client->Post(path, asked.dump(), "application/json");
+    EXPECT_EQ(result->status, 400) << path << result->body;
+    EXPECT_NE(result->body.find("unknown parameter"), std::string::npos) << result->body;
+  }
+  const httplib::Result form =
+      client->Post("/v1/answer", {{"image", "bytes", "", ""}, {"question", "what?", "", ""}, {"", "1", "", ""}});
+  EXPECT_EQ(form->status, 400) << form->body;
+}
+
+TEST_F(AnswerOptionsTest, ASmallTopPAndTheWholeRangeOfSeedsAreTaken) {
+  start();
+  json body = question();
+  body["top_p"] = 1e-300;
+  body["seed"] = 18446744073709551615u;
+  EXPECT_EQ(post_json(body)->status, 200);
+  json chat = {{"messages", {{{"role", "user"}, {"content", "what?"}}}}, {"seed", 18446744073709551615u}};
+  const httplib::Result result = client->Post("/v1/chat/completions", chat.dump(), "application/json");
+  EXPECT_EQ(result->body.find("seed"), std::string::npos) << result->body;
+  chat["seed"] = -1;
+  EXPECT_EQ(client->Post("/v1/chat/completions", chat.dump(), "application/json")->body.find("seed"),
+            std::string::npos);
+}
+
 TEST_F(AnswerOptionsTest, ChoicesOfAFormAreOneFieldEach) {
   start();
   const httplib::UploadFormDataItems form = {{"image", "bytes", "", ""},

@@ -213,6 +213,25 @@ TEST_F(KserveInferTest, ABatchOfQuestionsGetsAnAnswerEach) {
   EXPECT_EQ(stats["inference_stats"]["success"]["count"], 3);
 }
 
+TEST_F(KserveInferTest, FieldsThatItDoesNotReadAreNamed) {
+  start();
+  for (const char* name : {"max_tokens", "foo"}) {
+    json body = infer();
+    body[name] = 1;
+    EXPECT_NE(refusal(post(body)).find(name), std::string::npos);
+    body = infer();
+    body["inputs"][1][name] = 1;
+    EXPECT_NE(refusal(post(body)).find(name), std::string::npos);
+  }
+}
+
+TEST_F(KserveInferTest, ATimeoutIsNeverTooLong) {
+  start();
+  json body = infer();
+  body["parameters"] = {{"timeout", 18446744073709551615u}};
+  EXPECT_EQ(post(body)->status, 200);
+}
+
 TEST_F(KserveInferTest, StreamMaySayThatItIsNone) {
   start();
   json body = infer();

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "server/guard/parameters.h"
+
 namespace sf::server {
 namespace {
 
@@ -55,8 +57,7 @@ TEST(InferParametersTest, PriorityIsTritonsLevelOrAName) {
 TEST(InferParametersTest, ATimeoutOfNothingIsNone) {
   EXPECT_FALSE(read_infer_parameters({{"timeout", int64_t{0}}}).fields.timeout_ms);
   EXPECT_EQ(read_infer_parameters({{"timeout", int64_t{1}}}).fields.timeout_ms, 1);
-  // No overflow on the way to milliseconds.
-  EXPECT_EQ(read_infer_parameters({{"timeout", UINT64_MAX}}).fields.timeout_ms, 18446744073709552);
+  EXPECT_EQ(read_infer_parameters({{"timeout", UINT64_MAX}}).fields.timeout_ms, kMaxTimeoutMs);
   EXPECT_EQ(refused_field({{"timeout", int64_t{-1}}}), "timeout");
 }
 

@@ -186,6 +186,68 @@ TEST_F(AnswerServiceTest, AKeyThatFloodsNeitherFillsTheQueueNorGoesFirst) {
   EXPECT_EQ(engine.plans().at(2).items.at(0).num_tokens, 4 + 4);
 }
 
+TEST_F(AnswerServiceTest, ABatchIsAdmittedWholeOrNotAtAll) {
+  start({.planner = {.max_batch = 1}, .queue = {.max_requests = 4, .max_tokens = 1000}});
+  FakeEngine& engine = publish(1);
+  engine.hold_steps();
+  auto running = service_->submit(request_of("a"));
+  engine.wait_until_blocked();
+  const auto batch_of = [](const std::string& image) {
+    return [image](size_t i) { return request_of(std::string(1, static_cast<char>('b' + i)), i == 1 ? image : "IMG"); };
+  };
+  EXPECT_THROW(service_->submit_batch(5, batch_of("IMG")), Error);
+  EXPECT_EQ(engine.num_prepared(), 1) << "no picture of a batch that is refused is decoded";
+  auto streams = service_->submit_batch(4, batch_of("IMG"));
+  engine.release_steps();
+  EXPECT_EQ(read(*running).text, "a");
+  std::string text;
+  for (const auto& stream : streams) text += read(*stream).text;
+  EXPECT_EQ(text, "bcde");
+  EXPECT_THROW(service_->submit_batch(3, batch_of("IMG broken")), Error);
+  running.reset();
+  streams.clear();
+  EXPECT_TRUE(service_->wait_idle(5));
+}
+
+TEST_F(AnswerServiceTest, BatchesThatComeTogetherDoNotRefuseEachOther) {
+  start({.planner = {.max_batch = 4}, .queue = {.max_requests = 16, .max_tokens = 100'000}});
+  publish(1);
+  std::atomic<int> num_answered{0};
+  std::vector<std::thread> clients;
+  for (int client = 0; client < 8; ++client) {
+    clients.emplace_back([&] {
+      for (int round = 0; round < 50;) {
+        try {
+          for (const auto& stream : service_->submit_batch(12, [](size_t) { return request_of("x"); })) read(*stream);
+          ++round;
+          ++num_answered;
+        } catch (const Error& error) {
+          // One of the others has the places, and so gets on.
+          EXPECT_EQ(error.reason(), Reason::kQueueFull);
+          std::this_thread::yield();
+        }
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(num_answered, 400);
+}
+
+TEST_F(AnswerServiceTest, ABatchIsOfOneVersionWhateverIsPublishedMeanwhile) {
+  start({.planner = {}, .queue = {.max_requests = 1000, .max_tokens = 1'000'000}});
+  FakeSource source;
+  source.add(1);
+  Reloader reloader({}, source, slot_, serving_, [](const ReloadEvent&) {});
+  ASSERT_TRUE(reloader.poll_once());
+  int64_t next = 2;
+  const auto streams = service_->submit_batch(6, [&](size_t) {
+    source.add(next++);
+    EXPECT_TRUE(reloader.poll_once());
+    return request_of("version?");
+  });
+  for (const auto& stream : streams) EXPECT_EQ(read(*stream).text, "v1");
+}
+
 TEST_F(AnswerServiceTest, ABrokenPictureGivesItsPlaceBack) {
   start({.planner = {}, .queue = {.max_requests = 1, .max_tokens = 1000}});
   publish(1);
