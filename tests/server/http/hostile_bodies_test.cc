@@ -17,7 +17,8 @@ using namespace std::chrono_literals;
 
 constexpr size_t kMiB = 1 << 20;
 constexpr bool kMeasuresMemory = !kHasAddressSanitizer && !kHasThreadSanitizer;  // whose own memory hides ours
-constexpr size_t kBodyBytes = (kMeasuresMemory ? 8 : 1) * kMiB;
+constexpr size_t kBodyBytes = 8 * kMiB;
+constexpr size_t kHostileBytes = kMeasuresMemory ? kBodyBytes : kMiB;
 
 // The most memory that this process, client and server, held since the mark was last reset.
 size_t peak_bytes() {
@@ -41,14 +42,14 @@ struct Body {
 
 std::string repeated(const std::string& head, const std::string& item, const std::string& tail) {
   std::string text = head;
-  while (text.size() + item.size() + tail.size() <= kBodyBytes) text += item;
+  while (text.size() + item.size() + tail.size() <= kHostileBytes) text += item;
   return text + tail;
 }
 
 std::string numbered(const std::string& head, const std::string& before, const std::string& behind,
                      const std::string& tail) {
   std::string text = head;
-  for (int i = 0; text.size() + before.size() + behind.size() + tail.size() + 10 <= kBodyBytes; ++i) {
+  for (int i = 0; text.size() + before.size() + behind.size() + tail.size() + 10 <= kHostileBytes; ++i) {
     text += before + std::to_string(i) + behind;
   }
   return text + tail;
@@ -116,7 +117,7 @@ TEST_F(HostileBodiesTest, CostASmallMultipleOfTheirSize) {
         EXPECT_EQ(refused, count) << name;
       }
       if (kMeasuresMemory) {
-        EXPECT_LT(peak_bytes() - before, count * 4 * kBodyBytes) << name << " x " << count;
+        EXPECT_LT(peak_bytes() - before, count * 4 * kHostileBytes) << name << " x " << count;
       }
     }
   }
