@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <httplib.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <stdexcept>
@@ -70,10 +71,11 @@ LiveServer::LiveServer(const fs::path& folder, const fs::path& model, const std:
                                         "0",
                                         "--port-file",
                                         ports.string(),
-                                        "--threads",
-                                        "1",
                                         "--poll-interval-ms",
                                         "20"};
+  if (std::find(more_flags.begin(), more_flags.end(), "--threads") == more_flags.end()) {
+    arguments.insert(arguments.end(), {"--threads", "1"});
+  }
   arguments.insert(arguments.end(), more_flags.begin(), more_flags.end());
   process_ = std::make_unique<Process>(arguments, folder / "server");
   wait_until([&] { return !process_->running() || fs::exists(ports); });
