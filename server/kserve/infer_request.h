@@ -5,8 +5,9 @@
 //   set_input(infer, {"IMAGE", "BYTES", {1}}, {bytes});
 //   set_input(infer, {"QUESTION", "BYTES", {1}}, {"what shape?"});
 //   const ServedModel model = find_served_model(service, "sparsefusion", "");
-//   InferAnswers answers = submit_infer(service, InferBatch(infer, model, model.decoupled, call_id, "kserve_grpc"),
-//   ""); InferResult result = wait_for_answers(answers, 20, is_unwanted);
+//   InferBatch batch(infer, model, model.decoupled, call_id, "kserve_grpc");
+//   InferAnswers answers = submit_infer(service, batch, "");
+//   InferResult result = wait_for_answers(answers, 20, is_unwanted);
 //
 // Thread-safe: free functions and values.
 #pragma once

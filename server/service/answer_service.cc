@@ -70,11 +70,17 @@ std::shared_ptr<ResponseStream> AnswerService::submit(AnswerRequest request) {
 }
 
 AnswerService::Streams AnswerService::submit_batch(size_t count, const RequestOf& request_of) {
-  return submit_counted("", [&](const ServingVersionPtr& version, const auto& in_flight) {
+  if (count == 1) return {submit(request_of(0))};
+  std::string request_id;  // for the log, once a request is there that has it
+  return submit_counted(request_id, [&](const ServingVersionPtr& version, const auto& in_flight) {
     std::vector<Admitted> admitted;
     {
       MutexLock lock(batch_mutex_);
-      for (size_t i = 0; i < count; ++i) admitted.push_back(admit(*version, request_of(i)));
+      for (size_t i = 0; i < count; ++i) {
+        const AnswerRequest request = request_of(i);
+        request_id = request.request_id;
+        admitted.push_back(admit(*version, request));
+      }
     }
     Streams streams;
     try {

@@ -4,11 +4,11 @@
 // says).
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <random>
 #include <thread>
 
 #include "tests/server/grpc/kserve_fixture.h"
+#include "tests/support/fuzz_seconds.h"
 #include "tests/support/process.h"
 #include "tests/support/raw_http2.h"
 
@@ -19,11 +19,6 @@ class GrpcSocketFuzzTest : public KserveFixture {
  protected:
   using Random = std::mt19937_64;
   using Clock = std::chrono::steady_clock;
-
-  static double seconds() {
-    if (const char* seconds = std::getenv("SF_FUZZ_SECONDS")) return std::atof(seconds);
-    return std::getenv("SF_LONG_TESTS") != nullptr ? 600 : 3;
-  }
 
   struct Call {
     const char* path = "";
@@ -124,7 +119,7 @@ class GrpcSocketFuzzTest : public KserveFixture {
 TEST_F(GrpcSocketFuzzTest, EveryCallGetsItsAnswerOrItsEnd) {
   constexpr int kMaxCalls = 100;
   start_kserve({.max_open_calls_per_peer = kMaxCalls});
-  const auto end = Clock::now() + std::chrono::duration<double>(seconds());
+  const auto end = Clock::now() + std::chrono::duration<double>(test::fuzz_seconds());
   std::vector<std::thread> clients;
   for (uint64_t client = 0; client < 6; ++client) {
     clients.emplace_back([&, client] {

@@ -4,11 +4,11 @@
 // says).
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <random>
 #include <thread>
 
 #include "tests/server/http/http_fixture.h"
+#include "tests/support/fuzz_seconds.h"
 #include "tests/support/http_responses.h"
 #include "tests/support/process.h"
 
@@ -17,11 +17,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using Random = std::mt19937_64;
-
-double fuzz_seconds() {
-  if (const char* seconds = std::getenv("SF_FUZZ_SECONDS")) return std::atof(seconds);
-  return std::getenv("SF_LONG_TESTS") != nullptr ? 600 : 3;
-}
 
 struct Request {
   std::string bytes;
@@ -203,7 +198,7 @@ class SocketFuzzTest : public HttpFixture {
 TEST_F(SocketFuzzTest, EveryConnectionGetsItsAnswersOrItsEnd) {
   start();
   constexpr int kClients = 6;
-  const auto end = Clock::now() + std::chrono::duration<double>(fuzz_seconds());
+  const auto end = Clock::now() + std::chrono::duration<double>(test::fuzz_seconds());
   std::vector<std::thread> clients;
   for (uint64_t client = 0; client < kClients; ++client) {
     clients.emplace_back([&, client] {
