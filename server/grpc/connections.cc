@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -51,20 +52,34 @@ std::optional<Endpoint> endpoint_of(int socket, const GetName& get_name) {
   return endpoint_of(address);
 }
 
+// Aborts a TCP connection: the peer gets a reset, and what it has sent and nobody has read is thrown away (after
+// shutdown() it would still be read, megabytes of it).
+bool abort_connection(int socket) {
+  sockaddr unspecified{};
+  unspecified.sa_family = AF_UNSPEC;
+  return connect(socket, &unspecified, sizeof(unspecified)) == 0;
+}
+
+bool is_listening(int socket) {
+  int listens = 0;
+  socklen_t size = sizeof(listens);
+  return getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0;
+}
+
 }  // namespace
 
-bool shut_down_connection(const std::string& peer, int local_port) {
+void end_connection(const std::string& peer, int local_port) {
   const std::unique_ptr<DIR, int (*)(DIR*)> files(opendir("/proc/self/fd"), closedir);
-  if (!files) return false;
+  if (!files) return;
   while (const dirent* file = readdir(files.get())) {
     if (file->d_name[0] == '.') continue;
     const int socket = std::atoi(file->d_name);
     const std::optional<Endpoint> remote = endpoint_of(socket, getpeername);
-    if (!remote || remote->name != peer) continue;
+    const bool has_left = !remote && errno == ENOTCONN;
+    if (!has_left && (!remote || remote->name != peer)) continue;
     const std::optional<Endpoint> local = endpoint_of(socket, getsockname);
-    if (local && local->port == local_port) return shutdown(socket, SHUT_RDWR) == 0;
+    if (local && local->port == local_port && !is_listening(socket)) abort_connection(socket);
   }
-  return false;
 }
 
 }  // namespace sf::server

@@ -64,7 +64,9 @@ GrpcCall::GrpcCall(const CallDeps& deps, grpc::GenericCallbackServerContext& con
               .route = context.method(),
               .path = "",
               .client_address = plain_address(peer_),
-              .key_name = ""} {}
+              .key_name = ""} {
+  deps_.calls.begin_call(connection_);
+}
 
 std::string GrpcCall::metadata(const std::string& key) const {
   return first_value(context_.client_metadata(), key.c_str());
@@ -282,6 +284,7 @@ void GrpcCall::OnCancel() {
 
 void GrpcCall::OnDone() {
   deps_.calls.remove(*this);
+  deps_.calls.end_call(connection_);
   {
     MutexLock lock(mutex_);
     drop_outgoing();

@@ -69,13 +69,17 @@ std::shared_ptr<grpc::ServerCredentials> credentials_of(const std::shared_ptr<co
 
 int milliseconds(std::chrono::milliseconds duration) { return static_cast<int>(duration.count()); }
 
+// Of one connection.
+int concurrent_streams(const GrpcOptions& options) {
+  return std::max(options.max_concurrent_streams, options.limits.num_front_threads());
+}
+
 void set_limits(grpc::ServerBuilder& builder, const GrpcOptions& options) {
   grpc::ResourceQuota quota("sparsefusion");
   quota.Resize(options.max_memory_bytes);
   builder.SetResourceQuota(quota);
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.limits.max_body_bytes));
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
-                             std::max(options.max_concurrent_streams, options.limits.num_front_threads()));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, concurrent_streams(options));
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, options.max_metadata_bytes);
   // A message is inflated by us, under our limit and after its key was looked at (message_buffer.h).
   builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
@@ -114,8 +118,11 @@ struct GrpcServer::Impl {
   // What serves the calls, from the first to the last of them.
   struct Running {
     explicit Running(Impl& impl)
-        : calls({impl.options.max_open_calls, impl.options.max_open_calls_per_peer, impl.options.max_pending_bytes},
-                [&impl](const std::string& connection) { shut_down_connection(connection, impl.port); }),
+        : calls({.max_calls = impl.options.max_open_calls,
+                 .max_calls_per_peer = impl.options.max_open_calls_per_peer,
+                 .max_pending_bytes = impl.options.max_pending_bytes,
+                 .max_calls_per_connection = 10 * concurrent_streams(impl.options)},
+                [&impl](const std::string& connection) { end_connection(connection, impl.port); }),
           deps{impl.options, impl.service, pool, calls},
           router(deps),
           health(impl.service, service_names(), impl.options.health_interval_ms),

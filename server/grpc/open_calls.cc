@@ -9,12 +9,14 @@ namespace sf::server {
 namespace {
 
 constexpr std::chrono::seconds kResetWindow{30};
-// After a flood: until its calls are gone.
-constexpr std::chrono::seconds kSettling{2};
+// After a flood its calls are gone within seconds.
+constexpr std::chrono::seconds kTrimInterval{2};
+constexpr int kNumTrims = 6;
 
 }  // namespace
 
-OpenCalls::OpenCalls(OpenCallBounds bounds, ShutDown shut_down) : bounds_(bounds), shut_down_(std::move(shut_down)) {
+OpenCalls::OpenCalls(OpenCallBounds bounds, EndConnection end_connection)
+    : bounds_(bounds), end_connection_(std::move(end_connection)) {
   thread_ = std::thread([this] { run(); });
 }
 
@@ -74,14 +76,33 @@ bool OpenCalls::reserve_bytes(size_t num_bytes) {
   return false;
 }
 
+void OpenCalls::begin_call(const std::string& connection) {
+  MutexLock lock(mutex_);
+  Connection& entry = connection_of(connection);
+  if (++entry.num_calls > entry.max_calls) end_soon(connection, entry);
+}
+
+void OpenCalls::end_call(const std::string& connection) {
+  MutexLock lock(mutex_);
+  const auto found = connections_.find(connection);
+  if (--found->second.num_calls == 0 && found->second.num_resets == 0) connections_.erase(found);
+}
+
 void OpenCalls::count_reset(const std::string& connection) {
-  {
-    MutexLock lock(mutex_);
-    const TimePoint now = std::chrono::steady_clock::now();
-    Resets& resets = resets_.try_emplace(connection, Resets{now, 0}).first->second;
-    if (++resets.count != bounds_.max_resets) return;
-    to_shut_down_.push_back(connection);
-  }
+  MutexLock lock(mutex_);
+  Connection& entry = connection_of(connection);
+  if (entry.num_resets == 0) entry.first_reset = std::chrono::steady_clock::now();
+  if (++entry.num_resets >= bounds_.max_resets) end_soon(connection, entry);
+}
+
+OpenCalls::Connection& OpenCalls::connection_of(const std::string& name) {
+  return connections_.try_emplace(name, Connection{.max_calls = bounds_.max_calls_per_connection}).first->second;
+}
+
+void OpenCalls::end_soon(const std::string& name, Connection& connection) {
+  connection.max_calls = connection.num_calls + bounds_.max_calls_per_connection;
+  connection.num_resets = 0;
+  to_end_.push_back(name);
   wake_.notify_all();
 }
 
@@ -93,28 +114,35 @@ void OpenCalls::abort_all(const Error& error) {
 
 void OpenCalls::check_all(TimePoint now) {
   for (const auto& [call, entry] : calls_) call->check(now);
-  std::erase_if(resets_, [&](const auto& resets) { return now - resets.second.since > kResetWindow; });
+  for (auto entry = connections_.begin(); entry != connections_.end();) {
+    Connection& connection = entry->second;
+    if (connection.num_resets > 0 && now - connection.first_reset > kResetWindow) connection.num_resets = 0;
+    const bool is_over = connection.num_calls == 0 && connection.num_resets == 0;
+    entry = is_over ? connections_.erase(entry) : std::next(entry);
+  }
 }
 
 void OpenCalls::run() {
-  TimePoint trim_at = TimePoint::max();
+  TimePoint trim_at = TimePoint::min();
+  int trims_left = 0;
   while (true) {
-    std::vector<std::string> to_shut_down;
+    std::vector<std::string> to_end;
     {
       MutexLock lock(mutex_);
-      if (to_shut_down_.empty() && !stopped_) {
+      if (to_end_.empty() && !stopped_) {
         wake_.wait_for(mutex_, std::chrono::milliseconds(bounds_.check_interval_ms));
       }
       if (stopped_) return;
       check_all(std::chrono::steady_clock::now());
-      to_shut_down = std::exchange(to_shut_down_, {});
+      to_end = std::exchange(to_end_, {});
     }
-    for (const std::string& connection : to_shut_down) shut_down_(connection);
+    for (const std::string& connection : to_end) end_connection_(connection);
     const TimePoint now = std::chrono::steady_clock::now();
-    if (!to_shut_down.empty()) trim_at = now + kSettling;
-    if (now < trim_at) continue;
+    if (!to_end.empty()) trims_left = kNumTrims;
+    if (trims_left == 0 || now < trim_at) continue;
     malloc_trim(0);  // what the flood has used would stay this process's for good
-    trim_at = TimePoint::max();
+    --trims_left;
+    trim_at = now + kTrimInterval;
   }
 }
 
