@@ -52,8 +52,8 @@ std::optional<Endpoint> endpoint_of(int socket, const GetName& get_name) {
   return endpoint_of(address);
 }
 
-// Aborts a TCP connection: the peer gets a reset, and what it has sent and nobody has read is thrown away (after
-// shutdown() it would still be read, megabytes of it).
+// Aborts a TCP connection: the peer gets a RST, and unread data in the receive buffer is discarded (after shutdown()
+// gRPC would still read it, megabytes of it).
 bool abort_connection(int socket) {
   sockaddr unspecified{};
   unspecified.sa_family = AF_UNSPEC;

@@ -10,8 +10,8 @@
 namespace sf::server {
 
 // Effect: aborts this process's connection on the local port to `peer`, as gRPC names it; gRPC notices and ends its
-// calls. What the peer has sent and nobody has read is lost, also of connections to the port whose peers have reset
-// them: such a one has no name left to tell it by. Looks at every file that the process has open.
+// calls. Unread data in the receive buffer is discarded, also of connections to the port that their peers have reset:
+// getpeername() no longer names those. Looks at every file descriptor of the process.
 void end_connection(const std::string& peer, int local_port);
 
 }  // namespace sf::server
