@@ -9,18 +9,18 @@ Images are drawn by this script and read from PNG files by both builds. Compare 
 in the last bits. Skips the generator's training steps with --no-generator (where what is drawn changes on purpose).
 """
 import argparse
-import concurrent.futures
+import base64
 import hashlib
 import json
 import math
 import os
 import random
-import re
 import shutil
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.error
 import urllib.request
 import zlib
@@ -119,21 +119,20 @@ def schema(value):
 
 class Server:
     def __init__(self, binaries):
+        self.folder = tempfile.TemporaryDirectory()
+        ports = os.path.join(self.folder.name, "ports.json")
         self.process = subprocess.Popen(
             [os.path.join(binaries, "sparsefusion-server"), "--model", DEMO, "--threads", "1", "--http-port", "0",
-             "--grpc-port", "0", "--admin-port", "0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        lines = []
-        for line in self.process.stdout:
-            lines.append(line)
-            found = re.search(r'"event":"listening".*"port":(\d+)', line) if '"api":"http"' in line else None
-            found = found or re.search(r"http://[\d.]+:(\d+)", line)
-            if found:
-                self.port = int(found.group(1))
-                break
-        else:
-            sys.exit("the server did not start:\n" + "".join(lines))
-        self.drain = concurrent.futures.ThreadPoolExecutor(1)
-        self.drain.submit(self.process.stdout.read)
+             "--grpc-port", "0", "--admin-port", "0", "--port-file", ports],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not os.path.exists(ports):
+            if self.process.poll() is not None:
+                sys.exit(f"the server did not start: exit status {self.process.returncode}")
+            time.sleep(0.05)
+        with open(ports, encoding="utf-8") as file:
+            self.port = json.load(file)["http"]
+        while self.call("GET", "/readyz")[0] != 200:
+            time.sleep(0.05)
 
     def call(self, method, path, body=None):
         """Returns (status, content type, body)."""
@@ -149,10 +148,10 @@ class Server:
     def stop(self):
         self.process.terminate()
         self.process.wait(30)
+        self.folder.cleanup()
 
 
 def base64_of(path):
-    import base64
     with open(path, "rb") as file:
         return base64.b64encode(file.read()).decode()
 
