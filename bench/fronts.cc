@@ -1,4 +1,4 @@
-// What the server's own fronts cost: the whole server over a fake engine that answers at once, beside peers that do
+// What the server's own frontends cost: the whole server over a fake engine that answers at once, beside peers that do
 // nothing (a bare cpp-httplib handler, a bare gRPC service), under the same load in the same run.
 //
 //   bench_fronts [SECONDS] [CONCURRENCY]      (bench/serve.sh --fake pins and repeats it)
@@ -32,8 +32,8 @@ namespace {
 namespace wire = sparsefusion::v1;
 
 constexpr int kStreamTokens = 64;
-// A picture of the demo's size: 4 KB that the fake engine takes for one.
-std::string picture() { return "IMG" + std::string(4093, 'p'); }
+// An image of the demo's size: 4 KB that the fake engine takes for one.
+std::string image() { return "IMG" + std::string(4093, 'p'); }
 
 struct Ports {
   BoundPorts ours;
@@ -124,7 +124,7 @@ std::shared_ptr<grpc::Channel> connect(int port) {
 Ask grpc_asker(int port, int num_tokens, bool streamed) {
   auto stub = std::shared_ptr(wire::VisualQuestionAnswering::NewStub(connect(port)));
   wire::AnswerRequest request;
-  request.set_image(picture());
+  request.set_image(image());
   request.set_question(std::string(static_cast<size_t>(num_tokens), 'x'));
   return [stub, request, streamed] {
     grpc::ClientContext context;
@@ -148,7 +148,7 @@ Ask infer_asker(int port) {
     input->set_datatype("BYTES");
     input->add_shape(1);
   }
-  request.add_raw_input_contents(join_bytes_tensor({picture()}));
+  request.add_raw_input_contents(join_bytes_tensor({image()}));
   request.add_raw_input_contents(join_bytes_tensor({"xxxxxxxx"}));
   return [stub, request] {
     grpc::ClientContext context;
@@ -158,19 +158,18 @@ Ask infer_asker(int port) {
 }
 
 std::string native_body(int num_tokens, bool streamed) {
-  return "{\"image\":\"" + encode_base64(picture()) + "\",\"question\":\"" +
+  return "{\"image\":\"" + encode_base64(image()) + "\",\"question\":\"" +
          std::string(static_cast<size_t>(num_tokens), 'x') + "\"" + (streamed ? ",\"stream\":true}" : "}");
 }
 
 std::string chat_body(int num_tokens, bool streamed) {
   return "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64," +
-         encode_base64(picture()) + "\"}},{\"type\":\"text\",\"text\":\"" +
+         encode_base64(image()) + "\"}},{\"type\":\"text\",\"text\":\"" +
          std::string(static_cast<size_t>(num_tokens), 'x') + "\"}]}]" + (streamed ? ",\"stream\":true}" : "}");
 }
 
 std::string infer_body() {
-  return "{\"inputs\":[{\"name\":\"IMAGE\",\"datatype\":\"BYTES\",\"shape\":[1],\"data\":[\"" +
-         encode_base64(picture()) +
+  return "{\"inputs\":[{\"name\":\"IMAGE\",\"datatype\":\"BYTES\",\"shape\":[1],\"data\":[\"" + encode_base64(image()) +
          "\"]},{\"name\":\"QUESTION\",\"datatype\":\"BYTES\",\"shape\":[1],\"data\":[\"xxxxxxxx\"]}]}";
 }
 

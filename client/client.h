@@ -69,8 +69,8 @@ struct ExplainQuestion {
   Question question = {};   // without stop and choices
   std::string method = {};  // attention, rollout, relevancy or occlusion
   std::optional<int> layer = {}, head = {}, lens_top = {};
-  std::optional<int> token = {};  // of the picture: this answer token's heatmap; absent: the mean of all
-  bool picture = false;
+  std::optional<int> token = {};  // of the image: this answer token's heatmap; absent: the mean of all
+  bool image = false;
 };
 
 struct Explained {
@@ -84,7 +84,7 @@ struct Explained {
     std::vector<std::vector<int>> experts = {};  // by layer, by falling gate; none where the token was never computed
   };
   std::vector<Token> tokens = {};  // of the answer
-  std::string png = {};            // if a picture was asked for
+  std::string png = {};            // if an image was asked for
 };
 
 struct Model {
@@ -132,7 +132,7 @@ class Client {
   // Calls `on_delta` for each piece of text as it arrives; false from it cancels the call (then ClientError CANCELLED).
   using OnDelta = std::function<bool(std::string_view delta)>;
   virtual Answer ask_stream(const Question& question, const OnDelta& on_delta) = 0;
-  // Blocks while the server explains: much longer than an answer takes. Over REST a picture is a call of its own.
+  // Blocks while the server explains: much longer than an answer takes. Over REST an image is a call of its own.
   virtual Explained explain(const ExplainQuestion& question) = 0;
   // Whether the server lives, or whether it is ready to answer. False also where nobody listens.
   virtual bool is_healthy(bool ready) = 0;

@@ -31,11 +31,11 @@ struct AskCommand {
 };
 int run_ask(Client& client, AskCommand command, std::ostream& out);
 
-// The answer, then a line for each of its tokens: its probability, where in the picture it looks, its experts by layer.
+// The answer, then a line for each of its tokens: its probability, where in the image it looks, its experts by layer.
 struct ExplainCommand {
   std::string image_path;  // "-" = standard input
   ExplainQuestion question;
-  std::string picture_path;  // where the picture under its heatmap goes, as a PNG; empty: nowhere
+  std::string image_path;  // where the image under its heatmap goes, as a PNG; empty: nowhere
 };
 // Errors: beside the server's, ClientError INTERNAL if the file cannot be written.
 int run_explain(Client& client, ExplainCommand command, std::ostream& out);

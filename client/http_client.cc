@@ -116,7 +116,7 @@ class HttpClient final : public Client {
       return response.body;
     };
     Explained explained = explained_from(json::parse(post("json"), nullptr, /*allow_exceptions=*/false));
-    if (question.picture) explained.png = post("png");
+    if (question.image) explained.png = post("png");
     return explained;
   }
 

@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-// A picture's bytes: `value` is a path if such a file exists, else base64.
+// An image's bytes: `value` is a path if such a file exists, else base64.
 std::string read_image(const std::string& value, const std::filesystem::path& folder) {
   // Longer than any path: do not ask the file system about a megabyte of base64.
   if (value.size() < 4096) {

@@ -5,7 +5,7 @@
 //
 // Asked again: what the server refused with a time to wait (429 and 503 with Retry-After, RESOURCE_EXHAUSTED and
 // UNAVAILABLE with RetryInfo), and UNAVAILABLE without one, after a back-off that doubles. Never: a question that is
-// wrong, a picture too large, a deadline that passed, a stream that has given text, a command to the server (`tell`).
+// wrong, an image too large, a deadline that passed, a stream that has given text, a command to the server (`tell`).
 #pragma once
 
 #include <chrono>

@@ -123,8 +123,8 @@ struct ModelInfo {
   int64_t step = 0;    // training step
   int64_t created_unix = 0;
   int max_context = 0;       // tokens of prompt and answer together
-  int max_image_tokens = 0;  // tokens one picture can take at most
-  int image_size = 0;        // side in pixels of a square picture after resizing
+  int max_image_tokens = 0;  // tokens one image can take at most
+  int image_size = 0;        // side in pixels of a square image after resizing
   int vocab_size = 0;        // 0 = not told
   int num_layers = 0, num_experts = 0, top_k = 0;
   std::vector<int> dense_layers = {};  // those of num_layers, counted from 0, that have no experts
@@ -207,7 +207,7 @@ struct ChosenAnswer {
 struct SequenceStepResult {
   SequenceId id = 0;
   std::vector<int> tokens;      // 0 or 1 token; none while the prompt is being computed, or while this sequence
-                                // waits a step for a picture that another one computes in it
+                                // waits a step for an image that another one computes in it
   std::vector<float> logprobs;  // beside tokens
   std::vector<std::vector<TokenGuess>> top;  // beside tokens: the likeliest ones, by falling probability
   bool choosing = false;                     // its prompt is computed, and a place was weighed where its choices part
@@ -225,7 +225,7 @@ struct StepResult {
   double image_encode_seconds = 0;            // 0 where the step encoded no image
   int images_encoded = 0;
   int prefix_cache_queries = 0, prefix_cache_hits = 0;  // prompt tokens looked for and found, once a request
-  int image_cache_queries = 0, image_cache_hits = 0;    // pictures of the same requests, and those found whole
+  int image_cache_queries = 0, image_cache_hits = 0;    // images of the same requests, and those found whole
   int nonfinite_logits = 0;
   MoeStepStats moe;
 };

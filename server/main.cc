@@ -1,4 +1,4 @@
-// sparsefusion-server: answers questions about pictures over REST and gRPC. The only file of the server that knows
+// sparsefusion-server: answers questions about images over REST and gRPC. The only file of the server that knows
 // which engine it serves; server/app wires the rest.
 #include <cerrno>
 #include <csignal>
@@ -133,7 +133,7 @@ int run(const ServerOptions& options) {
 int main(int argc, char** argv) {
   sf::wait_without_spinning(argv);
   sf::server::ServerOptions options;
-  options.seed_model = options.model = sf::server::bundled_model();
+  options.bootstrap_model = options.model = sf::server::bundled_model();
   return sf::run_program(
       {"sparsefusion-server", "Answers questions about pictures over REST and gRPC", sf::server::kProgramVersion}, argc,
       argv, [&](CLI::App& app) { sf::server::add_server_flags(app, options); },

@@ -14,11 +14,11 @@ namespace sf {
 namespace {
 
 constexpr float kGoldenMargin = 0.1f;
-constexpr size_t kGoldenQuestions = 3;  // of one picture
+constexpr size_t kGoldenQuestions = 3;  // of one image
 
 }  // namespace
 
-Image picture_of(const PixelValues& values, const ImageConfig& config) {
+Image image_of(const PixelValues& values, const ImageConfig& config) {
   const int width = values.grid.columns * config.cell_size, height = values.grid.rows * config.cell_size;
   // Around a crop its edges go on to the size that is not resized.
   int left = 0, top = 0, full_width = width, full_height = height;
@@ -66,19 +66,18 @@ Manifest write_checkpoint(const std::filesystem::path& directory, const Checkpoi
   return write_checkpoint_manifest(directory, manifest);
 }
 
-std::string make_golden(Vlm& vlm, const Tokenizer& tokenizer, int pictures, uint64_t seed) {
+std::string make_golden(Vlm& vlm, const Tokenizer& tokenizer, int images, uint64_t seed) {
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
-  EvaluationSet set{.kind = EvaluationSet::Kind::kPaper, .pictures = pictures, .seed = seed, .paraphrased = true};
-  evaluate(vlm, tokenizer, set, [&](const EvaluatedPicture& picture) {
+  EvaluationSet set{.kind = EvaluationSet::Kind::kPaper, .images = images, .seed = seed, .paraphrased = true};
+  evaluate(vlm, tokenizer, set, [&](const EvaluatedImage& image) {
     nlohmann::ordered_json questions = nlohmann::ordered_json::array();
-    for (size_t i = 0; i < picture.questions.size() && questions.size() < kGoldenQuestions; i += 5) {
-      if (!picture.right[i] || picture.margin[i] <= kGoldenMargin) continue;
-      questions.push_back({{"question", picture.questions[i].text},
-                           {"answer", picture.questions[i].answer},
-                           {"margin", picture.margin[i]}});
+    for (size_t i = 0; i < image.questions.size() && questions.size() < kGoldenQuestions; i += 5) {
+      if (!image.right[i] || image.margin[i] <= kGoldenMargin) continue;
+      questions.push_back(
+          {{"question", image.questions[i].text}, {"answer", image.questions[i].answer}, {"margin", image.margin[i]}});
     }
     if (questions.empty()) return;
-    const std::string png = data::encode_png(picture_of(picture.sample.pixels, vlm.config().image));
+    const std::string png = data::encode_png(image_of(image.sample.pixels, vlm.config().image));
     rows.push_back({{"image", encode_base64(png)}, {"questions", questions}});
   });
   return nlohmann::ordered_json{{"format_version", 1}, {"cases", rows}}.dump() + "\n";

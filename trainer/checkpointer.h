@@ -26,11 +26,11 @@ struct CheckpointContent {
 // Effect: writes every file into `directory` (which exists), the manifest last; returns it.
 Manifest write_checkpoint(const std::filesystem::path& directory, const CheckpointContent& content);
 
-// The model's pixels as an 8-bit picture that preprocesses to them again.
-Image picture_of(const PixelValues& values, const ImageConfig& config);
+// The model's pixels as an 8-bit image that preprocesses to them again.
+Image image_of(const PixelValues& values, const ImageConfig& config);
 
-// Pictures, questions and the model's own right answers whose top-2 logit margin is above 0.1: what a server checks a
-// new version with. `pictures` at most.
-std::string make_golden(Vlm& vlm, const Tokenizer& tokenizer, int pictures, uint64_t seed);
+// Images, questions and the model's own right answers whose top-2 logit margin is above 0.1: what a server checks a
+// new version with. `images` at most.
+std::string make_golden(Vlm& vlm, const Tokenizer& tokenizer, int images, uint64_t seed);
 
 }  // namespace sf

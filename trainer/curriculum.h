@@ -1,4 +1,4 @@
-// What the model is asked as training goes on. Binding a question's colour word to the picture takes one attention hop
+// What the model is asked as training goes on. Binding a question's colour word to the image takes one attention hop
 // in the keyword forms ("what shape red"), so they come first; full sentences, long answers and refusals follow.
 #pragma once
 

@@ -35,7 +35,7 @@ class DenseHeads : public torch::nn::Module {
                                                                   "count",         "left_right",      "top_bottom"};
 
   explicit DenseHeads(int64_t width);
-  // x_BNW -> [B, N, 2 + sum of classes]: objectness, whether the picture is a scene, then the targets' logits.
+  // x_BNW -> [B, N, 2 + sum of classes]: objectness, whether the image is a scene, then the targets' logits.
   at::Tensor forward(const at::Tensor& x_BNW) const;
 
  private:

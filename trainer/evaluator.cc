@@ -20,7 +20,7 @@ struct Held {
   std::vector<data::Question> questions;
 };
 
-Held paper_picture(data::Rng& rng, const PreprocessOptions& pre, data::Phrasing phrasing) {
+Held paper_image(data::Rng& rng, const PreprocessOptions& pre, data::Phrasing phrasing) {
   const data::Scene scene = data::generate_scene(rng, {});
   const Image image = data::render(scene, data::plain_style(), rng);
   return {data::sample_of(scene, image, pre), data::paper_questions(rng, scene, phrasing)};
@@ -30,7 +30,7 @@ Held make_held(const EvaluationSet& set, const PreprocessOptions& pre, int index
   using Kind = EvaluationSet::Kind;
   data::Rng rng(set.seed ^ 0x5eed0fe7a1ull, static_cast<uint64_t>(index));
   if (set.kind == Kind::kPaper) {
-    return paper_picture(rng, pre, set.paraphrased ? data::Phrasing::kMixed : data::Phrasing::kCanonical);
+    return paper_image(rng, pre, set.paraphrased ? data::Phrasing::kMixed : data::Phrasing::kCanonical);
   }
   data::SampleOptions samples;
   samples.pre = pre;
@@ -78,7 +78,7 @@ std::vector<float> margins(const PackedBatch& batch, const at::Tensor& answer_lo
 
 class Run {
  public:
-  Run(Vlm& vlm, const Tokenizer& tokenizer, const std::function<void(const EvaluatedPicture&)>& visit)
+  Run(Vlm& vlm, const Tokenizer& tokenizer, const std::function<void(const EvaluatedImage&)>& visit)
       : vlm_(vlm), tokenizer_(tokenizer), visit_(visit), words_(alignment_words(tokenizer)), heads_(vlm.config()) {
     refusals_ = {tokenizer.encode("there is no").front(), tokenizer.encode(data::kRefusal).front()};
     const DecoderConfig& decoder = vlm.config().decoder;
@@ -86,10 +86,10 @@ class Run {
     report.image_expert_histogram = report.expert_histogram;
   }
 
-  void add(const std::vector<Held>& pictures) {
+  void add(const std::vector<Held>& images) {
     std::vector<data::Sample> samples;
     std::vector<std::vector<data::Question>> questions;
-    for (const Held& held : pictures) {
+    for (const Held& held : images) {
       samples.push_back(held.sample);
       questions.push_back(held.questions);
     }
@@ -97,7 +97,7 @@ class Run {
     const Losses losses = forward_losses(vlm_, batch, words_, heads_, {});
     const std::vector<bool> right = answered(batch, losses.answer_logits);
     score(batch, losses, right);
-    if (visit_) tell(pictures, right, margins(batch, losses.answer_logits));
+    if (visit_) tell(images, right, margins(batch, losses.answer_logits));
   }
 
   EvaluationReport report;
@@ -133,21 +133,21 @@ class Run {
     }
   }
 
-  void tell(const std::vector<Held>& pictures, const std::vector<bool>& right, const std::vector<float>& gaps) {
+  void tell(const std::vector<Held>& images, const std::vector<bool>& right, const std::vector<float>& gaps) {
     size_t q = 0;
-    for (const Held& held : pictures) {
-      EvaluatedPicture picture{held.sample, held.questions, {}, {}};
+    for (const Held& held : images) {
+      EvaluatedImage image{held.sample, held.questions, {}, {}};
       for (size_t i = 0; i < held.questions.size(); ++i, ++q) {
-        picture.right.push_back(right[q]);
-        picture.margin.push_back(gaps[q]);
+        image.right.push_back(right[q]);
+        image.margin.push_back(gaps[q]);
       }
-      visit_(picture);
+      visit_(image);
     }
   }
 
   Vlm& vlm_;
   const Tokenizer& tokenizer_;
-  const std::function<void(const EvaluatedPicture&)>& visit_;
+  const std::function<void(const EvaluatedImage&)>& visit_;
   std::vector<int> words_;
   AuxiliaryHeads heads_;
   std::array<int, 2> refusals_{};
@@ -156,14 +156,14 @@ class Run {
 }  // namespace
 
 EvaluationReport evaluate(Vlm& vlm, const Tokenizer& tokenizer, const EvaluationSet& set,
-                          const std::function<void(const EvaluatedPicture&)>& visit) {
+                          const std::function<void(const EvaluatedImage&)>& visit) {
   torch::NoGradGuard no_grad;
   const bool was_training = vlm.is_training();
   vlm.eval();
   Run run(vlm, tokenizer, visit);
   const PreprocessOptions pre = preprocess_options(vlm.config().image);
   std::map<std::pair<int, int>, std::vector<Held>> waiting;  // one batch needs one grid
-  for (int i = 0; i < set.pictures; ++i) {
+  for (int i = 0; i < set.images; ++i) {
     Held held = make_held(set, pre, i);
     const GridSize grid = held.sample.pixels.grid;
     auto& group = waiting[{grid.rows, grid.columns}];

@@ -1,7 +1,7 @@
 // How many questions are answered exactly, by kind, and where the tokens went. Packed, teacher-forced: a row counts
 // only if the argmax is right at every token of the answer, which is what greedy decoding would say.
 //
-//   EvaluationReport report = evaluate(vlm, tokenizer, {.kind = EvaluationSet::Kind::kPaper, .pictures = 500, .seed =
+//   EvaluationReport report = evaluate(vlm, tokenizer, {.kind = EvaluationSet::Kind::kPaper, .images = 500, .seed =
 //   7});
 #pragma once
 
@@ -19,14 +19,14 @@ namespace sf {
 
 struct EvaluationSet {
   enum class Kind {
-    kPaper,     // the paper's pictures and its 20 questions in the plain wording
-    kVaried,    // training's pictures and wordings, held out by the seed: all kinds
-    kDescribe,  // `describe the picture`, one a picture
-    kAbsent,    // 20 questions about colours that the picture lacks
-    kNonScene,  // pictures that are no scenes, 4 questions each
+    kPaper,     // the paper's images and its 20 questions in the plain wording
+    kVaried,    // training's images and wordings, held out by the seed: all kinds
+    kDescribe,  // `describe the image`, one an image
+    kAbsent,    // 20 questions about colours that the image lacks
+    kNonScene,  // images that are no scenes, 4 questions each
   };
   Kind kind = Kind::kPaper;
-  int pictures = 200;
+  int images = 200;
   uint64_t seed = 7;
   bool paraphrased = false;  // kPaper: any wording
 };
@@ -40,22 +40,22 @@ struct KindScore {
 struct EvaluationReport {
   std::array<KindScore, data::kNumKinds> kinds;
   KindScore non_relational, relational, all;
-  int64_t answerable = 0, answerable_refused = 0;      // answered with a refusal though the picture has the answer
-  std::vector<std::vector<int64_t>> expert_histogram;  // [layers][experts]
+  int64_t answerable = 0, answerable_refused = 0;            // answered with a refusal though the image has the answer
+  std::vector<std::vector<int64_t>> expert_histogram;        // [layers][experts]
   std::vector<std::vector<int64_t>> image_expert_histogram;  // of those, image tokens
 };
 
-// A held-out picture with its questions and whether each was answered: for golden.json and for looking at mistakes.
-struct EvaluatedPicture {
+// A held-out image with its questions and whether each was answered: for golden.json and for looking at mistakes.
+struct EvaluatedImage {
   data::Sample sample;
   std::vector<data::Question> questions;
   std::vector<bool> right;
   std::vector<float> margin;  // smallest top-2 logit gap over the answer's tokens
 };
 
-// Effect: evaluation mode, no gradients. `visit` (may be null) sees every picture. One thread only.
+// Effect: evaluation mode, no gradients. `visit` (may be null) sees every image. One thread only.
 EvaluationReport evaluate(Vlm& vlm, const Tokenizer& tokenizer, const EvaluationSet& set,
-                          const std::function<void(const EvaluatedPicture&)>& visit = nullptr);
+                          const std::function<void(const EvaluatedImage&)>& visit = nullptr);
 
 // Adds the counts of `other`; histograms too.
 void merge(EvaluationReport& into, const EvaluationReport& other);

@@ -24,7 +24,7 @@ struct Options {
   int metrics_port = -1;
   std::string metrics_host = "127.0.0.1";
   std::string export_folder;
-  int export_pictures = 100;
+  int export_images = 100;
 };
 
 void add_options(CLI::App& app, Options& o) {
@@ -92,7 +92,7 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--data-threads", t.data_threads, "Threads that draw pictures")->capture_default_str();
   app.add_option("--evaluate-every", t.evaluate_every, "Steps between evaluations; each may publish a version")
       ->capture_default_str();
-  app.add_option("--evaluation-pictures", t.evaluation_pictures, "Held-out pictures of an evaluation")
+  app.add_option("--evaluation-pictures", t.evaluation_images, "Held-out pictures of an evaluation")
       ->capture_default_str();
   app.add_option("--keep", t.keep, "Versions left in the store; those in use by a server are never removed")
       ->capture_default_str();
@@ -101,7 +101,7 @@ void add_options(CLI::App& app, Options& o) {
       ->capture_default_str();
   app.add_option("--metrics-host", o.metrics_host, "Address of the metrics port")->capture_default_str();
   app.add_option("--export-data", o.export_folder, "Write generated pictures and questions to this folder, and stop");
-  app.add_option("--export-pictures", o.export_pictures, "Pictures to export")->capture_default_str();
+  app.add_option("--export-pictures", o.export_images, "Pictures to export")->capture_default_str();
 }
 
 // Recorded in the config.json of what is published. With --init or --resume only those that need no other weights.
@@ -135,7 +135,7 @@ std::string describe(const sf::EvaluationReport& report, double score) {
 int run(Options& options, const CLI::App& app) {
   if (!options.export_folder.empty()) {
     sf::data::ExportOptions exported;
-    exported.count = options.export_pictures;
+    exported.count = options.export_images;
     exported.seed = options.train.seed;
     sf::data::export_scenes(options.export_folder, exported);
     return sf::kExitSuccess;

@@ -26,7 +26,7 @@ Segment make_segment(const data::Question& question, bool normalize, const Token
   return segment;
 }
 
-// Where every token of a row belongs: 0 = picture, k = question k, -1 = padding.
+// Where every token of a row belongs: 0 = image, k = question k, -1 = padding.
 void fill_mask(const std::vector<int>& owner, float* mask) {
   const size_t length = owner.size();
   constexpr float kForbidden = -std::numeric_limits<float>::infinity();
@@ -59,14 +59,14 @@ void mark_words(const data::Sample& sample, const PackedBatchOptions& options, a
   }
 }
 
-// Places in a row of one picture -> (time, row, column): [B, L] -> [B, L, 3].
-at::Tensor mrope_positions(const at::Tensor& places_BL, const ImageSpan& picture) {
+// Places in a row of one image -> (time, row, column): [B, L] -> [B, L, 3].
+at::Tensor mrope_positions(const at::Tensor& places_BL, const ImageSpan& image) {
   at::Tensor out = at::empty({places_BL.size(0), places_BL.size(1), 3}, at::kLong);
   const auto places = places_BL.accessor<int64_t, 2>();
   auto positions = out.accessor<int64_t, 3>();
   for (int64_t b = 0; b < places.size(0); ++b) {
     for (int64_t i = 0; i < places.size(1); ++i) {
-      const auto position = mrope_position({picture}, static_cast<int>(places[b][i]));
+      const auto position = mrope_position({image}, static_cast<int>(places[b][i]));
       for (int64_t c = 0; c < 3; ++c) positions[b][i][c] = position[static_cast<size_t>(c)];
     }
   }
@@ -101,7 +101,7 @@ PackedBatch packed_batch(const std::vector<data::Sample>& samples,
   SF_CHECK(samples.size() == questions.size(), "packed_batch: one list of questions per picture");
   const TemplateTokens tokens = template_tokens(tokenizer);
   PackedBatch batch;
-  batch.pictures = picture_batch(samples);
+  batch.images = image_batch(samples);
   const GridSize grid = samples.front().pixels.grid;
   const int64_t rows = static_cast<int64_t>(samples.size()),
                 image_tokens = options.image_tokens.count(grid.rows, grid.columns);

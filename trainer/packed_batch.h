@@ -1,5 +1,5 @@
-// One picture and many questions in a row: image tokens once, then each question with its answer, positions counted on
-// from the picture, each question blind to the others. Exact against one row per question, at a third of the tokens.
+// One image and many questions in a row: image tokens once, then each question with its answer, positions counted on
+// from the image, each question blind to the others. Exact against one row per question, at a third of the tokens.
 //
 //   row b:  P image tokens | <question> q1 a1 </s> | <question> q2 a2 </s> | padding
 #pragma once
@@ -13,12 +13,12 @@
 #include "engine/model/config.h"
 #include "trainer/data/questions.h"
 #include "trainer/dense_heads.h"
-#include "trainer/picture_batch.h"
+#include "trainer/image_batch.h"
 
 namespace sf {
 
 struct PackedBatch {
-  PictureBatch pictures;
+  ImageBatch images;
   int64_t image_tokens = 0;  // P
   at::Tensor ids_BL;         // int64; the image token's id in the first P columns
   at::Tensor positions_BL;   // int64; [B, L, 3] of (time, row, column) with options.rope_2d
@@ -29,7 +29,7 @@ struct PackedBatch {
   at::Tensor loss_weight;          // f32
   std::vector<int> loss_question;  // which question of `questions` entry i belongs to
   // Multi-label words of each image token: [B, P, number of alignment words], 1 where such an object is centred; a
-  // token of the whole picture has the words of all its objects.
+  // token of the whole image has the words of all its objects.
   at::Tensor words;
   std::optional<DenseTargets> dense;      // of the encoder's tokens, where options.dense_token_size asks for them
   std::vector<data::Question> questions;  // flat, row by row
@@ -39,7 +39,7 @@ struct PackedBatch {
 std::vector<int> alignment_words(const Tokenizer& tokenizer);
 
 struct PackedBatchOptions {
-  ImageTokenRule image_tokens = {};  // what a picture's grid becomes
+  ImageTokenRule image_tokens = {};  // what an image's grid becomes
   int cell_size = 32;                // pixels along one image token's side
   double long_answer_weight = 0.25;  // of each token of an answer of more than two tokens
   bool rope_2d = false;              // decoder.rope is mrope2d

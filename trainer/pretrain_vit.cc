@@ -20,7 +20,7 @@ void save(const std::string& path, const std::string& bytes) {
 }
 
 struct DenseBatch {
-  PictureBatch pictures;
+  ImageBatch images;
   DenseTargets targets;
 };
 
@@ -35,20 +35,20 @@ void set_object_range(data::SampleOptions& options, data::Rng& rng, double progr
   }
 }
 
-DenseBatch make_batch(const data::SampleOptions& pictures, const PretrainOptions& options, int token_size,
+DenseBatch make_batch(const data::SampleOptions& images, const PretrainOptions& options, int token_size,
                       int64_t index) {
   data::Rng rng(options.seed, static_cast<uint64_t>(index));
-  data::SampleOptions sample_options = pictures;
+  data::SampleOptions sample_options = images;
   set_object_range(sample_options, rng, double(index) / double(options.steps));
   const GridSize grid = data::draw_grid(rng, sample_options);
   std::vector<data::Sample> samples;
   for (int i = 0; i < options.batch_size; ++i) samples.push_back(data::make_sample(rng, grid, sample_options));
-  return {picture_batch(samples), dense_targets(samples, token_size)};
+  return {image_batch(samples), dense_targets(samples, token_size)};
 }
 
 }  // namespace
 
-bool pretrain_vit(Vit& vit, const VisionConfig& config, const data::SampleOptions& pictures,
+bool pretrain_vit(Vit& vit, const VisionConfig& config, const data::SampleOptions& images,
                   const PretrainOptions& options, const std::function<void(const PretrainReport&)>& report,
                   const std::function<bool()>& stop) {
   torch::manual_seed(options.seed);
@@ -68,7 +68,7 @@ bool pretrain_vit(Vit& vit, const VisionConfig& config, const data::SampleOption
   if (resumable && std::filesystem::exists(options.checkpoint_path)) {
     first = restore_training_state(read_file(options.checkpoint_path, kMaxPretrainStateBytes), parameters, optimizer);
   }
-  Prefetcher<DenseBatch> batches([&](int64_t i) { return make_batch(pictures, options, config.token_size, i); }, first,
+  Prefetcher<DenseBatch> batches([&](int64_t i) { return make_batch(images, options, config.token_size, i); }, first,
                                  {.threads = options.data_threads, .depth = 4});
   auto started = std::chrono::steady_clock::now();
   int64_t since = 0;
@@ -76,7 +76,7 @@ bool pretrain_vit(Vit& vit, const VisionConfig& config, const data::SampleOption
     DenseBatch batch = batches.next();
     const bool last = step + 1 == options.steps;
     const bool reporting = (step + 1) % options.report_every == 0 || last;
-    DenseLoss loss = dense_loss(heads.forward(vit.patches(vit.encode(batch.pictures.pixels, batch.pictures.boxes))),
+    DenseLoss loss = dense_loss(heads.forward(vit.patches(vit.encode(batch.images.pixels, batch.images.boxes))),
                                 batch.targets, reporting);
     loss.loss.backward();
     optimizer.step(step);

@@ -3,7 +3,7 @@
 // bottom. Relations are learned here, in the encoder, where a relative position bias makes distances easy; the decoder
 // then only has to look them up.
 //
-//   pretrain_vit(vit, config, pictures, options, [](const PretrainReport& r) { ... }, [] { return stop_requested; });
+//   pretrain_vit(vit, config, images, options, [](const PretrainReport& r) { ... }, [] { return stop_requested; });
 #pragma once
 
 #include <functional>
@@ -11,7 +11,7 @@
 
 #include "engine/model/vit.h"
 #include "trainer/dense_heads.h"
-#include "trainer/picture_batch.h"
+#include "trainer/image_batch.h"
 
 namespace sf {
 
@@ -30,13 +30,13 @@ struct PretrainReport {
   int64_t step = 0;
   double loss = 0;
   DenseLoss accuracy;  // of the last batch
-  double pictures_per_second = 0;
+  double images_per_second = 0;
 };
 
 // Effect: trains in place, until the last step or until `stop` gives true (looked at once a step; the state is then
-// written). Resumes from options.checkpoint_path when that file exists, on the same stream of pictures. True if the
+// written). Resumes from options.checkpoint_path when that file exists, on the same stream of images. True if the
 // last step was reached.
-bool pretrain_vit(Vit& vit, const VisionConfig& config, const data::SampleOptions& pictures,
+bool pretrain_vit(Vit& vit, const VisionConfig& config, const data::SampleOptions& images,
                   const PretrainOptions& options, const std::function<void(const PretrainReport&)>& report,
                   const std::function<bool()>& stop);
 

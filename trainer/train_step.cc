@@ -81,9 +81,9 @@ Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vecto
                       const AuxiliaryHeads& heads, const LossOptions& options) {
   const int64_t length = batch.ids_BL.size(1), p = batch.image_tokens;
   const int token_size = vlm.config().vision.token_size;
-  const at::Tensor& pixels = batch.pictures.pixels;
+  const at::Tensor& pixels = batch.images.pixels;
   std::vector<at::Tensor> deepstack;
-  at::Tensor vision_BNW = vlm.vit().encode(pixels, batch.pictures.boxes, nullptr, &deepstack);
+  at::Tensor vision_BNW = vlm.vit().encode(pixels, batch.images.boxes, nullptr, &deepstack);
   at::Tensor image_BPM = vlm.project(vision_BNW, deepstack, pixels.size(2) / token_size, pixels.size(3) / token_size);
   at::Tensor image_BPD = vlm.embedded(image_BPM);
   at::Tensor text = vlm.embed_text(batch.ids_BL.narrow(1, p, length - p));

@@ -29,7 +29,7 @@ constexpr const char* kStateFile = "state.safetensors";
 constexpr const char* kRunFile = "run.json";  // what a run is, beyond its tensors: {"warm": 0 or 1}
 constexpr int64_t kMaxStateBytes = int64_t{4} << 30;
 constexpr uint64_t kEvaluationSeed = 90'001;  // never a training stream
-constexpr int kGoldenPictures = 12;
+constexpr int kGoldenImages = 12;
 constexpr int kCorpusSentences = 60'000;
 constexpr double kPatienceS = 300;  // with a disk that is full or a store that is away
 
@@ -110,7 +110,7 @@ void Run::start() {
   }
   if (!optimizer_) make_optimizer();
   if (!parent_.empty() && options_.publish == "better")
-    parent_score_ = score_model(*vlm_, *tokenizer_, options_.evaluation_pictures).values.at("score");
+    parent_score_ = score_model(*vlm_, *tokenizer_, options_.evaluation_images).values.at("score");
 }
 
 void Run::start_from(const VerifiedCheckpoint& checkpoint) {
@@ -154,14 +154,14 @@ void Run::phase1() {
     std::filesystem::create_directories(options_.out);
     pretrain.checkpoint_path = (std::filesystem::path(options_.out) / ".pretrain_vit.safetensors").string();
   }
-  data::SampleOptions pictures = dataset_options().samples;
+  data::SampleOptions images = dataset_options().samples;
   const auto tell = [&](const PretrainReport& report) {
     std::string line = concat("vit step ", report.step, "/", pretrain.steps, " loss ", report.loss);
     for (int t = 0; t < DenseHeads::kNumTargets; ++t)
       line += concat(" ", DenseHeads::kNames[t], " ", report.accuracy.accuracy[t]);
     sink_.message(line);
   };
-  stopped_ = !pretrain_vit(vit, vlm_->config().vision, pictures, pretrain, tell, stop_);
+  stopped_ = !pretrain_vit(vit, vlm_->config().vision, images, pretrain, tell, stop_);
   if (stopped_ && !pretrain.checkpoint_path.empty()) {
     sink_.message(
         concat("stopped while the vision encoder trains alone; ", pretrain.checkpoint_path, " is where it goes on"));
@@ -254,7 +254,7 @@ void Run::patiently(const char* what, const std::function<void()>& work) {
 }
 
 void Run::evaluate_and_publish(int64_t step) {
-  Scores scores = score_model(*vlm_, *tokenizer_, options_.evaluation_pictures);
+  Scores scores = score_model(*vlm_, *tokenizer_, options_.evaluation_images);
   const double score = scores.values.at("score");
   sink_.evaluated(step, scores.report, score);
   if (options_.out.empty()) return;
@@ -268,7 +268,7 @@ void Run::evaluate_and_publish(int64_t step) {
   CheckpointContent content;
   content.vlm = vlm_.get();
   content.tokenizer_model = tokenizer_model_;
-  content.golden_json = make_golden(*vlm_, *tokenizer_, kGoldenPictures, kEvaluationSeed + 1);
+  content.golden_json = make_golden(*vlm_, *tokenizer_, kGoldenImages, kEvaluationSeed + 1);
   content.training_state = {{kStateFile, training_state_bytes(parameters_, *optimizer_, step)},
                             {kRunFile, concat("{\"warm\": ", warm_ ? 1 : 0, "}\n")}};
   content.step = step;
@@ -301,7 +301,7 @@ void check(const TrainOptions& options) {
           "must be better or all, got " + options.publish);
   require(options.steps >= 1 || options.epochs >= 1, "steps", "must be at least 1");
   require(options.evaluate_every >= 1, "evaluate-every", "must be at least 1");
-  require(options.evaluation_pictures >= 1, "evaluation-pictures", "must be at least 1");
+  require(options.evaluation_images >= 1, "evaluation-pictures", "must be at least 1");
   require(!options.resume || !options.out.empty(), "resume", "needs --out");
   require(options.keep >= 1, "keep", "must be at least 1");
   const LossOptions& losses = options.losses;
@@ -317,15 +317,15 @@ void check(const TrainOptions& options) {
 
 }  // namespace
 
-Scores score_model(Vlm& vlm, const Tokenizer& tokenizer, int pictures) {
+Scores score_model(Vlm& vlm, const Tokenizer& tokenizer, int images) {
   using Kind = EvaluationSet::Kind;
   Scores scores;
   const EvaluationReport paper =
-      evaluate(vlm, tokenizer, {.kind = Kind::kPaper, .pictures = pictures, .seed = kEvaluationSeed});
+      evaluate(vlm, tokenizer, {.kind = Kind::kPaper, .images = images, .seed = kEvaluationSeed});
   const EvaluationReport varied =
-      evaluate(vlm, tokenizer, {.kind = Kind::kVaried, .pictures = pictures, .seed = kEvaluationSeed});
+      evaluate(vlm, tokenizer, {.kind = Kind::kVaried, .images = images, .seed = kEvaluationSeed});
   const EvaluationReport refused =
-      evaluate(vlm, tokenizer, {.kind = Kind::kNonScene, .pictures = pictures, .seed = kEvaluationSeed});
+      evaluate(vlm, tokenizer, {.kind = Kind::kNonScene, .images = images, .seed = kEvaluationSeed});
   scores.report = paper;
   scores.values["non_relational"] = paper.non_relational.accuracy();
   scores.values["relational"] = paper.relational.accuracy();

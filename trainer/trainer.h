@@ -23,7 +23,7 @@ struct TrainOptions {
   std::string init;                // checkpoint directory to start from; empty = from scratch
   bool resume = false;             // go on from the store's last version
   std::string publish = "better";  // "better" or "all"
-  int64_t epochs = 0;              // one epoch = epoch_images pictures; 0 = use steps
+  int64_t epochs = 0;              // one epoch = epoch_images images; 0 = use steps
   int64_t epoch_images = 10'000;
   int64_t steps = 5000;          // phase 2
   int64_t vit_steps = 6000;      // phase 1; 0 = none
@@ -32,8 +32,8 @@ struct TrainOptions {
   std::string vit_init;          // checkpoint of a vision encoder, or of a whole model for its encoder
   bool freeze_vit = false;       // phase 2 leaves the encoder as it is: no gradient, no optimizer state
   std::string projector;         // "cls", "mlp" or "shuffle2"; empty = the preset's
-  int batch_size = 16;           // pictures
-  int questions = 8;             // of one picture
+  int batch_size = 16;           // images
+  int questions = 8;             // of one image
   int vit_batch_size = 48;
   double learning_rate = 1e-3;
   double vit_rate_factor = 0.2;  // phase 2
@@ -45,7 +45,7 @@ struct TrainOptions {
   int threads = 0;  // 0 = the processors this process may use
   int data_threads = 1;
   int64_t evaluate_every = 500;  // steps between evaluations, each of which may publish
-  int evaluation_pictures = 100;
+  int evaluation_images = 100;
   int keep = 5;  // versions left in the store
   int max_bad_rows = 0;
   int vocab_size = 512;
@@ -68,11 +68,11 @@ struct TrainSink {
 // InvalidArgument naming the option or file at fault.
 void train(const TrainOptions& options, const TrainSink& sink, const std::function<bool()>& stop);
 
-// The score of a version: mean accuracy over paper pictures (non-relational and relational) and varied ones.
+// The score of a version: mean accuracy over paper images (non-relational and relational) and varied ones.
 struct Scores {
   std::map<std::string, double> values;  // "score", "non_relational", "relational", "varied", ...
   EvaluationReport report;
 };
-Scores score_model(Vlm& vlm, const Tokenizer& tokenizer, int pictures);
+Scores score_model(Vlm& vlm, const Tokenizer& tokenizer, int images);
 
 }  // namespace sf

@@ -13,7 +13,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/machine_fault.h"
-#include "engine/base/stand_back.h"
+#include "engine/base/yield_to_requests.h"
 
 namespace sf {
 namespace {
@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 // Some file systems refuse or cut off transfers above 2 GiB.
 constexpr size_t kMaxTransfer = size_t{1} << 30;
 
-constexpr size_t kPieceBytes = size_t{1} << 19;  // between two pieces a reader stands back (stand_back.h)
+constexpr size_t kPieceBytes = size_t{1} << 19;  // between two pieces a reader yields (yield_to_requests.h)
 
 [[noreturn]] void fail(const fs::path& path, const std::string& what, int error) {
   throw_errno(concat("file: ", what, " '", path.string(), "'"), error, path.filename().string());
@@ -107,7 +107,7 @@ std::string read_file(const fs::path& path, int64_t max_bytes) {
   std::string bytes;
   bytes.reserve(wanted);
   for (size_t begin = 0; begin == bytes.size() && begin < wanted; begin += kPieceBytes) {
-    stand_back();
+    yield_to_requests();
     bytes.resize(std::min(begin + kPieceBytes, wanted));
     bytes.resize(begin + read_up_to(open.file.get(), path, bytes.data() + begin, bytes.size() - begin));
   }

@@ -4,7 +4,7 @@
 //   log_event(LogLevel::kInfo, "version published", {{"version", 12}, {"digest", digest}});
 //   {"time":"2026-01-31T09:15:02.123Z","level":"info","event":"version published","version":12,"digest":"5e..."}
 //
-// Thread-safe. Events are static text; what varies goes into fields. No picture, prompt or answer is ever logged.
+// Thread-safe. Events are static text; what varies goes into fields. No image, prompt or answer is ever logged.
 #pragma once
 
 #include <chrono>

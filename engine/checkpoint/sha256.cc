@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "engine/base/error.h"
-#include "engine/base/stand_back.h"
+#include "engine/base/yield_to_requests.h"
 
 namespace sf {
 namespace {
@@ -53,7 +53,7 @@ std::string Sha256::hex() { return to_hex(digest()); }
 Sha256Digest sha256(std::string_view bytes) {
   Sha256 whole;
   for (size_t begin = 0; begin < bytes.size(); begin += kPieceBytes) {
-    if (begin > 0) stand_back();
+    if (begin > 0) yield_to_requests();
     whole.update(bytes.substr(begin, kPieceBytes));
   }
   return whole.digest();

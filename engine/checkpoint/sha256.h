@@ -11,7 +11,7 @@ namespace sf {
 
 using Sha256Digest = std::array<uint8_t, 32>;
 
-// Stands back (stand_back.h) between pieces of 256 KiB.
+// Yields to requests (yield_to_requests.h) between pieces of 256 KiB.
 Sha256Digest sha256(std::string_view bytes);
 
 std::string sha256_hex(std::string_view bytes);

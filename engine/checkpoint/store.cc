@@ -144,7 +144,7 @@ std::vector<int64_t> prune_store(const fs::path& root, int keep, const std::set<
   return removed;
 }
 
-bool seed_store(const fs::path& root, const fs::path& checkpoint) {
+bool bootstrap_store(const fs::path& root, const fs::path& checkpoint) {
   fs::create_directories(root);
   const VersionLock lock = VersionLock::exclusive(root);  // one process seeds at a time
   if (!list_versions(root).empty()) return false;

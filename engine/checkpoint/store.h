@@ -48,6 +48,6 @@ std::vector<int64_t> prune_store(const std::filesystem::path& root, int keep, co
 // Effect: copies the checkpoint into the store as version 1 where the store has no version, and returns whether it did.
 // The checkpoint is verified and the verified bytes are written. Two processes may seed at once: one does.
 // Errors: those of open_checkpoint and of file.h.
-bool seed_store(const std::filesystem::path& root, const std::filesystem::path& checkpoint);
+bool bootstrap_store(const std::filesystem::path& root, const std::filesystem::path& checkpoint);
 
 }  // namespace sf

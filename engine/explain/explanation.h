@@ -1,4 +1,4 @@
-// What an answer was made of: a heatmap over the picture for every answer token, the experts of every token, and what
+// What an answer was made of: a heatmap over the image for every answer token, the experts of every token, and what
 // each layer would have said. Torch-free: the engine fills it in, servers and programs print it.
 //
 //   Explanation e = engine.explain(*prompt, sampling, {.method = HeatmapMethod::kRelevancy}, [] {});
@@ -16,7 +16,7 @@ enum class HeatmapMethod {
   kAttention,  // the answer row of the attention maps themselves
   kRollout,    // attention with the residual, multiplied through the layers (Abnar 2020, arXiv 2005.00928)
   kRelevancy,  // the same with attention times its gradient, positive part (Chefer 2021, arXiv 2103.15679)
-  kOcclusion,  // how much less likely the token is with a part of the picture painted over (Zeiler 2014, arXiv
+  kOcclusion,  // how much less likely the token is with a part of the image painted over (Zeiler 2014, arXiv
                // 1311.2901)
 };
 inline constexpr HeatmapMethod kHeatmapMethods[] = {HeatmapMethod::kAttention, HeatmapMethod::kRollout,
@@ -50,7 +50,7 @@ struct ExplainedToken {
 
 // Experts by falling gate.
 struct TokenRouting {
-  std::string text;  // the piece; "<image>" for a cell of the picture
+  std::string text;  // the piece; "<image>" for a cell of the image
   bool image = false;
   std::vector<std::vector<int>> ids;      // [layers][top_k]; empty for a dense layer
   std::vector<std::vector<float>> gates;  // [layers][top_k]
@@ -69,9 +69,9 @@ struct LensLayer {
   int answer_rank = 0;  // 1 = this layer's first guess
 };
 
-// Pixels. The picture as the model saw it sits at [left, left + scaled_width) x [top, top + scaled_height) of a grid of
+// Pixels. The image as the model saw it sits at [left, left + scaled_width) x [top, top + scaled_height) of a grid of
 // rows x columns cells of cell_size; what is around it is padding.
-struct PictureInGrid {
+struct ImageInGrid {
   int width = 0, height = 0;  // as sent, upright
   int cell_size = 0;
   int left = 0, top = 0, scaled_width = 0, scaled_height = 0;
@@ -81,7 +81,7 @@ struct Explanation {
   std::string answer;
   HeatmapMethod method = HeatmapMethod::kRelevancy;
   int rows = 0, columns = 0;  // of the image tokens
-  PictureInGrid picture;
+  ImageInGrid image;
   std::vector<ExplainedToken> tokens;  // of the answer, without the stop token
   int num_experts = 0, top_k = 0;
   std::vector<TokenRouting> routing;  // prompt tokens, then the answer's

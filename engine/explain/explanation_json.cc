@@ -37,7 +37,7 @@ Json lens_json(const Explanation& e) {
 Json explanation_json(const Explanation& e, Json head) {
   Json out = std::move(head);
   out["answer"] = e.answer;
-  out["image"] = {{"width", e.picture.width}, {"height", e.picture.height}, {"grid", {e.rows, e.columns}}};
+  out["image"] = {{"width", e.image.width}, {"height", e.image.height}, {"grid", {e.rows, e.columns}}};
   out["method"] = heatmap_method_name(e.method);
   Json tokens = Json::array();
   for (const ExplainedToken& token : e.tokens) {

@@ -46,17 +46,17 @@ void paste(Image& into, const Image& from, int left) {
   }
 }
 
-// The picture at the overlay's size, and where its pixels lie in the grid, in cells.
+// The image at the overlay's size, and where its pixels lie in the grid, in cells.
 class Canvas {
  public:
-  Canvas(const Image& picture, const Explanation& e, const OverlayOptions& options) : e_(e) {
-    const double scale = double(options.long_side) / std::max(picture.width, picture.height);
+  Canvas(const Image& image, const Explanation& e, const OverlayOptions& options) : e_(e) {
+    const double scale = double(options.long_side) / std::max(image.width, image.height);
     const auto side = [&](int pixels) { return std::max(1, static_cast<int>(std::lround(pixels * scale))); };
-    image = resize_bicubic(picture, side(picture.width), side(picture.height));
+    image = resize_bicubic(image, side(image.width), side(image.height));
   }
 
-  double column_of(int x) const { return in_cells(x, image.width, e_.picture.left, e_.picture.scaled_width); }
-  double row_of(int y) const { return in_cells(y, image.height, e_.picture.top, e_.picture.scaled_height); }
+  double column_of(int x) const { return in_cells(x, image.width, e_.image.left, e_.image.scaled_width); }
+  double row_of(int y) const { return in_cells(y, image.height, e_.image.top, e_.image.scaled_height); }
   // Whether (x, y) is within `width` pixels of an edge of its cell.
   bool near_edge(int x, int y, int width) const {
     return std::floor(column_of(x)) != std::floor(column_of(x + width)) ||
@@ -69,7 +69,7 @@ class Canvas {
 
  private:
   double in_cells(int pixel, int size, int offset, int scaled) const {
-    return (offset + (pixel + 0.5) * scaled / size) / e_.picture.cell_size;
+    return (offset + (pixel + 0.5) * scaled / size) / e_.image.cell_size;
   }
   const Explanation& e_;
 };
@@ -94,10 +94,10 @@ int index_in_grid(const Explanation& e, double row, double column) {
 
 }  // namespace
 
-Image heatmap_overlay(const Image& picture, const Explanation& e, const std::vector<float>& heatmap,
+Image heatmap_overlay(const Image& image, const Explanation& e, const std::vector<float>& heatmap,
                       const OverlayOptions& options) {
   SF_CHECK(heatmap.size() == static_cast<size_t>(e.rows) * e.columns, "overlay: the heatmap is not of this grid");
-  Canvas canvas(picture, e, options);
+  Canvas canvas(image, e, options);
   const auto peak = std::max_element(heatmap.begin(), heatmap.end());
   const int peak_cell = static_cast<int>(peak - heatmap.begin());
   for (int y = 0; y < canvas.image.height; ++y) {
@@ -128,25 +128,25 @@ std::string explanation_png(std::string_view encoded, const Explanation& e, int 
   if (token >= count) throw invalid_argument("token", "token: the answer has ", count, " tokens, got ", token);
   constexpr int64_t kNoLimit = int64_t{1} << 40;
   constexpr int64_t kLongSide = OverlayOptions{}.long_side;
-  const Image picture =
+  const Image image =
       decode_image(encoded, {.max_bytes = kNoLimit, .max_pixels = kNoLimit, .max_decode_bytes = kNoLimit},
                    {.needed_size =
                         [](int, int) {
                           return ImageSize{kLongSide, kLongSide};
                         },
                     .check = {}});
-  if (count == 0) return encode_png(picture);
-  return encode_png(heatmap_overlay(picture, e, token < 0 ? mean_heatmap(e) : e.tokens[token].heatmap));
+  if (count == 0) return encode_png(image);
+  return encode_png(heatmap_overlay(image, e, token < 0 ? mean_heatmap(e) : e.tokens[token].heatmap));
 }
 
-Image expert_overlay(const Image& picture, const Explanation& e, const OverlayOptions& options) {
+Image expert_overlay(const Image& image, const Explanation& e, const OverlayOptions& options) {
   std::vector<const TokenRouting*> cells;
   for (const TokenRouting& token : e.routing) {
     if (token.image) cells.push_back(&token);
   }
   SF_CHECK(cells.size() == static_cast<size_t>(e.rows) * e.columns, "overlay: the routing is not of this grid");
   const int layers = static_cast<int>(cells[0]->ids.size());
-  Canvas plain(picture, e, options);
+  Canvas plain(image, e, options);
   grey_out(plain.image);  // so that colours mean experts only
   Image out = blank(layers * (plain.image.width + kGap) - kGap, plain.image.height, kPaper);
   for (int layer = 0; layer < layers; ++layer) {

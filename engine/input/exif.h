@@ -1,4 +1,4 @@
-// The one EXIF field that changes what a picture shows.
+// The one EXIF field that changes what an image shows.
 #pragma once
 
 #include <string_view>

@@ -56,7 +56,7 @@ ImageSize resized_size(int width, int height, const PreprocessOptions& options) 
   return {pixels.width, pixels.height};
 }
 
-// `image`: what of the picture lies inside the grid, at the grid's scale.
+// `image`: what of the image lies inside the grid, at the grid's scale.
 void write_normalised(const Image& image, const PreprocessOptions& options, PixelValues& pixels) {
   std::array<std::array<float, 256>, 3> table;
   for (size_t c = 0; c < 3; ++c) {
@@ -118,7 +118,7 @@ GridSize choose_grid(int width, int height, const PreprocessOptions& options) {
   int64_t best_scale = 0;
   for (int rows = 1; rows <= std::min(options.max_side_cells, options.max_cells); ++rows) {
     for (int columns = 1; columns <= options.max_side_cells && rows * columns <= options.max_cells; ++columns) {
-      // The factor by which the picture grows to fit is min(columns / width, rows / height); times width * height it
+      // The factor by which the image grows to fit is min(columns / width, rows / height); times width * height it
       // stays an integer, so ties are exact.
       const int64_t scale = std::min(int64_t{columns} * height, int64_t{rows} * width);
       const bool fewer = rows * columns < best.rows * best.columns;

@@ -23,12 +23,12 @@ enum class CropOffset {
 };
 
 struct PreprocessOptions {
-  int cell_size = 32;                              // pixels of the resized picture along one cell's side
+  int cell_size = 32;                              // pixels of the resized image along one cell's side
   int max_cells = 36;                              // rows x columns of cells at most
   int max_side_cells = 9;                          // neither side gets more cells than this
   std::array<float, 3> mean = {0.5f, 0.5f, 0.5f};  // of red, green, blue in 0..1
   std::array<float, 3> std = {0.25f, 0.25f, 0.25f};
-  float pad_value = 0.5f;  // what is outside the picture, in 0..1 before normalisation
+  float pad_value = 0.5f;  // what is outside the image, in 0..1 before normalisation
   ResampleFilter resample = ResampleFilter::kBicubic;
   bool stretch = false;   // then only crop_side counts; not with crop
   bool crop = false;      // then these instead of max_cells and max_side_cells:
@@ -43,8 +43,8 @@ struct GridSize {
   friend bool operator==(const GridSize&, const GridSize&) = default;
 };
 
-// The picture sits centred in rows*cell_size x columns*cell_size pixels. [left, left+width) x [top, top+height) is the
-// picture, in grid pixels; the rest is padding. height and width are at least 1. A cropped picture is larger than the
+// The image sits centred in rows*cell_size x columns*cell_size pixels. [left, left+width) x [top, top+height) is the
+// image, in grid pixels; the rest is padding. height and width are at least 1. A cropped image is larger than the
 // grid: left and top are then not positive.
 struct PixelValues {
   GridSize grid;
@@ -52,7 +52,7 @@ struct PixelValues {
   std::vector<float> values;  // [3, rows*cell_size, columns*cell_size], normalised
 };
 
-// Effect: "fit": of all grids with rows*columns <= max_cells (sides <= max_side_cells) the one in which a picture of
+// Effect: "fit": of all grids with rows*columns <= max_cells (sides <= max_side_cells) the one in which an image of
 // this aspect ratio covers the most pixels; ties go to fewer cells. "crop", "stretch": always the square. Pure; a
 // function of the aspect ratio only.
 GridSize choose_grid(int width, int height, const PreprocessOptions& options);
@@ -64,7 +64,7 @@ PixelValues preprocess(const Image& image, const PreprocessOptions& options);
 // For decode_image: of a large JPEG no more pixels are decoded than preprocess() makes use of.
 DecodeOptions decode_options(const PreprocessOptions& options, std::function<void()> check = {});
 
-// A rectangle of a picture, in its pixels.
+// A rectangle of an image, in its pixels.
 struct Window {
   int64_t left = 0, top = 0;
   int width = 0, height = 0;

@@ -58,7 +58,7 @@ std::string normalized_question(std::string_view text) {
 }
 
 std::array<int64_t, 3> mrope_position(const std::vector<ImageSpan>& images, int index) {
-  int64_t saved = 0;  // positions that the pictures before did not take
+  int64_t saved = 0;  // positions that the images before did not take
   for (const ImageSpan& span : images) {
     if (index < span.begin) break;
     const int64_t start = span.begin - saved;

@@ -1,11 +1,11 @@
 // Chat messages -> the token ids of one prompt, by a template of config.json's `prompt_template`:
 //
-//   plain      <image> x tokens of the picture, <question>, the text; the answer and </s> follow at once
+//   plain      <image> x tokens of the image, <question>, the text; the answer and </s> follow at once
 //              (a vocabulary without <question> does without)
 //   llava-1.5  <s>USER: <image>\n...text ASSISTANT:   then   answer</s>USER: ...
 //   mistral    <s>[INST] <image>\n...text [/INST]     then   answer</s>[INST] ...
 //
-// Pictures of a message come before its text, so that their keys and values can be shared by every question about them.
+// Images of a message come before its text, so that their keys and values can be shared by every question about them.
 // Control tokens come from the template alone: what a user writes is never read as one.
 #pragma once
 
@@ -34,7 +34,7 @@ std::string normalized_question(std::string_view text);
 // The text around a turn's parts.
 struct PromptTemplate {
   std::string name = {};
-  bool needs_image = false;       // a prompt without a picture is refused: the model was never trained on one
+  bool needs_image = false;       // a prompt without an image is refused: the model was never trained on one
   bool question_token = false;    // <question> before the text, where the vocabulary has it
   bool bos_in_text = false;       // the template itself begins with <s>: what follows stands inside the prompt
   bool system_in_turn = false;    // a system message stands inside the user's next turn
@@ -42,7 +42,7 @@ struct PromptTemplate {
   std::string user_before = {}, image_after = {}, user_after = {};
   std::string answer_before = {};  // an earlier answer ends in </s>
 
-  // Bytes that a turn with at most `images` pictures takes beside its text.
+  // Bytes that a turn with at most `images` images takes beside its text.
   size_t overhead(size_t images) const {
     return system_after.size() + user_before.size() + images * image_after.size() + user_after.size() +
            answer_before.size();
@@ -52,7 +52,7 @@ struct PromptTemplate {
 // Errors: InvalidArgument (field "prompt_template") listing the names.
 const PromptTemplate& prompt_template(const std::string& name);
 
-// The first count - rows*columns image tokens stand for the whole picture (a class token); the others lie on it as a
+// The first count - rows*columns image tokens stand for the whole image (a class token); the others lie on it as a
 // grid, row-major.
 struct ImageSpan {
   int begin = 0;  // index into ids
@@ -61,12 +61,12 @@ struct ImageSpan {
 };
 
 struct PromptTokens {
-  std::vector<int> ids;           // TemplateTokens::image where a picture's tokens stand
+  std::vector<int> ids;           // TemplateTokens::image where an image's tokens stand
   std::vector<ImageSpan> images;  // in order
 };
 
 // (time, row, column) of token `index` for M-RoPE (Qwen2-VL): text has all three equal, one more than the greatest
-// before it; the tokens of a picture share one time and have their places in the grid. `images` in order.
+// before it; the tokens of an image share one time and have their places in the grid. `images` in order.
 std::array<int64_t, 3> mrope_position(const std::vector<ImageSpan>& images, int index);
 
 class PromptBuilder {
@@ -74,7 +74,7 @@ class PromptBuilder {
   PromptBuilder(const Tokenizer& tokenizer, TemplateTokens tokens,
                 const PromptTemplate& form = prompt_template("plain"));
   void add_system(std::string_view text);
-  // A picture of the turn that the next question ends. REQUIRES: image_tokens >= rows * columns (ImageSpan).
+  // An image of the turn that the next question ends. REQUIRES: image_tokens >= rows * columns (ImageSpan).
   void add_image(int image_tokens, int rows, int columns);
   // Errors, here and below: InvalidArgument (field "question") for text that the tokenizer cannot encode.
   void add_question(std::string_view text);

@@ -1,4 +1,4 @@
-// Two passes, each an 8-bit picture from an 8-bit picture. Inner loops run over independent lanes with a fixed count or
+// Two passes, each an 8-bit image from an 8-bit image. Inner loops run over independent lanes with a fixed count or
 // a plain stride, so that the compiler vectorises them at the baseline instruction set.
 #include <algorithm>
 #include <array>
@@ -46,7 +46,7 @@ void apply_block(const ResampleTaps& taps, const float* block, std::array<uint8_
   for (size_t i = 0; i < kLanes; ++i) bytes[i] = to_byte(sum[i]);
 }
 
-// Columns [left, left + width) of the picture resized to full_width columns.
+// Columns [left, left + width) of the image resized to full_width columns.
 struct Columns {
   ResampleFilter filter;
   int64_t full_width, left;
@@ -77,7 +77,7 @@ Image resize_columns_in_blocks(const Image& image, const Columns& columns) {
   return out;
 }
 
-// For very wide pictures: the taps of one output column at a time, no working memory beyond them.
+// For very wide images: the taps of one output column at a time, no working memory beyond them.
 Image resize_columns_directly(const Image& image, const Columns& columns) {
   const int width = columns.width;
   Image out{width, image.height,
@@ -101,7 +101,7 @@ Image resize_columns_directly(const Image& image, const Columns& columns) {
   return out;
 }
 
-// Rows [top, top + height) of the picture resized to full_height rows.
+// Rows [top, top + height) of the image resized to full_height rows.
 Image resize_rows(const Image& image, ResampleFilter filter, int64_t full_height, int64_t top, int height) {
   const size_t stride = static_cast<size_t>(image.width) * kChannels;
   Image out{image.width, height, std::vector<uint8_t>(stride * static_cast<size_t>(height))};
@@ -121,7 +121,7 @@ Image resize_rows(const Image& image, ResampleFilter filter, int64_t full_height
   return out;
 }
 
-// The order shows where the first pass clips what overshoots. PIL's, since its version 13: rows first where the picture
+// The order shows where the first pass clips what overshoots. PIL's, since its version 13: rows first where the image
 // loses more than twice as many rows as columns.
 bool rows_come_first(const Image& image, int64_t width, int64_t height) {
   return height < image.height && image.height - height > 2 * (image.width - width);

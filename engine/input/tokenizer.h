@@ -23,7 +23,7 @@ class Tokenizer {
   virtual int pad_id() const = 0;  // -1 where the model has none
   // Whether the token ends an answer; some models have several such.
   virtual bool is_end(int id) const { return id == eos_id(); }
-  // The token that stands in a picture's places; -1 where the model has none.
+  // The token that stands in an image's places; -1 where the model has none.
   virtual int image_id() const { return piece_id("<image>"); }
   // Whether the vocabulary is another project's: then it has not this one's control pieces.
   virtual bool imported() const { return false; }

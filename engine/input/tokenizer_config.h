@@ -28,7 +28,7 @@ struct TokenizerConfig {
   bool add_bos = false;      // a prompt begins with <s>
   std::vector<int> eos_ids;  // tokens that end an answer; at least one
   PrefixSpace prefix_space = PrefixSpace::kAlways;
-  int image_id = -1;                        // stands in a picture's places; -1 = none
+  int image_id = -1;                        // stands in an image's places; -1 = none
   std::map<int, std::string> added_tokens;  // beside tokenizer.model; text never becomes one of them
   std::vector<std::string>
       characters;  // not empty: each character is the token of its index, and there is no tokenizer.model

@@ -18,7 +18,7 @@ Attention::Attention(const DecoderConfig& config) : config_(config) {
   const int64_t q_width = int64_t{config.num_heads} * config.head_dim;
   const int64_t kv_width = int64_t{config.num_kv_heads} * config.head_dim;
   // Queries and keys start nearly equal, so that attention matches content from the first step: without it the model
-  // stays at chance for a long time before it binds a question's colour word to the picture. The scale is small on
+  // stays at chance for a long time before it binds a question's colour word to the image. The scale is small on
   // purpose: a token is always most like itself, and a larger one would let it attend to nothing else.
   const double scale = 0.3 / std::sqrt(static_cast<double>(width));
   at::Tensor shared = randn_or_empty({kv_width, width}) * scale;

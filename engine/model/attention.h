@@ -20,7 +20,7 @@ class AttentionBackend {
   virtual at::Tensor attend(int layer, const at::Tensor& q_THC, const at::Tensor& k_TGC, const at::Tensor& v_TGC) = 0;
 };
 
-// T = B*L tokens in padded rows under a mask: one picture and many questions in a row, each question blind to the
+// T = B*L tokens in padded rows under a mask: one image and many questions in a row, each question blind to the
 // others.
 class PackedAttention : public AttentionBackend {
  public:

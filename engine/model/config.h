@@ -15,13 +15,13 @@ namespace sf {
 inline constexpr int kStemGroups = 4;
 
 struct VisionConfig {
-  int token_size = 16;        // pixels of the resized picture along one vision token's side
+  int token_size = 16;        // pixels of the resized image along one vision token's side
   std::string stem = "conv";  // "conv": several convolutions; "patch": one of token_size x token_size, with
                               // norm, GELU and a 1x1 after it; "linear": that one alone (ViT, CLIP)
   bool stem_bias = true;      // of "linear"
   std::vector<int> stem_channels = {24, 48};  // before the last, which gives `width`
   std::vector<int> stem_strides = {4, 2, 2};  // their product is token_size
-  bool coordinates = true;                    // two more input channels: x and y of the picture, -1..1
+  bool coordinates = true;                    // two more input channels: x and y of the image, -1..1
   bool class_token = false;                   // one learned token before the patches
   std::string position_embedding = "axes";    // "axes": a row's plus a column's; "table": one of every token of a grid
   int position_rows = 14;                     // of the table's grid; other grids: antialiased bicubic resampling (timm)
@@ -102,7 +102,7 @@ struct ImageConfig {
   std::string resize = "fit";        // "fit": the geometry is kept, the grid follows it; "crop": one square
                                      // of it; "stretch": all of it, pressed into that square
   std::string resample = "bicubic";  // filter of the resize, antialiased: "bicubic" or "bilinear"
-  int max_cells = 36;                // "fit": image tokens of one picture at most
+  int max_cells = 36;                // "fit": image tokens of one image at most
   int max_side_cells = 9;            // "fit"
   int resize_side = 256;             // "crop": length of the shorter side after the resize
   int crop_side = 224;               // "crop", "stretch": sides of the square
@@ -110,7 +110,7 @@ struct ImageConfig {
                                      // "floor": down (Hugging Face's CLIPImageProcessor)
   std::array<double, 3> mean = {0.5, 0.5, 0.5};  // of red, green, blue in 0..1; a single number stands for all three
   std::array<double, 3> std = {0.25, 0.25, 0.25};
-  int max_images = 1;  // pictures of one prompt at most
+  int max_images = 1;  // images of one prompt at most
 };
 
 struct ModelConfig {
@@ -119,15 +119,15 @@ struct ModelConfig {
   ImageConfig image;
   VisionConfig vision;
   std::string projector = "shuffle2";  // a two-layer GELU MLP on: "shuffle2" 2x2 vision tokens side by side; "mlp"
-                                       // every token by itself; "cls" the class token, the picture's one image token;
-                                       // "none": the model reads no pictures, `image` and `vision` do not count
+                                       // every token by itself; "cls" the class token, the image's one image token;
+                                       // "none": the model reads no images, `image` and `vision` do not count
   bool projector_norm = true;          // a LayerNorm before it (LLaVA has none)
   int projector_hidden = 0;            // width between its layers; 0 = twice the decoder's
   bool modality_embedding = true;
   DecoderConfig decoder;
   std::string prompt_template = "plain";  // "plain", "llava-1.5" or "mistral" (engine/input/prompt.h)
   bool single_turn = false;          // trained on single questions: of a conversation only the last question counts,
-                                     // with its picture or the one before it that is nearest
+                                     // with its image or the one before it that is nearest
   bool normalize_questions = false;  // trained on questions of one line without capitals (normalized_question)
 
   bool has_vision() const { return projector != "none"; }
@@ -143,7 +143,7 @@ std::vector<int> routed_layers(const DecoderConfig& config);
 // Vision tokens along one side that the projector joins to one image token.
 int projector_shuffle(const std::string& projector);
 
-// Which image tokens a picture of a grid of cells becomes: `whole` that stand for all of it, then one a cell.
+// Which image tokens an image of a grid of cells becomes: `whole` that stand for all of it, then one a cell.
 struct ImageTokenRule {
   int whole = 0;
   bool cells = true;
@@ -151,10 +151,10 @@ struct ImageTokenRule {
 };
 ImageTokenRule image_token_rule(const ModelConfig& config);
 
-// Image tokens of one picture at most.
+// Image tokens of one image at most.
 int max_image_tokens(const ModelConfig& config);
 
-// Effect: changes the projector, and with it the size of a cell, so that pictures keep their pixels.
+// Effect: changes the projector, and with it the size of a cell, so that images keep their pixels.
 void set_projector(ModelConfig& config, const std::string& projector);
 
 // The vision encoder's part of a config.json: what a converted encoder carries (model_type "sparsefusion-vision").
@@ -166,7 +166,7 @@ struct VisionModelConfig {
 VisionModelConfig parse_vision_config(std::string_view json_text);
 std::string to_json(const VisionModelConfig& config);
 
-// preprocessor_config.json of such pictures, for people and other programs; nothing here reads it.
+// preprocessor_config.json of such images, for people and other programs; nothing here reads it.
 std::string preprocessor_json(const ImageConfig& image);
 
 // The named presets of sparsefusion-train: "toy" (tests and smoke runs), "tiny" (the bundled demo), "seed" (the

@@ -1,6 +1,6 @@
 #include "engine/model/decoder.h"
 
-#include "engine/base/stand_back.h"
+#include "engine/base/yield_to_requests.h"
 #include "engine/model/initial_weights.h"
 
 namespace sf {
@@ -69,7 +69,7 @@ at::Tensor Decoder::forward(const DecoderInput& input, AttentionBackend& backend
   const size_t injected =
       input.injected_TI.defined() ? static_cast<size_t>(input.injected_TI.size(1) / config_.width) : 0;
   for (size_t i = 0; i < blocks_.size(); ++i) {
-    stand_back();
+    yield_to_requests();
     x = blocks_[i]->forward(static_cast<int>(i), input, x, rope, backend, observer);
     if (i < injected) x = x + input.injected_TI.narrow(1, static_cast<int64_t>(i) * config_.width, config_.width);
     if (input.layer_outputs) input.layer_outputs->push_back(x);

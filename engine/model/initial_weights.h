@@ -28,7 +28,7 @@ class NoInitialWeights {
 };
 
 // [shape] f32: independent normal numbers of mean 0 and variance 1 of torch's generator; memory as it was found within
-// a NoInitialWeights. Stands back (stand_back.h).
+// a NoInitialWeights. Yields to requests (yield_to_requests.h).
 at::Tensor randn_or_empty(at::IntArrayRef shape);
 
 }  // namespace sf

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/error.h"
-#include "engine/base/stand_back.h"
+#include "engine/base/yield_to_requests.h"
 #include "engine/model/initial_weights.h"
 
 namespace sf {
@@ -26,7 +26,7 @@ Vit::Vit(const VisionConfig& config) : config_(config) {
   }
 }
 
-at::Tensor Vit::encode(const at::Tensor& pixels, const std::vector<PictureBox>& boxes, VitMaps* maps,
+at::Tensor Vit::encode(const at::Tensor& pixels, const std::vector<ImageBox>& boxes, VitMaps* maps,
                        std::vector<at::Tensor>* deepstack) const {
   const int64_t b = pixels.size(0), w = config_.width, size = config_.token_size;
   const int64_t rows = pixels.size(2) / size, columns = pixels.size(3) / size;
@@ -41,7 +41,7 @@ at::Tensor Vit::encode(const at::Tensor& pixels, const std::vector<PictureBox>& 
   if (config_.pre_norm) x = at::layer_norm(x, {w}, pre_norm_weight_, pre_norm_bias_, config_.norm_eps);
   const std::vector<int>& taken = config_.deepstack_layers;
   for (size_t i = 0; i < blocks_.size(); ++i) {
-    stand_back();
+    yield_to_requests();
     x = blocks_[i]->forward(x, rows, columns, maps);
     if (deepstack && std::find(taken.begin(), taken.end(), static_cast<int>(i)) != taken.end()) deepstack->push_back(x);
   }

@@ -1,6 +1,6 @@
 // The vision encoder: a stem that turns pixels into tokens, positions, pre-LayerNorm transformer blocks. By default a
 // convolutional stem with coordinate channels (Xiao 2021, arXiv 2106.14881) and a learned relative position bias per
-// head (Swin's table, over the whole picture); with other switches the encoders of timm (ViT) and CLIP (docs/model.md).
+// head (Swin's table, over the whole image); with other switches the encoders of timm (ViT) and CLIP (docs/model.md).
 //
 //   at::Tensor x_BNW = vit.encode(pixels, boxes);   // every token
 //   at::Tensor features = vit.features(x_BNW);      // those that the projector is given
@@ -14,32 +14,32 @@
 
 namespace sf {
 
-// Where the picture lies in its pixel grid, in pixels; coordinates run -1..1 over it. A cropped picture is larger than
+// Where the image lies in its pixel grid, in pixels; coordinates run -1..1 over it. A cropped image is larger than
 // the grid and begins before it.
-struct PictureBox {
+struct ImageBox {
   int left = 0, top = 0, width = 0, height = 0;
 };
 
 class Vit : public torch::nn::Module {
  public:
   explicit Vit(const VisionConfig& config);
-  // pixels [B, 3, rows*token_size, columns*token_size], normalised; one box per picture -> x_BNW after the final
+  // pixels [B, 3, rows*token_size, columns*token_size], normalised; one box per image -> x_BNW after the final
   // LayerNorm where there is one: the class token where there is one, then rows*columns tokens, row-major. `deepstack`,
   // where set, is filled with what leaves each block of vision.deepstack_layers, shaped the same.
-  at::Tensor encode(const at::Tensor& pixels, const std::vector<PictureBox>& boxes, VitMaps* maps = nullptr,
+  at::Tensor encode(const at::Tensor& pixels, const std::vector<ImageBox>& boxes, VitMaps* maps = nullptr,
                     std::vector<at::Tensor>* deepstack = nullptr) const;
   // What leaves the encoder as vision.features says, of encode()'s tokens.
   at::Tensor features(const at::Tensor& x_BNW) const;
-  // The tokens that lie on the picture, of encode()'s.
+  // The tokens that lie on the image, of encode()'s.
   at::Tensor patches(const at::Tensor& x_BNW) const;
-  at::Tensor forward(const at::Tensor& pixels, const std::vector<PictureBox>& boxes, VitMaps* maps = nullptr) const {
+  at::Tensor forward(const at::Tensor& pixels, const std::vector<ImageBox>& boxes, VitMaps* maps = nullptr) const {
     return features(encode(pixels, boxes, maps));
   }
 
  private:
   // vit_stem.cc
   void make_stem();
-  at::Tensor stem(const at::Tensor& pixels, const std::vector<PictureBox>& boxes) const;  // x_BNW of the patches
+  at::Tensor stem(const at::Tensor& pixels, const std::vector<ImageBox>& boxes) const;  // x_BNW of the patches
   // vit_positions.cc
   void make_positions();
   at::Tensor patch_positions(int64_t rows, int64_t columns) const;  // [rows*columns, W]

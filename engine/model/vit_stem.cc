@@ -5,13 +5,13 @@
 namespace sf {
 namespace {
 
-// x and y of every pixel, -1..1 over each picture's box: [B, 2, height, width].
-at::Tensor coordinate_channels(const at::Tensor& pixels, const std::vector<PictureBox>& boxes) {
+// x and y of every pixel, -1..1 over each image's box: [B, 2, height, width].
+at::Tensor coordinate_channels(const at::Tensor& pixels, const std::vector<ImageBox>& boxes) {
   const int64_t batch = pixels.size(0), height = pixels.size(2), width = pixels.size(3);
   at::Tensor geometry = torch::empty({batch, 4}, at::kFloat);
   auto rows = geometry.accessor<float, 2>();
   for (int64_t b = 0; b < batch; ++b) {
-    const PictureBox& box = boxes[b];
+    const ImageBox& box = boxes[b];
     rows[b][0] = 2.0f / std::max(box.width, 1);
     rows[b][1] = -(2.0f * box.left - 1.0f) / std::max(box.width, 1) - 1.0f;
     rows[b][2] = 2.0f / std::max(box.height, 1);
@@ -56,7 +56,7 @@ void Vit::make_stem() {
   embed_bias_ = register_parameter("embed_bias", torch::zeros({config_.width}));
 }
 
-at::Tensor Vit::stem(const at::Tensor& pixels, const std::vector<PictureBox>& boxes) const {
+at::Tensor Vit::stem(const at::Tensor& pixels, const std::vector<ImageBox>& boxes) const {
   SF_CHECK(static_cast<int64_t>(boxes.size()) == pixels.size(0), "vit: one box per picture");
   at::Tensor x = pixels;
   if (config_.coordinates) x = at::cat({pixels, coordinate_channels(pixels, boxes)}, 1);

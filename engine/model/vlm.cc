@@ -18,7 +18,7 @@ Vlm::Vlm(const ModelConfig& config) : config_(config) {
   }
 }
 
-at::Tensor Vlm::encode_images(const at::Tensor& pixels, const std::vector<PictureBox>& boxes, VitMaps* maps) const {
+at::Tensor Vlm::encode_images(const at::Tensor& pixels, const std::vector<ImageBox>& boxes, VitMaps* maps) const {
   std::vector<at::Tensor> deepstack;
   at::Tensor x_BNW = vit_->encode(pixels, boxes, maps, &deepstack);
   return project(x_BNW, deepstack, pixels.size(2) / config_.vision.token_size,

@@ -22,8 +22,7 @@ class Vlm : public torch::nn::Module {
 
   // pixels [B, 3, rows*token_size, columns*token_size] of one grid -> image tokens [B, P, M], modality added: D
   // channels that the decoder begins with, then D for each of vision.deepstack_layers. M == D without them.
-  at::Tensor encode_images(const at::Tensor& pixels, const std::vector<PictureBox>& boxes,
-                           VitMaps* maps = nullptr) const;
+  at::Tensor encode_images(const at::Tensor& pixels, const std::vector<ImageBox>& boxes, VitMaps* maps = nullptr) const;
   // The projectors alone: encode()'s tokens, and those behind each of vision.deepstack_layers -> [B, P, M].
   at::Tensor project(const at::Tensor& x_BNW, const std::vector<at::Tensor>& deepstack, int64_t rows,
                      int64_t columns) const;

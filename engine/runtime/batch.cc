@@ -43,7 +43,7 @@ AttentionGroup make_group(const std::vector<BatchPart>& parts, const std::vector
     }
   }
   group.query_token = to_device(queries, device);
-  group.key_slot = to_device(slots, device);
+  group.context_slots = to_device(slots, device);
   group.mask_S1QL = mask.to(device);
   return group;
 }
@@ -87,7 +87,7 @@ Batch make_batch(const std::vector<BatchPart>& parts, const KvCache& cache, at::
   }
   batch.ids_T = to_device(ids, device);
   batch.positions_T = to_device(positions, device);
-  batch.new_slot_T = to_device(slots, device);
+  batch.slot_mapping_T = to_device(slots, device);
   batch.output_of_token = to_device(output_of_token, device);
   batch.last_token = to_device(last, device);
   return batch;
@@ -107,8 +107,8 @@ at::Tensor mrope_positions(const Batch& batch) {
 at::Tensor PagedAttention::attend(int layer, const at::Tensor& q_THC, const at::Tensor& k_TGC,
                                   const at::Tensor& v_TGC) {
   at::Tensor keys = cache_.keys(layer), values = cache_.values(layer);
-  keys.index_copy_(0, batch_.new_slot_T, k_TGC);
-  values.index_copy_(0, batch_.new_slot_T, v_TGC);
+  keys.index_copy_(0, batch_.slot_mapping_T, k_TGC);
+  values.index_copy_(0, batch_.slot_mapping_T, v_TGC);
   const int64_t heads = q_THC.size(1), kv_heads = k_TGC.size(1), channels = q_THC.size(2);
   std::vector<at::Tensor> outputs;
   for (const AttentionGroup& group : batch_.groups) {
@@ -116,8 +116,8 @@ at::Tensor PagedAttention::attend(int layer, const at::Tensor& q_THC, const at::
       return flat.index_select(0, index).view({group.num_sequences, length, h, channels}).transpose(1, 2);
     };
     at::Tensor out = at::scaled_dot_product_attention(split(q_THC, group.query_token, group.query_length, heads),
-                                                      split(keys, group.key_slot, group.key_length, kv_heads),
-                                                      split(values, group.key_slot, group.key_length, kv_heads),
+                                                      split(keys, group.context_slots, group.key_length, kv_heads),
+                                                      split(values, group.context_slots, group.key_length, kv_heads),
                                                       group.mask_S1QL, 0.0, false, std::nullopt, heads != kv_heads);
     outputs.push_back(out.transpose(1, 2).reshape({-1, heads, channels}));
   }

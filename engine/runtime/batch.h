@@ -23,9 +23,9 @@ struct BatchPart {
 
 // Sequences whose queries are padded to one length: decoding ones together, prompts together.
 struct AttentionGroup {
-  at::Tensor query_token;  // [S*Q] int64: flat token of each query, padding repeats the last
-  at::Tensor key_slot;     // [S*L] int64: cache slot of each key, padding repeats the last
-  at::Tensor mask_S1QL;    // f32, 0 or -inf
+  at::Tensor query_token;    // [S*Q] int64: flat token of each query, padding repeats the last
+  at::Tensor context_slots;  // [S*L] int64: the block table as slots, one for each key; padding repeats the last
+  at::Tensor mask_S1QL;      // f32, 0 or -inf
   int64_t num_sequences = 0, query_length = 0, key_length = 0;
 };
 
@@ -33,7 +33,7 @@ struct Batch {
   std::vector<BatchPart> parts;
   at::Tensor ids_T, positions_T;  // int64
   std::vector<int64_t> modality;  // kImageModality or kTextModality, per token
-  at::Tensor new_slot_T;          // cache slot that each token's key and value go to
+  at::Tensor slot_mapping_T;      // [T] int64: cache slot that each token's key and value go to
   std::vector<AttentionGroup> groups;
   at::Tensor output_of_token;  // int64 [T]: row of the concatenated groups' outputs
   at::Tensor last_token;       // int64: flat index of the last token of every part that samples

@@ -29,7 +29,7 @@ EncodedImages encode_images(const Vlm& vlm, const std::vector<BatchPart>& parts,
   for (const auto& [grid, jobs] : by_grid) {
     at::Tensor pixels =
         at::empty({static_cast<int64_t>(jobs.size()), 3, grid.first * cell, grid.second * cell}, at::kFloat);
-    std::vector<PictureBox> boxes;
+    std::vector<ImageBox> boxes;
     for (size_t j = 0; j < jobs.size(); ++j) {
       const PixelValues& values = jobs[j].sequence->prompt->pixels[jobs[j].image];
       std::copy(values.values.begin(), values.values.end(), pixels[j].data_ptr<float>());

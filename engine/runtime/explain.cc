@@ -54,7 +54,7 @@ class Explainer {
     check_();
     image_BPM_ = sequence_.encode(sequence_.pixels());
     generate(sampling);
-    describe_picture();
+    describe_image();
     trace();
     return std::move(out_);
   }
@@ -64,12 +64,12 @@ class Explainer {
   int64_t answer_tokens() const { return static_cast<int64_t>(out_.tokens.size()); }
   std::string piece_text(int id) const;
   void generate(SamplingParams sampling);
-  void describe_picture();
+  void describe_image();
   void check_memory(const DecoderConfig& decoder) const;
   void trace();
   void fill_routing(const RoutingTrace& routing);
   void fill_lens(const std::vector<at::Tensor>& layers_TD);
-  at::Tensor onto_picture(const at::Tensor& rows_RT, const std::vector<at::Tensor>& vision_steps) const;
+  at::Tensor onto_image(const at::Tensor& rows_RT, const std::vector<at::Tensor>& vision_steps) const;
   at::Tensor answer_rows(int64_t length) const;
   at::Tensor attention_weights(const std::vector<at::Tensor>& kept) const;
   at::Tensor rollout_weights(const std::vector<at::Tensor>& means, const VitMaps& vision) const;
@@ -125,16 +125,16 @@ void Explainer::generate(SamplingParams sampling) {
   for (const ExplainedToken& token : out_.tokens) out_.answer += token.text;
 }
 
-void Explainer::describe_picture() {
-  const PixelValues& picture = sequence_.picture();
+void Explainer::describe_image() {
+  const PixelValues& image = sequence_.image();
   out_.method = options_.method;
-  out_.rows = picture.grid.rows;
-  out_.columns = picture.grid.columns;
-  out_.picture = {.cell_size = model_.vlm.config().image.cell_size,
-                  .left = picture.left,
-                  .top = picture.top,
-                  .scaled_width = picture.width,
-                  .scaled_height = picture.height};
+  out_.rows = image.grid.rows;
+  out_.columns = image.grid.columns;
+  out_.image = {.cell_size = model_.vlm.config().image.cell_size,
+                .left = image.left,
+                .top = image.top,
+                .scaled_width = image.width,
+                .scaled_height = image.height};
   out_.num_experts = model_.vlm.config().decoder.moe.num_experts;
   out_.top_k = model_.vlm.config().decoder.moe.top_k;
   out_.num_prompt_tokens = prompt_tokens();
@@ -247,12 +247,12 @@ at::Tensor Explainer::attention_weights(const std::vector<at::Tensor>& kept) con
     at::Tensor rows_AT = options_.head == -1 ? kept[layer].mean(0) : kept[layer][options_.head];
     sum = sum.defined() ? sum + rows_AT : rows_AT;
   }
-  return onto_picture(sum.narrow(0, 0, answer_tokens()), {});
+  return onto_image(sum.narrow(0, 0, answer_tokens()), {});
 }
 
-// Weights [R, T] of the decoder's tokens -> [R, P] of the picture's cells, through the vision encoder where there are
-// steps. Image tokens that stand for the whole picture are its class token; without steps they say nothing of a place.
-at::Tensor Explainer::onto_picture(const at::Tensor& rows_RT, const std::vector<at::Tensor>& vision_steps) const {
+// Weights [R, T] of the decoder's tokens -> [R, P] of the image's cells, through the vision encoder where there are
+// steps. Image tokens that stand for the whole image are its class token; without steps they say nothing of a place.
+at::Tensor Explainer::onto_image(const at::Tensor& rows_RT, const std::vector<at::Tensor>& vision_steps) const {
   const ImageSpan& span = sequence_.image_span();
   const int64_t cells = int64_t{out_.rows} * out_.columns, whole = span.count - int64_t{span.rows} * span.columns;
   at::Tensor image_RI = rows_RT.narrow(1, span.begin, span.count);
@@ -268,7 +268,7 @@ at::Tensor Explainer::rollout_weights(const std::vector<at::Tensor>& means, cons
   std::vector<at::Tensor> steps, vision_steps;
   for (const at::Tensor& mean_TT : means) steps.push_back(rollout_step(mean_TT));
   for (const at::Tensor& map_BHNN : vision) vision_steps.push_back(rollout_step(map_BHNN[0]));
-  return onto_picture(walk_back(answer_rows(means[0].size(0)), steps), vision_steps);
+  return onto_image(walk_back(answer_rows(means[0].size(0)), steps), vision_steps);
 }
 
 at::Tensor Explainer::relevancy_weights(const std::vector<at::Tensor>& maps, const VitMaps& vision,
@@ -293,7 +293,7 @@ at::Tensor Explainer::relevancy_weights(const std::vector<at::Tensor>& maps, con
       else
         vision_steps.push_back(relevancy_step(inputs[i][0], gradient[0]));
     }
-    weights.push_back(onto_picture(walk_back(rows_AT.narrow(0, a, 1), steps), vision_steps));
+    weights.push_back(onto_image(walk_back(rows_AT.narrow(0, a, 1), steps), vision_steps));
   }
   return at::cat(weights);
 }
@@ -309,8 +309,8 @@ Explanation explain_answer(const ExplainedModel& model, const EnginePrompt& prom
   if (sampling.replay_routing) throw invalid_argument("routing", "routing: a replay cannot be explained");
   check_options(model, prompt, options);
   Explanation out = Explainer(model, prompt, options, check).run(sampling);
-  out.picture.width = prompt.picture_sizes.back().first;
-  out.picture.height = prompt.picture_sizes.back().second;
+  out.image.width = prompt.image_sizes.back().first;
+  out.image.height = prompt.image_sizes.back().second;
   return out;
 }
 

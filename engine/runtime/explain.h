@@ -13,7 +13,7 @@
 
 namespace sf {
 
-// Errors: InvalidArgument naming the option at fault, or for a prompt without a picture; ResourceExhausted
+// Errors: InvalidArgument naming the option at fault, or for a prompt without an image; ResourceExhausted
 // (field "method") if the maps to keep would take more than a GiB; Internal for logits that are not finite; what
 // `check` throws.
 Explanation explain_answer(const ExplainedModel& model, const EnginePrompt& prompt, const SamplingParams& sampling,

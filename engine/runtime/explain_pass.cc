@@ -32,11 +32,11 @@ void RoutingTrace::on_routed(int layer, const Routing& routing, const Dispatch& 
 }
 
 ExplainSequence::ExplainSequence(const ExplainedModel& model, const EnginePrompt& prompt)
-    : model_(model), prompt_(prompt), pixels_(pixels_of(picture())) {
+    : model_(model), prompt_(prompt), pixels_(pixels_of(image())) {
   torch::NoGradGuard no_grad;
   for (size_t i = 0; i + 1 < prompt.pixels.size(); ++i) {
     const PixelValues& values = prompt.pixels[i];
-    const PictureBox box{values.left, values.top, values.width, values.height};
+    const ImageBox box{values.left, values.top, values.width, values.height};
     earlier_PM_.push_back(vlm().encode_images(pixels_of(values), {box}, nullptr)[0]);
   }
 }
@@ -48,9 +48,9 @@ at::Tensor ExplainSequence::pixels_of(const PixelValues& values) const {
 }
 
 at::Tensor ExplainSequence::encode(const at::Tensor& pixels_B3HW, VitMaps* maps) const {
-  const PixelValues& values = picture();
-  const PictureBox box{values.left, values.top, values.width, values.height};
-  return vlm().encode_images(pixels_B3HW, std::vector<PictureBox>(pixels_B3HW.size(0), box), maps);
+  const PixelValues& values = image();
+  const ImageBox box{values.left, values.top, values.width, values.height};
+  return vlm().encode_images(pixels_B3HW, std::vector<ImageBox>(pixels_B3HW.size(0), box), maps);
 }
 
 at::Tensor ExplainSequence::positions(int64_t rows, int64_t length) const {
@@ -78,7 +78,7 @@ at::Tensor ExplainSequence::forward(const at::Tensor& image_BPM, const std::vect
       given_LX.narrow(0, earlier.begin, earlier.count).copy_(part_of(vlm(), earlier_PM_[i]));
     }
   };
-  // What is given for every token, with the explained picture's in its place, in `rows` versions.
+  // What is given for every token, with the explained image's in its place, in `rows` versions.
   const auto around = [&](const at::Tensor& given_LX, const at::Tensor& image_BPX) {
     const at::Tensor given_BLX = given_LX.unsqueeze(0).expand({rows, length, given_LX.size(1)});
     return at::cat({given_BLX.narrow(1, 0, span.begin), image_BPX, given_BLX.slice(1, span.begin + span.count)}, 1)

@@ -57,27 +57,27 @@ class RoutingTrace : public MoeObserver {
   std::vector<at::Tensor> gates_TK;  // f32
 };
 
-// Of several pictures the last one is explained; the others are what they are. REQUIRES: model and prompt outlive it;
-// the prompt has a picture.
+// Of several images the last one is explained; the others are what they are. REQUIRES: model and prompt outlive it;
+// the prompt has an image.
 class ExplainSequence {
  public:
   ExplainSequence(const ExplainedModel& model, const EnginePrompt& prompt);
-  // The explained picture as the model sees it, [1, 3, rows*cell, columns*cell].
+  // The explained image as the model sees it, [1, 3, rows*cell, columns*cell].
   const at::Tensor& pixels() const { return pixels_; }
-  // Pictures laid out as pixels() is -> image tokens [B, P, M].
+  // Images laid out as pixels() is -> image tokens [B, P, M].
   at::Tensor encode(const at::Tensor& pixels_B3HW, VitMaps* maps = nullptr) const;
-  // The sequence `ids` (prompt, answer) once for each picture -> final hidden states [B * ids.size(), D]. `layers`,
+  // The sequence `ids` (prompt, answer) once for each image -> final hidden states [B * ids.size(), D]. `layers`,
   // where set, is filled with the residual stream behind each block. REQUIRES: an attention that keeps the B sequences
   // apart.
   at::Tensor forward(const at::Tensor& image_BPM, const std::vector<int>& ids, AttentionBackend& attention,
                      MoeObserver* observer = nullptr, std::vector<at::Tensor>* layers = nullptr) const;
-  // A pass of one picture that keeps nothing: the logits of the token after `ids`, [1, V].
+  // A pass of one image that keeps nothing: the logits of the token after `ids`, [1, V].
   at::Tensor next_logits(const at::Tensor& image_BPM, const std::vector<int>& ids) const;
 
   const Vlm& vlm() const { return model_.vlm; }
-  const PixelValues& picture() const { return prompt_.pixels.back(); }
+  const PixelValues& image() const { return prompt_.pixels.back(); }
   const ImageSpan& image_span() const { return prompt_.tokens.images.back(); }
-  // Whether token `index` stands for any picture.
+  // Whether token `index` stands for any image.
   bool is_image_token(int index) const {
     const auto& images = prompt_.tokens.images;
     return std::any_of(images.begin(), images.end(),
@@ -92,7 +92,7 @@ class ExplainSequence {
   const ExplainedModel& model_;
   const EnginePrompt& prompt_;
   at::Tensor pixels_;
-  std::vector<at::Tensor> earlier_PM_;  // image tokens of the pictures before it
+  std::vector<at::Tensor> earlier_PM_;  // image tokens of the images before it
 };
 
 }  // namespace sf

@@ -1,4 +1,4 @@
-// Attention maps -> weights over the picture's cells. Pure functions.
+// Attention maps -> weights over the image's cells. Pure functions.
 //
 // A walk goes from an answer row of the last layer back to the first: rows <- rows * step of each layer, where a step
 // is the map with the residual. Through the vision encoder it goes on from the image tokens to the vision tokens.
@@ -19,7 +19,7 @@ at::Tensor relevancy_step(const at::Tensor& map_HNN, const at::Tensor& gradient_
 at::Tensor walk_back(at::Tensor rows_RN, const std::vector<at::Tensor>& steps_NN);
 
 // Image tokens <-> vision tokens: an image token's weight is shared evenly by the side x side vision tokens it was made
-// of, and collected from them. Vision tokens that stand before the picture's (a class token) get none and give none.
+// of, and collected from them. Vision tokens that stand before the image's (a class token) get none and give none.
 at::Tensor cells_to_vision(const at::Tensor& cells_RP, int64_t rows, int64_t columns, int64_t num_vision_tokens);
 at::Tensor vision_to_cells(const at::Tensor& vision_RN, int64_t rows, int64_t columns);
 

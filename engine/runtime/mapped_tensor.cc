@@ -5,7 +5,7 @@
 #include <new>
 
 #include "engine/base/error.h"
-#include "engine/base/stand_back.h"
+#include "engine/base/yield_to_requests.h"
 
 namespace sf {
 namespace {
@@ -34,7 +34,7 @@ void move_to_one_mapping(const std::vector<at::Tensor>& tensors) {
   int64_t begin = 0;
   for (const at::Tensor& tensor : tensors) {
     SF_CHECK(tensor.is_cpu() && tensor.is_contiguous(), "mapped_tensor: not a contiguous tensor of the CPU");
-    stand_back();
+    yield_to_requests();
     const auto size = static_cast<int64_t>(tensor.nbytes());
     const at::Tensor moved = mapping.narrow(0, begin, size).view(tensor.scalar_type()).view(tensor.sizes());
     moved.copy_(tensor.detach());

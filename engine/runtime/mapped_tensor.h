@@ -14,7 +14,7 @@ namespace sf {
 at::Tensor mapped_zeros(at::IntArrayRef shape, at::ScalarType dtype);
 
 // Effect: the tensors' numbers move to one mapping, which lives as long as any of them; their old memory is freed.
-// Stands back (stand_back.h). REQUIRES: they are of the CPU and contiguous. Errors: std::bad_alloc.
+// Yields to requests (yield_to_requests.h). REQUIRES: they are of the CPU and contiguous. Errors: std::bad_alloc.
 void move_to_one_mapping(const std::vector<at::Tensor>& tensors);
 
 }  // namespace sf

@@ -6,7 +6,7 @@
 namespace sf {
 namespace {
 
-constexpr int64_t kPicturesAtOnce = 8;
+constexpr int64_t kImagesAtOnce = 8;
 
 struct Patch {
   int64_t top = 0, left = 0;  // pixels of the grid
@@ -20,18 +20,18 @@ std::vector<Patch> windows_of(GridSize grid, int64_t cell, int64_t stride) {
   return windows;
 }
 
-// The per-channel median of the picture without its padding: [3, 1, 1]. Of a scene that is the ground, so that painting
+// The per-channel median of the image without its padding: [3, 1, 1]. Of a scene that is the ground, so that painting
 // over nothing changes nothing.
-at::Tensor median_colour(const at::Tensor& pixels_13HW, const PixelValues& picture) {
-  // A cropped picture reaches beyond its grid.
-  const int64_t top = std::max(picture.top, 0), left = std::max(picture.left, 0);
-  const int64_t bottom = std::min<int64_t>(picture.top + picture.height, pixels_13HW.size(2));
-  const int64_t right = std::min<int64_t>(picture.left + picture.width, pixels_13HW.size(3));
+at::Tensor median_colour(const at::Tensor& pixels_13HW, const PixelValues& image) {
+  // A cropped image reaches beyond its grid.
+  const int64_t top = std::max(image.top, 0), left = std::max(image.left, 0);
+  const int64_t bottom = std::min<int64_t>(image.top + image.height, pixels_13HW.size(2));
+  const int64_t right = std::min<int64_t>(image.left + image.width, pixels_13HW.size(3));
   at::Tensor inside = pixels_13HW[0].slice(1, top, bottom).slice(2, left, right);
   return std::get<0>(inside.flatten(1).median(1)).view({3, 1, 1});
 }
 
-// [B, answer tokens] log-probabilities of the answer behind each of B pictures.
+// [B, answer tokens] log-probabilities of the answer behind each of B images.
 at::Tensor answer_logprobs(const ExplainSequence& sequence, const at::Tensor& pixels_B3HW,
                            const std::vector<int>& ids) {
   const int64_t rows = pixels_B3HW.size(0), length = static_cast<int64_t>(ids.size()),
@@ -69,16 +69,16 @@ at::Tensor window_weights(const std::vector<Patch>& windows, GridSize grid, int6
 }  // namespace
 
 at::Tensor occlusion_drops(const ExplainSequence& sequence, const std::vector<int>& ids, const ExplainCheck& check) {
-  const GridSize grid = sequence.picture().grid;
+  const GridSize grid = sequence.image().grid;
   const int64_t cell = sequence.vlm().config().image.cell_size;
   const std::vector<Patch> windows = windows_of(grid, cell, std::max<int64_t>(1, cell / 2));
   const at::Tensor& pixels = sequence.pixels();
-  const at::Tensor colour = median_colour(pixels, sequence.picture());
+  const at::Tensor colour = median_colour(pixels, sequence.image());
   const at::Tensor whole_A = answer_logprobs(sequence, pixels, ids)[0];
   std::vector<at::Tensor> drops;  // [windows of the batch, answer tokens]
-  for (size_t begin = 0; begin < windows.size(); begin += kPicturesAtOnce) {
+  for (size_t begin = 0; begin < windows.size(); begin += kImagesAtOnce) {
     check();
-    const int64_t count = std::min<int64_t>(kPicturesAtOnce, windows.size() - begin);
+    const int64_t count = std::min<int64_t>(kImagesAtOnce, windows.size() - begin);
     at::Tensor painted = pixels.repeat({count, 1, 1, 1});
     for (int64_t i = 0; i < count; ++i) {
       const Patch& window = windows[begin + i];

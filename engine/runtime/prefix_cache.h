@@ -5,7 +5,7 @@
 //   prefixes.put(key, tokens_of_a_page, page);                         // the page stays after its last user goes
 //
 // The key of a page is a chain: SHA-256 of the key of everything before it and of its tokens; the first key holds the
-// checkpoint's digest and the caller's salt. A token of a picture counts as its offset in the picture and the digest of
+// checkpoint's digest and the caller's salt. A token of an image counts as its offset in the image and the digest of
 // the preprocessed pixels, so equal keys mean equal keys and values, up to the rounding of other batch shapes.
 // Memory: a record of about 1 KiB a page at most. One thread only.
 #pragma once
@@ -24,8 +24,8 @@ namespace sf {
 // All of a token that its keys and values depend on, beside the tokens before it.
 struct PrefixToken {
   int32_t id = 0;
-  int32_t image_offset = -1;  // from the picture's first token; -1 = text
-  Sha256Digest image = {};    // of the preprocessed picture with its grid; zero for text
+  int32_t image_offset = -1;  // from the image's first token; -1 = text
+  Sha256Digest image = {};    // of the preprocessed image with its grid; zero for text
   friend bool operator==(const PrefixToken&, const PrefixToken&) = default;
 };
 

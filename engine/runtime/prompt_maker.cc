@@ -24,7 +24,7 @@ TemplateTokens tokens_of(const Tokenizer& tokenizer, bool imported) {
   return {tokenizer.image_id(), -1, tokenizer.eos_id(), tokenizer.pad_id()};
 }
 
-// Of all that the model sees of a picture.
+// Of all that the model sees of an image.
 Sha256Digest digest_of(const PixelValues& pixels) {
   const std::string_view values(reinterpret_cast<const char*>(pixels.values.data()),
                                 pixels.values.size() * sizeof(float));
@@ -33,7 +33,7 @@ Sha256Digest digest_of(const PixelValues& pixels) {
   return sha256(geometry);
 }
 
-// What a model of single questions is asked: the last message; where it has no picture, with the last one before it.
+// What a model of single questions is asked: the last message; where it has no image, with the last one before it.
 std::vector<Message> last_turn(const std::vector<Message>& messages) {
   const auto is_image = [](const Part& part) { return part.kind == Part::Kind::kImage; };
   std::vector<Message> turn = {messages.back()};
@@ -158,7 +158,7 @@ std::shared_ptr<EnginePrompt> PromptMaker::prompt_of(const std::vector<Message>&
       const auto began = std::chrono::steady_clock::now();
       const ImageHeader header = read_image_header(part.data, limits_);
       const Image image = decode_image(part.data, limits_, decode_options(preprocess_, goes_on));
-      prompt->picture_sizes.emplace_back(header.width, header.height);
+      prompt->image_sizes.emplace_back(header.width, header.height);
       prompt->pixels.push_back(preprocess(image, preprocess_));
       prompt->decode_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
       prompt->image_digests.push_back(digest_of(prompt->pixels.back()));

@@ -17,7 +17,7 @@ namespace sf {
 // The preprocessing that config.json asks for.
 PreprocessOptions preprocess_options(const ImageConfig& config);
 
-// For warming up: a square grey picture where the model reads any, then end tokens, cut so that three tokens still fit.
+// For warming up: a square grey image where the model reads any, then end tokens, cut so that three tokens still fit.
 std::shared_ptr<EnginePrompt> made_up_prompt(const ModelConfig& config, const Tokenizer& tokenizer, int text_tokens);
 
 class PromptMaker {

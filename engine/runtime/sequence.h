@@ -13,7 +13,7 @@
 #include "engine/engine.h"
 #include "engine/input/preprocess.h"
 #include "engine/input/prompt.h"
-#include "engine/runtime/choice_walk.h"
+#include "engine/runtime/trie_cursor.h"
 
 namespace sf {
 
@@ -29,8 +29,8 @@ class EnginePrompt : public PreparedPrompt {
   double image_decode_seconds() const override { return decode_seconds; }
 
   PromptTokens tokens;
-  std::vector<PixelValues> pixels;                 // one per image span
-  std::vector<std::pair<int, int>> picture_sizes;  // width and height as sent, upright; beside pixels
+  std::vector<PixelValues> pixels;               // one per image span
+  std::vector<std::pair<int, int>> image_sizes;  // width and height as sent, upright; beside pixels
   std::vector<Sha256Digest> image_digests;  // of `pixels`; empty = the prompt shares nothing through the prefix cache
   double decode_seconds = 0;
   const void* owner = nullptr;  // the engine that made it
@@ -45,18 +45,18 @@ struct Sequence {
   SequenceId id = 0;
   std::shared_ptr<const EnginePrompt> prompt;
   SamplingParams sampling;
-  std::vector<int> ids;  // prompt and answer so far; of one with choices: as far as the next place to weigh
+  std::vector<int> ids;  // prompt and answer so far; of one with choices: as far as the next node to score
   int computed = 0;      // tokens whose keys and values are in the cache
   std::vector<int> pages;
-  std::vector<at::Tensor> image_PM;  // encoded pictures, until their span is computed
+  std::vector<at::Tensor> image_PM;  // encoded images, until their span is computed
   CapacityWindow window;
   int counted = 0;                      // tokens whose assignments were reported; recomputing them adds nothing
   bool shares_prefixes = false;         // its pages may be another's, and another's its own
   bool looked_up = false;               // its prompt was looked for in the prefix cache, and that was reported
   std::vector<Sha256Digest> page_keys;  // the prefix cache's key of everything before page i, as far as known
-  std::optional<ChoiceWalk> walk;       // of one with choices
+  std::optional<TrieCursor> cursor;     // of one with choices
   // Tokens that others may find: what is tried beyond the prompt is taken back again.
-  int shareable() const { return walk ? std::min(computed, prompt->num_tokens()) : computed; }
+  int shareable() const { return cursor ? std::min(computed, prompt->num_tokens()) : computed; }
 };
 
 }  // namespace sf

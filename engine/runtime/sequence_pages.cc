@@ -5,8 +5,8 @@
 namespace sf {
 namespace {
 
-// A match of `tokens` cut back to before the picture in which it ends, if it does.
-int outside_pictures(const Sequence& sequence, int tokens) {
+// A match of `tokens` cut back to before the image in which it ends, if it does.
+int outside_images(const Sequence& sequence, int tokens) {
   for (const ImageSpan& span : sequence.prompt->tokens.images) {
     if (tokens > span.begin && tokens < span.begin + span.count) return span.begin;
   }
@@ -41,7 +41,7 @@ PrefixHit SequencePages::reuse(Sequence& sequence) {
   if (!enabled_ || !sequence.shares_prefixes || !sequence.pages.empty()) return hit;
   const std::vector<PrefixToken> tokens = prefix_tokens(sequence, 0, static_cast<int>(sequence.ids.size()) - 1);
   const PrefixMatch match = prefixes_.find(key_before(sequence, 0), tokens);
-  hit.tokens = outside_pictures(sequence, match.tokens);
+  hit.tokens = outside_images(sequence, match.tokens);
   if (hit.tokens == 0 || !take(sequence, match, hit.tokens)) return {};
   sequence.computed = hit.tokens;
   for (const ImageSpan& span : sequence.prompt->tokens.images) hit.images += span.begin + span.count <= hit.tokens;
@@ -76,7 +76,7 @@ bool SequencePages::worth_waiting(const Sequence& sequence, const Sequence& lead
   for (size_t i = 0; i < mine.tokens.images.size(); ++i) {
     const int end = mine.tokens.images[i].begin + mine.tokens.images[i].count;
     if (end <= sequence.computed) continue;
-    // Only the next picture: what comes after it is worth no step.
+    // Only the next image: what comes after it is worth no step.
     return begin < end && i < its.image_digests.size() && its.image_digests[i] == mine.image_digests[i] &&
            end <= static_cast<int>(leader.ids.size()) &&
            prefix_tokens(sequence, 0, end) == prefix_tokens(leader, 0, end);

@@ -6,7 +6,7 @@
 //   pages.publish(sequence, begin);                 // others find them from now on
 //   pages.release(sequence);
 //
-// A match never ends inside a picture, and leaves at least the last token to compute, whose logits are wanted. Whole
+// A match never ends inside an image, and leaves at least the last token to compute, whose logits are wanted. Whole
 // pages are shared; of a page that matches in part its first tokens are copied. One thread only.
 #pragma once
 
@@ -28,7 +28,7 @@ struct SequencePagesOptions {
 
 struct PrefixHit {
   int tokens = 0;  // found in the cache
-  int images = 0;  // pictures wholly among them
+  int images = 0;  // images wholly among them
 };
 
 class SequencePages {
@@ -37,8 +37,8 @@ class SequencePages {
 
   // Effect: looks for the longest computed prefix and makes it the sequence's. REQUIRES: it holds no pages.
   PrefixHit reuse(Sequence& sequence);
-  // True if `leader`, whose tokens from `begin` on are computed in this step, will have a picture in the cache that
-  // `sequence` is next to encode: then waiting one step saves the picture. REQUIRES: reuse() was called.
+  // True if `leader`, whose tokens from `begin` on are computed in this step, will have an image in the cache that
+  // `sequence` is next to encode: then waiting one step saves the image. REQUIRES: reuse() was called.
   bool worth_waiting(const Sequence& sequence, const Sequence& leader, int begin) const;
   // Effect: pages for its first `end` tokens; false and no effect if too few are free.
   bool extend(Sequence& sequence, int end);

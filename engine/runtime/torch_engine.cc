@@ -7,7 +7,6 @@
 #include "engine/base/usable_processors.h"
 #include "engine/runtime/batch_embedding.h"
 #include "engine/runtime/checkpoint_model.h"
-#include "engine/runtime/choice_walk.h"
 #include "engine/runtime/device.h"
 #include "engine/runtime/engine_token_stream.h"
 #include "engine/runtime/expert_stats.h"
@@ -16,6 +15,7 @@
 #include "engine/runtime/prompt_maker.h"
 #include "engine/runtime/routing_replay.h"
 #include "engine/runtime/sequence_pages.h"
+#include "engine/runtime/trie_cursor.h"
 
 namespace sf {
 namespace {
@@ -104,7 +104,7 @@ class TorchEngine : public Engine {
                       StepResult& result);
   std::vector<SamplingRow> sampling_rows(const Batch& batch) const;
   void deliver_tokens(const Batch& batch, const ExpertStats::HostStep& host, StepResult& result);
-  void weigh_choices(Sequence& sequence, std::span<const float> logprobs, SequenceStepResult& out);
+  void score_choices(Sequence& sequence, std::span<const float> logprobs, SequenceStepResult& out);
   void deliver(const Batch& batch, ExpertStats::HostStep host, StepResult& result);
   void run_to_end(int text_tokens);
 
@@ -166,7 +166,7 @@ SequenceId TorchEngine::admit(PreparedPromptPtr prompt, const SamplingParams& sa
     auto trie = std::dynamic_pointer_cast<const ChoiceTrie>(sampling.choices);
     SF_CHECK(trie && !sampling.replay_routing && !sampling.record_routing,
              "engine: choices of another engine, or with routing");
-    const std::vector<int>& path = sequence->walk.emplace(std::move(trie)).place().path;
+    const std::vector<int>& path = sequence->cursor.emplace(std::move(trie)).node().path;
     sequence->ids.insert(sequence->ids.end(), path.begin(), path.end());
   }
   sequence->prompt = std::move(mine);
@@ -243,7 +243,7 @@ std::vector<BatchPart> TorchEngine::plan_parts(const StepPlan& plan, StepResult&
 }
 
 // Effect: takes from the prefix cache what it has of a sequence that is computed from its beginning. False if the
-// sequence had better wait a step, because one of `parts` computes the picture that it needs next.
+// sequence had better wait a step, because one of `parts` computes the image that it needs next.
 bool TorchEngine::begin_sequence(Sequence& sequence, const std::vector<BatchPart>& parts, SequenceStepResult& out,
                                  StepResult& result) {
   const PrefixHit hit = pages_->reuse(sequence);
@@ -302,8 +302,8 @@ std::vector<SamplingRow> TorchEngine::sampling_rows(const Batch& batch) const {
   for (size_t p : batch.sampling_parts) {
     const Sequence& sequence = *batch.parts[p].sequence;
     const auto position = static_cast<int64_t>(sequence.ids.size());
-    if (sequence.walk) {
-      rows.push_back({.params = {}, .position = position, .candidates = sequence.walk->place().children});
+    if (sequence.cursor) {
+      rows.push_back({.params = {}, .position = position, .candidates = sequence.cursor->node().children});
       continue;
     }
     const std::span<const int> ids(sequence.ids);
@@ -317,17 +317,17 @@ std::vector<SamplingRow> TorchEngine::sampling_rows(const Batch& batch) const {
   return rows;
 }
 
-// Effect: one place of the sequence's choices is weighed; it goes on to the next one, whose path replaces the tokens
+// Effect: one node of the sequence's choices is scored; it goes on to the next one, whose path replaces the tokens
 // tried so far as far as they differ, or has its answer.
-void TorchEngine::weigh_choices(Sequence& sequence, std::span<const float> logprobs, SequenceStepResult& out) {
+void TorchEngine::score_choices(Sequence& sequence, std::span<const float> logprobs, SequenceStepResult& out) {
   out.choosing = true;
   const int prompt_tokens = sequence.prompt->num_tokens();
-  if (sequence.walk->weigh(logprobs)) {
-    out.chosen = sequence.walk->choose(sequence.sampling, prompt_tokens);
+  if (sequence.cursor->score(logprobs)) {
+    out.chosen = sequence.cursor->choose(sequence.sampling, prompt_tokens);
     return;
   }
-  const std::vector<int>& path = sequence.walk->place().path;
-  sequence.computed = prompt_tokens + sequence.walk->common();
+  const std::vector<int>& path = sequence.cursor->node().path;
+  sequence.computed = prompt_tokens + sequence.cursor->common();
   sequence.counted = std::min(sequence.counted, sequence.computed);
   sequence.ids.resize(prompt_tokens);
   sequence.ids.insert(sequence.ids.end(), path.begin(), path.end());
@@ -344,17 +344,18 @@ void TorchEngine::deliver_tokens(const Batch& batch, const ExpertStats::HostStep
   for (size_t i = 0; i < batch.sampling_parts.size(); ++i) {
     Sequence& sequence = *batch.parts[batch.sampling_parts[i]].sequence;
     SequenceStepResult& out = result.sequences[result_of_.at(sequence.id)];
-    const size_t num_top = sequence.walk ? 0 : std::min(sequence.sampling.top_logprobs, model_.tokenizer->vocab_size());
+    const size_t num_top =
+        sequence.cursor ? 0 : std::min(sequence.sampling.top_logprobs, model_.tokenizer->vocab_size());
     const std::span<const float> top_ids = take(num_top), top_logprobs = take(num_top);
-    const std::span<const float> candidates = take(sequence.walk ? sequence.walk->place().children.size() : 0);
+    const std::span<const float> candidates = take(sequence.cursor ? sequence.cursor->node().children.size() : 0);
     if (!host.finite[i]) {
       ++result.nonfinite_logits;
       pages_->withdraw(sequence);
       out.error = Error(Code::kInternal, "engine: the model's logits are not finite");
       continue;
     }
-    if (sequence.walk) {
-      weigh_choices(sequence, candidates, out);
+    if (sequence.cursor) {
+      score_choices(sequence, candidates, out);
       continue;
     }
     out.tokens.push_back(host.tokens[i]);

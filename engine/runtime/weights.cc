@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "engine/base/error.h"
-#include "engine/base/stand_back.h"
+#include "engine/base/yield_to_requests.h"
 
 namespace sf {
 namespace {
@@ -51,7 +51,7 @@ void load_tensors(std::string_view file_bytes, const std::string& file_name,
     throw Error(Code::kInvalidArgument, concat(file_name, ": tensor ", name, " ", reason), name);
   };
   for (const auto& item : parameters) {
-    stand_back();
+    yield_to_requests();
     const TensorView* view = file.find(item.key());
     if (!view) fail(item.key(), "is missing");
     at::Tensor target = item.value();

@@ -13,10 +13,10 @@ int main(int argc, char** argv) {
     return 2;
   }
   std::ifstream file(argv[2], std::ios::binary);
-  const std::string picture{std::istreambuf_iterator<char>(file), {}};
+  const std::string image{std::istreambuf_iterator<char>(file), {}};
   try {
     const auto client = with_retries(make_grpc_client(argv[1]));
-    const Question question{.image = picture, .question = argv[3], .timeout_ms = 10000};
+    const Question question{.image = image, .question = argv[3], .timeout_ms = 10000};
     const Answer answer = client->ask(question);
     std::cout << answer.answer << " (version " << answer.model_version << ", " << answer.total_ms << " ms)\n";
     client->ask_stream(question,

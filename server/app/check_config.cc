@@ -32,8 +32,8 @@ void check_model(const ServerOptions& options) {
   }
   if (is_checkpoint_directory(options.model)) {
     check_manifest(options.model, "--model");
-  } else if (list_versions(options.model).empty() && !options.seed_model.empty()) {
-    check_manifest(options.seed_model, "--seed-model");
+  } else if (list_versions(options.model).empty() && !options.bootstrap_model.empty()) {
+    check_manifest(options.bootstrap_model, "--seed-model");
   }
 }
 

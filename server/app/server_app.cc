@@ -59,7 +59,7 @@ ServiceOptions service_options(const ServerOptions& options) {
   return service;
 }
 
-// What every front is given of the server's. They outlive the fronts.
+// What every frontend is given of the server's. They outlive the frontends.
 struct Shared {
   KeyRing* keys = nullptr;                               // null: nobody needs a key
   std::shared_ptr<const ServerCertificate> certificate;  // null: no TLS
@@ -218,7 +218,7 @@ std::string in_url(const std::string& host) {
 
 }  // namespace
 
-// In the order of their making; they go in reverse: first the fronts, last what everybody uses.
+// In the order of their making; they go in reverse: first the frontends, last what everybody uses.
 struct ServerApp::Parts {
   Parts(const ServerOptions& options, EngineFactory factory, const Log& write)
       : log([this, write](const std::string& line) { write(stamped(line, clock.unix_s())); }),
@@ -269,9 +269,9 @@ ServerApp::ServerApp(ServerOptions options, EngineFactory factory, Log log) : op
   if (!fs::is_directory(options_.model)) {
     throw Error(Code::kNotFound, concat("--model: no such directory: ", options_.model), "model");
   }
-  if (!is_checkpoint_directory(options_.model) && !options_.seed_model.empty() &&
+  if (!is_checkpoint_directory(options_.model) && !options_.bootstrap_model.empty() &&
       list_versions(options_.model).empty()) {
-    seed_store(options_.model, options_.seed_model);
+    bootstrap_store(options_.model, options_.bootstrap_model);
   }
   parts_ = std::make_unique<Parts>(options_, std::move(factory), log);
 }
@@ -295,7 +295,7 @@ void ServerApp::start() {
 
 void ServerApp::load_first_version() {
   parts_->reloader.poll_once();
-  // An operator may have been quicker: the fronts answer already.
+  // An operator may have been quicker: the frontends answer already.
   const bool settled = parts_->slot.current() != nullptr || parts_->reloader.is_unloaded();
   if (!settled && is_checkpoint_directory(options_.model)) {
     std::string why = "cannot be loaded";
@@ -380,7 +380,7 @@ void ServerApp::stop() {
   if (!parts_) return;
   parts_->service.drain();
   parts_->service.abort();
-  parts_->reloader.stop();  // before the fronts, whose handlers may wait for its commands
+  parts_->reloader.stop();  // before the frontends, whose handlers may wait for its commands
   parts_->http.stop();
   if (parts_->grpc) parts_->grpc->stop();
   parts_->admin.stop();

@@ -30,7 +30,7 @@ void add_model_flags(CLI::App& app, ServerOptions& options) {
                  "A checkpoint directory (served as it is) or a store (watched for new versions)")
       ->required(options.model.empty())
       ->capture_default_str();
-  app.add_option("--seed-model", options.seed_model, "Checkpoint directory that an empty store is seeded with")
+  app.add_option("--seed-model", options.bootstrap_model, "Checkpoint directory that an empty store is seeded with")
       ->capture_default_str();
   app.add_option("--model-name", options.model_name, "The model's id on every API")
       ->check(CLI::Validator(check_model_name, ""))

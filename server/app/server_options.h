@@ -13,12 +13,12 @@ namespace sf::server {
 
 struct ServerOptions {
   // --- model ---
-  std::string model;       // a checkpoint directory (fixed) or a store (watched)
-  std::string seed_model;  // what an empty store is seeded with; empty = nothing
+  std::string model;            // a checkpoint directory (fixed) or a store (watched)
+  std::string bootstrap_model;  // what an empty store is seeded with; empty = nothing
   std::string model_name = "sparsefusion";
   std::string device = "auto";  // auto, cpu, cuda or cuda:N
   int threads = 0;              // of one engine step; 0 = the processors this process may use
-  int decode_threads = 0;       // pictures decoded at once; 0 = those processors - 1, in 1..4
+  int decode_threads = 0;       // images decoded at once; 0 = those processors - 1, in 1..4
   int max_context = 0;          // tokens; 0 = the checkpoint's
   int64_t kv_cache_mib = 64;
   bool prefix_cache = true;  // computed prefixes stay in free pages of the key-value cache
@@ -45,7 +45,7 @@ struct ServerOptions {
   std::string api_keys;                          // file of hashed keys; empty = nobody needs one
   std::string tls_cert, tls_key, tls_client_ca;  // PEM files; empty = no TLS, no client certificates
   bool admin_tls = false;                        // the management port too, with the same files
-  std::vector<std::string> allow_image_hosts;    // whose pictures a request may name by URL; empty = nobody's
+  std::vector<std::string> allow_image_hosts;    // whose images a request may name by URL; empty = nobody's
   std::string otlp_endpoint;                     // collector of traces; empty = no spans leave this server
   std::string otlp_metrics_endpoint;             // of metrics; empty = beside the traces; "none" = nowhere
   double otlp_sample_ratio = 1;                  // of the requests that come without a trace

@@ -63,7 +63,7 @@ AnswerFields explain_fields_from(wire::ExplainRequest& message) {
   if (message.has_head()) fields.explain.head = message.head();
   if (message.has_lens_top()) fields.explain.lens_top = message.lens_top();
   if (message.has_token()) fields.explain.token = message.token();
-  if (message.picture()) fields.explain.format = "png";
+  if (message.image()) fields.explain.format = "png";
   return fields;
 }
 
@@ -74,8 +74,8 @@ wire::ExplainResponse explain_message(const std::string& id, const ExplainResult
   message.set_answer(e.answer);
   message.set_model(result.model);
   message.set_model_version(result.model_version);
-  message.mutable_image()->set_width(e.picture.width);
-  message.mutable_image()->set_height(e.picture.height);
+  message.mutable_image()->set_width(e.image.width);
+  message.mutable_image()->set_height(e.image.height);
   message.mutable_image()->set_rows(e.rows);
   message.mutable_image()->set_columns(e.columns);
   message.set_method(wire_method(e.method));

@@ -71,7 +71,7 @@ int milliseconds(std::chrono::milliseconds duration) { return static_cast<int>(d
 
 // Of one connection.
 int concurrent_streams(const GrpcOptions& options) {
-  return std::max(options.max_concurrent_streams, options.limits.num_front_threads());
+  return std::max(options.max_concurrent_streams, options.limits.num_frontend_threads());
 }
 
 void set_limits(grpc::ServerBuilder& builder, const GrpcOptions& options) {
@@ -126,7 +126,7 @@ struct GrpcServer::Impl {
           deps{impl.options, impl.service, pool, calls},
           router(deps),
           health(impl.service, service_names(), impl.options.health_interval_ms),
-          pool(impl.options.limits.num_front_threads()) {
+          pool(impl.options.limits.num_frontend_threads()) {
       impl.vqa.register_methods(router);
       impl.kserve.register_methods(router);
       impl.admin.register_methods(router);

@@ -1,4 +1,4 @@
-// The gRPC front on port 8001: sparsefusion.v1.VisualQuestionAnswering and ModelAdmin,
+// The gRPC frontend on port 8001: sparsefusion.v1.VisualQuestionAnswering and ModelAdmin,
 // inference.GRPCInferenceService (KServe v2), grpc.health.v1 (Check and Watch) and reflection (v1 and v1alpha).
 // No gRPC or protobuf header is seen through this file.
 //
@@ -40,7 +40,7 @@ struct GrpcOptions {
   int max_infer_streams = 1024;           // ModelStreamInfer calls at once
   int max_stream_requests = 64;           // in flight on one of them; more are not read before one ends
   std::string program_version = "0";      // what ServerMetadata says
-  // One for all fronts that speak the Open Inference Protocol.
+  // One for all frontends that speak the Open Inference Protocol.
   std::shared_ptr<InferStatistics> infer_statistics = std::make_shared<InferStatistics>();
   KeyRing* keys = nullptr;  // null: nobody needs a key. Else all but health does. Outlives the server
   std::shared_ptr<const ServerCertificate> certificate = {};  // null: no TLS

@@ -1,4 +1,4 @@
-// How a front gets a picture that a request names by URL.
+// How a frontend gets an image that a request names by URL.
 #pragma once
 
 #include <functional>
@@ -26,7 +26,7 @@ inline FetchImage fetch_for(const FetchImageFor& fetch, FetchCaller caller) {
   };
 }
 
-// Whether a text that stands where a picture is expected asks for a fetch.
+// Whether a text that stands where an image is expected asks for a fetch.
 inline bool is_image_url(const std::string& text) {
   return text.starts_with("http://") || text.starts_with("https://");
 }

@@ -1,4 +1,4 @@
-// The label `reason` of requests that a front refused before the service saw them: a small closed set, whatever
+// The label `reason` of requests that a frontend refused before the service saw them: a small closed set, whatever
 // clients send.
 #pragma once
 

@@ -1,4 +1,4 @@
-// Whatever was thrown, as an Error: the catch (...) of every front.
+// Whatever was thrown, as an Error: the catch (...) of every frontend.
 //
 //   try { ... } catch (...) { const Error error = thrown_error(); ... }
 #pragma once

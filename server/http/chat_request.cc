@@ -21,7 +21,7 @@ std::string checked_text(std::string text, const std::string& field) {
   return text;
 }
 
-// What the pictures of one request may be.
+// What the images of one request may be.
 struct ImageRules {
   const RequestLimits& limits;
   const FetchImage& fetch;

@@ -18,7 +18,7 @@ namespace sf::server {
 inline constexpr int kMaxChoices = 8;  // n
 inline constexpr int kMaxMessages = 64;
 inline constexpr int kMaxParts = 64;   // of one message
-inline constexpr int kMaxFetched = 4;  // pictures that one request names by URL
+inline constexpr int kMaxFetched = 4;  // images that one request names by URL
 
 struct ChatRequest {
   AnswerRequest request;  // of the first choice; choice i samples with seed + i
@@ -30,7 +30,7 @@ struct ChatRequest {
 };
 
 // Errors: InvalidArgument naming the field ("messages[0].content[1].image_url.url") and the limit.
-// Blocks where `fetch` does: for at most kMaxFetched pictures.
+// Blocks where `fetch` does: for at most kMaxFetched images.
 ChatRequest read_chat_request(const nlohmann::json& body, const RequestLimits& limits, const FetchImage& fetch = {});
 
 // An error of the service, which knows a question and choices, with the field that `chat` has for them.

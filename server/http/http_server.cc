@@ -36,7 +36,7 @@ struct HttpServer::Impl {
       : options(with_budget(std::move(given))),
         listener({.host = options.host,
                   .port = options.port,
-                  .num_threads = options.limits.num_front_threads(),
+                  .num_threads = options.limits.num_frontend_threads(),
                   .max_connections = options.max_connections > 0 ? options.max_connections
                                                                  : std::min<size_t>(4096, open_file_limit() / 2),
                   .idle_timeout_s = options.idle_timeout_s,

@@ -1,4 +1,4 @@
-// The REST front on port 8000: /v1/answer, /v1/chat/completions, /v1/models, /v1/versions, /v1/experts, the Open
+// The REST frontend on port 8000: /v1/answer, /v1/chat/completions, /v1/models, /v1/versions, /v1/experts, the Open
 // Inference Protocol under /v2, health, /metrics and the page at "/"; with keys the admin commands too.
 //
 //   HttpServer http({.host = "127.0.0.1", .port = 0}, service);
@@ -38,7 +38,7 @@ struct HttpOptions {
   int ping_interval_ms = 15'000;      // a comment to a stream in which nothing happens
   bool ui = true;                     // the page at "/"
   std::string program_version = "0";  // what GET /v2 and /version say
-  // One for all fronts that speak the Open Inference Protocol.
+  // One for all frontends that speak the Open Inference Protocol.
   std::shared_ptr<InferStatistics> infer_statistics = std::make_shared<InferStatistics>();
   KeyRing* keys = nullptr;  // null: nobody needs a key, and there are no admin routes. Outlives the server
   std::vector<std::string> allowed_hosts = {};  // names taken in Host on a loopback port without keys (host_check.h)
@@ -47,7 +47,7 @@ struct HttpOptions {
   std::function<int()> grpc_port = {};                        // for the page: where gRPC answers; 0 or null: nowhere
   // Of request bodies that are being read, beyond the first MiB of each; null: eight bodies of the largest size.
   std::shared_ptr<ByteBudget> body_budget = {};
-  FetchImageFor fetch_image = {};  // for pictures that a request names by URL; null: none is fetched
+  FetchImageFor fetch_image = {};  // for images that a request names by URL; null: none is fetched
 };
 
 class HttpServer {

@@ -19,8 +19,8 @@ struct HttpInfer {
 };
 
 // `binary`: what followed the JSON, which are the inputs with `binary_data_size`, in order. In JSON an IMAGE is base64
-// text or a data URI, in binary the encoded picture itself. Errors: InvalidArgument; ResourceExhausted/kTooLarge for a
-// picture above the limit.
+// text or a data URI, in binary the encoded image itself. Errors: InvalidArgument; ResourceExhausted/kTooLarge for a
+// image above the limit.
 HttpInfer read_infer_body(const nlohmann::json& body, std::string_view binary, const RequestLimits& limits);
 
 // {"IMAGE": base64, "QUESTION": text, "id"?, "parameters"?: {...}}; other names are parameters too, as in Triton.

@@ -71,11 +71,11 @@ void NativeApi::explain(const httplib::Request& request, httplib::Response& resp
     return;
   }
   try {
-    const bool picture = asked.picture;
+    const bool image = asked.image;
     const ExplainResult result =
         service_.explain(std::move(asked), [&] { return request.is_connection_closed() || listener_.stopping(); });
     response.set_header("X-Model-Version", std::to_string(result.model_version));
-    if (picture) {
+    if (image) {
       response.set_content(result.png, "image/png");
     } else {
       const AnswerHead head{call.id, result.model, result.model_version};

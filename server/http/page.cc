@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::string_view kOpenApiPath = "/openapi.json";
 
-// Nothing from elsewhere, nothing inline; blob: shows the picture that the user chose.
+// Nothing from elsewhere, nothing inline; blob: shows the image that the user chose.
 constexpr const char* kContentPolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

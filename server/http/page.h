@@ -1,4 +1,4 @@
-// The page at "/": drop a picture, ask, watch the answer stream in. Self-contained, under a strict content policy.
+// The page at "/": drop an image, ask, watch the answer stream in. Self-contained, under a strict content policy.
 #pragma once
 
 #include <functional>

@@ -57,7 +57,7 @@ void set_input(InferRequest& request, const InferTensorHead& head, std::vector<s
 // Names of requested outputs: ANSWER, once. None means all.
 void check_outputs(const std::vector<std::string>& names);
 
-// The questions of one request. Their requests are made one by one: a picture that serves them all is in memory at most
+// The questions of one request. Their requests are made one by one: an image that serves them all is in memory at most
 // twice.
 class InferBatch {
  public:

@@ -4,7 +4,7 @@
 //   statistics.record_success("sparsefusion", summary, elapsed_s);
 //   uint64_t ns = statistics.of("sparsefusion").queue.ns;
 //
-// Thread-safe. One for all fronts.
+// Thread-safe. One for all frontends.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +24,9 @@ struct InferCounter {
 struct InferCounts {
   uint64_t last_inference_ms = 0;  // since the Unix epoch; 0 = never
   uint64_t inferences = 0;         // answers made
-  InferCounter success, fail;      // the whole request, as its front saw it
+  InferCounter success, fail;      // the whole request, as its frontend saw it
   InferCounter queue;
-  InferCounter compute_input;   // decoding and resizing the picture
+  InferCounter compute_input;   // decoding and resizing the image
   InferCounter compute_infer;   // prefill and decode
   InferCounter compute_output;  // nothing is done for it: counted, no time
 };

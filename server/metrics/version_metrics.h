@@ -111,7 +111,7 @@ class VersionMetrics {
   uint64_t image_tokens_ SF_GUARDED_BY(mutex_) = 0;
   uint64_t generated_tokens_ SF_GUARDED_BY(mutex_) = 0;
   uint64_t prefix_queries_ SF_GUARDED_BY(mutex_) = 0, prefix_hits_ SF_GUARDED_BY(mutex_) = 0;  // tokens
-  uint64_t image_queries_ SF_GUARDED_BY(mutex_) = 0, image_hits_ SF_GUARDED_BY(mutex_) = 0;    // pictures
+  uint64_t image_queries_ SF_GUARDED_BY(mutex_) = 0, image_hits_ SF_GUARDED_BY(mutex_) = 0;    // images
   uint64_t nonfinite_logits_ SF_GUARDED_BY(mutex_) = 0;
   uint64_t preemptions_ SF_GUARDED_BY(mutex_) = 0;
   uint64_t failed_steps_ SF_GUARDED_BY(mutex_) = 0;

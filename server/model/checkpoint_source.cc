@@ -24,7 +24,7 @@ class CheckpointCandidate final : public Candidate {
   CheckpointCandidate(VerifiedCheckpoint checkpoint, const EngineFactory& factory)
       : checkpoint_(std::move(checkpoint)), factory_(factory) {}
   std::optional<double> score() const override { return headline_score(checkpoint_.manifest().scores); }
-  std::vector<GoldenPicture> golden() const override {
+  std::vector<GoldenImage> golden() const override {
     if (!checkpoint_.has_file(kGoldenName)) return {};
     return parse_golden(checkpoint_.file(kGoldenName));
   }

@@ -13,7 +13,7 @@ using nlohmann::json;
 
 constexpr int kFormatVersion = 1;
 constexpr int kMaxDepth = 8;
-constexpr size_t kMaxPictureBytes = 10 << 20;
+constexpr size_t kMaxImageBytes = 10 << 20;
 constexpr const char* kFile = "golden.json";
 
 Error broken(const std::string& what) { return Error(Code::kDataLoss, concat(kFile, ": ", what), kFile); }
@@ -30,20 +30,20 @@ std::string text_of(const json& object, const char* name) {
   return *text;
 }
 
-GoldenPicture read_picture(const json& row) {
+GoldenImage read_image(const json& row) {
   if (!row.is_object()) throw broken("a case is no object");
-  GoldenPicture picture;
-  picture.image = decode_base64(text_of(row, "image"), kMaxPictureBytes, "image");
+  GoldenImage image;
+  image.image = decode_base64(text_of(row, "image"), kMaxImageBytes, "image");
   for (const json& entry : array_of(row, "questions")) {
     if (!entry.is_object()) throw broken("a question is no object");
     GoldenQuestion question{text_of(entry, "question"), text_of(entry, "answer")};
     if (get_number(entry, "margin").value_or(kMinGoldenMargin) <= kMinGoldenMargin) continue;
-    picture.questions.push_back(std::move(question));
+    image.questions.push_back(std::move(question));
   }
-  return picture;
+  return image;
 }
 
-std::vector<GoldenPicture> read_cases(std::string_view text) {
+std::vector<GoldenImage> read_cases(std::string_view text) {
   const json body = parse_json_object(text, JsonLimits{.max_depth = kMaxDepth});
   const std::optional<int64_t> format = get_integer(body, "format_version");
   if (!format || *format < 1) throw broken("format_version is missing");
@@ -51,21 +51,21 @@ std::vector<GoldenPicture> read_cases(std::string_view text) {
     throw Error(Code::kFailedPrecondition,
                 concat(kFile, ": format_version is newer than this program knows, ", *format), kFile);
   }
-  std::vector<GoldenPicture> pictures;
+  std::vector<GoldenImage> images;
   size_t num_questions = 0;
   for (const json& row : array_of(body, "cases")) {
-    GoldenPicture picture = read_picture(row);
-    if (picture.questions.empty()) continue;
-    num_questions += picture.questions.size();
+    GoldenImage image = read_image(row);
+    if (image.questions.empty()) continue;
+    num_questions += image.questions.size();
     if (num_questions > kMaxGoldenQuestions) throw broken(concat("more than ", kMaxGoldenQuestions, " questions"));
-    pictures.push_back(std::move(picture));
+    images.push_back(std::move(image));
   }
-  return pictures;
+  return images;
 }
 
 }  // namespace
 
-std::vector<GoldenPicture> parse_golden(std::string_view text) {
+std::vector<GoldenImage> parse_golden(std::string_view text) {
   try {
     return read_cases(text);
   } catch (const Error& error) {

@@ -1,4 +1,4 @@
-// golden.json of a checkpoint: pictures, questions, and the answers that the trainer got for them with a margin between
+// golden.json of a checkpoint: images, questions, and the answers that the trainer got for them with a margin between
 // the two likeliest tokens that no rounding closes. Format: docs/checkpoint_format.md.
 //
 //   std::vector<GoldenPicture> golden = parse_golden(checkpoint.file("golden.json"));
@@ -15,7 +15,7 @@ struct GoldenQuestion {
   std::string answer;
 };
 
-struct GoldenPicture {
+struct GoldenImage {
   std::string image;  // encoded bytes
   std::vector<GoldenQuestion> questions;
 };
@@ -26,6 +26,6 @@ inline constexpr double kMinGoldenMargin = 0.1;
 inline constexpr int kMaxGoldenQuestions = 512;
 
 // Thread-safe. Errors: DataLoss (field "golden.json") with the reason; FailedPrecondition for a newer format_version.
-std::vector<GoldenPicture> parse_golden(std::string_view json);
+std::vector<GoldenImage> parse_golden(std::string_view json);
 
 }  // namespace sf::server

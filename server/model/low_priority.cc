@@ -9,8 +9,8 @@
 #include <thread>
 
 #include "engine/base/error.h"
-#include "engine/base/stand_back.h"
-#include "server/model/serving_gap.h"
+#include "engine/base/yield_to_requests.h"
+#include "server/model/background_throttle.h"
 
 namespace sf::server {
 
@@ -20,8 +20,8 @@ void run_at_low_priority(int niceness, const ModelSlot& slot, const std::functio
     // On Linux this means the thread alone. It cannot fail: less priority is everybody's right.
     const auto self = static_cast<id_t>(syscall(SYS_gettid));
     if (getpriority(PRIO_PROCESS, self) < niceness) setpriority(PRIO_PROCESS, self, niceness);
-    ServingGap gap(slot);
-    const StandBackScope scope([&] { gap.wait(); });
+    BackgroundThrottle throttle(slot);
+    const YieldScope scope([&] { throttle.wait(); });
     try {
       work();
     } catch (...) {

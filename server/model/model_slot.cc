@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "server/model/serving_gap.h"
+#include "server/model/background_throttle.h"
 
 namespace sf::server {
 
@@ -44,7 +44,7 @@ struct ModelSlot::Reaper {
         version = std::move(dead.front());
         dead.pop_front();
       }
-      ServingGap(slot).wait();
+      BackgroundThrottle(slot).wait();
       if (on_freed) on_freed(*version);
       version.reset();
       MutexLock lock(mutex);

@@ -6,7 +6,7 @@
 
 #include "engine/base/machine_fault.h"
 #include "engine/base/utf8.h"
-#include "server/model/canary.h"
+#include "server/model/golden_check.h"
 #include "server/model/low_priority.h"
 #include "server/model/version_choice.h"
 
@@ -185,7 +185,7 @@ Reloader::Outcome Reloader::judge_failure(int64_t version, const std::string& st
 Reloader::Outcome Reloader::try_stages(int64_t version, bool chosen, std::string& stage) {
   std::shared_ptr<const void> hold = source_.hold(version);
   std::unique_ptr<Candidate> candidate;
-  std::vector<GoldenPicture> golden;
+  std::vector<GoldenImage> golden;
   const auto run_stage = [&](const char* name, const std::function<void()>& work) {
     stage = name;
     StageTimer timer(deps_, stage);
@@ -209,7 +209,7 @@ Reloader::Outcome Reloader::try_stages(int64_t version, bool chosen, std::string
   run_stage("load", [&] { engine = candidate->load(); });
   candidate.reset();
   run_stage("warmup", [&] { engine->warm_up(); });
-  run_stage("canary", [&] { run_canary(*engine, golden); });
+  run_stage("canary", [&] { run_golden_check(*engine, golden); });
   stage = "publish";
   // On this thread: the scheduler's inherits its priority.
   StageTimer timer(deps_, stage);

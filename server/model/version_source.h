@@ -18,8 +18,8 @@ class Candidate {
  public:
   virtual ~Candidate() = default;
   virtual std::optional<double> score() const = 0;  // of the manifest; nothing where it has none
-  // What the canary asks; empty where the version brings nothing. Errors: those of parse_golden.
-  virtual std::vector<GoldenPicture> golden() const = 0;
+  // What the golden check asks; empty where the version brings nothing. Errors: those of parse_golden.
+  virtual std::vector<GoldenImage> golden() const = 0;
   // Errors: ResourceExhausted or bad_alloc where memory is short, a fault of the machine (both may work later);
   // anything else says that the version is no good.
   virtual std::unique_ptr<Engine> load() = 0;

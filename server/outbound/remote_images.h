@@ -1,4 +1,4 @@
-// Pictures that a request names by URL, from the hosts that the operator allows. Off without hosts.
+// Images that a request names by URL, from the hosts that the operator allows. Off without hosts.
 //
 //   RemoteImages images({.hosts = {"images.example.com"}, .max_bytes = 10 << 20});
 //   const std::string bytes = images.fetch("https://images.example.com/a.png", "image");
@@ -19,7 +19,7 @@ namespace sf::server {
 
 struct RemoteImageOptions {
   std::vector<std::string> hosts;  // names that may be asked, exactly
-  size_t max_bytes = 10 << 20;     // of one picture
+  size_t max_bytes = 10 << 20;     // of one image
   int timeout_ms = 5000;           // of one fetch, its connection and all that is read
   int max_at_once = 8;             // each holds a request's thread
   int port = 443;                  // the only one
@@ -34,7 +34,7 @@ class RemoteImages {
   // Errors: InvalidArgument, field allow-image-host, for a host that is no DNS name in lower case.
   explicit RemoteImages(RemoteImageOptions options);
 
-  // The bytes of the picture, not looked at. Blocks, for about timeout_ms at most.
+  // The bytes of the image, not looked at. Blocks, for about timeout_ms at most.
   // Errors, all naming `field`: InvalidArgument for a URL or host that is not allowed and for a fetch that fails;
   // ResourceExhausted/kTooLarge; ResourceExhausted/kQueueFull while max_at_once others are under way.
   std::string fetch(const std::string& url, const std::string& field);

@@ -108,7 +108,7 @@ json request_span(const RequestSpans& request, const std::string& model) {
 
 int64_t nanoseconds(double milliseconds) { return std::llround(std::max(0.0, milliseconds) * 1e6); }
 
-// The phases, laid end to end backwards from the request's end; the picture is prepared before the request queues.
+// The phases, laid end to end backwards from the request's end; the image is prepared before the request queues.
 void add_phases(const RequestSpans& request, json& spans) {
   const std::pair<const char*, double> phases[] = {{"decode", request.timings.decode_ms},
                                                    {"prefill", request.timings.prefill_ms},

@@ -1,4 +1,4 @@
-// What a finished request says to a trace collector, as OTLP/HTTP's JSON: one server span, and below it its picture,
+// What a finished request says to a trace collector, as OTLP/HTTP's JSON: one server span, and below it its image,
 // its wait, its prefill and its decode, with OpenTelemetry's attributes of HTTP or RPC and of generative AI. No prompt,
 // no image, no key. https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding
 //

@@ -1,4 +1,4 @@
-// The response_stream between the scheduler's thread (push, finish, fail) and one front's thread (next, cancel).
+// The response_stream between the scheduler's thread (push, finish, fail) and one frontend's thread (next, cancel).
 //
 //   auto stream = std::make_shared<EventQueue>(version);
 //   stream->push("red");  stream->finish(summary);     // exactly one terminal event, whatever is called after it

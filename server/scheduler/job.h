@@ -58,7 +58,7 @@ class Job {
   // `top`: the likeliest tokens in its place.
   std::optional<FinishReason> on_token(TokenGuess token, const std::vector<TokenGuess>& top, bool stop_token,
                                        double now_s);
-  // The prompt of an answer with choices is computed; they are being weighed.
+  // The prompt of an answer with choices is computed; they are being scored.
   void on_choosing(double now_s) {
     if (first_token_s_ == 0) first_token_s_ = now_s;
   }

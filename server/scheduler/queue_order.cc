@@ -18,7 +18,7 @@ Jobs take_turns(Jobs jobs, const Counts& held) {
   std::vector<std::pair<int, const WaitingView*>> ranked;
   for (const WaitingView* job : jobs) ranked.emplace_back(ahead[job->tenant]++, job);
   std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) {
-    return std::pair(a.first, a.second->tenants_turn) < std::pair(b.first, b.second->tenants_turn);
+    return std::pair(a.first, a.second->last_admission) < std::pair(b.first, b.second->last_admission);
   });
   std::transform(ranked.begin(), ranked.end(), jobs.begin(), [](const auto& pair) { return pair.second; });
   return jobs;

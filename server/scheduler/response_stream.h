@@ -1,5 +1,5 @@
 // What one request gets back: a queue of text deltas that ends in exactly one terminal event. The scheduler pushes, one
-// front's thread reads.
+// frontend's thread reads.
 //
 //   while (true) { Event e = stream->next(); write(e.text); if (e.finished) break; }
 //   stream->cancel();   // the client is gone: the slot is free within two decode steps
@@ -73,7 +73,7 @@ class ResponseStream {
   // Blocks until the next event. Deltas that wait are merged into one only if `merge_pending`.
   // REQUIRES: no call after the terminal event.
   virtual Event next(bool merge_pending = false) = 0;
-  // As next, but gives nothing after `timeout_ms` without an event, so that a front can look whether its client is
+  // As next, but gives nothing after `timeout_ms` without an event, so that a frontend can look whether its client is
   // alive.
   virtual std::optional<Event> next_for(int timeout_ms, bool merge_pending = false) = 0;
   // Thread-safe, idempotent; the terminal event is then Error(kCancelled) unless the answer had already ended.

@@ -101,7 +101,7 @@ PlannerInput Scheduler::planner_input() const {
     input.waiting.push_back({.key = key_of(*job),
                              .priority = job->request().priority,
                              .tenant = job->request().tenant,
-                             .tenants_turn = turn_of(job->request().tenant),
+                             .last_admission = last_admission_of(job->request().tenant),
                              .queued_s = job->queued_s(),
                              .deadline_s = job->request().deadline_s,
                              .prompt_tokens = job->request().prompt->num_tokens(),
@@ -114,7 +114,7 @@ PlannerInput Scheduler::planner_input() const {
                              .tenant = job.request().tenant,
                              .deadline_s = job.request().deadline_s,
                              .tokens_to_compute = deps_.engine->tokens_to_compute(job.sequence()),
-                             .parked = running.parked,
+                             .preempted = running.preempted,
                              .cancelled = job.stream().cancelled()});
   }
   const CacheUsage cache = deps_.engine->cache_usage();
@@ -124,13 +124,13 @@ PlannerInput Scheduler::planner_input() const {
   return input;
 }
 
-uint64_t Scheduler::turn_of(const std::string& tenant) const {
-  const auto turn = turns_.find(tenant);
-  return turn == turns_.end() ? 0 : turn->second;
+uint64_t Scheduler::last_admission_of(const std::string& tenant) const {
+  const auto turn = last_admissions_.find(tenant);
+  return turn == last_admissions_.end() ? 0 : turn->second;
 }
 
 void Scheduler::forget_turns() {
-  std::erase_if(turns_, [this](const auto& turn) {
+  std::erase_if(last_admissions_, [this](const auto& turn) {
     const auto is_tenants = [&](const Job& job) { return job.request().tenant == turn.first; };
     return std::none_of(waiting_.begin(), waiting_.end(), [&](const auto& job) { return is_tenants(*job); }) &&
            std::none_of(running_.begin(), running_.end(), [&](const Running& r) { return is_tenants(*r.job); });
@@ -167,7 +167,7 @@ void Scheduler::drop_job(JobKey key, const Error& error, bool client_left) {
 void Scheduler::resume(const StepDecision& decision) {
   for (Running& running : running_) {
     if (std::find(decision.resume.begin(), decision.resume.end(), key_of(*running.job)) != decision.resume.end()) {
-      running.parked = false;
+      running.preempted = false;
     }
   }
 }
@@ -187,7 +187,7 @@ void Scheduler::admit_job(std::unique_ptr<Job> job) {
   const double now_s = deps_.clock->now_s();
   const JobRequest& request = job->request();
   deps_.drain_rate->record(now_s);
-  turns_[request.tenant] = ++num_admitted_;
+  last_admissions_[request.tenant] = ++num_admitted_;
   try {
     job->on_admitted(deps_.engine->admit(request.prompt, request.sampling), now_s);
   } catch (const std::exception& error) {

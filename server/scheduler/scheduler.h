@@ -73,12 +73,12 @@ class Scheduler {
  private:
   struct Running {
     std::unique_ptr<Job> job;
-    bool parked = false;
+    bool preempted = false;
   };
 
   void plan_and_run();
   PlannerInput planner_input() const;
-  uint64_t turn_of(const std::string& tenant) const;
+  uint64_t last_admission_of(const std::string& tenant) const;
   // Effect: forgets the turns of tenants that have nothing here any more.
   void forget_turns();
   // --- carrying out the decision, scheduler.cc ---
@@ -110,7 +110,8 @@ class Scheduler {
   std::vector<std::unique_ptr<Job>> waiting_;  // in order of arrival
   std::vector<Running> running_;               // in order of admission
   uint64_t num_admitted_ = 0;
-  std::map<std::string, uint64_t> turns_;  // of each tenant that has a job here, the number of its last admission
+  std::map<std::string, uint64_t>
+      last_admissions_;  // of each tenant that has a job here, the number of its last admission
   std::atomic<int> num_running_{0};
   std::atomic<int> num_jobs_{0};  // submitted and not ended
   std::atomic<double> last_progress_s_{0};

@@ -102,16 +102,16 @@ bool Scheduler::deliver_token(Job& job, const SequenceStepResult& result, size_t
 }
 
 void Scheduler::make_room() {
-  const auto youngest = std::find_if(running_.rbegin(), running_.rend(), [](const Running& r) { return !r.parked; });
+  const auto youngest = std::find_if(running_.rbegin(), running_.rend(), [](const Running& r) { return !r.preempted; });
   if (youngest == running_.rend()) return;
   const SequenceId id = youngest->job->sequence();
-  const auto active = std::count_if(running_.begin(), running_.end(), [](const Running& r) { return !r.parked; });
+  const auto active = std::count_if(running_.begin(), running_.end(), [](const Running& r) { return !r.preempted; });
   if (active == 1) {
     fail_running(id, Error(Code::kResourceExhausted, "the key-value cache is too small for this request"),
                  "out of pages with nobody else running");
     return;
   }
-  youngest->parked = true;
+  youngest->preempted = true;
   deps_.version_metrics->record_preemption();
   try {
     deps_.engine->preempt(id);

@@ -8,9 +8,9 @@ namespace sf::server {
 namespace {
 
 // What is left of one step while it is being planned.
-class Room {
+class StepBudget {
  public:
-  Room(const PlannerInput& input, const PlannerOptions& options)
+  StepBudget(const PlannerInput& input, const PlannerOptions& options)
       : tokens_(options.max_step_tokens),
         sequences_(options.max_batch),
         pages_(input.free_pages),
@@ -55,49 +55,49 @@ bool drop_if_over(const View& job, double now_s, StepDecision& decision) {
 
 StepDecision plan_step(const PlannerInput& input, const PlannerOptions& options) {
   StepDecision decision;
-  Room room(input, options);
-  std::vector<const RunningView*> prompts, parked;
+  StepBudget budget(input, options);
+  std::vector<const RunningView*> prompts, preempted;
   for (const RunningView& job : input.running) {
     if (drop_if_over(job, input.now_s, decision)) continue;
-    if (job.parked) {
-      parked.push_back(&job);
+    if (job.preempted) {
+      preempted.push_back(&job);
       continue;
     }
-    room.take_sequence();
+    budget.take_sequence();
     if (job.tokens_to_compute > 1) {
       prompts.push_back(&job);
-      room.take_pages(job.tokens_to_compute);  // promised when it was let in, perhaps not yet taken
-    } else if (room.has_token()) {
-      decision.work.push_back({job.key, room.take_tokens(1)});
+      budget.take_pages(job.tokens_to_compute);  // promised when it was let in, perhaps not yet taken
+    } else if (budget.has_token()) {
+      decision.work.push_back({job.key, budget.take_tokens(1)});
     }
   }
   for (const RunningView* job : prompts) {
-    if (!room.has_token()) break;
-    decision.work.push_back({job->key, room.take_tokens(job->tokens_to_compute)});
+    if (!budget.has_token()) break;
+    decision.work.push_back({job->key, budget.take_tokens(job->tokens_to_compute)});
   }
 
   // Whoever was interrupted comes back before anybody new: a newcomer would take the pages it waits for.
   bool all_resumed = true;
-  for (const RunningView* job : parked) {
-    all_resumed = room.has_sequence() && room.has_token() && room.fits(job->tokens_to_compute);
+  for (const RunningView* job : preempted) {
+    all_resumed = budget.has_sequence() && budget.has_token() && budget.fits(job->tokens_to_compute);
     if (!all_resumed) break;
     decision.resume.push_back(job->key);
-    room.take_pages(job->tokens_to_compute);
-    room.take_sequence();
-    decision.work.push_back({job->key, room.take_tokens(job->tokens_to_compute)});
+    budget.take_pages(job->tokens_to_compute);
+    budget.take_sequence();
+    decision.work.push_back({job->key, budget.take_tokens(job->tokens_to_compute)});
   }
 
   std::vector<const WaitingView*> waiting;
   for (const WaitingView& job : input.waiting) {
     if (!drop_if_over(job, input.now_s, decision)) waiting.push_back(&job);
   }
-  if (!all_resumed || !room.has_sequence()) return decision;
+  if (!all_resumed || !budget.has_sequence()) return decision;
   for (const WaitingView* job : order_queue(waiting, input.running, options)) {
-    if (!room.has_sequence() || !room.has_token() || !room.fits(job->prompt_tokens + job->more_tokens)) break;
+    if (!budget.has_sequence() || !budget.has_token() || !budget.fits(job->prompt_tokens + job->more_tokens)) break;
     decision.admit.push_back(job->key);
-    room.take_pages(job->prompt_tokens + job->more_tokens);
-    room.take_sequence();
-    decision.work.push_back({job->key, room.take_tokens(job->prompt_tokens)});
+    budget.take_pages(job->prompt_tokens + job->more_tokens);
+    budget.take_sequence();
+    decision.work.push_back({job->key, budget.take_tokens(job->prompt_tokens)});
   }
   return decision;
 }

@@ -30,7 +30,7 @@ struct WaitingView {
   JobKey key = 0;
   Priority priority = Priority::kInteractive;
   std::string_view tenant = {};  // the API key's name; empty for all without keys
-  uint64_t tenants_turn = 0;     // the number of the tenant's last admission; 0 where nothing of it was let in
+  uint64_t last_admission = 0;   // the number of the tenant's last admission; 0 where nothing of it was let in
   double queued_s = 0;
   double deadline_s = 0;
   int prompt_tokens = 0;
@@ -43,7 +43,7 @@ struct RunningView {
   std::string_view tenant = {};
   double deadline_s = 0;
   int tokens_to_compute = 1;  // 1 while decoding
-  bool parked = false;        // preempted: holds no pages
+  bool preempted = false;     // preempted: holds no pages
   bool cancelled = false;
 };
 
@@ -62,7 +62,7 @@ struct StepDecision {
   };
   std::vector<JobKey> cancelled;  // waiting or running: drop and release
   std::vector<JobKey> expired;    // past their deadline
-  std::vector<JobKey> resume;     // of `running`: no longer parked
+  std::vector<JobKey> resume;     // of `running`: no longer preempted
   std::vector<JobKey> admit;      // of `waiting`, in this order
   std::vector<Work> work;         // includes the resumed and the admitted
 };

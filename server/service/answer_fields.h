@@ -1,4 +1,4 @@
-// A question about a picture as a front read it, before it is believed; and the one place where it becomes the
+// A question about an image as a frontend read it, before it is believed; and the one place where it becomes the
 // service's request, so that REST and gRPC share ranges, defaults and error texts.
 //
 //   AnswerFields fields;  fields.image = bytes;  fields.question = "what shape is the red object?";
@@ -45,16 +45,16 @@ struct AnswerFields {
 };
 
 // Before a model is there: as if it read them.
-inline bool reads_pictures(const Service& service) {
+inline bool reads_images(const Service& service) {
   const std::vector<ModelDescription> models = service.models();
   return models.empty() || models.front().info.max_image_tokens > 0;
 }
 
-// `service`: whose model answers; a picture may be left out where it reads none. Null: a picture is needed.
+// `service`: whose model answers; an image may be left out where it reads none. Null: an image is needed.
 // Thread-safe. Errors: InvalidArgument naming the field that is missing or out of range.
 inline AnswerRequest make_answer_request(AnswerFields fields, std::string request_id, std::string api,
                                          const Service* service = nullptr) {
-  const bool text_alone = !fields.image && service && !reads_pictures(*service);
+  const bool text_alone = !fields.image && service && !reads_images(*service);
   if (!text_alone && (!fields.image || fields.image->empty()))
     throw invalid_argument("image", "image: missing or empty");
   if (!fields.question) throw invalid_argument("question", "question: missing");

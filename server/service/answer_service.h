@@ -27,7 +27,7 @@ namespace sf::server {
 
 struct ServiceOptions {
   std::string model_name = "sparsefusion";
-  int decode_threads = 1;         // pictures decoded at once
+  int decode_threads = 1;         // images decoded at once
   double request_timeout_s = 60;  // a request's own timeout_ms is never longer
   double stall_limit_s = 30;      // work without a step for longer: not live
   int max_explain = 1;            // explanations under way at once

@@ -1,5 +1,5 @@
-// What a front read of an explain request, and the one place where it becomes the service's request: ranges, defaults
-// and error texts are the same on REST and gRPC.
+// What a frontend read of an explain request, and the one place where it becomes the service's request: ranges,
+// defaults and error texts are the same on REST and gRPC.
 //
 //   ExplainRequest request = make_explain_request(std::move(fields), request_id, "rest");
 #pragma once
@@ -40,8 +40,8 @@ inline ExplainRequest make_explain_request(AnswerFields fields, std::string requ
   const std::string format = given.format.value_or("json");
   if (format != "json" && format != "png")
     throw invalid_argument("format", "format: must be json or png, got ", format);
-  request.picture = format == "png";
-  request.picture_token = integer(given.token, "token", -1, kMaxExplainedTokens - 1, -1);
+  request.image = format == "png";
+  request.image_token = integer(given.token, "token", -1, kMaxExplainedTokens - 1, -1);
   request.question = make_answer_request(std::move(fields), std::move(request_id), std::move(api));
   return request;
 }

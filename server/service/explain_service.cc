@@ -20,7 +20,7 @@ Error explain_busy(GateOutcome outcome, int places) {
                "", Reason::kQueueFull);
 }
 
-const std::string& picture_of(const AnswerRequest& request) {
+const std::string& image_of(const AnswerRequest& request) {
   for (const Message& message : request.messages) {
     for (const Part& part : message.parts) {
       if (part.kind == Part::Kind::kImage) return part.data;
@@ -55,7 +55,7 @@ ExplainResult AnswerService::explain_on(ServingVersion& version, ExplainRequest&
   check(request.question);
   check_logit_bias(request.question.sampling, version.engine->info());
   const double deadline_s = deps_.clock->now_s() + timeout_s(request.question);
-  version.engine->estimate_cost(request.question.messages);  // refuses a bad picture from its header
+  version.engine->estimate_cost(request.question.messages);  // refuses a bad image from its header
   const FairGate::Pass pass = explain_gate_.enter(gate_wait(request.question, deadline_s));
   check_goes_on(request.question, deadline_s);
   if (pass.outcome() != GateOutcome::kEntered) throw explain_busy(pass.outcome(), options_.max_explain);
@@ -65,8 +65,8 @@ ExplainResult AnswerService::explain_on(ServingVersion& version, ExplainRequest&
   ExplainResult result{.model = options_.model_name, .model_version = version.version, .explanation = {}, .png = {}};
   run_at_low_priority(kExplainNiceness, *deps_.slot, [&] {
     result.explanation = version.engine->explain(*prompt, sampling, request.options, check_on);
-    if (request.picture)
-      result.png = explanation_png(picture_of(request.question), result.explanation, request.picture_token);
+    if (request.image)
+      result.png = explanation_png(image_of(request.question), result.explanation, request.image_token);
   });
   return result;
 }

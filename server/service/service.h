@@ -1,4 +1,4 @@
-// One service behind every API: the fronts only translate. Thread-safe.
+// One service behind every API: the frontends only translate. Thread-safe.
 //
 //   auto stream = service.submit(request);           // throws Error: bad input, queue full, draining, ...
 //   while (!(event = stream->next()).finished) ...
@@ -23,7 +23,7 @@
 namespace sf::server {
 
 struct AnswerRequest {
-  std::string request_id;  // already validated or made by the front
+  std::string request_id;  // already validated or made by the frontend
   std::string api;         // metric label: "rest", "openai", "grpc", "kserve_rest", "kserve_grpc"
   std::string model;       // empty = the default; unknown -> NotFound
   std::vector<Message> messages;
@@ -43,8 +43,8 @@ struct AnswerRequest {
 struct ExplainRequest {
   AnswerRequest question;  // its stop strings and priority do not count
   ExplainOptions options;
-  bool picture = false;    // the heatmap over the picture too, as a PNG
-  int picture_token = -1;  // of this answer token; -1 = the mean of all
+  bool image = false;    // the heatmap over the image too, as a PNG
+  int image_token = -1;  // of this answer token; -1 = the mean of all
 };
 
 struct ExplainResult {
@@ -69,10 +69,10 @@ class Service {
  public:
   virtual ~Service() = default;
   // Errors (InvalidArgument, NotFound, ResourceExhausted, Unavailable, DeadlineExceeded, Cancelled) are counted in
-  // requests_rejected_total here; the front reports the outcome with record_finished, as for every other answer.
+  // requests_rejected_total here; the frontend reports the outcome with record_finished, as for every other answer.
   virtual std::shared_ptr<ResponseStream> submit(AnswerRequest request) = 0;
   // All of `count` requests or none, on one version: a batch, or the choices of one question. Their places are reserved
-  // together, before a picture is decoded. `request_of(i)` gives the i-th request and is asked twice for each at most,
+  // together, before an image is decoded. `request_of(i)` gives the i-th request and is asked twice for each at most,
   // in order. Errors: as submit(), for whichever has one; those submitted before it are cancelled.
   using RequestOf = std::function<AnswerRequest(size_t i)>;
   virtual std::vector<std::shared_ptr<ResponseStream>> submit_batch(size_t count, const RequestOf& request_of);
@@ -88,11 +88,11 @@ class Service {
   virtual Health health() const = 0;
   // Prometheus text format 0.0.4 of every family.
   virtual std::string metrics_text() const = 0;
-  // A request that a front refused before submit (bad JSON, body too large, unknown route ...): counted and logged
+  // A request that a frontend refused before submit (bad JSON, body too large, unknown route ...): counted and logged
   // like any other. `code` is the HTTP status, or gRPC's code name.
   virtual void record_rejected(const std::string& api, const std::string& code, const std::string& reason,
                                const RequestIds& ids) = 0;
-  // A terminal answer as the front sent it: feeds requests_total{api,code} and the JSON log line.
+  // A terminal answer as the frontend sent it: feeds requests_total{api,code} and the JSON log line.
   virtual void record_finished(const std::string& api, const std::string& code, const RequestIds& ids,
                                int64_t model_version, const Summary* summary, double duration_seconds) = 0;
   // A request that is logged and counted nowhere: one that reads what the server knows, or one refused on the

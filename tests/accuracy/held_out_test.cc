@@ -1,4 +1,4 @@
-// The bundled model on pictures that its generator never drew: a second renderer, other non-scenes, encoded files,
+// The bundled model on images that its generator never drew: a second renderer, other non-scenes, encoded files,
 // through the engine as the server runs it. SF_HELD_OUT_PICTURES sets how many (the default is small enough for CI).
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 
 #include "engine/base/file.h"
 #include "engine/runtime/torch_engine.h"
-#include "tests/support/example_pictures.h"
+#include "tests/support/example_images.h"
 #include "tests/support/paths.h"
 #include "tests/support/second_renderer.h"
 #include "trainer/data/image_file.h"
@@ -28,7 +28,7 @@ struct Tally {
   double share() const { return asked ? double(right) / asked : 0; }
 };
 
-int pictures() {
+int images() {
   const char* given = std::getenv("SF_HELD_OUT_PICTURES");
   return given ? std::max(1, std::atoi(given)) : 40;
 }
@@ -67,9 +67,9 @@ std::map<std::string, Tally> ask(const std::string& title, const std::vector<Ask
 
 bool exact(const Asked& asked, const std::string& answer) { return answer == asked.question.answer; }
 
-TEST(HeldOutTest, AnswersThePapersQuestionsOnPlainPictures) {
+TEST(HeldOutTest, AnswersThePapersQuestionsOnPlainImages) {
   std::vector<Asked> asked;
-  for (int i = 0; i < pictures(); ++i) {
+  for (int i = 0; i < images(); ++i) {
     data::Rng rng(424'242, i);
     const data::Scene scene = data::generate_scene(rng, {});
     const std::string png = data::encode_png(data::render(scene, data::plain_style(), rng));
@@ -80,9 +80,9 @@ TEST(HeldOutTest, AnswersThePapersQuestionsOnPlainPictures) {
   EXPECT_GE(tally["relational"].share(), 0.93);
 }
 
-TEST(HeldOutTest, AnswersOnTheSecondRenderersPictures) {
+TEST(HeldOutTest, AnswersOnTheSecondRenderersImages) {
   std::vector<Asked> asked;
-  for (int i = 0; i < pictures(); ++i) {
+  for (int i = 0; i < images(); ++i) {
     data::Rng rng(515'151, i);
     const test::HeldOut held = test::draw_held_out(rng, 6, 6);
     if (held.scene.objects.size() < 2) continue;
@@ -97,7 +97,7 @@ TEST(HeldOutTest, AnswersOnTheSecondRenderersPictures) {
 
 TEST(HeldOutTest, DescribesEveryObject) {
   std::vector<Asked> asked;
-  for (int i = 0; i < pictures(); ++i) {
+  for (int i = 0; i < images(); ++i) {
     data::Rng rng(616'161, i);
     const test::HeldOut held = test::draw_held_out(rng, 2, 6);
     if (held.scene.objects.empty()) continue;
@@ -109,7 +109,7 @@ TEST(HeldOutTest, DescribesEveryObject) {
 
 TEST(HeldOutTest, RefusesColoursThatAreNotThere) {
   std::vector<Asked> asked;
-  for (int i = 0; i < pictures(); ++i) {
+  for (int i = 0; i < images(); ++i) {
     data::Rng rng(717'171, i);
     const test::HeldOut held = test::draw_held_out(rng, 2, 6);
     data::QuestionMix mix;
@@ -125,9 +125,9 @@ TEST(HeldOutTest, RefusesColoursThatAreNotThere) {
       0.95);
 }
 
-TEST(HeldOutTest, RefusesPicturesThatAreNoScenes) {
+TEST(HeldOutTest, RefusesImagesThatAreNoScenes) {
   std::vector<Asked> asked;
-  for (int i = 0; i < pictures() * 2; ++i) {
+  for (int i = 0; i < images() * 2; ++i) {
     data::Rng rng(818'181, i);
     const std::string bytes = test::encode_somehow(rng, test::draw_held_out_non_scene(rng));
     data::QuestionMix mix;
@@ -140,7 +140,7 @@ TEST(HeldOutTest, RefusesPicturesThatAreNoScenes) {
 
 TEST(HeldOutTest, DoesNotRefuseWhatItCanAnswer) {
   std::vector<Asked> asked;
-  for (int i = 0; i < pictures(); ++i) {
+  for (int i = 0; i < images(); ++i) {
     data::Rng rng(919'191, i);
     const test::HeldOut held = test::draw_held_out(rng, 3, 6);
     if (held.scene.objects.size() < 2) continue;
@@ -154,9 +154,9 @@ TEST(HeldOutTest, DoesNotRefuseWhatItCanAnswer) {
 
 TEST(ExamplesTest, EveryExampleIsAnsweredRight) {
   std::vector<Asked> asked;
-  for (const test::ExamplePicture& picture : test::example_pictures()) {
-    const std::string bytes = read_file(test::source_dir() + "/examples/" + picture.file, 10 << 20);
-    for (const data::Question& q : picture.questions) asked.push_back({{bytes, q.text, {}}, q});
+  for (const test::ExampleImage& image : test::example_images()) {
+    const std::string bytes = read_file(test::source_dir() + "/examples/" + image.file, 10 << 20);
+    for (const data::Question& q : image.questions) asked.push_back({{bytes, q.text, {}}, q});
   }
   EXPECT_GE(ask("examples", asked, exact)["all"].share(), 0.95);
 }

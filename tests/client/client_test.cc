@@ -201,8 +201,8 @@ TEST_P(ClientTest, Explains) {
   explanation.method = HeatmapMethod::kRollout;
   explanation.rows = 2;
   explanation.columns = 2;
-  explanation.picture.width = 64;
-  explanation.picture.height = 48;
+  explanation.image.width = 64;
+  explanation.image.height = 48;
   explanation.tokens = {{"r", 5, -0.25f, {0, 0, 0.75f, 0.25f}}, {"ed", 6, -0.5f, {1, 0, 0, 0}}};
   explanation.num_prompt_tokens = 1;
   explanation.routing = {{"<image>", true, {{0, 1}, {2, 3}}, {{1, 0}, {1, 0}}},
@@ -210,7 +210,7 @@ TEST_P(ClientTest, Explains) {
   service.explanation.png = "a picture";
   start();
   ExplainQuestion asked{
-      .question = question(), .method = "rollout", .layer = 1, .lens_top = 0, .token = 1, .picture = true};
+      .question = question(), .method = "rollout", .layer = 1, .lens_top = 0, .token = 1, .image = true};
   asked.question.max_tokens = 3;
   const Explained explained = connect()->explain(asked);
   EXPECT_EQ(explained.answer, "red");
@@ -229,7 +229,7 @@ TEST_P(ClientTest, Explains) {
   EXPECT_EQ(seen.options.layer, 1);
   EXPECT_EQ(seen.options.lens_top, 0);
   EXPECT_EQ(seen.options.max_tokens, 3);
-  EXPECT_EQ(seen.picture_token, 1);
+  EXPECT_EQ(seen.image_token, 1);
   asked.method = "guess";
   EXPECT_EQ(code_of([&] { connect()->explain(asked); }), "INVALID_ARGUMENT");
 }

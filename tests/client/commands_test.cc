@@ -27,7 +27,7 @@ class ScriptedClient final : public Client {
   }
   Explained explain(const ExplainQuestion& question) override {
     asked = question.question;
-    wants_picture = question.picture;
+    wants_image = question.image;
     return {.answer = "red circle",
             .method = "relevancy",
             .model_version = 3,
@@ -38,7 +38,7 @@ class ScriptedClient final : public Client {
             .tokens = {{" r\ned", 0, 4, {{3, 1}, {0, 2}}}, {" circle", -0.6931472, 0, {}}},
             .png = "picture"};
   }
-  bool wants_picture = false;
+  bool wants_image = false;
   bool is_healthy(bool ready) override { return ready ? is_ready : true; }
   std::vector<Model> models() override { return served; }
   std::vector<ModelVersion> versions() override {
@@ -126,8 +126,8 @@ TEST_F(CommandsTest, AskPrintsTheChoicesBelowTheAnswer) {
   EXPECT_EQ(nlohmann::json::parse(out.str())["choices"][1]["text"], "square");
 }
 
-TEST_F(CommandsTest, ExplainPrintsTokensWithTheirExpertsAndWritesThePicture) {
-  ExplainCommand explain{.image_path = command().image_path, .question = {}, .picture_path = {}};
+TEST_F(CommandsTest, ExplainPrintsTokensWithTheirExpertsAndWritesTheImage) {
+  ExplainCommand explain{.image_path = command().image_path, .question = {}, .image_path = {}};
   explain.question.question.question = "what?";
   run_explain(client, explain, out);
   EXPECT_EQ(out.str(),
@@ -136,18 +136,18 @@ TEST_F(CommandsTest, ExplainPrintsTokensWithTheirExpertsAndWritesThePicture) {
             "  prob    looks most at      experts by layer  token\n"
             "  1.0000  row  1 column  1  3,1 | 0,2   r ed\n"
             "  0.5000  row  0 column  0  -   circle\n");
-  EXPECT_FALSE(client.wants_picture);
+  EXPECT_FALSE(client.wants_image);
   EXPECT_EQ(client.asked.image, "by\ntes");
-  explain.picture_path = command().image_path + ".png";
+  explain.image_path = command().image_path + ".png";
   run_explain(client, explain, out);
-  EXPECT_EQ(read_file(explain.picture_path), "picture");
-  EXPECT_TRUE(client.wants_picture);
-  std::filesystem::remove(explain.picture_path);
-  explain.picture_path = "/nonexistent/out.png";
+  EXPECT_EQ(read_file(explain.image_path), "picture");
+  EXPECT_TRUE(client.wants_image);
+  std::filesystem::remove(explain.image_path);
+  explain.image_path = "/nonexistent/out.png";
   EXPECT_THROW(run_explain(client, explain, out), ClientError);
 }
 
-TEST_F(CommandsTest, AskNamesAPictureThatCannotBeRead) {
+TEST_F(CommandsTest, AskNamesAImageThatCannotBeRead) {
   AskCommand missing = command();
   missing.image_path = "/nonexistent/picture.png";
   try {

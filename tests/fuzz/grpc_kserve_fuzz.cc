@@ -22,7 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
     if (batch.size() == 0 || batch.size() > 32) std::abort();
     for (size_t i = 0; i < batch.size(); ++i) {
       const sf::server::AnswerRequest answer = batch.request(i);
-      // The picture and the question, which the tokenizer takes for text.
+      // The image and the question, which the tokenizer takes for text.
       if (answer.messages.size() != 1 || answer.messages[0].parts.size() != 2) std::abort();
       if (!sf::is_valid_utf8(answer.messages[0].parts.back().data)) std::abort();
     }

@@ -1,4 +1,4 @@
-// Any bytes as a picture: refused with an error of field "image", or decoded to exactly the size that the header gave.
+// Any bytes as an image: refused with an error of field "image", or decoded to exactly the size that the header gave.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

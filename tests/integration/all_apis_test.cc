@@ -27,7 +27,7 @@ class AllApisTest : public testing::Test {
     folder_.reset();
   }
 
-  // Every way gives what the first one gives, once the picture and the prompt are in the cache; returns it.
+  // Every way gives what the first one gives, once the image and the prompt are in the cache; returns it.
   static Outcome ask_everywhere(const client::Question& question) {
     ways_[0].ask(question);
     const Outcome expected = ways_[0].ask(question);
@@ -92,7 +92,7 @@ TEST_F(AllApisTest, AgreeOnWhatASeedDraws) {
   ask_everywhere(question);
 }
 
-TEST_F(AllApisTest, AgreeOnEveryExamplePicture) {
+TEST_F(AllApisTest, AgreeOnEveryExampleImage) {
   for (const char* file : {"wide.jpg", "night.webp", "dark.png", "tall.webp"}) {
     client::Question question = scene_question();
     question.image = read_file(fs::path(test::source_dir()) / "examples" / file, 1 << 22);

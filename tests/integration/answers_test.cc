@@ -144,7 +144,7 @@ TEST_F(AnswersTest, MetricsCountWhatEveryExpertGot) {
   EXPECT_GT(server_->metric("sparsefusion_requests_total{api=\"grpc\",code=\"OK\""), 0) << server_->metrics();
 }
 
-TEST_F(AnswersTest, ASecondQuestionAboutAPictureTakesItFromTheCache) {
+TEST_F(AnswersTest, ASecondQuestionAboutAImageTakesItFromTheCache) {
   const client::Question first = scene_question();
   client::Question second = first;
   second.question = "is there anything else in it?";

@@ -110,7 +110,7 @@ TEST_F(DemoChoicesTest, AnAnswerComesWithItsExplanation) {
   EXPECT_EQ(answer["explain"]["answer"], "circle");
   EXPECT_EQ(answer["explain"]["model_version"], answer["model_version"]);
   EXPECT_FALSE(answer["explain"]["tokens"].empty());
-  const client::Explained explained = server_->grpc()->explain({.question = question({}), .picture = true});
+  const client::Explained explained = server_->grpc()->explain({.question = question({}), .image = true});
   EXPECT_EQ(explained.answer, "circle");
   EXPECT_EQ(explained.tokens.at(0).experts.size(), 3u);
   EXPECT_TRUE(explained.png.starts_with("\x89PNG"));

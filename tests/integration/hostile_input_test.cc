@@ -81,7 +81,7 @@ class HostileInputTest : public testing::Test {
   static inline std::unique_ptr<LiveServer> server_;
 };
 
-TEST_F(HostileInputTest, PicturesThatAreNone) {
+TEST_F(HostileInputTest, ImagesThatAreNone) {
   const std::string scene = scene_question().image;
   EXPECT_EQ(status_of(scene), 200);
   EXPECT_EQ(status_of(scene.substr(0, scene.size() / 2)), 400);
@@ -96,7 +96,7 @@ TEST_F(HostileInputTest, PicturesThatAreNone) {
   EXPECT_EQ(status_of(damaged), 400);
 }
 
-TEST_F(HostileInputTest, PicturesThatAreTooLargeOrEmpty) {
+TEST_F(HostileInputTest, ImagesThatAreTooLargeOrEmpty) {
   EXPECT_EQ(status_of(fixtures::png({.width = 10'000, .height = 10'000}, "")), 413);
   EXPECT_EQ(status_of(fixtures::png({.width = 0x7fffffff, .height = 0x7fffffff}, "")), 413);
   EXPECT_EQ(status_of(fixtures::png({.width = 0xffffffff, .height = 0xffffffff}, "")),

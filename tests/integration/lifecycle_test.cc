@@ -128,14 +128,14 @@ TEST_F(LifecycleTest, TheClientTakesTheEnvironmentBeforeItsFile) {
 
 TEST_F(LifecycleTest, AServerOnTheCommandLineBeatsAVariableOfAnotherTransport) {
   LiveServer server(folder_.path(), store_);
-  const std::string picture = test::source_dir() + "/examples/scene.png";
-  Process client({"/usr/bin/env", "SPARSEFUSION_GRPC=127.0.0.1:1", binary("sparsefusion"), "ask", picture, "what?",
+  const std::string image = test::source_dir() + "/examples/scene.png";
+  Process client({"/usr/bin/env", "SPARSEFUSION_GRPC=127.0.0.1:1", binary("sparsefusion"), "ask", image, "what?",
                   "--max-tokens", "2", "--server", "http://127.0.0.1:" + std::to_string(server.http_port())},
                  folder_.path() / "client");
   EXPECT_EQ(client.wait(), 0) << client.error_output();
 }
 
-TEST_F(LifecycleTest, AnEmptyStoreIsSeededAndNothingWorseIsPublished) {
+TEST_F(LifecycleTest, AnEmptyStoreIsBootstrappedAndNothingWorseIsPublished) {
   const fs::path empty = folder_.path() / "empty";
   fs::create_directories(empty);
   LiveServer server(folder_.path(), empty, {"--seed-model", (store_ / "1").string()});

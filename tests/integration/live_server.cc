@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Half of all that a seldom-evaluated toy costs would be its evaluation: two pictures are enough to publish.
+// Half of all that a seldom-evaluated toy costs would be its evaluation: two images are enough to publish.
 const std::vector<std::string> kToyTraining = {"--batch-size", "4", "--evaluation-pictures", "2", "--threads", "1"};
 
 int train(std::vector<std::string> flags, const fs::path& log_stem) {

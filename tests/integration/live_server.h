@@ -56,7 +56,7 @@ class LiveServer {
   int http_port_ = 0, grpc_port_ = 0, admin_port_ = 0;
 };
 
-// The picture and question that most tests ask.
+// The image and question that most tests ask.
 client::Question scene_question(int max_tokens = 16);
 
 // One whose answer is drawn almost evenly from all words, so that it goes on for hundreds of tokens.

@@ -41,7 +41,7 @@ class ReloadTest : public testing::Test {
 };
 
 TEST_F(ReloadTest, ThreeTrainedVersionsUnderLoadAndNothingFails) {
-  // A toy's scores on two pictures are noise: none is refused for its score here.
+  // A toy's scores on two images are noise: none is refused for its score here.
   LiveServer server(folder_.path(), store_, {"--max-score-drop", "1"});
   Load load(server, 8);
   ASSERT_TRUE(wait_until([&] { return load.num_answered() > 8; }));
@@ -61,7 +61,7 @@ TEST_F(ReloadTest, ThreeTrainedVersionsUnderLoadAndNothingFails) {
   EXPECT_TRUE(wait_until([&] { return server.metric("sparsefusion_requests_inflight") == 0; }));
 }
 
-TEST_F(ReloadTest, ANewVersionKnowsNoPictureOfTheOld) {
+TEST_F(ReloadTest, ANewVersionKnowsNoImageOfTheOld) {
   LiveServer server(folder_.path(), store_);
   const auto asker = server.grpc();
   const client::Answer first = asker->ask(scene_question());

@@ -160,13 +160,13 @@ void measure_images(const Measure& measure, const Fronts& fronts) {
           for (int i = 0; i < 4; ++i) bytes += static_cast<char>(size >> (8 * i) & 0xff);
           return bytes;
         };
-        const std::string picture = "IMG" + repeat("x", n);
+        const std::string image = "IMG" + repeat("x", n);
         const std::string head =
             "{\"parameters\":{\"max_tokens\":1},\"inputs\":[{\"name\":\"IMAGE\",\"datatype\":\"BYTES\",\"shape\":[1],"
             "\"parameters\":{\"binary_data_size\":" +
-            std::to_string(picture.size() + 4) +
+            std::to_string(image.size() + 4) +
             "}},{\"name\":\"QUESTION\",\"datatype\":\"BYTES\",\"shape\":[1],\"data\":[\"q\"]}]}";
-        return Post{kInfer, "application/octet-stream", head + length(picture.size()) + picture,
+        return Post{kInfer, "application/octet-stream", head + length(image.size()) + image,
                     "Inference-Header-Content-Length: " + std::to_string(head.size()) + "\r\n"};
       },
       run);

@@ -33,7 +33,7 @@ at::Tensor logits_of(const CheckpointModel& model, const at::Tensor& ids, const 
   DecoderInput input;
   input.x_TD = model.vlm->embed_text(ids);
   if (pixels.defined()) {
-    const std::vector<PictureBox> boxes(1, {0, 0, static_cast<int>(pixels.size(3)), static_cast<int>(pixels.size(2))});
+    const std::vector<ImageBox> boxes(1, {0, 0, static_cast<int>(pixels.size(3)), static_cast<int>(pixels.size(2))});
     const at::Tensor image_PD = model.vlm->encode_images(pixels, boxes)[0];
     input.x_TD.index_copy_(0, ids.eq(model.tokenizer->image_id()).nonzero().squeeze(1), image_PD);
   }

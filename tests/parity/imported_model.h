@@ -27,7 +27,7 @@ class Golden {
   std::string bytes_;
 };
 
-// The logits [T, V] of a whole prompt. `pixels` undefined: no picture; else the tokens of `image_id` are its places.
+// The logits [T, V] of a whole prompt. `pixels` undefined: no image; else the tokens of `image_id` are its places.
 at::Tensor logits_of(const CheckpointModel& model, const at::Tensor& ids, const at::Tensor& pixels = {});
 
 // `count` tokens by the highest logit.

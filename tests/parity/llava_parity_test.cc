@@ -1,5 +1,5 @@
 // A LLaVA of transformers (CLIP tower, Mixtral text), converted from its directory, against what transformers computes
-// with it: logits from pixels and ids, and the answer to a question about a picture through the engine that the server
+// with it: logits from pixels and ids, and the answer to a question about an image through the engine that the server
 // runs.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -77,7 +77,7 @@ TEST_F(LlavaParityTest, LogitsAndGreedyTokensAreThoseOfTransformers) {
 
 TEST_F(LlavaParityTest, TheNamesOfTransformers5AreTheSameModel) { expect_llava_parity(convert(renamed_to_5())); }
 
-TEST_F(LlavaParityTest, TheEngineAnswersAQuestionAboutAPictureLikeTransformers) {
+TEST_F(LlavaParityTest, TheEngineAnswersAQuestionAboutAImageLikeTransformers) {
   const fs::path checkpoint = convert(goldens() / "llava", Dtype::kBF16);
   const CheckpointModel model = load_checkpoint_model(open_checkpoint(checkpoint));
   std::string expected;
@@ -103,8 +103,8 @@ TEST_F(LlavaParityTest, TheEngineAnswersAQuestionAboutAPictureLikeTransformers) 
 TEST_F(LlavaParityTest, ThePromptAndThePixelsAreThoseOfTransformers) {
   const CheckpointModel model = load_checkpoint_model(open_checkpoint(convert(goldens() / "llava")));
   const PromptMaker maker(model.tokenizer, model.config, {});
-  const std::string picture = read_file(goldens() / "llava.png", 1 << 20);
-  const auto prompt = maker.make({{"user", {{Part::Kind::kImage, picture}, {Part::Kind::kText, kQuestion}}}});
+  const std::string image = read_file(goldens() / "llava.png", 1 << 20);
+  const auto prompt = maker.make({{"user", {{Part::Kind::kImage, image}, {Part::Kind::kText, kQuestion}}}});
   const Golden golden("llava");
   EXPECT_EQ(std::vector<int64_t>(prompt->tokens.ids.begin(), prompt->tokens.ids.end()),
             values_of(golden["prompt_ids"]));

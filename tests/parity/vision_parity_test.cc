@@ -78,7 +78,7 @@ Imported imported(const std::string& from, const fs::path& path, const VisionImp
 
 at::Tensor encode(const Vit& vit, const at::Tensor& pixels) {
   torch::NoGradGuard no_grad;
-  return vit.encode(pixels, std::vector<PictureBox>(pixels.size(0), {0, 0, int(pixels.size(3)), int(pixels.size(2))}));
+  return vit.encode(pixels, std::vector<ImageBox>(pixels.size(0), {0, 0, int(pixels.size(3)), int(pixels.size(2))}));
 }
 
 void expect_close(const at::Tensor& ours, const at::Tensor& theirs, double tolerance, const std::string& what) {
@@ -101,7 +101,7 @@ TEST(TimmParityTest, PositionsResampledToOtherGridsAgree) {
   EXPECT_EQ(model.config.vision.position_rows, 4);
   expect_close(encode(*model.vit, golden.tensor("other_pixels")), golden.tensor("other_hidden"), kTolerance,
                "48x24 px");
-  // The table alone: without blocks and norm, of black pictures, what is left is positions and the stem's bias.
+  // The table alone: without blocks and norm, of black images, what is left is positions and the stem's bias.
   model.config.vision.num_layers = 0;
   model.config.vision.final_norm = false;
   Vit bare(model.config.vision);
@@ -143,13 +143,13 @@ TEST(ClipParityTest, HiddenStatesAgreeAtEveryFeatureLayer) {
   expect_close(encode(*second.vit, pixels), golden.tensor("second_to_last"), kTolerance, "second_to_last");
 }
 
-// The picture itself within one grey level, the crop at the same pixel; the crops of the two libraries differ.
+// The image itself within one grey level, the crop at the same pixel; the crops of the two libraries differ.
 TEST(PreprocessingParityTest, CropsAreThoseOfTimmAndOfTransformers) {
   const Golden golden(goldens() / "pictures.safetensors");
-  int pictures = 0, differing = 0;
+  int images = 0, differing = 0;
   for (const auto& [name, view] : golden.tensors()) {
     if (name.rfind("picture_", 0) != 0) continue;
-    ++pictures;
+    ++images;
     const std::string size = name.substr(8);
     const Image image = golden.image(name);
     PreprocessOptions options;
@@ -179,12 +179,12 @@ TEST(PreprocessingParityTest, CropsAreThoseOfTimmAndOfTransformers) {
     at::Tensor scale = torch::tensor({0.5, 0.25, 0.2}).view({3, 1, 1});
     expect_close(torch::tensor(ours.values).view({3, 32, 32}) * scale, theirs * scale, kGreyLevel, "timm_" + size);
   }
-  EXPECT_EQ(pictures, 9);
+  EXPECT_EQ(images, 9);
   EXPECT_GT(differing, 0);
 }
 
-// torchvision's Resize of a PIL picture, which the original SparseFusion uses.
-TEST(PreprocessingParityTest, AStretchedPictureIsThatOfTheOriginal) {
+// torchvision's Resize of a PIL image, which the original SparseFusion uses.
+TEST(PreprocessingParityTest, AStretchedImageIsThatOfTheOriginal) {
   const Golden golden(goldens() / "pictures.safetensors");
   PreprocessOptions options;
   options.stretch = true;
@@ -192,10 +192,10 @@ TEST(PreprocessingParityTest, AStretchedPictureIsThatOfTheOriginal) {
   options.crop_side = 32;
   options.mean = {0, 0, 0};
   options.std = {1, 1, 1};
-  int pictures = 0, otherwise = 0;
+  int images = 0, otherwise = 0;
   for (const auto& [name, view] : golden.tensors()) {
     if (name.rfind("picture_", 0) != 0) continue;
-    ++pictures;
+    ++images;
     const std::string_view theirs = golden.raw("seed_" + name.substr(8));
     options.resample = ResampleFilter::kBilinear;
     const PixelValues ours = preprocess(golden.image(name), options);
@@ -209,7 +209,7 @@ TEST(PreprocessingParityTest, AStretchedPictureIsThatOfTheOriginal) {
       otherwise += std::abs(other.values[at] - level) > 5 * kGreyLevel;
     }
   }
-  EXPECT_EQ(pictures, 9);
+  EXPECT_EQ(images, 9);
   EXPECT_GT(otherwise, 1000) << "the filters cannot be told apart";
 }
 

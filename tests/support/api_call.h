@@ -41,7 +41,7 @@ const char* name_of(Api api);
 
 struct Asked {
   std::string question = "xxxx";  // letters only: the fake engine's answer is the same
-  std::string image = "IMG";      // as bytes; for other pictures see FakeEngine
+  std::string image = "IMG";      // as bytes; for other images see FakeEngine
   int timeout_ms = 0;             // 0 = the server's
 };
 

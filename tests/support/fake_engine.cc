@@ -26,7 +26,7 @@ FakeEngine::FakeEngine(FakeEngineOptions options)
   info_.created_unix = 1'700'000'000;
   info_.max_context = options_.max_context;
   info_.vocab_size = options_.vocab_size;
-  info_.max_image_tokens = options_.reads_pictures ? kImageTokens : 0;
+  info_.max_image_tokens = options_.reads_images ? kImageTokens : 0;
   info_.image_size = 64;
   info_.num_layers = options_.num_layers;
   info_.num_experts = options_.num_experts;
@@ -122,7 +122,7 @@ PreparedPromptPtr FakeEngine::prepare(const std::vector<Message>& messages, cons
     for (const Part& part : message.parts) {
       if (part.kind == Part::Kind::kText)
         question += part.data;
-      else if (!options_.reads_pictures)
+      else if (!options_.reads_images)
         throw invalid_argument("image", "image: this model reads no pictures");
       if (part.data == "IMG broken") throw invalid_argument("image", "image: truncated data");
     }

@@ -4,7 +4,7 @@
 //   engine.script("q", {"re", "d"});             // question -> its answer's tokens, then a stop token
 //   engine.fail_next_step("boom");
 //
-// A text part costs one token a byte, a picture (bytes that begin with "IMG", or a real PNG) four. An unscripted
+// A text part costs one token a byte, an image (bytes that begin with "IMG", or a real PNG) four. An unscripted
 // question is answered with itself, a byte a token. Layer l, expert (token position + l) % E gets every token: MoE
 // counts are exact.
 #pragma once
@@ -25,15 +25,15 @@ struct FakeEngineOptions {
   int total_pages = 4096;
   int page_size = 4;
   int max_context = 512;
-  int vocab_size = 0;          // that it tells; it has as many tokens as its scripts need
-  bool reads_pictures = true;  // else a picture is refused
+  int vocab_size = 0;        // that it tells; it has as many tokens as its scripts need
+  bool reads_images = true;  // else an image is refused
   int num_layers = 2;
   int num_experts = 4;
   std::string digest = "fake";
   std::string device = "cpu";
   int nonfinite_logits = 0;    // of every step
   double step_seconds = 0;     // a step takes so long: with max_batch this makes an engine of a known speed
-  double prepare_seconds = 0;  // and so does the decoding of a picture
+  double prepare_seconds = 0;  // and so does the decoding of an image
   bool keep_plans = true;      // for plans(); not in a test that measures memory
 };
 
@@ -136,7 +136,7 @@ class FakeEngine final : public Engine {
   bool blocked_ SF_GUARDED_BY(mutex_) = false;
 };
 
-// One user message: a picture, where `image` is not empty, and a question.
+// One user message: an image, where `image` is not empty, and a question.
 std::vector<Message> ask(const std::string& question, const std::string& image = "IMG");
 
 }  // namespace sf

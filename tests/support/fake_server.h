@@ -1,4 +1,4 @@
-// The whole server as it ships (every front, service, scheduler, metrics) over a FakeEngine, on free ports of this
+// The whole server as it ships (every frontend, service, scheduler, metrics) over a FakeEngine, on free ports of this
 // process.
 //
 //   FakeServer server({.max_batch = 4}, {.step_seconds = 0.01});

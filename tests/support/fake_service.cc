@@ -154,7 +154,7 @@ std::vector<ModelDescription> FakeService::models() const {
   model.info.step = 100;
   model.info.created_unix = 1700000000;
   model.info.max_context = 512;
-  model.info.max_image_tokens = reads_pictures ? 36 : 0;
+  model.info.max_image_tokens = reads_images ? 36 : 0;
   model.info.image_size = 192;
   return {model};
 }

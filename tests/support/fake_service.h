@@ -1,4 +1,5 @@
-// A Service without a model: it echoes, fails or hangs as it is told, and remembers what the fronts asked and reported.
+// A Service without a model: it echoes, fails or hangs as it is told, and remembers what the frontends asked and
+// reported.
 //
 //   FakeService service;
 //   service.deltas = {"red", " circle"};
@@ -44,7 +45,7 @@ class FakeService final : public Service {
   bool throw_unknown = false;  // submit throws what is no Error
   bool ready = true, live = true;
   bool published = true;
-  bool reads_pictures = true;  // else its model is one of text alone
+  bool reads_images = true;  // else its model is one of text alone
   // As the engine would: picks the image out and refuses it with this.
   std::function<void(const std::string& image)> check_image;
 

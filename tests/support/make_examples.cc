@@ -1,8 +1,8 @@
-// make_examples FOLDER: writes the pictures and questions.jsonl of examples/.
+// make_examples FOLDER: writes the images and questions.jsonl of examples/.
 #include <cstdio>
 #include <exception>
 
-#include "tests/support/example_pictures.h"
+#include "tests/support/example_images.h"
 #include "trainer/data/image_file.h"
 
 int main(int argc, char** argv) {
@@ -12,9 +12,9 @@ int main(int argc, char** argv) {
   }
   try {
     const std::filesystem::path folder = argv[1];
-    const auto pictures = sf::test::example_pictures();
-    for (const auto& picture : pictures) sf::data::write_file(folder / picture.file, picture.bytes);
-    sf::data::write_file(folder / "questions.jsonl", sf::test::example_questions(pictures));
+    const auto images = sf::test::example_images();
+    for (const auto& image : images) sf::data::write_file(folder / image.file, image.bytes);
+    sf::data::write_file(folder / "questions.jsonl", sf::test::example_questions(images));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "make_examples: %s\n", error.what());
     return 1;

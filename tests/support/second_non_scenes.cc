@@ -9,7 +9,7 @@ namespace {
 
 using data::Rng;
 
-// One picture as a function of the position: every kind below gives the colour at (x, y) in 0..1 coordinates of the
+// One image as a function of the position: every kind below gives the colour at (x, y) in 0..1 coordinates of the
 // short side. Slow and simple, and unlike the trainer's canvas.
 struct Colour3 {
   double r = 0, g = 0, b = 0;  // 0..1

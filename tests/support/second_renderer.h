@@ -1,4 +1,4 @@
-// A second, independent way to draw scenes, and other pictures that are no scenes: held-out evaluation only, never
+// A second, independent way to draw scenes, and other images that are no scenes: held-out evaluation only, never
 // trained on. It shares the generator's facts but none of its drawing: scanlines on integers or 4x supersampling, its
 // own palettes, backgrounds and sizes.
 //
@@ -24,7 +24,7 @@ struct HeldOut {
 // each at an RGB distance of at least 80 from the background.
 HeldOut draw_held_out(data::Rng& rng, int min_objects, int max_objects);
 
-// Effect: a picture that is no scene; kNumHeldOutNonScenes kinds, most of them unlike any that the trainer draws.
+// Effect: an image that is no scene; kNumHeldOutNonScenes kinds, most of them unlike any that the trainer draws.
 inline constexpr int kNumHeldOutNonScenes = 18;
 Image draw_held_out_non_scene(data::Rng& rng);
 Image draw_held_out_non_scene(data::Rng& rng, int kind, int width, int height);

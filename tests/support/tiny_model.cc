@@ -70,7 +70,7 @@ void write_tiny_checkpoint(const std::filesystem::path& folder, uint64_t seed) {
   write_checkpoint_of(*tiny_vlm(seed), folder);
 }
 
-std::string random_picture(uint64_t seed, int width, int height) {
+std::string random_image(uint64_t seed, int width, int height) {
   data::Rng rng(seed);
   const data::Scene scene = data::generate_scene(rng, data::varied_scene_options(rng, width, height, 2, 6));
   return data::encode_png(data::render(scene, data::random_style(rng), rng));

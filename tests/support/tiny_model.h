@@ -36,7 +36,7 @@ void write_checkpoint_of(const Vlm& vlm, const std::filesystem::path& folder);
 // The same of tiny_vlm(seed).
 void write_tiny_checkpoint(const std::filesystem::path& folder, uint64_t seed);
 
-// An encoded picture of a random scene.
-std::string random_picture(uint64_t seed, int width, int height);
+// An encoded image of a random scene.
+std::string random_image(uint64_t seed, int width, int height);
 
 }  // namespace sf::test

@@ -1,5 +1,5 @@
-// A folder of throw-away certificates for the tests of a front: the server's and those of two clients, as NAME.crt and
-// NAME.key. For a fixture to derive from.
+// A folder of throw-away certificates for the tests of a frontend: the server's and those of two clients, as NAME.crt
+// and NAME.key. For a fixture to derive from.
 //
 //   TlsFolder folder;
 //   auto certificate = folder.server_certificate("friend.crt");

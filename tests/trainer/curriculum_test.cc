@@ -12,7 +12,7 @@ data::DatasetOptions base_options() {
   return options;
 }
 
-TEST(CurriculumTest, BeginsWithPlainKeywordsAboutPicturesThatHaveTheAnswer) {
+TEST(CurriculumTest, BeginsWithPlainKeywordsAboutImagesThatHaveTheAnswer) {
   const data::DatasetOptions first = curriculum(base_options(), 0.0, false);
   EXPECT_EQ(first.questions.keyword, 1.0f);
   EXPECT_TRUE(first.questions.plain_keyword);

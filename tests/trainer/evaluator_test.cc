@@ -15,10 +15,10 @@ using Kind = EvaluationSet::Kind;
 
 class EvaluatorTest : public testing::Test {
  protected:
-  EvaluationReport run(Kind kind, int pictures, std::vector<EvaluatedPicture>* seen = nullptr) {
-    std::function<void(const EvaluatedPicture&)> visit;
-    if (seen) visit = [seen](const EvaluatedPicture& picture) { seen->push_back(picture); };
-    return evaluate(*vlm_, *tokenizer_, {.kind = kind, .pictures = pictures, .seed = 7}, visit);
+  EvaluationReport run(Kind kind, int images, std::vector<EvaluatedImage>* seen = nullptr) {
+    std::function<void(const EvaluatedImage&)> visit;
+    if (seen) visit = [seen](const EvaluatedImage& image) { seen->push_back(image); };
+    return evaluate(*vlm_, *tokenizer_, {.kind = kind, .images = images, .seed = 7}, visit);
   }
 
   std::shared_ptr<Vlm> vlm_ = test::tiny_vlm(3);
@@ -26,7 +26,7 @@ class EvaluatorTest : public testing::Test {
 };
 
 TEST_F(EvaluatorTest, ThePapersSetAsksTenQuestionsOfEachGroup) {
-  std::vector<EvaluatedPicture> seen;
+  std::vector<EvaluatedImage> seen;
   const EvaluationReport report = run(Kind::kPaper, 18, &seen);  // more than one batch of 16
   EXPECT_EQ(seen.size(), 18u);
   EXPECT_EQ(report.non_relational.asked, 180);
@@ -40,19 +40,19 @@ TEST_F(EvaluatorTest, ThePapersSetAsksTenQuestionsOfEachGroup) {
 }
 
 TEST_F(EvaluatorTest, TheReportIsTheSumOfWhatTheVisitorSees) {
-  std::vector<EvaluatedPicture> seen;
+  std::vector<EvaluatedImage> seen;
   const EvaluationReport report = run(Kind::kVaried, 6, &seen);
   std::array<KindScore, data::kNumKinds> expected;
   int64_t clear = 0;
-  for (const EvaluatedPicture& picture : seen) {
-    ASSERT_EQ(picture.right.size(), picture.questions.size());
-    ASSERT_EQ(picture.margin.size(), picture.questions.size());
-    for (size_t q = 0; q < picture.questions.size(); ++q) {
-      KindScore& score = expected[picture.questions[q].kind];
+  for (const EvaluatedImage& image : seen) {
+    ASSERT_EQ(image.right.size(), image.questions.size());
+    ASSERT_EQ(image.margin.size(), image.questions.size());
+    for (size_t q = 0; q < image.questions.size(); ++q) {
+      KindScore& score = expected[image.questions[q].kind];
       ++score.asked;
-      score.right += picture.right[q];
-      clear += picture.questions[q].margin >= 3;
-      EXPECT_GE(picture.margin[q], 0);
+      score.right += image.right[q];
+      clear += image.questions[q].margin >= 3;
+      EXPECT_GE(image.margin[q], 0);
     }
   }
   for (int k = 0; k < data::kNumKinds; ++k) {
@@ -84,7 +84,7 @@ TEST_F(EvaluatorTest, TheHistogramHoldsEveryAssignmentAndTheSameSeedGivesTheSame
   };
   EXPECT_EQ(total(0), total(1));
   EXPECT_EQ(total(0) % 2, 0);                  // top-2
-  EXPECT_GT(total(0), 3 * 2 * (36 + 20 * 4));  // pictures of 36 tokens and 20 questions of a few
+  EXPECT_GT(total(0), 3 * 2 * (36 + 20 * 4));  // images of 36 tokens and 20 questions of a few
 }
 
 TEST_F(EvaluatorTest, LeavesTheModelInItsMode) {
@@ -110,15 +110,15 @@ TEST_F(EvaluatorTest, MergingAddsEveryCount) {
   EXPECT_EQ(empty.expert_histogram, second.expert_histogram);
 }
 
-// A model that answers nothing right has no golden cases: the canary falls back to finite logits.
+// A model that answers nothing right has no golden cases: the golden check falls back to finite logits.
 TEST_F(EvaluatorTest, GoldenCasesAreOnlyWhatTheModelGotRight) {
   const std::string golden = make_golden(*vlm_, *tokenizer_, 2, 5);
-  std::vector<EvaluatedPicture> seen;
-  EvaluationSet set{.kind = Kind::kPaper, .pictures = 2, .seed = 5, .paraphrased = true};
-  evaluate(*vlm_, *tokenizer_, set, [&](const EvaluatedPicture& picture) { seen.push_back(picture); });
+  std::vector<EvaluatedImage> seen;
+  EvaluationSet set{.kind = Kind::kPaper, .images = 2, .seed = 5, .paraphrased = true};
+  evaluate(*vlm_, *tokenizer_, set, [&](const EvaluatedImage& image) { seen.push_back(image); });
   bool any = false;
-  for (const EvaluatedPicture& picture : seen) {
-    for (size_t q = 0; q < picture.right.size(); q += 5) any = any || (picture.right[q] && picture.margin[q] > 0.1f);
+  for (const EvaluatedImage& image : seen) {
+    for (size_t q = 0; q < image.right.size(); q += 5) any = any || (image.right[q] && image.margin[q] > 0.1f);
   }
   EXPECT_EQ(golden.find("\"question\"") != std::string::npos, any);
   EXPECT_NE(golden.find("\"cases\""), std::string::npos);

@@ -16,14 +16,14 @@ struct Material {
   std::vector<std::vector<data::Question>> questions;
 };
 
-Material material(const ModelConfig& config, int pictures, int questions) {
+Material material(const ModelConfig& config, int images, int questions) {
   Material out;
   data::SampleOptions options;
   options.pre = preprocess_options(config.image);
   options.min_objects = 3;
   data::Rng rng(9);
   const GridSize grid = data::draw_grid(rng, options);
-  for (int i = 0; i < pictures; ++i) {
+  for (int i = 0; i < images; ++i) {
     out.samples.push_back(data::make_sample(rng, grid, options));
     data::QuestionMix mix;
     mix.count = questions;
@@ -58,7 +58,7 @@ TEST(PackedBatchTest, APackedRowEqualsOneRowForEachQuestion) {
   EXPECT_NEAR(losses.report.answer, loss / weight, 1e-5);
 }
 
-TEST(PackedBatchTest, AQuestionSeesThePictureAndItselfAndNothingLater) {
+TEST(PackedBatchTest, AQuestionSeesTheImageAndItselfAndNothingLater) {
   const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
   Material m = material(test::tiny_config(), 2, 4);
   m.questions[1].resize(2);  // so that the second row is padded
@@ -138,7 +138,7 @@ TEST(PackedBatchTest, CapacityIsForTrainingOnlyAndCountsRealTokens) {
         image += layer.expert_tokens[e];
         text += layer.expert_tokens[e + 1];
       }
-      EXPECT_EQ(image, 2 * batch.image_tokens * 2);  // two pictures, top-2
+      EXPECT_EQ(image, 2 * batch.image_tokens * 2);  // two images, top-2
       EXPECT_EQ(image + text, layer.assignments);
       if (training)
         EXPECT_GE(2 * layer.dropped, layer.assignments - 8);  // C is rounded up for each of 4 experts

@@ -9,7 +9,7 @@
 namespace sf {
 namespace {
 
-PackedBatch two_pictures(const ModelConfig& config, const Tokenizer& tokenizer) {
+PackedBatch two_images(const ModelConfig& config, const Tokenizer& tokenizer) {
   data::SampleOptions options;
   options.pre = preprocess_options(config.image);
   options.min_objects = 3;
@@ -47,7 +47,7 @@ TEST(ForwardLossesTest, PaddingTakesNoPartInCountsLossesOrCapacity) {
   const auto vlm = test::tiny_vlm(4);
   const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
   const std::vector<int> words = alignment_words(*tokenizer);
-  const PackedBatch batch = two_pictures(vlm->config(), *tokenizer);
+  const PackedBatch batch = two_images(vlm->config(), *tokenizer);
   const AuxiliaryHeads heads(vlm->config());
   LossOptions options;
   options.capacity_factor = 1.0;
@@ -80,7 +80,7 @@ TEST(ForwardLossesTest, PaddingTakesNoPartInCountsLossesOrCapacity) {
 TEST(ForwardLossesTest, TheTotalIsTheWeighedSumOfItsParts) {
   const auto vlm = test::tiny_vlm(4);
   const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
-  const PackedBatch batch = two_pictures(vlm->config(), *tokenizer);
+  const PackedBatch batch = two_images(vlm->config(), *tokenizer);
   const LossOptions options{.balance = 0.5,
                             .router_z = 0.25,
                             .importance = 3,
@@ -110,7 +110,7 @@ TEST(ForwardLossesTest, LimoesTwoEntropiesAreWeighedApart) {
   for (auto& item : vlm->named_parameters()) {
     if (item.key().find("router") != std::string::npos) item.value().normal_();
   }
-  const PackedBatch batch = two_pictures(vlm->config(), *tokenizer);
+  const PackedBatch batch = two_images(vlm->config(), *tokenizer);
   const auto report_of = [&](double local, double global) {
     const LossOptions options{
         .balance = 0, .router_z = 0, .local_entropy = local, .global_entropy = global, .dense = 0};
@@ -138,7 +138,7 @@ TEST(ForwardLossesTest, DenseLayersAndInjectedFeaturesAreTrained) {
     torch::manual_seed(5);
     auto vlm = std::make_shared<Vlm>(parse_model_config(to_json(config)));
     vlm->train();
-    const PackedBatch batch = two_pictures(vlm->config(), *tokenizer);
+    const PackedBatch batch = two_images(vlm->config(), *tokenizer);
     const AuxiliaryHeads heads(vlm->config());
     const Losses losses =
         forward_losses(*vlm, batch, alignment_words(*tokenizer), heads, {.importance = 0.1, .dense = 0});

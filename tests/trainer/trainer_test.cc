@@ -29,7 +29,7 @@ TrainOptions toy_options(const std::filesystem::path& store) {
   options.batch_size = 2;
   options.questions = 3;
   options.evaluate_every = 100;
-  options.evaluation_pictures = 1;
+  options.evaluation_images = 1;
   options.publish = "all";
   options.threads = 1;
   return options;
@@ -268,7 +268,7 @@ TEST(TrainerTest, KeepsAsManyVersionsAsItWasTold) {
 
 TEST(TrainerTest, StartsFromACheckpointAndTrainsOnAUsersRows) {
   test::TempFolder folder;
-  write_file(folder.path() / "red.png", test::random_picture(1, 80, 80));
+  write_file(folder.path() / "red.png", test::random_image(1, 80, 80));
   write_file(folder.path() / "rows.jsonl", R"({"image": "red.png", "question": "what is it?", "answer": "a picture"})"
                                            "\n"
                                            R"({"image": "gone.png", "question": "?", "answer": "x"})"

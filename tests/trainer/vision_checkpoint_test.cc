@@ -37,7 +37,7 @@ TrainOptions short_run(const std::filesystem::path& store) {
   options.batch_size = 2;
   options.questions = 2;
   options.evaluate_every = 100;
-  options.evaluation_pictures = 1;
+  options.evaluation_images = 1;
   options.publish = "all";
   options.threads = 1;
   return options;
@@ -121,8 +121,8 @@ TEST(VisionCheckpointTest, AWholeModelsEncoderCanBeTaken) {
       demo.vlm->named_parameters()["vision.block0.qkv_weight"]));
 }
 
-// The server checks a new version with pictures made of the trainer's pixels: they must come to the same pixels again.
-TEST(GoldenPictureTest, PreprocessesToThePixelsThatItWasMadeOf) {
+// The server checks a new version with images made of the trainer's pixels: they must come to the same pixels again.
+TEST(GoldenImageTest, PreprocessesToThePixelsThatItWasMadeOf) {
   ImageConfig crop;
   crop.resize = "crop";
   crop.cell_size = 16;
@@ -132,15 +132,14 @@ TEST(GoldenPictureTest, PreprocessesToThePixelsThatItWasMadeOf) {
     for (const char* offset : {"even", "floor"}) {
       crop.resize_side = resize_side;
       crop.crop_offset = offset;
-      const PixelValues pixels =
-          preprocess(decode_image(test::random_picture(3, 90, 75), {}), preprocess_options(crop));
-      EXPECT_EQ(preprocess(picture_of(pixels, crop), preprocess_options(crop)).values, pixels.values)
+      const PixelValues pixels = preprocess(decode_image(test::random_image(3, 90, 75), {}), preprocess_options(crop));
+      EXPECT_EQ(preprocess(image_of(pixels, crop), preprocess_options(crop)).values, pixels.values)
           << resize_side << offset;
     }
   }
   const ImageConfig fit;
-  const PixelValues pixels = preprocess(decode_image(test::random_picture(3, 90, 75), {}), preprocess_options(fit));
-  const Image image = picture_of(pixels, fit);
+  const PixelValues pixels = preprocess(decode_image(test::random_image(3, 90, 75), {}), preprocess_options(fit));
+  const Image image = image_of(pixels, fit);
   EXPECT_EQ(image.width, pixels.grid.columns * fit.cell_size);
   const PixelValues again = preprocess(image, preprocess_options(fit));
   // The padding's grey of 0.5 lies between two levels.

@@ -1,4 +1,4 @@
-// One batch of training: pictures of one grid, each with its questions. Batch i is a function of (seed, i) alone, so
+// One batch of training: images of one grid, each with its questions. Batch i is a function of (seed, i) alone, so
 // any number of worker threads makes the same stream, and a resumed run goes on exactly where it stopped (Prefetcher in
 // the trainer adds the threads).
 //
@@ -31,8 +31,8 @@ struct Batch {
 // Effect: generates batch `index` of the stream `seed`. REQUIRES: batch_size >= 1, index >= 0.
 Batch make_batch(const DatasetOptions& options, uint64_t seed, int64_t index);
 
-// The same from a user's own pictures: one is drawn, the others come from those of its grid, with replacement; at most
-// `max_questions` of a picture's questions are taken. Errors: those of decode_image. REQUIRES: data is not empty.
+// The same from a user's own images: one is drawn, the others come from those of its grid, with replacement; at most
+// `max_questions` of an image's questions are taken. Errors: those of decode_image. REQUIRES: data is not empty.
 Batch make_user_batch(const UserData& data, const PreprocessOptions& pre, int batch_size, int max_questions,
                       uint64_t seed, int64_t index);
 

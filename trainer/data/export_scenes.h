@@ -1,4 +1,4 @@
-// Generated scenes as files: pictures and a questions file that load_user_data reads back.
+// Generated scenes as files: images and a questions file that load_user_data reads back.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// RGB pixels -> encoded bytes, and small file helpers: what the exporter, the canary's golden pictures and examples/
-// need.
+// RGB pixels -> encoded bytes, and small file helpers: what the exporter, the golden check's golden images and
+// examples/ need.
 //
 //   write_file("scene.png", encode_png(image));
 //

@@ -221,7 +221,7 @@ void rings(Sheet& s) {
   }
 }
 
-void drawing(Sheet& s) {  // a house, a tree, a sun, a ground line: child's picture with polygons in it
+void drawing(Sheet& s) {  // a house, a tree, a sun, a ground line: child's image with polygons in it
   Canvas canvas(s.image, s.antialias);
   const float horizon = s.height * s.rng.uniform(0.55f, 0.85f);
   canvas.box(s.width / 2, (horizon + s.height) / 2, s.width / 2 + 1, (s.height - horizon) / 2 + 1, 0,

@@ -1,7 +1,7 @@
-// Pictures that are no scenes: noise, gradients, text, charts, blobs, stripes, polygons and the like. The model must
+// Images that are no scenes: noise, gradients, text, charts, blobs, stripes, polygons and the like. The model must
 // refuse every question about them.
 //
-//   Image picture = render_non_scene(rng, 192, 160);
+//   Image image = render_non_scene(rng, 192, 160);
 #pragma once
 
 #include "engine/input/image.h"

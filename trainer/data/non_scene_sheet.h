@@ -1,4 +1,4 @@
-// Shared by the painters of pictures that are no scenes.
+// Shared by the painters of images that are no scenes.
 #pragma once
 
 #include "engine/input/image.h"
@@ -7,7 +7,7 @@
 
 namespace sf::data {
 
-// The picture, its size as floats, and what it is drawn on.
+// The image, its size as floats, and what it is drawn on.
 struct Sheet {
   Image image;
   Rng& rng;

@@ -1,4 +1,4 @@
-// Questions that no picture of coloured shapes answers. Many subjects, so that the model learns "none of the above"
+// Questions that no image of coloured shapes answers. Many subjects, so that the model learns "none of the above"
 // rather than a list of words. None asks for a shape, a place or a neighbour of a coloured object.
 #include "trainer/data/phrasebook.h"
 
@@ -176,7 +176,7 @@ constexpr std::string_view kPatterns[] = {
     "what is the [logo|flag|symbol|artist|title|style|camera]",
     "how tall is [he|she|the building|the tree|the tower]",
     "what is the phone number of the [hotel|police|restaurant]",
-    // About the picture, but not what it can be asked
+    // About the image, but not what it can be asked
     "how big is the [red|blue|green|yellow|grey|orange] [object|circle|square|one]",
     "what is the [area|size|diameter|radius|weight|material|texture|price] of the [red|blue|green|yellow|grey|orange] "
     "[object|circle|square]",

@@ -27,9 +27,9 @@ enum Kind {
   kClosestColour,
   kFurthestColour,
   kDescribe,
-  kAbsentColour,  // asks about a colour that the picture lacks
+  kAbsentColour,  // asks about a colour that the image lacks
   kOffTopic,      // asks about something else
-  kNonScene,      // any question about a picture that is no scene
+  kNonScene,      // any question about an image that is no scene
   kUser,          // from a file of the user; in no mix, not counted in kNumKinds
 };
 inline constexpr int kNumKinds = kNonScene + 1;
@@ -74,7 +74,7 @@ std::vector<Question> paper_questions(Rng& rng, const Scene& scene, Phrasing phr
 // The truth: "circle", "left", "3", "a red circle at the top left and ...". REQUIRES: as make_question.
 std::string answer_of(const Scene& scene, Kind kind, int object);
 
-// The best accuracy of a guesser that sees the question's text only, over pictures of six objects.
+// The best accuracy of a guesser that sees the question's text only, over images of six objects.
 double blind_optimum(Kind kind);
 
 // Effect: n sentences, questions of every kind and answers alternating: what the tokenizer is trained on.

@@ -1,4 +1,4 @@
-// Scene -> picture, in a style: how the background and the six colours look, edges, outlines, blur, noise, JPEG
+// Scene -> image, in a style: how the background and the six colours look, edges, outlines, blur, noise, JPEG
 // artefacts.
 //
 //   Image plain = render(scene, plain_style(), rng);
@@ -32,7 +32,7 @@ struct Style {
   int jpeg_quality = 0;  // 0 = no JPEG round trip
 };
 
-// White, pure colours, anti-aliased: the paper's pictures.
+// White, pure colours, anti-aliased: the paper's images.
 Style plain_style();
 
 // Effect: draws a style; every colour is at least kMinContrast from every colour of the background.
@@ -44,7 +44,7 @@ Rgb random_shade(Rng& rng, Colour colour);
 
 Image render(const Scene& scene, const Style& style, Rng& rng);
 
-// Post-processing shared with pictures that are no scenes.
+// Post-processing shared with images that are no scenes.
 void add_noise(Image& image, float amplitude, Rng& rng);
 void blur(Image& image, float weight);
 // Effect: encodes and decodes. Errors: Internal if the codec fails.

@@ -14,7 +14,7 @@ constexpr int kAspectTries = 48;
 
 float log_uniform(Rng& rng, float low, float high) { return low * std::exp(rng.uniform() * std::log(high / low)); }
 
-// Effect: an aspect ratio (width / height) whose pictures choose_grid lays out in `grid`.
+// Effect: an aspect ratio (width / height) whose images choose_grid lays out in `grid`.
 float draw_aspect(Rng& rng, GridSize grid, const PreprocessOptions& pre) {
   const float own = static_cast<float>(grid.columns) / static_cast<float>(grid.rows);
   if (pre.crop) return own;  // any other loses a part of the scene
@@ -26,7 +26,7 @@ float draw_aspect(Rng& rng, GridSize grid, const PreprocessOptions& pre) {
   return own;
 }
 
-// Effect: the size at which a picture of this aspect ratio fills the grid, so that nothing is resized.
+// Effect: the size at which an image of this aspect ratio fills the grid, so that nothing is resized.
 void size_in_grid(float aspect, GridSize grid, const PreprocessOptions& pre, int& width, int& height) {
   const float full_width = static_cast<float>(grid.columns * pre.cell_size);
   const float full_height = static_cast<float>(grid.rows * pre.cell_size);
@@ -35,7 +35,7 @@ void size_in_grid(float aspect, GridSize grid, const PreprocessOptions& pre, int
   height = std::min(grid.rows * pre.cell_size, static_cast<int>(std::lround(scale)));
 }
 
-// Effect: a picture size that choose_grid maps to `grid`.
+// Effect: an image size that choose_grid maps to `grid`.
 void draw_sample_size(Rng& rng, GridSize grid, const SampleOptions& options, int& width, int& height) {
   if (!options.augment && grid.rows == grid.columns) {
     width = height = 75;
@@ -89,7 +89,7 @@ SceneOptions varied_scene_options(Rng& rng, int width, int height, int min_objec
   options.width = width;
   options.height = height;
   options.min_objects = options.max_objects = rng.range(min_objects, max_objects);
-  if (rng.chance(0.35f)) return options;  // the paper's sizes, whatever the picture's
+  if (rng.chance(0.35f)) return options;  // the paper's sizes, whatever the image's
   options.min_half = 0.031f;
   options.max_half = options.max_objects <= 3 && rng.chance(0.2f) ? 0.2f : 0.105f;
   options.mixed_sizes = 0.5f;

@@ -1,4 +1,4 @@
-// The fast path of training: one picture as the model sees it, with its scene.
+// The fast path of training: one image as the model sees it, with its scene.
 //
 //   GridSize grid = draw_grid(rng, options);               // once a batch: all its samples share it
 //   Sample sample = make_sample(rng, grid, options);
@@ -16,15 +16,15 @@ struct SampleOptions {
   PreprocessOptions pre;
   int min_objects = 1;
   int max_objects = 6;
-  bool augment = true;                    // off: the paper's pictures, 75 x 75
-  float non_scene_fraction = 0;           // pictures that are no scenes
+  bool augment = true;                    // off: the paper's images, 75 x 75
+  float non_scene_fraction = 0;           // images that are no scenes
   float square_fraction = 0.6f;           // of grids drawn: the square one; others have aspect ratios in 1:2 .. 2:1
   float direct_fraction = 0.5f;           // drawn at the grid's resolution instead of being resized
   int fixed_rows = 0, fixed_columns = 0;  // both set: draw_grid always gives this grid
 };
 
 struct Sample {
-  Scene scene;  // in pixels of the picture as drawn; no objects where it is no scene
+  Scene scene;  // in pixels of the image as drawn; no objects where it is no scene
   bool is_scene = true;
   PixelValues pixels;
   std::vector<Point> centres;  // of scene.objects, in grid pixels (pixels' rows and columns, padding included)
@@ -33,13 +33,13 @@ struct Sample {
   bool visible(size_t i, int cell_px) const;
 };
 
-// Effect: a grid that some picture of aspect ratio 1:2 .. 2:1 is laid out in. Thread-safe.
+// Effect: a grid that some image of aspect ratio 1:2 .. 2:1 is laid out in. Thread-safe.
 GridSize draw_grid(Rng& rng, const SampleOptions& options);
 
-// Effect: draws a picture whose size choose_grid maps to `grid`. Thread-safe.
+// Effect: draws an image whose size choose_grid maps to `grid`. Thread-safe.
 Sample make_sample(Rng& rng, GridSize grid, const SampleOptions& options);
 
-// Options of a scene for a picture of this size, with sizes and turned squares as training varies them.
+// Options of a scene for an image of this size, with sizes and turned squares as training varies them.
 SceneOptions varied_scene_options(Rng& rng, int width, int height, int min_objects, int max_objects);
 
 // Effect: a native size with this aspect ratio (width / height): short side mostly 64..320, sometimes up to 700.

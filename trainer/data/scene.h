@@ -3,7 +3,7 @@
 //   Scene scene = generate_scene(rng, {.min_objects = 6, .max_objects = 6});
 //   int other = nearest(scene, 0);   // index of the object whose centre is closest to that of object 0
 //
-// Coordinates are continuous pixels: (0,0) is the picture's top left corner, the first pixel's centre is (0.5, 0.5).
+// Coordinates are continuous pixels: (0,0) is the image's top left corner, the first pixel's centre is (0.5, 0.5).
 // Thread-safe: free functions without state.
 #pragma once
 
@@ -33,14 +33,14 @@ struct Object {
 // Half the side of the axis-parallel box around the object (half, or more for a turned square).
 float half_extent(const Object& object);
 
-// A picture without objects is not a scene: every question about it is refused.
+// An image without objects is not a scene: every question about it is refused.
 struct Scene {
   int width = 0;
   int height = 0;
   std::vector<Object> objects;
 };
 
-// Lengths called "of the short side" are fractions of min(width, height). The defaults are the paper's picture.
+// Lengths called "of the short side" are fractions of min(width, height). The defaults are the paper's image.
 struct SceneOptions {
   int min_objects = 6;
   int max_objects = 6;
@@ -48,15 +48,15 @@ struct SceneOptions {
   int height = 75;
   float min_half = 5.f / 75;  // of the short side
   float max_half = 5.f / 75;
-  float mixed_sizes = 0;            // probability that the objects of one picture differ in size
-  float turned_squares = 0;         // probability that the squares of one picture are turned by up to 15 degrees
+  float mixed_sizes = 0;            // probability that the objects of one image differ in size
+  float turned_squares = 0;         // probability that the squares of one image are turned by up to 15 degrees
   float min_distance = 10.f / 75;   // between centres, of the short side
   float centre_margin = 0.5f / 75;  // |x - width/2| and |y - height/2| are at least this, of the short side
   float min_half_px = 4;            // no object is smaller than this, whatever the fractions say
 };
 
 // Effect: objects fully inside, not overlapping, in random order of colour. Colours and shapes are uniform.
-// REQUIRES: 1 <= min_objects <= max_objects <= 6 and a picture with room for them; fewer objects come back when there
+// REQUIRES: 1 <= min_objects <= max_objects <= 6 and an image with room for them; fewer objects come back when there
 // is none after many draws.
 Scene generate_scene(Rng& rng, const SceneOptions& options);
 
@@ -67,8 +67,8 @@ int furthest(const Scene& scene, int object);
 int same_shape_count(const Scene& scene, int object);  // itself included: 1..6
 int find_colour(const Scene& scene, Colour colour);    // index, or -1
 
-// How far a fact is from being another one, in pixels of a picture whose short side is 75: the distance to the
-// picture's middle line, or the gap between the two best candidates. kNoMargin where there is only one candidate.
+// How far a fact is from being another one, in pixels of an image whose short side is 75: the distance to the
+// image's middle line, or the gap between the two best candidates. kNoMargin where there is only one candidate.
 inline constexpr float kNoMargin = 1e6f;
 float left_right_margin(const Scene& scene, int object);
 float top_bottom_margin(const Scene& scene, int object);

@@ -51,12 +51,12 @@ class Loader {
   void add(std::string image_bytes, std::string question, std::string answer) {
     check_text(question, "question");
     check_text(answer, "answer");
-    UserPicture& picture = picture_of(std::move(image_bytes));
+    UserImage& image = image_of(std::move(image_bytes));
     Question entry;
     entry.kind = kUser;
     entry.text = std::move(question);
     entry.answer = std::move(answer);
-    picture.questions.push_back(std::move(entry));
+    image.questions.push_back(std::move(entry));
   }
 
   // A path where a file of that name exists, else a data URI or plain base64.
@@ -93,25 +93,25 @@ class Loader {
     if (!is_valid_utf8(text)) throw RowError(field + " is not valid UTF-8");
   }
 
-  UserPicture& picture_of(std::string bytes) {
+  UserImage& image_of(std::string bytes) {
     const size_t hash = std::hash<std::string>()(bytes);
     const auto [first, last] = index_.equal_range(hash);
     for (auto at = first; at != last; ++at) {
-      if (data_.pictures[at->second].bytes == bytes) return data_.pictures[at->second];
+      if (data_.images[at->second].bytes == bytes) return data_.images[at->second];
     }
     const Image image = decode_image(bytes, options_.limits);
-    index_.emplace(hash, data_.pictures.size());
-    UserPicture& picture = data_.pictures.emplace_back();
-    picture.bytes = std::move(bytes);
-    picture.width = image.width;
-    picture.height = image.height;
-    return picture;
+    index_.emplace(hash, data_.images.size());
+    UserImage& image = data_.images.emplace_back();
+    image.bytes = std::move(bytes);
+    image.width = image.width;
+    image.height = image.height;
+    return image;
   }
 
   std::filesystem::path folder_;
   const UserDataOptions& options_;
   UserData data_;
-  std::unordered_multimap<size_t, size_t> index_;  // hash of a picture's bytes -> its place in data_.pictures
+  std::unordered_multimap<size_t, size_t> index_;  // hash of an image's bytes -> its place in data_.images
 };
 
 std::string text_field(const nlohmann::json& object, const char* name) {

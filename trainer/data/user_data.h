@@ -1,11 +1,11 @@
-// A user's own pictures and questions, from a file.
+// A user's own images and questions, from a file.
 //
 //   UserData data = load_user_data("pets.jsonl", {.max_bad_rows = 10});
 //   for (const BadRow& row : data.bad_rows) warn(row.line, row.reason);
 //
 // `.jsonl`: one object a line, `image` (a path, relative to the file's folder, or base64, or a data URI), `question`,
 // `answer`; other keys are ignored, empty lines too. `.csv` (RFC 4180): base64 image, caption; a first row
-// "image,caption" is a heading. A caption answers "describe the picture". Thread-safe: free functions without state.
+// "image,caption" is a heading. A caption answers "describe the image". Thread-safe: free functions without state.
 #pragma once
 
 #include <filesystem>
@@ -23,15 +23,15 @@ struct BadRow {
   std::string reason;  // one line, no values from the file longer than a word
 };
 
-// Rows with the same picture are one UserPicture.
-struct UserPicture {
+// Rows with the same image are one UserPicture.
+struct UserImage {
   std::string bytes;                // encoded, as in the file; decodes within the limits
   int width = 0, height = 0;        // upright
   std::vector<Question> questions;  // kind kUser
 };
 
 struct UserData {
-  std::vector<UserPicture> pictures;
+  std::vector<UserImage> images;
   std::vector<BadRow> bad_rows;
   int num_rows = 0;  // good ones
   ImageLimits limits;
@@ -43,7 +43,7 @@ struct UserDataOptions {
   size_t max_text_bytes = 8192;  // of a question or an answer
 };
 
-// Effect: reads every row and decodes every picture once, so that training meets no surprise.
+// Effect: reads every row and decodes every image once, so that training meets no surprise.
 // Errors: InvalidArgument for another extension, no good row, or too many bad ones (the first few named by line);
 // Unavailable if the file cannot be read.
 UserData load_user_data(const std::filesystem::path& path, const UserDataOptions& options);

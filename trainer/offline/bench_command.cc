@@ -14,12 +14,12 @@
 #include "trainer/data/user_data.h"
 #include "trainer/offline/commands.h"
 #include "trainer/offline/offline_runner.h"
-#include "trainer/offline/shared_picture_bench.h"
+#include "trainer/offline/shared_image_bench.h"
 
 namespace sf {
 namespace {
 
-// Distinct pictures, one question each.
+// Distinct images, one question each.
 std::vector<OfflineRequest> generated_requests(int count, uint64_t seed) {
   std::vector<OfflineRequest> requests;
   for (int i = 0; i < count; ++i) {
@@ -37,8 +37,8 @@ std::vector<OfflineRequest> generated_requests(int count, uint64_t seed) {
 std::vector<OfflineRequest> load_requests(const OfflineCommandOptions& options) {
   if (options.pairs.empty()) return generated_requests(options.requests, options.seed);
   std::vector<OfflineRequest> requests;
-  for (const data::UserPicture& picture : data::load_user_data(options.pairs, {}).pictures) {
-    for (const data::Question& question : picture.questions) requests.push_back({picture.bytes, question.text, {}});
+  for (const data::UserImage& image : data::load_user_data(options.pairs, {}).images) {
+    for (const data::Question& question : image.questions) requests.push_back({image.bytes, question.text, {}});
   }
   if (static_cast<int>(requests.size()) > options.requests) requests.resize(options.requests);
   return requests;
@@ -87,9 +87,9 @@ nlohmann::ordered_json measure(Engine& engine, const std::vector<OfflineRequest>
           {"p99_ms", quantile(latencies, 0.99)}};
 }
 
-void print_shared_picture(Engine& engine, const OfflineCommandOptions& options, int batch) {
-  const SharedPictureTimes times = measure_shared_picture(
-      // Pictures of its own, or the cache would have them from the batch size before.
+void print_shared_image(Engine& engine, const OfflineCommandOptions& options, int batch) {
+  const SharedImageTimes times = measure_shared_image(
+      // Images of its own, or the cache would have them from the batch size before.
       engine, {.questions = options.shared_questions,
                .batch = batch,
                .rounds = options.rounds,
@@ -130,7 +130,7 @@ int bench_command(const OfflineCommandOptions& options) {
   auto engine = make_torch_engine(open_checkpoint(options.model), engine_options);
   engine->warm_up();
   if (shared) {
-    for (int batch : batches) print_shared_picture(*engine, options, batch);
+    for (int batch : batches) print_shared_image(*engine, options, batch);
     return 0;
   }
   const std::vector<OfflineRequest> requests = load_requests(options);

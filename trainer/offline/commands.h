@@ -25,21 +25,21 @@ struct OfflineCommandOptions {
   // answer
   std::string image, question;
   int max_tokens = 256;
-  // explain: one picture with its question, or explain_data
+  // explain: one image with its question, or explain_data
   std::string method = "relevancy";
   int layer = -1, head = -1;  // attention
-  std::string out;            // folder for the pictures; empty = none
+  std::string out;            // folder for the images; empty = none
   std::string explain_data;   // "sort-of-clevr": the pointing game and the experts' specialisation
   // eval
   std::string data = "sort-of-clevr";  // or a .jsonl file
   int images = 500;
   uint64_t seed = 7;
   // bench
-  std::string pairs;  // .jsonl of pictures and questions; empty = generated
+  std::string pairs;  // .jsonl of images and questions; empty = generated
   int requests = 200;
   std::string batches = "1,8,32";
   int rounds = 3;
-  int shared_questions = 0;  // above 0: so many questions about one picture, against as many pictures
+  int shared_questions = 0;  // above 0: so many questions about one image, against as many images
   bool json = false;
 };
 

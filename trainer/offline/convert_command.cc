@@ -44,7 +44,7 @@ int convert_command(const OfflineCommandOptions& options) {
 if (options.from == "hf")
   import_hf_model(import);
 else if (options.from == "seed")
-  import_seed_model(import);
+  import_seemore_model(import);
 else if (options.from == "timm" || options.from == "clip")
   import_encoder(options.from, import, options.vision);
 else

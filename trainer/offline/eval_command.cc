@@ -48,7 +48,7 @@ int eval_generated(const OfflineCommandOptions& options) {
   using Kind = EvaluationSet::Kind;
   const auto run = [&](Kind kind, bool paraphrased = false) {
     return evaluate(*model.vlm, *model.tokenizer,
-                    {.kind = kind, .pictures = options.images, .seed = options.seed, .paraphrased = paraphrased});
+                    {.kind = kind, .images = options.images, .seed = options.seed, .paraphrased = paraphrased});
   };
   print_report(concat(options.images, " pictures of the paper, its 20 questions each, plain wording"),
                run(Kind::kPaper), true);
@@ -73,9 +73,9 @@ int eval_rows(const OfflineCommandOptions& options) {
   auto engine = make_torch_engine(open_checkpoint(options.model), engine_options);
   std::vector<OfflineRequest> requests;
   std::vector<std::string> expected;
-  for (const data::UserPicture& picture : rows.pictures) {
-    for (const data::Question& question : picture.questions) {
-      requests.push_back({picture.bytes, question.text, {}});
+  for (const data::UserImage& image : rows.images) {
+    for (const data::Question& question : image.questions) {
+      requests.push_back({image.bytes, question.text, {}});
       expected.push_back(question.answer);
     }
   }

@@ -64,7 +64,7 @@ void print_routing(const Explanation& e) {
   }
 }
 
-void write_overlays(const Explanation& e, const Image& picture, const std::filesystem::path& folder, bool tell) {
+void write_overlays(const Explanation& e, const Image& image, const std::filesystem::path& folder, bool tell) {
   std::filesystem::create_directories(folder);
   const auto write = [&](const std::string& name, const Image& image) {
     write_file(folder / name, encode_png(image));
@@ -72,9 +72,9 @@ void write_overlays(const Explanation& e, const Image& picture, const std::files
   };
   if (tell) std::printf("\n");
   for (size_t a = 0; a < e.tokens.size(); ++a) {
-    write(concat(heatmap_method_name(e.method), "_token", a, ".png"), heatmap_overlay(picture, e, e.tokens[a].heatmap));
+    write(concat(heatmap_method_name(e.method), "_token", a, ".png"), heatmap_overlay(image, e, e.tokens[a].heatmap));
   }
-  write("experts_by_layer.png", expert_overlay(picture, e));
+  write("experts_by_layer.png", expert_overlay(image, e));
   write("expert_usage.png", expert_usage_map(e));
 }
 

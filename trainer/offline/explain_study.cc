@@ -29,7 +29,7 @@ class Study {
  public:
   explicit Study(Engine& engine) : engine_(engine), tables_(engine.info().num_layers, engine.info().num_experts) {}
 
-  // A picture of the paper: its shape question, and one of another kind in turn.
+  // An image of the paper: its shape question, and one of another kind in turn.
   void add(uint64_t seed, int index) {
     data::Rng rng(seed ^ 0x5eed0fe7a1ull, static_cast<uint64_t>(index));
     const data::Scene scene = data::generate_scene(rng, {});

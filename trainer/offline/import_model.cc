@@ -6,7 +6,7 @@
 #include "engine/base/file.h"
 #include "engine/base/utf8.h"
 #include "engine/checkpoint/import_hf.h"
-#include "engine/checkpoint/import_seed.h"
+#include "engine/checkpoint/import_seemore.h"
 #include "engine/checkpoint/sharded_tensors.h"
 #include "engine/checkpoint/torch_file.h"
 #include "engine/input/character_tokenizer.h"
@@ -105,9 +105,9 @@ Manifest import_hf_model(const ImportOptions& options) {
   return write_import(files, import.plan, source, options);
 }
 
-Manifest import_seed_model(const ImportOptions& options) {
+Manifest import_seemore_model(const ImportOptions& options) {
   const TorchFile source(options.source);
-  const SeedImport import = plan_seed_import(source);
+  const SeemoreImport import = plan_seemore_import(source);
   TokenizerConfig tokenizer;
   tokenizer.characters = characters_of(options.characters);
   const auto count = static_cast<int64_t>(tokenizer.characters.size());

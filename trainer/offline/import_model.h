@@ -27,6 +27,6 @@ struct ImportOptions {
 // InvalidArgument or DataLoss naming the file, key or tensor at fault; an architecture that is not supported by its
 // name.
 Manifest import_hf_model(const ImportOptions& options);
-Manifest import_seed_model(const ImportOptions& options);
+Manifest import_seemore_model(const ImportOptions& options);
 
 }  // namespace sf

@@ -8,7 +8,7 @@
 namespace sf {
 
 ObjectInGrid object_in_grid(const data::Object& object, const Explanation& e) {
-  const PictureInGrid& p = e.picture;
+  const ImageInGrid& p = e.image;
   const double across = double(p.scaled_width) / p.width / p.cell_size,
                down = double(p.scaled_height) / p.height / p.cell_size;
   const double half = data::half_extent(object);
@@ -27,7 +27,7 @@ bool touches_box(int cell, int columns, const ObjectInGrid& object) {
 }
 
 void PointingScore::add(const Explanation& e, const ObjectInGrid& object) {
-  ++pictures;
+  ++images;
   const int cells = e.rows * e.columns;
   for (int cell = 0; cell < cells; ++cell) {
     near_chance += double(is_near(cell, e.columns, object)) / cells;

@@ -18,7 +18,7 @@ struct ObjectInGrid {
   double half_x = 0, half_y = 0;
 };
 
-// Where `object` of the explained picture lies among its cells.
+// Where `object` of the explained image lies among its cells.
 ObjectInGrid object_in_grid(const data::Object& object, const Explanation& e);
 
 // Whether the middle of the cell is at most one cell from the object's centre, along both axes.
@@ -27,10 +27,10 @@ bool is_near(int cell, int columns, const ObjectInGrid& object);
 bool touches_box(int cell, int columns, const ObjectInGrid& object);
 
 struct PointingScore {
-  int pictures = 0, near = 0, in_box = 0;
-  double near_chance = 0, in_box_chance = 0;  // sums over the pictures of the share of cells that would count
+  int images = 0, near = 0, in_box = 0;
+  double near_chance = 0, in_box_chance = 0;  // sums over the images of the share of cells that would count
 
-  // Counts one picture by the mean of its tokens' heatmaps; no answer token is a miss.
+  // Counts one image by the mean of its tokens' heatmaps; no answer token is a miss.
   void add(const Explanation& e, const ObjectInGrid& object);
 };
 

@@ -11,7 +11,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/machine_fault.h"
-#include "engine/base/stand_back.h"
+#include "engine/base/yield_to_requests.h"
 #include "tests/support/no_free_files.h"
 
 namespace sf {
@@ -53,7 +53,7 @@ TEST_F(FileTest, ReadsAnySizeInPiecesAndStandsBackBetweenThem) {
     bytes.back() = 'y';
     write_file(folder_ / "x", bytes);
     size_t pieces = 0;
-    const StandBackScope scope([&] { ++pieces; });
+    const YieldScope scope([&] { ++pieces; });
     EXPECT_EQ(read_file(folder_ / "x", static_cast<int64_t>(size)), bytes);
     EXPECT_EQ(pieces, size / (1 << 19) + 1) << "the last one looks for the end";
   }

@@ -171,25 +171,25 @@ TEST_F(StoreTest, LockOfAKilledServerIsGone) {
   close(ready[1]);
 }
 
-TEST_F(StoreTest, SeedsOnlyAnEmptyStore) {
+TEST_F(StoreTest, BootstrapsOnlyAnEmptyStore) {
   const fs::path bundled = folder_.path() / "bundled";
   fs::create_directory(bundled);
   fixtures::write_small_checkpoint(bundled, 99);
-  EXPECT_TRUE(seed_store(root_, bundled));
+  EXPECT_TRUE(bootstrap_store(root_, bundled));
   EXPECT_EQ(open_checkpoint(root_ / "1").digest(), open_checkpoint(bundled).digest());
   EXPECT_EQ(read_training_state(root_ / "1", open_checkpoint(root_ / "1").manifest(), "state.safetensors"), "moments");
-  EXPECT_FALSE(seed_store(root_, bundled));
+  EXPECT_FALSE(bootstrap_store(root_, bundled));
   EXPECT_EQ(numbers_in(root_), (std::vector<int64_t>{1}));
 }
 
-TEST_F(StoreTest, TwoProcessesSeedOnce) {
+TEST_F(StoreTest, TwoProcessesBootstrapOnce) {
   const fs::path bundled = folder_.path() / "bundled";
   fs::create_directory(bundled);
   fixtures::write_small_checkpoint(bundled, 99);
   std::vector<pid_t> children;
   for (int i = 0; i < 4; ++i) {
     const pid_t child = fork();
-    if (child == 0) _exit(code_of([&] { _exit(seed_store(root_, bundled) ? 10 : 20); }) == Code::kOk ? 0 : 30);
+    if (child == 0) _exit(code_of([&] { _exit(bootstrap_store(root_, bundled) ? 10 : 20); }) == Code::kOk ? 0 : 30);
     children.push_back(child);
   }
   int seeded = 0;
@@ -203,12 +203,12 @@ TEST_F(StoreTest, TwoProcessesSeedOnce) {
   EXPECT_NO_THROW(open_checkpoint(root_ / "1"));
 }
 
-TEST_F(StoreTest, BrokenSeedLeavesTheStoreEmpty) {
+TEST_F(StoreTest, ABrokenModelLeavesTheStoreEmpty) {
   const fs::path bundled = folder_.path() / "bundled";
   fs::create_directory(bundled);
   fixtures::write_small_checkpoint(bundled);
   write_file(bundled / "tokenizer.model", "PIECES");
-  EXPECT_EQ(code_of([&] { seed_store(root_, bundled); }), Code::kDataLoss);
+  EXPECT_EQ(code_of([&] { bootstrap_store(root_, bundled); }), Code::kDataLoss);
   EXPECT_TRUE(list_versions(root_).empty());
 }
 
@@ -223,7 +223,7 @@ TEST(UnreadableStoreTest, IsNotTakenForAnEmptyOne) {
     EXPECT_THROW(next_version(folder.path()), MachineFault);
     EXPECT_THROW(begin_version(folder.path(), 3), MachineFault);
     EXPECT_THROW(prune_store(folder.path(), 1, {}), MachineFault);
-    EXPECT_THROW(seed_store(folder.path(), folder.path() / "1"), MachineFault);
+    EXPECT_THROW(bootstrap_store(folder.path(), folder.path() / "1"), MachineFault);
     EXPECT_THROW(VersionLock::hold(folder.path() / "1"), MachineFault);
     EXPECT_EQ(code_of([&] { VersionLock::hold(folder.path() / "7"); }), Code::kResourceExhausted);
   }

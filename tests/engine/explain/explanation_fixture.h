@@ -11,8 +11,7 @@ inline Explanation small_explanation() {
   e.method = HeatmapMethod::kOcclusion;
   e.rows = 2;
   e.columns = 3;
-  e.picture = {
-      .width = 60, .height = 40, .cell_size = 32, .left = 0, .top = 0, .scaled_width = 96, .scaled_height = 64};
+  e.image = {.width = 60, .height = 40, .cell_size = 32, .left = 0, .top = 0, .scaled_width = 96, .scaled_height = 64};
   e.tokens = {{"red", 7, -0.25f, {0, 0, 0.125f, 0, 0.25f, 0.625f}}};
   e.num_experts = 4;
   e.top_k = 2;

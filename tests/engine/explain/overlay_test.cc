@@ -60,12 +60,11 @@ TEST(OverlayTest, TheMaximumIsBrightestAndFramed) {
   EXPECT_NE(colour_at(image, 40, 60), (Rgb8{255, 255, 255}));
 }
 
-TEST(OverlayTest, PaddingAroundThePictureIsLeftOut) {
-  // A wide picture in the middle of 2 x 2 cells: only the lower half of the upper cells and the upper of the lower.
+TEST(OverlayTest, PaddingAroundTheImageIsLeftOut) {
+  // A wide image in the middle of 2 x 2 cells: only the lower half of the upper cells and the upper of the lower.
   Explanation e = test::small_explanation();
   e.columns = 2;
-  e.picture = {
-      .width = 64, .height = 32, .cell_size = 32, .left = 0, .top = 16, .scaled_width = 64, .scaled_height = 32};
+  e.image = {.width = 64, .height = 32, .cell_size = 32, .left = 0, .top = 16, .scaled_width = 64, .scaled_height = 32};
   const Image image = heatmap_overlay(plain(64, 32, {0, 0, 0}), e, {1, 0, 0, 0}, {.long_side = 64});
   EXPECT_GT(brightness(image, 8, 8), brightness(image, 8, 28));
   EXPECT_GT(brightness(image, 8, 8), brightness(image, 56, 8));
@@ -78,13 +77,13 @@ TEST(OverlayTest, EveryGridAndSizeIsDrawn) {
       e.rows = rows;
       e.columns = columns;
       e.routing.resize(size_t(rows) * columns);
-      e.picture = {.width = 1,
-                   .height = 3,
-                   .cell_size = 32,
-                   .left = 0,
-                   .top = 0,
-                   .scaled_width = 32,
-                   .scaled_height = 32 * rows};
+      e.image = {.width = 1,
+                 .height = 3,
+                 .cell_size = 32,
+                 .left = 0,
+                 .top = 0,
+                 .scaled_width = 32,
+                 .scaled_height = 32 * rows};
       const std::vector<float> heatmap(size_t(rows) * columns, 1.0f / float(rows * columns));
       EXPECT_EQ(heatmap_overlay(plain(1, 3, {9, 9, 9}), e, heatmap, {.long_side = 30}).height, 30);
       EXPECT_EQ(expert_overlay(plain(1, 3, {9, 9, 9}), e, {.long_side = 30}).height, 30);

@@ -1,4 +1,4 @@
-// Encoded pictures made at test time: PNGs chunk by chunk from the specification (independent of libpng), JPEGs and
+// Encoded images made at test time: PNGs chunk by chunk from the specification (independent of libpng), JPEGs and
 // WebPs by their own libraries' encoders.
 #pragma once
 

@@ -113,7 +113,7 @@ TEST(ImageHeaderTest, HundredMegapixelsAreRefusedInEveryFormat) {
   jpeg.replace(frame + 5, 4, "\x27\x10\x27\x10");
   EXPECT_EQ(header_error(jpeg).reason(), Reason::kTooLarge);
 
-  // VP8X with a canvas of 10000 x 10000 (stored minus one, 24 bits) and no picture behind it.
+  // VP8X with a canvas of 10000 x 10000 (stored minus one, 24 bits) and no image behind it.
   const std::string vp8x = std::string("VP8X\x0a\0\0\0\0\0\0\0", 12) + std::string("\x0f\x27\0\x0f\x27\0", 6);
   const std::string webp = std::string("RIFF\x16\0\0\0WEBP", 12) + vp8x;
   EXPECT_NE(header_error(webp).code(), Code::kOk);
@@ -129,7 +129,7 @@ TEST(ImageHeaderTest, ByteLimitIsInclusive) {
   EXPECT_EQ(error.field(), "image");
 }
 
-TEST(ImageHeaderTest, EmptyPicturesAreRefused) {
+TEST(ImageHeaderTest, EmptyImagesAreRefused) {
   EXPECT_EQ(header_error(png_without_pixels(0, 5)).code(), Code::kInvalidArgument);
   EXPECT_EQ(header_error(png_without_pixels(5, 0)).code(), Code::kInvalidArgument);
   EXPECT_EQ(header_error(png_without_pixels(0, 0)).code(), Code::kInvalidArgument);
@@ -144,7 +144,7 @@ TEST(ImageHeaderTest, AnimatedWebpHasTheSizeOfItsCanvas) {
   EXPECT_EQ(header.height, 10);
 }
 
-TEST(ImageHeaderTest, JpegWithoutAPictureIsRefused) {
+TEST(ImageHeaderTest, JpegWithoutAImageIsRefused) {
   EXPECT_EQ(header_error("\xff\xd8\xff\xd9").code(), Code::kInvalidArgument);
   EXPECT_EQ(header_error(std::string("\xff\xd8\xff\xfe\0\1", 6)).code(), Code::kInvalidArgument);
   EXPECT_EQ(header_error(std::string("\xff\xd8\xff\xc3\0\x08\x08\0\1\0\1\1", 12)).code(),

@@ -190,7 +190,7 @@ TEST(ImageTest, TheCheckEndsADecode) {
   }
 }
 
-TEST(ImageTest, OrientationTurnsThePictureUpright) {
+TEST(ImageTest, OrientationTurnsTheImageUpright) {
   // Two columns, three rows, each pixel its own grey: stored 0 1 / 2 3 / 4 5.
   const Image stored = fixtures::make_image(2, 3, [](int x, int y, int) { return static_cast<uint8_t>(y * 2 + x); });
   const std::vector<std::vector<int>> upright = {{0, 1, 2, 3, 4, 5}, {1, 0, 3, 2, 5, 4}, {5, 4, 3, 2, 1, 0},
@@ -265,7 +265,7 @@ TEST(ImageTest, PngWithTooFewRowsIsCorrupt) {
 }
 
 TEST(ImageTest, PngDataBeyondTheLastRowIsNotInflated) {
-  // 64 MiB of zeros behind a picture of one pixel: decoding must look at the picture alone.
+  // 64 MiB of zeros behind an image of one pixel: decoding must look at the image alone.
   const std::string rows = std::string(64 << 20, '\0');
   const Image image = decode_image(fixtures::png({1, 1, 8, 2}, rows));
   EXPECT_EQ(image.pixels, (Pixels{0, 0, 0}));

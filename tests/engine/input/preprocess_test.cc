@@ -124,7 +124,7 @@ TEST(ResizeTest, SameSizeChangesNothing) {
   EXPECT_EQ(resize_bicubic(image, 9, 14).pixels, image.pixels);
 }
 
-TEST(ResizeTest, VeryWideAndVeryHighPictures) {
+TEST(ResizeTest, VeryWideAndVeryHighImages) {
   const Image wide =
       fixtures::make_image(20000, 2, [](int x, int, int) { return static_cast<uint8_t>(x < 10000 ? 10 : 200); });
   const Image out = resize_bicubic(wide, 100, 1);
@@ -169,13 +169,13 @@ TEST(ChooseGridTest, DependsOnTheRatioOnlyAndCoversMost) {
   }
 }
 
-TEST(ChooseGridTest, RefusesEmptyPicturesAndOptions) {
+TEST(ChooseGridTest, RefusesEmptyImagesAndOptions) {
   EXPECT_THROW(choose_grid(0, 5, {}), Error);
   EXPECT_THROW(choose_grid(5, 5, {.cell_size = 0}), Error);
 }
 
 TEST(PreprocessTest, KeepsTheGeometryAndPadsTheRest) {
-  // White pictures: the padding must not be white, the picture must keep its ratio within half a pixel.
+  // White images: the padding must not be white, the image must keep its ratio within half a pixel.
   const PixelValues pixels = preprocess(fixtures::make_image(300, 200, [](int, int, int) { return uint8_t{255}; }), {});
   EXPECT_EQ(pixels.grid, (GridSize{5, 7}));
   EXPECT_EQ(pixels.width, 224);
@@ -220,7 +220,7 @@ PreprocessOptions small_crop(CropOffset offset) {
   return options;
 }
 
-TEST(CropTest, IsTheCentreOfThePictureResizedByItsShorterSide) {
+TEST(CropTest, IsTheCentreOfTheImageResizedByItsShorterSide) {
   for (const auto& [width, height] :
        std::vector<std::pair<int, int>>{{9, 9}, {14, 9}, {9, 14}, {31, 20}, {20, 31}, {5, 7}}) {
     const Image image = busy(width, height);
@@ -255,7 +255,7 @@ TEST(CropTest, AnOddRestIsHalvedToTheEvenNumberOrDown) {
   }
 }
 
-TEST(CropTest, EveryPictureHasTheSameGridAndThinOnesCostNoMemory) {
+TEST(CropTest, EveryImageHasTheSameGridAndThinOnesCostNoMemory) {
   for (const auto& [width, height] :
        std::vector<std::pair<int, int>>{{1, 1}, {16'000'000, 1}, {1, 16'000'000}, {3, 4000}}) {
     EXPECT_EQ(choose_grid(width, height, small_crop(CropOffset::kEven)), (GridSize{2, 2}));
@@ -289,7 +289,7 @@ TEST(CropTest, RefusesACropThatIsNoWholeNumberOfCellsOrTooLarge) {
   EXPECT_THROW(choose_grid(9, 9, options), Error);
 }
 
-TEST(PreprocessTest, OnePixelAndThinPictures) {
+TEST(PreprocessTest, OnePixelAndThinImages) {
   for (const auto& [width, height] : std::vector<std::pair<int, int>>{{1, 1}, {1, 50}, {50, 1}, {1, 2}, {999, 1}}) {
     const PixelValues pixels = preprocess(busy(width, height), {});
     EXPECT_GE(pixels.width, 1);

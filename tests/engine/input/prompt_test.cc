@@ -9,7 +9,7 @@
 namespace sf {
 namespace {
 
-// Characters 0..; 90 stands for a picture, 91 is <s>'s stand-in, 92 ends an answer.
+// Characters 0..; 90 stands for an image, 91 is <s>'s stand-in, 92 ends an answer.
 std::shared_ptr<const Tokenizer> letters() {
   TokenizerConfig config;
   for (int c = 32; c < 122; ++c) config.characters.emplace_back(1, static_cast<char>(c));
@@ -51,7 +51,7 @@ TEST(PromptTest, FollowsTheNamedTemplatesOverTurns) {
 }
 
 TEST(PromptTest, MropePositionsFollowTheGridAndTextGoesOnBehindTheGreatest) {
-  // three words, a 2 x 3 picture, two words, a class token and a 1 x 2 picture, a word
+  // three words, a 2 x 3 image, two words, a class token and a 1 x 2 image, a word
   const std::vector<ImageSpan> images = {{3, 6, 2, 3}, {11, 3, 1, 2}};
   const std::vector<std::array<int64_t, 3>> expected = {{0, 0, 0}, {1, 1, 1}, {2, 2, 2}, {3, 3, 3},  {3, 3, 4},
                                                         {3, 3, 5}, {3, 4, 3}, {3, 4, 4}, {3, 4, 5},  {6, 6, 6},

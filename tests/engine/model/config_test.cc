@@ -257,7 +257,7 @@ TEST(ModelConfigTest, ACropIsAWholeNumberOfCellsAndFitsTheContext) {
   EXPECT_NE(refusal(json.dump()).find("400 image tokens"), std::string::npos) << refusal(json.dump());
 }
 
-TEST(ModelConfigTest, ChangingTheProjectorKeepsThePicturesPixels) {
+TEST(ModelConfigTest, ChangingTheProjectorKeepsTheImagesPixels) {
   ModelConfig config = model_preset("tiny");
   set_projector(config, "mlp");
   EXPECT_EQ(config.image.cell_size, 16);

@@ -91,7 +91,7 @@ TEST(ModalityLossTest, SeesACollapseThatTheWholeBalances) {
   EXPECT_NEAR(local_entropy_loss(routing, is_image).item<double>(), std::log(2.0), 1e-4);
   EXPECT_NEAR(global_entropy_loss(routing, is_image, 4).item<double>(), std::log(2.0), 1e-4);
   EXPECT_NEAR(global_entropy_loss(routing, is_image, 2).item<double>(), 0, 1e-4);  // two are enough
-  // A batch without pictures is a mean over one modality.
+  // A batch without images is a mean over one modality.
   EXPECT_NEAR(modality_balance_loss(routing, at::zeros({40}, at::kLong)).item<double>(), 1.0, 1e-5);
 }
 

@@ -17,7 +17,7 @@ VisionConfig vit_config() {
   return config;
 }
 
-// One convolution of `pixels` x `pixels`: small pictures have many tokens.
+// One convolution of `pixels` x `pixels`: small images have many tokens.
 VisionConfig patch_config(int pixels) {
   VisionConfig config = vit_config();
   config.stem = "patch";
@@ -39,16 +39,16 @@ TEST(VitTest, TakesEveryGridUpToMaxSide) {
     }
   }
   EXPECT_THROW(vit.forward(torch::zeros({1, 3, 19 * 4, 4}), {{0, 0, 4, 76}}), Error);
-  EXPECT_THROW(vit.forward(torch::zeros({2, 3, 4, 4}), {{0, 0, 4, 4}}), Error);  // one box for two pictures
+  EXPECT_THROW(vit.forward(torch::zeros({2, 3, 4, 4}), {{0, 0, 4, 4}}), Error);  // one box for two images
 }
 
-TEST(VitTest, ABatchEqualsItsPicturesAlone) {
+TEST(VitTest, ABatchEqualsItsImagesAlone) {
   torch::NoGradGuard no_grad;
   torch::manual_seed(2);
   Vit vit(vit_config());
   for (auto [rows, columns] : {std::pair{12, 12}, {8, 16}, {18, 2}, {1, 1}}) {
     at::Tensor pixels = torch::randn({2, 3, rows * 16, columns * 16});
-    const std::vector<PictureBox> boxes = {{0, 0, columns * 16, rows * 16}, {3, 1, columns * 16 - 5, rows * 16 - 2}};
+    const std::vector<ImageBox> boxes = {{0, 0, columns * 16, rows * 16}, {3, 1, columns * 16 - 5, rows * 16 - 2}};
     at::Tensor both = vit.forward(pixels, boxes);
     EXPECT_EQ(both.sizes(), at::IntArrayRef({2, rows * columns, 24}));
     EXPECT_TRUE(at::allclose(both.narrow(0, 1, 1), vit.forward(pixels.narrow(0, 1, 1), {boxes[1]}), 1e-4, 1e-4));
@@ -62,15 +62,15 @@ TEST(VitTest, TrainingAndServingAttentionAgree) {
     if (item.key().find("relative_bias") != std::string::npos) torch::nn::init::normal_(item.value(), 0, 0.5);
   }
   at::Tensor pixels = torch::randn({1, 3, 64, 96});
-  const std::vector<PictureBox> boxes = {{0, 0, 96, 64}};
+  const std::vector<ImageBox> boxes = {{0, 0, 96, 64}};
   at::Tensor training = vit.forward(pixels, boxes).detach();
   torch::NoGradGuard no_grad;
   EXPECT_TRUE(at::allclose(vit.forward(pixels, boxes), training, 1e-4, 1e-5));
 }
 
-// A second encoder without coordinate channels is shown, as picture, what the first one's coordinates must be: pixel
+// A second encoder without coordinate channels is shown, as image, what the first one's coordinates must be: pixel
 // centres over -1..1 of the box, also outside it.
-TEST(VitTest, CoordinatesRunOverThePicturesBox) {
+TEST(VitTest, CoordinatesRunOverTheImagesBox) {
   torch::NoGradGuard no_grad;
   torch::manual_seed(3);
   VisionConfig with = patch_config(4), without = patch_config(4);
@@ -83,15 +83,15 @@ TEST(VitTest, CoordinatesRunOverThePicturesBox) {
   from["stem_weight0"].narrow(1, 1, 2).zero_();  // green and blue
   to["stem_weight0"].copy_(from["stem_weight0"].index_select(1, torch::tensor({0, 3, 4})));
   const int64_t height = 20, width = 28;
-  for (const PictureBox& box : {PictureBox{0, 0, 28, 20}, PictureBox{5, 0, 18, 20}, PictureBox{0, 9, 28, 2}}) {
-    at::Tensor pixels = torch::randn({1, 3, height, width}), picture = pixels.clone();
+  for (const ImageBox& box : {ImageBox{0, 0, 28, 20}, ImageBox{5, 0, 18, 20}, ImageBox{0, 9, 28, 2}}) {
+    at::Tensor pixels = torch::randn({1, 3, height, width}), image = pixels.clone();
     for (int64_t y = 0; y < height; ++y) {
       for (int64_t x = 0; x < width; ++x) {
-        picture[0][1][y][x] = 2 * (x + 0.5 - box.left) / box.width - 1;
-        picture[0][2][y][x] = 2 * (y + 0.5 - box.top) / box.height - 1;
+        image[0][1][y][x] = 2 * (x + 0.5 - box.left) / box.width - 1;
+        image[0][2][y][x] = 2 * (y + 0.5 - box.top) / box.height - 1;
       }
     }
-    EXPECT_TRUE(at::allclose(vit.forward(pixels, {box}), shown.forward(picture, {box}), 1e-4, 1e-4))
+    EXPECT_TRUE(at::allclose(vit.forward(pixels, {box}), shown.forward(image, {box}), 1e-4, 1e-4))
         << box.left << " " << box.top;
   }
 }
@@ -110,7 +110,7 @@ VisionConfig table_config() {
 }
 
 at::Tensor encode(const Vit& vit, const at::Tensor& pixels) {
-  return vit.encode(pixels, std::vector<PictureBox>(pixels.size(0), {0, 0, int(pixels.size(3)), int(pixels.size(2))}));
+  return vit.encode(pixels, std::vector<ImageBox>(pixels.size(0), {0, 0, int(pixels.size(3)), int(pixels.size(2))}));
 }
 
 TEST(VitTest, FeaturesAreThePatchesTheClassTokenOrAll) {
@@ -129,7 +129,7 @@ TEST(VitTest, FeaturesAreThePatchesTheClassTokenOrAll) {
   EXPECT_TRUE(Vit(config).features(x).equal(x.narrow(1, 1, 15)));
 }
 
-// Without blocks' mixing the table's row of a token is all that tells two tokens of a constant picture apart.
+// Without blocks' mixing the table's row of a token is all that tells two tokens of a constant image apart.
 TEST(VitTest, ATableIsResampledToOtherGridsAndKeepsAConstant) {
   torch::NoGradGuard no_grad;
   torch::manual_seed(7);

@@ -46,18 +46,17 @@ inline void expect_same(const Outcome& a, const Outcome& b) {
 }
 
 // Questions 0..23 differ.
-inline std::vector<Message> ask(uint64_t picture, int question, int width = 90, int height = 90) {
+inline std::vector<Message> ask(uint64_t image, int question, int width = 90, int height = 90) {
   static const char* colours[] = {"red", "green", "blue", "orange", "grey", "yellow"};
   const std::string colour = colours[question % 6];
   const std::string texts[] = {"what shape is the " + colour + " object?", "count " + colour,
                                "is the " + colour + " object on the left?",
                                "describe the picture and the " + colour + " one"};
-  return {
-      {"user",
-       {{Part::Kind::kImage, random_picture(picture, width, height)}, {Part::Kind::kText, texts[question / 6 % 4]}}}};
+  return {{"user",
+           {{Part::Kind::kImage, random_image(image, width, height)}, {Part::Kind::kText, texts[question / 6 % 4]}}}};
 }
 
-// What a front does when nobody else is there; `chunk` prompt tokens a step at most.
+// What a frontend does when nobody else is there; `chunk` prompt tokens a step at most.
 inline Outcome answer_alone(Engine& engine, const std::vector<Message>& messages, const SamplingParams& sampling = {},
                             int chunk = 1000) {
   const SequenceId id = engine.admit(engine.prepare(messages), sampling);

@@ -168,7 +168,7 @@ TEST_F(BatchInvarianceTest, SampledAnswersDependOnTheirOwnSeedAlone) {
   EXPECT_GT(different.size(), 40u);
 }
 
-// Mates with broken numbers (a picture twice as high as wide needs position rows that are NaN here), mates that come,
+// Mates with broken numbers (an image twice as high as wide needs position rows that are NaN here), mates that come,
 // go and are preempted: neither answers nor counts of the others move.
 TEST_F(BatchInvarianceTest, HostileMatesMoveNobodysCounts) {
   const auto vlm = test::tiny_vlm(kModelSeed);

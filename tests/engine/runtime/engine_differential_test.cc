@@ -38,7 +38,7 @@ class EngineDifferentialTest : public testing::Test {
                                       "is the green object on the left or the right of the picture, please?"};
     return {
         {"user",
-         {{Part::Kind::kImage, test::random_picture(seed, width, height)}, {Part::Kind::kText, questions[seed % 4]}}}};
+         {{Part::Kind::kImage, test::random_image(seed, width, height)}, {Part::Kind::kText, questions[seed % 4]}}}};
   }
 
   SequenceId admit(uint64_t seed, SamplingParams sampling = {}) {
@@ -131,7 +131,7 @@ TEST_F(EngineDifferentialTest, PreemptionAndRecomputationChangeNothing) {
   EXPECT_EQ(engine_->cache_usage().used_pages, 0);
 }
 
-// The final hidden states of `ids` behind the prompt's picture, in the forward pass of training, with one row.
+// The final hidden states of `ids` behind the prompt's image, in the forward pass of training, with one row.
 at::Tensor packed_hidden(const Vlm& vlm, const EnginePrompt& prompt, const std::vector<int>& ids,
                          MoeObserver* observer = nullptr) {
   const PixelValues& values = prompt.pixels[0];

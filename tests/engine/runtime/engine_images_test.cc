@@ -1,4 +1,4 @@
-// Several pictures in one prompt, and the shapes of image tokens other than a grid of cells: one class token, a crop.
+// Several images in one prompt, and the shapes of image tokens other than a grid of cells: one class token, a crop.
 #include <gtest/gtest.h>
 
 #include "engine/input/sentencepiece_tokenizer.h"
@@ -47,22 +47,22 @@ struct Loaded {
   std::unique_ptr<Engine> engine;
 };
 
-std::vector<Message> ask(const std::vector<std::string>& pictures) {
+std::vector<Message> ask(const std::vector<std::string>& images) {
   Message message{"user", {}};
-  for (const std::string& picture : pictures) message.parts.push_back({Part::Kind::kImage, picture});
+  for (const std::string& image : images) message.parts.push_back({Part::Kind::kImage, image});
   message.parts.push_back({Part::Kind::kText, "what shape is the red object?"});
   return {message};
 }
 
-std::string square() { return test::random_picture(1, 80, 80); }
-std::string wide() { return test::random_picture(2, 160, 80); }
+std::string square() { return test::random_image(1, 80, 80); }
+std::string wide() { return test::random_image(2, 160, 80); }
 
 void expect_near(const std::vector<float>& a, const std::vector<float>& b) {
   ASSERT_EQ(a.size(), b.size());
   for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], kImagesTolerance);
 }
 
-TEST(EngineImagesTest, TwoPicturesHaveTheirSpansInOrder) {
+TEST(EngineImagesTest, TwoImagesHaveTheirSpansInOrder) {
   const Loaded model([](ModelConfig& config) { config.image.max_images = 2; });
   const PromptMaker maker(load_sentencepiece(test::tiny_tokenizer_model()), model.vlm->config(), {});
   const auto prompt = maker.make(ask({square(), wide()}));
@@ -75,7 +75,7 @@ TEST(EngineImagesTest, TwoPicturesHaveTheirSpansInOrder) {
   EXPECT_THROW(maker.make(ask({square(), wide(), square()})), Error);
 }
 
-TEST(EngineImagesTest, TwoPicturesInChunksGiveTheWholePromptsAnswerAndTheirOrderMatters) {
+TEST(EngineImagesTest, TwoImagesInChunksGiveTheWholePromptsAnswerAndTheirOrderMatters) {
   const Loaded model([](ModelConfig& config) { config.image.max_images = 2; });
   const auto whole = model.answer(ask({square(), wide()}), 1000);
   for (int chunk : {1, 17, 36, 50}) {
@@ -88,8 +88,8 @@ TEST(EngineImagesTest, TwoPicturesInChunksGiveTheWholePromptsAnswerAndTheirOrder
   }
 }
 
-// The training's forward pass on the same tokens: each picture's image tokens in its place, then the text.
-TEST(EngineImagesTest, TwoPicturesAgreeWithTheModelItself) {
+// The training's forward pass on the same tokens: each image's image tokens in its place, then the text.
+TEST(EngineImagesTest, TwoImagesAgreeWithTheModelItself) {
   torch::NoGradGuard no_grad;
   const Loaded model([](ModelConfig& config) { config.image.max_images = 2; });
   const Vlm& vlm = *model.vlm;
@@ -125,7 +125,7 @@ TEST(EngineImagesTest, TheClassTokenAloneIsOneImageToken) {
   model.engine->warm_up();
 }
 
-TEST(EngineImagesTest, ACroppedPictureWithAllFeaturesHasTheGridsTokensAndTheClassToken) {
+TEST(EngineImagesTest, ACroppedImageWithAllFeaturesHasTheGridsTokensAndTheClassToken) {
   const Loaded model([](ModelConfig& config) {
     set_projector(config, "mlp");
     config.vision.class_token = true;
@@ -136,10 +136,10 @@ TEST(EngineImagesTest, ACroppedPictureWithAllFeaturesHasTheGridsTokensAndTheClas
   });
   EXPECT_EQ(model.engine->info().max_image_tokens, 17);
   EXPECT_EQ(model.engine->info().image_size, 64);
-  for (const std::string& picture : {square(), wide()}) {
-    EXPECT_EQ(model.engine->prepare(ask({picture}))->num_image_tokens(), 17);
-    EXPECT_EQ(model.engine->estimate_cost(ask({picture})).image_tokens, 17);
-    expect_near(model.answer(ask({picture}), 5).second, model.answer(ask({picture}), 1000).second);
+  for (const std::string& image : {square(), wide()}) {
+    EXPECT_EQ(model.engine->prepare(ask({image}))->num_image_tokens(), 17);
+    EXPECT_EQ(model.engine->estimate_cost(ask({image})).image_tokens, 17);
+    expect_near(model.answer(ask({image}), 5).second, model.answer(ask({image}), 1000).second);
   }
   const PromptMaker maker(load_sentencepiece(test::tiny_tokenizer_model()), model.vlm->config(), {});
   const ImageSpan span = maker.make(ask({wide()}))->tokens.images[0];

@@ -42,7 +42,7 @@ class EngineInputTest : public testing::Test {
 };
 
 TEST_F(EngineInputTest, NamesTheFieldAtFault) {
-  const std::string png = test::random_picture(1, 80, 80);
+  const std::string png = test::random_image(1, 80, 80);
   refused({}, Code::kInvalidArgument, "messages");
   refused({{"user", {{Part::Kind::kText, "hello"}}}}, Code::kInvalidArgument, "image");
   refused({{"user", {{Part::Kind::kImage, png}, {Part::Kind::kImage, png}, {Part::Kind::kText, "x"}}}},
@@ -61,8 +61,8 @@ TEST_F(EngineInputTest, NamesTheFieldAtFault) {
   refused(answered, Code::kInvalidArgument, "question");  // the last word is not the user's
 }
 
-TEST_F(EngineInputTest, RefusesWhatIsAboveTheLimitsOfPictures) {
-  const std::string png = test::random_picture(1, 80, 80);
+TEST_F(EngineInputTest, RefusesWhatIsAboveTheLimitsOfImages) {
+  const std::string png = test::random_image(1, 80, 80);
   TorchEngineOptions options{.threads = 1, .kv_cache_mib = 1};
   options.image_limits.max_pixels = 80 * 80;
   const auto exact = make_torch_engine(open_checkpoint(folder_->path()), options);
@@ -85,7 +85,7 @@ TEST_F(EngineInputTest, RefusesWhatIsAboveTheLimitsOfPictures) {
 }
 
 TEST_F(EngineInputTest, AnEarlierTurnIsPartOfThePrompt) {
-  const std::string png = test::random_picture(1, 80, 80);
+  const std::string png = test::random_image(1, 80, 80);
   std::vector<Message> messages = ask(png, "what shape is the red object?");
   const int once = engine_->prepare(messages)->num_tokens();
   messages.push_back({"assistant", {{Part::Kind::kText, "circle"}}});
@@ -97,14 +97,14 @@ TEST_F(EngineInputTest, AnEarlierTurnIsPartOfThePrompt) {
   EXPECT_GE(cost.image_tokens + cost.max_text_tokens, prompt->num_tokens());
 }
 
-// A model of single questions: of a conversation the last question counts, with the picture nearest before it.
+// A model of single questions: of a conversation the last question counts, with the image nearest before it.
 TEST_F(EngineInputTest, ASingleTurnModelHearsTheLastQuestionAsIfAskedAlone) {
   test::TempFolder folder;
   ModelConfig config = test::tiny_config();
   config.single_turn = true;
   test::write_checkpoint_of(Vlm(config), folder.path());
   const auto engine = make_torch_engine(open_checkpoint(folder.path()), {.threads = 1, .kv_cache_mib = 1});
-  const std::string first = test::random_picture(1, 80, 80), second = test::random_picture(2, 200, 100);
+  const std::string first = test::random_image(1, 80, 80), second = test::random_image(2, 200, 100);
   const auto ids = [&](const std::vector<Message>& messages) {
     return dynamic_cast<const EnginePrompt&>(*engine->prepare(messages)).tokens.ids;
   };
@@ -118,11 +118,11 @@ TEST_F(EngineInputTest, ASingleTurnModelHearsTheLastQuestionAsIfAskedAlone) {
   EXPECT_EQ(ids(talk), ids(alone)) << "what is not used is not counted either";
 
   talk.push_back({"assistant", {{Part::Kind::kText, "two"}}});
-  talk.push_back({"user", {{Part::Kind::kImage, second}}});  // a picture in a turn of its own
+  talk.push_back({"user", {{Part::Kind::kImage, second}}});  // an image in a turn of its own
   talk.push_back({"user", {{Part::Kind::kText, "left or right?"}}});
   EXPECT_EQ(ids(talk), ids(ask(second, "left or right?")));
   EXPECT_EQ(engine->prepare(talk)->num_image_tokens(), 32);
-  talk.back().parts.push_back({Part::Kind::kImage, first});  // its own picture goes before an earlier one
+  talk.back().parts.push_back({Part::Kind::kImage, first});  // its own image goes before an earlier one
   EXPECT_EQ(ids(talk), ids(ask(first, "left or right?")));
 
   talk.back() = {"assistant", {{Part::Kind::kText, "left"}}};
@@ -132,7 +132,7 @@ TEST_F(EngineInputTest, ASingleTurnModelHearsTheLastQuestionAsIfAskedAlone) {
 }
 
 TEST_F(EngineInputTest, ANormalizedQuestionIsTheSameHoweverItIsTyped) {
-  const std::string png = test::random_picture(1, 80, 80);
+  const std::string png = test::random_image(1, 80, 80);
   for (const bool normalize : {false, true}) {
     test::TempFolder folder;
     ModelConfig config = test::tiny_config();
@@ -146,8 +146,8 @@ TEST_F(EngineInputTest, ANormalizedQuestionIsTheSameHoweverItIsTyped) {
   }
 }
 
-TEST_F(EngineInputTest, TextBeforeThePictureGivesTheSamePrompt) {
-  const std::string png = test::random_picture(1, 80, 80);
+TEST_F(EngineInputTest, TextBeforeTheImageGivesTheSamePrompt) {
+  const std::string png = test::random_image(1, 80, 80);
   const std::vector<Message> turned = {{"user", {{Part::Kind::kText, "count blue"}, {Part::Kind::kImage, png}}}};
   auto first_token = [](const PreparedPromptPtr& prompt) {
     const SequenceId id = engine_->admit(prompt, {});
@@ -168,7 +168,7 @@ TEST_F(EngineInputTest, TextBeforeThePictureGivesTheSamePrompt) {
 }
 
 TEST_F(EngineInputTest, EstimatesTheCostFromTheHeaderAlone) {
-  const std::string png = test::random_picture(1, 200, 100);
+  const std::string png = test::random_image(1, 200, 100);
   std::string broken = png;
   for (size_t i = 60; i + 20 < broken.size(); ++i) broken[i] = 'x';  // pixel data that nobody can inflate
   const PromptCost cost = engine_->estimate_cost(ask(broken, "what?"));
@@ -180,7 +180,7 @@ TEST_F(EngineInputTest, EstimatesTheCostFromTheHeaderAlone) {
 
 TEST_F(EngineInputTest, APromptOfAnotherEngineIsRefused) {
   auto other = make_torch_engine(open_checkpoint(folder_->path()), {.threads = 1, .kv_cache_mib = 1});
-  EXPECT_THROW(engine_->admit(other->prepare(ask(test::random_picture(1, 80, 80), "what?")), {}), Error);
+  EXPECT_THROW(engine_->admit(other->prepare(ask(test::random_image(1, 80, 80), "what?")), {}), Error);
 }
 
 class EngineLoadTest : public testing::Test {

@@ -22,7 +22,7 @@ std::unique_ptr<Engine> engine_of(const Vlm& vlm, TorchEngineOptions options = {
 
 PreparedPromptPtr prompt_of(const Engine& engine, uint64_t seed, int width, int height) {
   return engine.prepare(
-      {{"user", {{Part::Kind::kImage, test::random_picture(seed, width, height)}, {Part::Kind::kText, "count red"}}}});
+      {{"user", {{Part::Kind::kImage, test::random_image(seed, width, height)}, {Part::Kind::kText, "count red"}}}});
 }
 
 // The tokens of a greedy answer, at most `limit`.
@@ -61,7 +61,7 @@ TEST(EngineLimitsTest, RandomWeightsGiveAnswersThatDiffer) {
   EXPECT_GE(answers.size(), 3u);  // or the differential tests would compare constants
 }
 
-// Positions of rows 13 and later are broken: pictures twice as high as wide need them, square ones do not.
+// Positions of rows 13 and later are broken: images twice as high as wide need them, square ones do not.
 TEST(EngineLimitsTest, LogitsThatAreNotFiniteAreTheErrorOfTheirSequenceAlone) {
   const auto vlm = test::tiny_vlm(11);
   {

@@ -49,7 +49,7 @@ struct Share {
   int begin, count;
 };
 
-// The first 20 tokens of every sequence are its picture.
+// The first 20 tokens of every sequence are its image.
 int64_t modality_of(int token) { return token < 20 ? kImageModality : kTextModality; }
 
 ExpertStats::HostStep run(const std::vector<Share>& shares) {

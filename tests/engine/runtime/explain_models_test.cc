@@ -73,8 +73,8 @@ class ExplainModelsTest : public testing::TestWithParam<ExplainedVariant> {
   }
 };
 
-// Of several pictures the last one.
-TEST_P(ExplainModelsTest, AnswersAsTheEngineDoesAndMapsTheLastPicture) {
+// Of several images the last one.
+TEST_P(ExplainModelsTest, AnswersAsTheEngineDoesAndMapsTheLastImage) {
   test::TempFolder folder;
   write_variant(folder.path());
   TorchEngineOptions options;
@@ -83,15 +83,15 @@ TEST_P(ExplainModelsTest, AnswersAsTheEngineDoesAndMapsTheLastPicture) {
   options.capacity_mode = GetParam().capacity_mode;
   const auto engine = make_torch_engine(open_checkpoint(folder.path()), options);
   Message asked{"user",
-                {{Part::Kind::kImage, test::random_picture(5, 90, 70)}, {Part::Kind::kText, "describe the picture"}}};
+                {{Part::Kind::kImage, test::random_image(5, 90, 70)}, {Part::Kind::kText, "describe the picture"}}};
   expect_explained_as_served(*engine, engine->prepare({asked}));
-  asked.parts.insert(asked.parts.begin(), {Part::Kind::kImage, test::random_picture(6, 60, 120)});
+  asked.parts.insert(asked.parts.begin(), {Part::Kind::kImage, test::random_image(6, 60, 120)});
   const PreparedPromptPtr two = engine->prepare({asked});
   expect_explained_as_served(*engine, two);
   const Explanation e = engine->explain(*two, {}, {.method = HeatmapMethod::kAttention}, [] {});
   EXPECT_GT(e.columns, e.rows);
-  EXPECT_EQ(e.picture.width, 90);
-  EXPECT_EQ(e.picture.height, 70);
+  EXPECT_EQ(e.image.width, 90);
+  EXPECT_EQ(e.image.height, 70);
 }
 
 INSTANTIATE_TEST_SUITE_P(Variants, ExplainModelsTest,

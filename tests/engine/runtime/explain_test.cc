@@ -42,7 +42,7 @@ class ExplainTest : public testing::Test {
     const int width = 64 + int(seed * 37 % 90), height = 64 + int(seed * 53 % 90);
     return {
         {"user",
-         {{Part::Kind::kImage, test::random_picture(seed, width, height)}, {Part::Kind::kText, questions[seed % 3]}}}};
+         {{Part::Kind::kImage, test::random_image(seed, width, height)}, {Part::Kind::kText, questions[seed % 3]}}}};
   }
 
   Explanation explain(uint64_t seed, ExplainOptions options, SamplingParams sampling = {}) const {
@@ -129,13 +129,13 @@ TEST_F(ExplainTest, EveryHeatmapIsOverTheGridNotNegativeAndSumsToOne) {
   }
 }
 
-TEST_F(ExplainTest, ThePictureIsDescribedAsSent) {
+TEST_F(ExplainTest, TheImageIsDescribedAsSent) {
   const Explanation e = explain(1, {.max_tokens = 1});
-  EXPECT_EQ(e.picture.width, 64 + 37);
-  EXPECT_EQ(e.picture.height, 64 + 53);
+  EXPECT_EQ(e.image.width, 64 + 37);
+  EXPECT_EQ(e.image.height, 64 + 53);
   EXPECT_EQ(e.num_prompt_tokens, engine_->prepare(messages(1))->num_tokens());
   EXPECT_EQ(e.rows * e.columns, engine_->prepare(messages(1))->num_image_tokens());
-  EXPECT_LE(e.picture.left + e.picture.scaled_width, e.columns * e.picture.cell_size);
+  EXPECT_LE(e.image.left + e.image.scaled_width, e.columns * e.image.cell_size);
 }
 
 TEST_F(ExplainTest, LayersAndHeadsAreTheirOwnAndMinusOneIsTheirMean) {

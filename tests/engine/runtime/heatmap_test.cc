@@ -74,7 +74,7 @@ TEST(HeatmapTest, CellsAndVisionTokensAreEachOthersInverse) {
   EXPECT_NEAR(one.sum().item<double>(), 1, kMapTolerance);
 }
 
-TEST(HeatmapTest, AClassTokenBeforeThePictureGetsNothingAndGivesNothing) {
+TEST(HeatmapTest, AClassTokenBeforeTheImageGetsNothingAndGivesNothing) {
   const at::Tensor vision = cells_to_vision(at::ones({1, 4}), 2, 2, 5);
   EXPECT_EQ(vision[0][0].item<float>(), 0);
   at::Tensor leaked = vision.clone();

@@ -6,7 +6,7 @@
 #include <new>
 #include <vector>
 
-#include "engine/base/stand_back.h"
+#include "engine/base/yield_to_requests.h"
 
 namespace sf {
 namespace {
@@ -27,7 +27,7 @@ TEST(MappedTensorTest, MovedTensorsKeepTheirNumbersAndShareOneMapping) {
   for (const at::Tensor& tensor : tensors) before.push_back(tensor.clone());
   size_t pieces = 0;
   {
-    const StandBackScope scope([&] { ++pieces; });
+    const YieldScope scope([&] { ++pieces; });
     move_to_one_mapping(tensors);
   }
   EXPECT_EQ(pieces, tensors.size());

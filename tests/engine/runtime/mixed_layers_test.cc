@@ -112,7 +112,7 @@ TEST_F(MixedLayersTest, ChunksBatchMatesAndTheCacheChangeNothing) {
   }
 }
 
-// The forward pass of training with the pictures' parts put together by hand.
+// The forward pass of training with the images' parts put together by hand.
 TEST_F(MixedLayersTest, TheEngineInjectsWhatTrainingInjects) {
   torch::NoGradGuard no_grad;
   const auto vlm = mixed_vlm(mixed_config({1}));
@@ -226,8 +226,8 @@ TEST_F(MixedLayersTest, ExplanationsLeaveTheDenseLayersOut) {
         }
       }
       EXPECT_EQ(e.logit_lens.size(), e.tokens.size() * 3);
-      const Image picture{90, 70, std::vector<uint8_t>(90 * 70 * 3, 64)};
-      EXPECT_GT(expert_overlay(picture, e, {}).width, 0);
+      const Image image{90, 70, std::vector<uint8_t>(90 * 70 * 3, 64)};
+      EXPECT_GT(expert_overlay(image, e, {}).width, 0);
       EXPECT_GT(expert_usage_map(e).width, 0);
     }
   }

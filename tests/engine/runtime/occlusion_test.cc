@@ -1,4 +1,4 @@
-// Painted parts of a picture and what they cost the answer.
+// Painted parts of an image and what they cost the answer.
 #include "engine/runtime/occlusion.h"
 
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@ const ExplainCheck kUnchecked = [] {};
 TEST(OcclusionTest, PaintingOverEmptyGroundChangesNothing) {
   torch::NoGradGuard no_grad;
   const auto vlm = test::tiny_vlm(11);
-  // A white picture with one object in the top left corner.
+  // A white image with one object in the top left corner.
   data::Scene scene{64, 64, {{data::kRed, data::kSquare, 8, 8, 6, 0}}};
   data::Rng rng(1);
   const std::string png = encode_png(data::render(scene, data::plain_style(), rng));
@@ -27,7 +27,7 @@ TEST(OcclusionTest, PaintingOverEmptyGroundChangesNothing) {
   ids.push_back(7);
   int checks = 0;
   const at::Tensor drops = occlusion_drops(parts.sequence, ids, [&] { ++checks; });
-  const GridSize grid = parts.sequence.picture().grid;
+  const GridSize grid = parts.sequence.image().grid;
   ASSERT_EQ(drops.sizes(), (std::vector<int64_t>{1, grid.rows * grid.columns}));
   EXPECT_GT(checks, 1);
   // No window over the last cell reaches the object.
@@ -42,7 +42,7 @@ TEST(OcclusionTest, IsTheFallOfTheTokensLogProbability) {
   const data::Scene scene{64, 64, {{data::kBlue, data::kCircle, 8, 8, 6, 0}}};  // in the corner cell
   const std::string png = encode_png(data::render(scene, data::plain_style(), rng));
   test::ExplainParts parts(*vlm, {{"user", {{Part::Kind::kImage, png}, {Part::Kind::kText, "count blue"}}}});
-  const GridSize grid = parts.sequence.picture().grid;
+  const GridSize grid = parts.sequence.image().grid;
   const int64_t cell = vlm->config().image.cell_size;
   const std::vector<int>& ids = parts.prompt->tokens.ids;
   const auto logprobs = [&](const at::Tensor& pixels) {

@@ -1,4 +1,4 @@
-// Twenty questions about one picture cost one picture, and a cached answer is the computed one.
+// Twenty questions about one image cost one image, and a cached answer is the computed one.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -55,7 +55,7 @@ class PrefixReuseTest : public testing::Test {
                                        StepResult& sums) {
     struct Running {
       SequenceId id;
-      bool parked;
+      bool preempted;
     };
     std::vector<Outcome> answers(all.size());
     std::map<size_t, Running> running;
@@ -64,10 +64,10 @@ class PrefixReuseTest : public testing::Test {
       StepPlan plan;
       std::vector<size_t> who;
       bool anybody = false;
-      for (auto& [i, one] : running) anybody = anybody || !one.parked;
-      if (!anybody) running.begin()->second.parked = false;
+      for (auto& [i, one] : running) anybody = anybody || !one.preempted;
+      if (!anybody) running.begin()->second.preempted = false;
       for (auto& [i, one] : running) {
-        if (one.parked) continue;
+        if (one.preempted) continue;
         who.push_back(i);
         plan.items.push_back({one.id, std::min(chunk, engine.tokens_to_compute(one.id))});
       }
@@ -83,9 +83,9 @@ class PrefixReuseTest : public testing::Test {
       }
       if (!out_of_pages) continue;
       for (auto last = running.rbegin(); last != running.rend(); ++last) {
-        if (last->second.parked) continue;
+        if (last->second.preempted) continue;
         engine.preempt(last->second.id);
-        last->second.parked = true;
+        last->second.preempted = true;
         break;
       }
     }
@@ -97,7 +97,7 @@ class PrefixReuseTest : public testing::Test {
   static inline test::TempFolder* folder_ = nullptr;
 };
 
-TEST_F(PrefixReuseTest, TwentyQuestionsAboutOnePictureCostOnePicture) {
+TEST_F(PrefixReuseTest, TwentyQuestionsAboutOneImageCostOneImage) {
   const auto cold = engine(false), warm = engine(true);
   StepResult cold_sums, warm_sums;
   int tokens = 0;
@@ -126,7 +126,7 @@ TEST_F(PrefixReuseTest, TwentyQuestionsAboutOnePictureCostOnePicture) {
   EXPECT_GT(warm->cache_usage().idle_pages, 3);
 }
 
-TEST_F(PrefixReuseTest, TwentyQuestionsAtOnceCostOnePictureToo) {
+TEST_F(PrefixReuseTest, TwentyQuestionsAtOnceCostOneImageToo) {
   const auto cold = engine(false), warm = engine(true);
   std::vector<std::vector<Message>> all;
   for (int question = 0; question < 20; ++question) all.push_back(ask(2, question));
@@ -147,7 +147,7 @@ TEST_F(PrefixReuseTest, AnswersAreTheSameWhenPagesAreEvicted) {
   for (int i = 0; i < 24; ++i) all.push_back(ask(i % 3, i));
   StepResult alone;
   for (const auto& messages : all) expect_same(answer(*tiny, messages, {}, &alone), answer(*cold, messages));
-  EXPECT_GT(alone.images_encoded, 3);  // eight pages do not hold three pictures and what runs
+  EXPECT_GT(alone.images_encoded, 3);  // eight pages do not hold three images and what runs
   StepResult sums;
   const std::vector<Outcome> answers = together(*tiny, all, 30, sums);
   for (size_t i = 0; i < all.size(); ++i) {
@@ -219,9 +219,9 @@ TEST_F(PrefixReuseTest, StrictCapacityDropsTheSameFromTheCache) {
 TEST_F(PrefixReuseTest, RandomLivesGiveTheAnswersOfAnEngineWithoutACache) {
   const auto cold = engine(false);
   std::map<std::pair<uint64_t, int>, Outcome> expected;
-  for (uint64_t picture = 0; picture < 3; ++picture) {
+  for (uint64_t image = 0; image < 3; ++image) {
     for (int question = 0; question < 9; ++question)
-      expected[{picture, question * 2}] = answer(*cold, ask(picture, question * 2));
+      expected[{image, question * 2}] = answer(*cold, ask(image, question * 2));
   }
   const auto warm = engine(true, 0);
   struct Life {

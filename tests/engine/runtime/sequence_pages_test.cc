@@ -24,7 +24,7 @@ DecoderConfig small_decoder() {
   return config;
 }
 
-// A picture of `image_tokens` tokens from `image_begin` on, known by `image`; 0 tokens = none.
+// An image of `image_tokens` tokens from `image_begin` on, known by `image`; 0 tokens = none.
 struct StoredPrompt {
   std::vector<int> ids;
   int image_begin = 0, image_tokens = 0;
@@ -130,16 +130,16 @@ TEST_F(SequencePagesTest, WhatChoicesTryIsNobodyElses) {
   ASSERT_EQ(trie->branches().size(), 3u);  // behind the prompt, x and y
   const std::vector<float> even = {-0.7f, -0.7f};
   Sequence chooser = sequence_of({prompt});
-  chooser.walk.emplace(trie);
+  chooser.cursor.emplace(trie);
   ASSERT_TRUE(compute(chooser, 10));
-  chooser.walk->weigh(even);
-  chooser.ids = joined(prompt, chooser.walk->place().path);
+  chooser.cursor->score(even);
+  chooser.ids = joined(prompt, chooser.cursor->node().path);
   ASSERT_TRUE(compute(chooser, 40));
   Sequence reader = sequence_of({joined(prompt, joined(x, {7}))});
   EXPECT_EQ(pages_.reuse(reader).tokens, 10);
-  chooser.walk->weigh(even);
-  chooser.computed = 10 + chooser.walk->common();
-  chooser.ids = joined(prompt, chooser.walk->place().path);
+  chooser.cursor->score(even);
+  chooser.computed = 10 + chooser.cursor->common();
+  chooser.ids = joined(prompt, chooser.cursor->node().path);
   ASSERT_TRUE(compute(chooser, 40));
   ASSERT_TRUE(compute(reader, 41));
   expect_right(chooser);
@@ -175,12 +175,12 @@ TEST_F(SequencePagesTest, AMatchIsExactToTheTokenAndLeavesTheLastOne) {
   expect_no_leak();
 }
 
-TEST_F(SequencePagesTest, AMatchNeverEndsInsideAPicture) {
+TEST_F(SequencePagesTest, AMatchNeverEndsInsideAImage) {
   std::vector<int> ids(42, 7);
   ids[0] = ids[1] = 1;
-  const StoredPrompt prompt{ids, 2, 30, 9};  // the picture is [2, 32), then text
+  const StoredPrompt prompt{ids, 2, 30, 9};  // the image is [2, 32), then text
   Sequence first = sequence_of(prompt);
-  ASSERT_TRUE(compute(first, 20));  // not the whole picture yet
+  ASSERT_TRUE(compute(first, 20));  // not the whole image yet
   Sequence early = sequence_of(prompt);
   PrefixHit hit = pages_.reuse(early);
   EXPECT_EQ(hit.tokens, 2);
@@ -195,7 +195,7 @@ TEST_F(SequencePagesTest, AMatchNeverEndsInsideAPicture) {
   EXPECT_EQ(hit.images, 1);
   expect_right(second);
   pages_.release(second);
-  other.image = 10;  // the same ids, another picture
+  other.image = 10;  // the same ids, another image
   Sequence third = sequence_of(other);
   EXPECT_EQ(pages_.reuse(third).tokens, 2);
   pages_.release(third);
@@ -203,7 +203,7 @@ TEST_F(SequencePagesTest, AMatchNeverEndsInsideAPicture) {
   expect_no_leak();
 }
 
-TEST_F(SequencePagesTest, APictureAtTheEndIsComputedWhole) {
+TEST_F(SequencePagesTest, AImageAtTheEndIsComputedWhole) {
   const StoredPrompt prompt{std::vector<int>(20, 7), 0, 20, 1};
   Sequence first = sequence_of(prompt);
   ASSERT_TRUE(compute(first, 20));

@@ -39,7 +39,7 @@ class StrictEngineTest : public testing::Test {
     const int side = 64 + int(seed * 37 % 90);
     return engine.admit(
         engine.prepare({{"user",
-                         {{Part::Kind::kImage, test::random_picture(seed, side, side + 20)},
+                         {{Part::Kind::kImage, test::random_image(seed, side, side + 20)},
                           {Part::Kind::kText, seed % 2 ? "what shape is the red object?" : "count blue"}}}}),
         {});
   }

@@ -42,15 +42,15 @@ std::string with_swapped_words(const std::string& weights, const Tokenizer& toke
 // Answers are swapped; questions that name a shape would ask for the other one and go.
 std::string with_swapped_answers(const std::string& golden) {
   auto root = nlohmann::ordered_json::parse(golden);
-  for (auto& picture : root["cases"]) {
+  for (auto& image : root["cases"]) {
     auto kept = nlohmann::ordered_json::array();
-    for (auto& question : picture["questions"]) {
+    for (auto& question : image["questions"]) {
       const std::string text = question["question"];
       if (swap_shapes(text) != text) continue;
       question["answer"] = swap_shapes(question["answer"]);
       kept.push_back(question);
     }
-    picture["questions"] = kept;
+    image["questions"] = kept;
   }
   return root.dump() + "\n";
 }

@@ -25,7 +25,7 @@ class DemoStore {
   explicit DemoStore(const std::filesystem::path& root);
 
   const std::filesystem::path& root() const { return root_; }
-  // The bytes of its files by name, the manifest left out. What the canary asks is sound for either.
+  // The bytes of its files by name, the manifest left out. What the golden check asks is sound for either.
   const std::map<std::string, std::string>& files(Demo demo) const { return demo == Demo::kPlain ? plain_ : swapped_; }
   // Effect: a sound version: written out of sight, then renamed, as a trainer does.
   void publish(int64_t version, Demo demo) const;

@@ -34,7 +34,7 @@ constexpr bool kUnderAsan = kHasAddressSanitizer;
 
 bool is_long() { return std::getenv("SF_LONG_TESTS") != nullptr; }
 
-// Pictures are computed anew for every request, in steady state as after a reload: what is compared is the reload.
+// Images are computed anew for every request, in steady state as after a reload: what is compared is the reload.
 const Strings kFlags = {"--no-prefix-cache"};
 
 int64_t resident_bytes(pid_t pid) {

@@ -24,8 +24,8 @@ const char* const kQuestions[] = {"what shape is the red object?", "describe the
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 std::string request_body(const std::string& question) {
-  const std::string picture = read_file(std::filesystem::path(test::source_dir()) / "examples/scene.png", 1 << 20);
-  const nlohmann::json url = {{"url", "data:image/png;base64," + encode_base64(picture)}};
+  const std::string image = read_file(std::filesystem::path(test::source_dir()) / "examples/scene.png", 1 << 20);
+  const nlohmann::json url = {{"url", "data:image/png;base64," + encode_base64(image)}};
   const nlohmann::json content = {{{"type", "image_url"}, {"image_url", url}}, {{"type", "text"}, {"text", question}}};
   return nlohmann::json{{"stream", true}, {"messages", {{{"role", "user"}, {"content", content}}}}}.dump();
 }

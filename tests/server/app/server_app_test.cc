@@ -33,7 +33,7 @@ class ServerAppTest : public ::testing::Test {
     fs::create_directory(root_ / "demo");
     fill(root_ / "demo", "demo");
     options_.model = root_ / "store";
-    options_.seed_model = root_ / "demo";
+    options_.bootstrap_model = root_ / "demo";
     options_.http_port = options_.grpc_port = options_.admin_port = 0;
     options_.poll_interval_ms = 2;
     options_.grpc = false;  // gRPC is not instrumented: sanitizers would report what is inside it
@@ -98,7 +98,7 @@ class ServerAppTest : public ::testing::Test {
   std::unique_ptr<ServerApp> app_;
 };
 
-TEST_F(ServerAppTest, SeedsAnEmptyStoreAndAnswers) {
+TEST_F(ServerAppTest, BootstrapsAnEmptyStoreAndAnswers) {
   options_.port_file = root_ / "ports.json";
   start();
   EXPECT_EQ(ask_http("who?"), "demo");
@@ -122,7 +122,7 @@ TEST_F(ServerAppTest, ListensOnThreePorts) {
 }
 #endif
 
-TEST_F(ServerAppTest, AStoreThatHoldsAVersionIsNotSeeded) {
+TEST_F(ServerAppTest, AStoreThatHoldsAVersionIsNotBootstrapped) {
   publish(5, "mine");
   start();
   EXPECT_EQ(ask_http("who?"), "mine");
@@ -168,7 +168,7 @@ TEST_F(ServerAppTest, ADrainFinishesWhatWasAdmitted) {
   fill(root_ / "demo", "slow");
   options_.model = root_ / "demo";
   start();
-  engine_->hold_steps();  // the canary is behind it
+  engine_->hold_steps();  // the golden check is behind it
   std::string answer;
   std::thread client([&] { answer = ask_http("who?"); });
   engine_->wait_until_blocked();
@@ -187,7 +187,7 @@ TEST_F(ServerAppTest, AStopWithoutADrainEndsRequestsWithUnavailable) {
   fill(root_ / "demo", "slow");
   options_.model = root_ / "demo";
   start();
-  engine_->hold_steps();  // the canary is behind it
+  engine_->hold_steps();  // the golden check is behind it
   std::string answer;
   std::thread client([&] { answer = ask_http("who?"); });
   engine_->wait_until_blocked();

@@ -34,7 +34,7 @@ TEST_F(LeavingTest, AClientThatLeavesFreesItsSlotWithinTwoStepsOnEveryApi) {
     if (is_stream(api)) call->wait_for_text();
     ASSERT_EQ(engine().num_sequences(), 1);
     call->hang_up();
-    // No step ends meanwhile: the front looks by itself.
+    // No step ends meanwhile: the frontend looks by itself.
     ASSERT_TRUE(wait_until([&] { return num_recorded() > recorded; }, 10)) << "nobody noticed";
     EXPECT_LE(steps_until_free(), 2);
     EXPECT_EQ(engine().num_admitted(), admitted + 1);
@@ -66,7 +66,7 @@ TEST_F(LeavingTest, AClientThatLeavesTheQueueIsNeverComputed) {
   EXPECT_EQ(engine().num_admitted(), admitted);
 }
 
-// The engine is stuck, so nobody but the front can keep the promise.
+// The engine is stuck, so nobody but the frontend can keep the promise.
 TEST_F(LeavingTest, ADeadlineIsKeptOnEveryApiWhateverTheEngineDoes) {
   options_.max_batch = 1;
   start();
@@ -100,7 +100,7 @@ TEST_F(LeavingTest, ADeadlinePassesWhilePrefillingAndWhileDecodingOnEveryApi) {
   }
 }
 
-TEST_F(LeavingTest, ADeadlinePassesWhilePicturesAreDecodedOnEveryApi) {
+TEST_F(LeavingTest, ADeadlinePassesWhileImagesAreDecodedOnEveryApi) {
   options_.decode_threads = 1;
   start({.prepare_seconds = 0.15});
   for (const Api api : kAllApis) {

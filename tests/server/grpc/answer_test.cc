@@ -147,8 +147,8 @@ TEST_F(GrpcAnswerTest, StreamsDeltasThenTheAnswer) {
   EXPECT_EQ(service.wait_for_finished(1).at(0).code, "OK");
 }
 
-TEST_F(GrpcAnswerTest, AModelOfTextAloneIsAskedWithoutAPicture) {
-  service.reads_pictures = false;
+TEST_F(GrpcAnswerTest, AModelOfTextAloneIsAskedWithoutAImage) {
+  service.reads_images = false;
   start();
   wire::AnswerRequest request = question();
   request.clear_image();

@@ -24,8 +24,8 @@ TEST_F(GrpcExplainTest, AnswersTheWholeExplanation) {
   e.method = HeatmapMethod::kOcclusion;
   e.rows = 1;
   e.columns = 2;
-  e.picture.width = 60;
-  e.picture.height = 30;
+  e.image.width = 60;
+  e.image.height = 30;
   e.tokens = {{"red", 7, -0.5f, {0.25f, 0.75f}}};
   e.num_experts = 4;
   e.top_k = 2;
@@ -60,7 +60,7 @@ TEST_F(GrpcExplainTest, PassesEveryOptionOn) {
   asked.set_layer(0);
   asked.set_head(1);
   asked.set_lens_top(0);
-  asked.set_picture(true);
+  asked.set_image(true);
   asked.set_token(0);
   asked.mutable_question()->set_max_tokens(4);
   ASSERT_TRUE(explain(asked).ok());
@@ -70,8 +70,8 @@ TEST_F(GrpcExplainTest, PassesEveryOptionOn) {
   EXPECT_EQ(seen.options.head, 1);
   EXPECT_EQ(seen.options.lens_top, 0);
   EXPECT_EQ(seen.options.max_tokens, 4);
-  EXPECT_TRUE(seen.picture);
-  EXPECT_EQ(seen.picture_token, 0);
+  EXPECT_TRUE(seen.image);
+  EXPECT_EQ(seen.image_token, 0);
   EXPECT_EQ(seen.question.api, "grpc");
 }
 

@@ -93,7 +93,7 @@ TEST_F(ConnectionTimesTest, WhoWaitsForAThreadIsLeftAlone) {
   options.limits.max_batch = 1;
   options.limits.max_queue_requests = 1;
   start(options);
-  const int threads = options.limits.num_front_threads();
+  const int threads = options.limits.num_frontend_threads();
   const std::string body = question().dump();
   const std::string ask =
       "POST /v1/answer HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +

@@ -52,13 +52,13 @@ TEST_F(ExplainApiTest, PassesEveryOptionOn) {
   EXPECT_EQ(request.options.head, 2);
   EXPECT_EQ(request.options.lens_top, 3);
   EXPECT_EQ(request.options.max_tokens, 4);
-  EXPECT_TRUE(request.picture);
-  EXPECT_EQ(request.picture_token, 5);
+  EXPECT_TRUE(request.image);
+  EXPECT_EQ(request.image_token, 5);
   EXPECT_EQ(request.question.timeout_ms, 900);
   EXPECT_EQ(request.question.messages[0].parts[0].data, "the picture");
 }
 
-TEST_F(ExplainApiTest, TakesAFormAndAnswersAPicture) {
+TEST_F(ExplainApiTest, TakesAFormAndAnswersAImage) {
   service.explanation.png = "PNG bytes";
   start();
   const httplib::UploadFormDataItems form = {{"image", "picture", "", ""},

@@ -17,9 +17,9 @@ class ImageUrlTest : public HttpFixture {
     };
     start(std::move(options));
   }
-  int chat(int num_pictures) {
+  int chat(int num_images) {
     json parts = {{{"type", "text"}, {"text", "what shape?"}}};
-    for (int i = 0; i < num_pictures; ++i) {
+    for (int i = 0; i < num_images; ++i) {
       parts.push_back({{"type", "image_url"}, {"image_url", {{"url", "https://images.example/a.png"}}}});
     }
     const json body = {{"messages", {{{"role", "user"}, {"content", parts}}}}};
@@ -48,7 +48,7 @@ TEST_F(ImageUrlTest, ARefusalNamesTheField) {
   EXPECT_EQ(body["error"]["param"], "image");
 }
 
-TEST_F(ImageUrlTest, OneRequestFetchesFewPictures) {
+TEST_F(ImageUrlTest, OneRequestFetchesFewImages) {
   start_fetching();
   EXPECT_EQ(chat(4), 200);
   EXPECT_EQ(chat(5), 400);

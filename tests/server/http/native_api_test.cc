@@ -113,8 +113,8 @@ TEST_F(NativeApiTest, AcceptsMultipartWithAndWithoutFileName) {
   }
 }
 
-TEST_F(NativeApiTest, AModelOfTextAloneIsAskedWithoutAPicture) {
-  service.reads_pictures = false;
+TEST_F(NativeApiTest, AModelOfTextAloneIsAskedWithoutAImage) {
+  service.reads_images = false;
   start();
   EXPECT_EQ(client->Post("/v1/answer", R"({"question": "what?"})", "application/json")->status, 200);
   EXPECT_EQ(client->Post("/v1/answer", httplib::UploadFormDataItems{{"question", "what?", "", ""}})->status, 200);
@@ -307,7 +307,7 @@ TEST_F(NativeApiTest, HidesUnknownExceptions) {
   EXPECT_NE(result->body.find("find-me"), std::string::npos);
 }
 
-TEST_F(NativeApiTest, PassesBrokenPicturesToTheServiceAndItsRefusalBack) {
+TEST_F(NativeApiTest, PassesBrokenImagesToTheServiceAndItsRefusalBack) {
   service.check_image = [](const std::string& image) {
     if (image != "good") throw Error(Code::kInvalidArgument, "image: not a picture", "image", Reason::kUnsupportedType);
   };

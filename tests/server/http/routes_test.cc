@@ -205,7 +205,7 @@ TEST_F(RoutesTest, AdminAnswersWhileThePublicPortIsSaturated) {
   start(options);
   AdminServer admin({.port = 0}, service);
   admin.start();
-  const int num_threads = options.limits.num_front_threads();
+  const int num_threads = options.limits.num_frontend_threads();
   std::vector<std::unique_ptr<RawConnection>> waiting;
   const std::string body = question().dump();
   for (int i = 0; i < num_threads; ++i) {

@@ -74,7 +74,7 @@ TEST_F(StrangersTest, SlowBodiesOnEveryWorkerOfEachPort) {
   options.limits.max_batch = options.limits.max_queue_requests = 1;
   start_both(options);
   std::vector<Connections> slow;
-  slow.push_back(open_many(port(), options.limits.num_front_threads() + 20,
+  slow.push_back(open_many(port(), options.limits.num_frontend_threads() + 20,
                            "POST /v1/answer HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                            "Content-Length: 1000\r\n\r\n{"));
   slow.push_back(open_many(ports()[1], 40,
@@ -93,7 +93,7 @@ TEST_F(StrangersTest, AnswersThatNobodyReadsOnEveryWorker) {
   streamed["stream"] = true;
   const std::string body = streamed.dump();
   Connections deaf;
-  for (int i = 0; i < options.limits.num_front_threads() + 20; ++i) {
+  for (int i = 0; i < options.limits.num_frontend_threads() + 20; ++i) {
     deaf.push_back(std::make_unique<RawConnection>(port()));
     deaf.back()->set_receive_buffer(2048);
     deaf.back()->send(

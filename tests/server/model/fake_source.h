@@ -19,7 +19,7 @@ class FakeSource final : public VersionSource {
   struct Entry {
     std::optional<double> score;
     std::string fingerprint = "1";
-    std::vector<GoldenPicture> golden;
+    std::vector<GoldenImage> golden;
     std::function<void()> on_open = [] {};  // throws what opening should throw
     std::function<std::unique_ptr<Engine>()> load;
     int num_opened = 0;
@@ -76,12 +76,12 @@ class FakeSource final : public VersionSource {
    public:
     explicit FakeCandidate(const Entry& entry) : score_(entry.score), golden_(entry.golden), load_(entry.load) {}
     std::optional<double> score() const override { return score_; }
-    std::vector<GoldenPicture> golden() const override { return golden_; }
+    std::vector<GoldenImage> golden() const override { return golden_; }
     std::unique_ptr<Engine> load() override { return load_(); }
 
    private:
     std::optional<double> score_;
-    std::vector<GoldenPicture> golden_;
+    std::vector<GoldenImage> golden_;
     std::function<std::unique_ptr<Engine>()> load_;
   };
 };

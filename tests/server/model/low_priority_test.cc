@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <thread>
 
-#include "engine/base/stand_back.h"
+#include "engine/base/yield_to_requests.h"
 
 namespace sf::server {
 namespace {
@@ -37,13 +37,13 @@ TEST(LowPriorityTest, WhatItThrowsIsThrown) {
 
 TEST(LowPriorityTest, TheWorkStandsBackWhereItCan) {
   ModelSlot slot;
-  const StandBackScope* inside = nullptr;
+  const YieldScope* inside = nullptr;
   run_at_low_priority(kReloadNiceness, slot, [&] {
-    inside = this_threads_stand_back_scope;
-    stand_back();  // nobody is served: returns at once
+    inside = this_threads_yield_scope;
+    yield_to_requests();  // nobody is served: returns at once
   });
   EXPECT_NE(inside, nullptr);
-  EXPECT_EQ(this_threads_stand_back_scope, nullptr);
+  EXPECT_EQ(this_threads_yield_scope, nullptr);
 }
 
 }  // namespace

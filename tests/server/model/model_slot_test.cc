@@ -5,7 +5,7 @@
 #include <chrono>
 #include <thread>
 
-#include "server/model/serving_gap.h"
+#include "server/model/background_throttle.h"
 #include "tests/server/model/submit_question.h"
 #include "tests/support/fake_engine.h"
 #include "tests/support/manual_clock.h"
@@ -113,10 +113,10 @@ TEST_F(ModelSlotTest, WorkInTheBackgroundWaitsForAGapButNotForEver) {
   using std::chrono::milliseconds;
   using std::chrono::steady_clock;
   FakeEngine& engine = publish(1);
-  ServingGap gap(slot_);
+  BackgroundThrottle gap(slot_);
   const auto seconds_of_a_wait = [&] {
     const steady_clock::time_point begin = steady_clock::now();
-    gap.wait();
+    throttle.wait();
     return std::chrono::duration<double>(steady_clock::now() - begin).count();
   };
   engine.hold_steps();
@@ -127,7 +127,7 @@ TEST_F(ModelSlotTest, WorkInTheBackgroundWaitsForAGapButNotForEver) {
     std::this_thread::sleep_for(milliseconds(10));
     engine.release_steps();
   });
-  gap.wait();  // until then
+  throttle.wait();  // until then
   ends.join();
   read(*stream);
   slot_.wait_for_live(1);

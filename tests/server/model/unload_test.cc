@@ -226,7 +226,7 @@ TEST_F(UnloadTest, ReplaceStillHoldsMemoryForOneOnly) {
   EXPECT_TRUE(was_gone);
 }
 
-// The fronts answer before the first version is loaded.
+// The frontends answer before the first version is loaded.
 TEST_F(UnloadTest, ACommandWaitsForTheFirstPoll) {
   std::promise<void> opened, go_on;
   source_.add(1).on_open = [&] {

@@ -19,7 +19,7 @@ using ::testing::HasSubstr;
 
 constexpr size_t kMaxBytes = 1000;
 
-// A host of pictures over TLS on a loopback port, whose certificate is for the name "pictures".
+// A host of images over TLS on a loopback port, whose certificate is for the name "images".
 class RemoteImagesTest : public ::testing::Test {
  protected:
   RemoteImagesTest() {

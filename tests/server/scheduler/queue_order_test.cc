@@ -42,9 +42,9 @@ TEST(QueueOrderTest, WhoHoldsFewerSequencesGoesFirst) {
 
 TEST(QueueOrderTest, OfEqualsTheOneWhoseTurnIsLongestAgoGoesFirst) {
   WaitingView flood = job(1, "flood", 1), calm = job(2, "calm", 9);
-  flood.tenants_turn = 7;
+  flood.last_admission = 7;
   EXPECT_THAT(order({flood, calm}), ElementsAre(2, 1));
-  calm.tenants_turn = 8;
+  calm.last_admission = 8;
   EXPECT_THAT(order({flood, calm}), ElementsAre(1, 2));
 }
 

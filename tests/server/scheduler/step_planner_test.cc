@@ -60,7 +60,7 @@ TEST(StepPlannerTest, DropsTheCancelledAndTheLateWhereverTheyAre) {
   gone_running.cancelled = true;
   RunningView late_running = running(4, 50);
   late_running.deadline_s = 9;
-  late_running.parked = true;
+  late_running.preempted = true;
   const StepDecision decision = plan_step(input({gone, late}, {gone_running, late_running}), {});
   EXPECT_THAT(decision.cancelled, ElementsAre(3, 1));
   EXPECT_THAT(decision.expired, ElementsAre(4, 2));
@@ -109,12 +109,12 @@ TEST(StepPlannerTest, APageShortageKeepsTheOrderOfTheQueue) {
 }
 
 TEST(StepPlannerTest, ThePreemptedComeBackBeforeAnybodyNew) {
-  RunningView parked = running(1, 20);
-  parked.parked = true;
-  const StepDecision tight = plan_step(input({waiting(2)}, {running(9), parked}, 6), {});
+  RunningView preempted = running(1, 20);
+  preempted.preempted = true;
+  const StepDecision tight = plan_step(input({waiting(2)}, {running(9), preempted}, 6), {});
   EXPECT_THAT(tight.resume, IsEmpty());
   EXPECT_THAT(tight.admit, IsEmpty()) << "the newcomer would take the pages that the preempted one waits for";
-  const StepDecision roomy = plan_step(input({waiting(2)}, {running(9), parked}, 100), {});
+  const StepDecision roomy = plan_step(input({waiting(2)}, {running(9), preempted}, 100), {});
   EXPECT_THAT(roomy.resume, ElementsAre(1));
   EXPECT_THAT(roomy.admit, ElementsAre(2));
   EXPECT_EQ(work_of(roomy), (std::map<JobKey, int>{{9, 1}, {1, 20}, {2, 8}}));

@@ -127,7 +127,7 @@ TEST_F(AnswerServiceTest, GivesTheRoutingToWhoAsksAndRefusesAnothersModels) {
   const auto record = read(*service_->submit(asks)).summary.routing;
   ASSERT_TRUE(record);
   EXPECT_EQ(record->num_layers, 2);
-  EXPECT_EQ(record->num_tokens(), 4 + 2 + 2);  // picture, question, answer; the end token is not computed
+  EXPECT_EQ(record->num_tokens(), 4 + 2 + 2);  // image, question, answer; the end token is not computed
   AnswerRequest replays = request_of("hi");
   replays.sampling.replay_routing = record;
   EXPECT_EQ(read(*service_->submit(replays)).text, "hi");
@@ -139,7 +139,7 @@ TEST_F(AnswerServiceTest, GivesTheRoutingToWhoAsksAndRefusesAnothersModels) {
   EXPECT_EQ(engine.num_prepared(), prepared) << "refused before the picture is decoded";
 }
 
-TEST_F(AnswerServiceTest, AFullQueueRefusesBeforeThePictureIsDecoded) {
+TEST_F(AnswerServiceTest, AFullQueueRefusesBeforeTheImageIsDecoded) {
   start({.planner = {.max_batch = 1}, .queue = {.max_requests = 2, .max_tokens = 1000}});
   FakeEngine& engine = publish(1);
   engine.hold_steps();
@@ -181,7 +181,7 @@ TEST_F(AnswerServiceTest, AKeyThatFloodsNeitherFillsTheQueueNorGoesFirst) {
   EXPECT_EQ(read(*running).text, "x");
   EXPECT_EQ(read(*calm).text, "calm");
   for (const auto& stream : flood) EXPECT_EQ(read(*stream).text, "x");
-  // After the two steps of the first "x" comes the calm one's prompt, though fourteen came before it: a picture and
+  // After the two steps of the first "x" comes the calm one's prompt, though fourteen came before it: an image and
   // four bytes of question.
   EXPECT_EQ(engine.plans().at(2).items.at(0).num_tokens, 4 + 4);
 }
@@ -248,7 +248,7 @@ TEST_F(AnswerServiceTest, ABatchIsOfOneVersionWhateverIsPublishedMeanwhile) {
   for (const auto& stream : streams) EXPECT_EQ(read(*stream).text, "v1");
 }
 
-TEST_F(AnswerServiceTest, ABrokenPictureGivesItsPlaceBack) {
+TEST_F(AnswerServiceTest, ABrokenImageGivesItsPlaceBack) {
   start({.planner = {}, .queue = {.max_requests = 1, .max_tokens = 1000}});
   publish(1);
   for (int i = 0; i < 5; ++i) EXPECT_EQ(refusal(request_of("q", "IMG broken")).code(), Code::kInvalidArgument);
@@ -320,7 +320,7 @@ TEST_F(AnswerServiceTest, AnAbandonedStreamDoesNotHoldUpADrain) {
   EXPECT_TRUE(service_->wait_idle(60));
 }
 
-TEST_F(AnswerServiceTest, LogsIdsTokensAndTimingsButNoPromptAndNoPicture) {
+TEST_F(AnswerServiceTest, LogsIdsTokensAndTimingsButNoPromptAndNoImage) {
   start();
   publish(3);
   auto stream = service_->submit(request_of("secret question"));

@@ -186,8 +186,8 @@ TEST(ExplainFieldsTest, DefaultsAreTheEngines) {
   EXPECT_EQ(request.options.method, HeatmapMethod::kRelevancy);
   EXPECT_EQ(request.options.layer, -1);
   EXPECT_EQ(request.options.max_tokens, 32);
-  EXPECT_FALSE(request.picture);
-  EXPECT_EQ(request.picture_token, -1);
+  EXPECT_FALSE(request.image);
+  EXPECT_EQ(request.image_token, -1);
 }
 
 TEST(ExplainFieldsTest, NamesWhatIsWrong) {

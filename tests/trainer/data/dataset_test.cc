@@ -48,24 +48,24 @@ TEST(DatasetTest, RefusesEmptyBatches) {
   EXPECT_THROW(make_user_batch({}, {}, 4, 4, 1, 0), Error);
 }
 
-UserPicture user_picture(int width, int height, int questions) {
-  UserPicture picture;
-  picture.bytes = encode_png(filled(width, height, {10, 20, 30}));
-  picture.width = width;
-  picture.height = height;
+UserImage user_image(int width, int height, int questions) {
+  UserImage image;
+  image.bytes = encode_png(filled(width, height, {10, 20, 30}));
+  image.width = width;
+  image.height = height;
   for (int i = 0; i < questions; ++i) {
     Question question;
     question.kind = kUser;
     question.text = "question " + std::to_string(i);
     question.answer = "answer";
-    picture.questions.push_back(question);
+    image.questions.push_back(question);
   }
-  return picture;
+  return image;
 }
 
-TEST(DatasetTest, UserBatchesGroupPicturesOfOneGrid) {
+TEST(DatasetTest, UserBatchesGroupImagesOfOneGrid) {
   UserData data;
-  data.pictures = {user_picture(60, 60, 9), user_picture(40, 80, 1), user_picture(90, 90, 2)};
+  data.images = {user_image(60, 60, 9), user_image(40, 80, 1), user_image(90, 90, 2)};
   for (int64_t i = 0; i < 20; ++i) {
     const Batch batch = make_user_batch(data, {}, 5, 3, 1, i);
     ASSERT_EQ(batch.samples.size(), 5u);

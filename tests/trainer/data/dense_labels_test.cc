@@ -55,7 +55,7 @@ TEST(DenseLabelsTest, TheFirstOfTwoObjectsKeepsAToken) {
   EXPECT_EQ(std::count(labels.object.begin(), labels.object.end(), -1), 15);
 }
 
-TEST(DenseLabelsTest, PicturesWithoutObjectsHaveNone) {
+TEST(DenseLabelsTest, ImagesWithoutObjectsHaveNone) {
   Rng rng(4);
   SampleOptions options;
   options.non_scene_fraction = 1;

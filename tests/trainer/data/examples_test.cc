@@ -3,7 +3,7 @@
 #include <cmath>
 #include <set>
 
-#include "tests/support/example_pictures.h"
+#include "tests/support/example_images.h"
 #include "tests/support/paths.h"
 #include "trainer/data/image_file.h"
 #include "trainer/data/user_data.h"
@@ -14,35 +14,35 @@ namespace {
 const std::filesystem::path kExamples = std::filesystem::path(test::source_dir()) / "examples";
 
 TEST(ExamplesTest, TheQuestionsAreThoseOfTheScenesDrawn) {
-  EXPECT_EQ(read_file(kExamples / "questions.jsonl", 1 << 20), test::example_questions(test::example_pictures()))
+  EXPECT_EQ(read_file(kExamples / "questions.jsonl", 1 << 20), test::example_questions(test::example_images()))
       << "make_examples writes examples/ anew";
 }
 
-TEST(ExamplesTest, EveryPictureShowsItsScene) {
-  for (const test::ExamplePicture& picture : test::example_pictures()) {
-    const Image image = decode_image(read_file(kExamples / picture.file, 1 << 20));
-    ASSERT_EQ(image.width, picture.image.width) << picture.file;
-    ASSERT_EQ(image.height, picture.image.height) << picture.file;
+TEST(ExamplesTest, EveryImageShowsItsScene) {
+  for (const test::ExampleImage& image : test::example_images()) {
+    const Image image = decode_image(read_file(kExamples / image.file, 1 << 20));
+    ASSERT_EQ(image.width, image.image.width) << image.file;
+    ASSERT_EQ(image.height, image.image.height) << image.file;
     double difference = 0;
     for (size_t i = 0; i < image.pixels.size(); ++i)
-      difference += std::abs(int{image.pixels[i]} - int{picture.image.pixels[i]});
-    EXPECT_LT(difference / static_cast<double>(image.pixels.size()), 3) << picture.file;  // what JPEG and WebP lose
+      difference += std::abs(int{image.pixels[i]} - int{image.image.pixels[i]});
+    EXPECT_LT(difference / static_cast<double>(image.pixels.size()), 3) << image.file;  // what JPEG and WebP lose
   }
 }
 
 TEST(ExamplesTest, TheyLoadAsTrainingData) {
   const UserData data = load_user_data(kExamples / "questions.jsonl", {});
-  EXPECT_GE(data.pictures.size(), 6u);
+  EXPECT_GE(data.images.size(), 6u);
   std::set<std::string> answers;
-  for (const UserPicture& picture : data.pictures) {
-    for (const Question& question : picture.questions) answers.insert(question.answer);
+  for (const UserImage& image : data.images) {
+    for (const Question& question : image.questions) answers.insert(question.answer);
   }
   EXPECT_TRUE(answers.count(std::string(kRefusal)));
   EXPECT_GE(answers.size(), 15u);
 }
 
 TEST(ExamplesTest, SceneHasARedObject) {
-  const test::ExamplePicture scene = test::example_pictures().front();
+  const test::ExampleImage scene = test::example_images().front();
   EXPECT_EQ(scene.file, "scene.png");
   EXPECT_EQ(scene.questions.front().text, "what shape is the red object?");
   EXPECT_EQ(scene.questions.front().answer, shape_word(scene.scene.objects.at(find_colour(scene.scene, kRed)).shape));

@@ -28,7 +28,7 @@ TEST(NonSceneTest, AllButFlatOnesHaveSomethingInThem) {
   }
 }
 
-TEST(NonSceneTest, EqualSeedsGiveEqualPictures) {
+TEST(NonSceneTest, EqualSeedsGiveEqualImages) {
   for (uint64_t seed = 0; seed < 20; ++seed) {
     Rng a(seed), b(seed);
     EXPECT_EQ(render_non_scene(a).pixels, render_non_scene(b).pixels);

@@ -153,7 +153,7 @@ TEST(QuestionsTest, AbsentColoursAreAbsent) {
   }
 }
 
-TEST(QuestionsTest, PicturesWithoutObjectsRefuseEverything) {
+TEST(QuestionsTest, ImagesWithoutObjectsRefuseEverything) {
   Rng rng(8);
   QuestionMix mix;
   mix.count = 50;

@@ -33,7 +33,7 @@ Hsv hsv_of(Rgb c) {
   return {hue < -20 ? hue + 360 : hue, high > 0 ? span / high : 0, high / 255};
 }
 
-TEST(RendererTest, PlainPicturesAreWhiteWithPureColours) {
+TEST(RendererTest, PlainImagesAreWhiteWithPureColours) {
   Rng rng(1);
   const Scene scene = generate_scene(rng, {});
   const Image image = render(scene, plain_style(), rng);
@@ -171,7 +171,7 @@ TEST(RendererTest, BlurAndNoiseKeepTheMean) {
   EXPECT_NEAR(sum / double(image.pixels.size()), 100, 1);
 }
 
-TEST(RendererTest, PostProcessingTakesTheSmallestPictures) {
+TEST(RendererTest, PostProcessingTakesTheSmallestImages) {
   Rng rng(9);
   for (const auto& [width, height] : {std::pair{1, 1}, {2, 1}, {1, 2}, {2, 2}}) {
     Image image = filled(width, height, {1, 2, 3});

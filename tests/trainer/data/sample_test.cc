@@ -53,7 +53,7 @@ TEST(SampleTest, CentresPointAtTheirObjectsInGridPixels) {
   }
 }
 
-TEST(SampleTest, WithoutAugmentationItIsThePapersPicture) {
+TEST(SampleTest, WithoutAugmentationItIsThePapersImage) {
   Rng rng(3);
   SampleOptions options;
   options.augment = false;
@@ -72,9 +72,9 @@ TEST(SampleTest, AFixedGridIsAlwaysDrawn) {
   for (int i = 0; i < 10; ++i) EXPECT_EQ(draw_grid(rng, options), (GridSize{5, 7}));
 }
 
-TEST(SampleTest, AGridThatNoPictureIsLaidOutInIsRefused) {
+TEST(SampleTest, AGridThatNoImageIsLaidOutInIsRefused) {
   Rng rng(5);
-  EXPECT_THROW(make_sample(rng, {2, 2}, SampleOptions{}), Error);  // a square picture takes 6 x 6 cells
+  EXPECT_THROW(make_sample(rng, {2, 2}, SampleOptions{}), Error);  // a square image takes 6 x 6 cells
 }
 
 TEST(SampleTest, EqualSeedsGiveEqualPixels) {

@@ -59,7 +59,7 @@ TEST(SceneTest, ObjectsLieInsideAndDoNotOverlap) {
   }
 }
 
-TEST(SceneTest, TheDefaultIsThePapersPicture) {
+TEST(SceneTest, TheDefaultIsThePapersImage) {
   Rng rng(5);
   for (int round = 0; round < 200; ++round) {
     const Scene scene = generate_scene(rng, {});

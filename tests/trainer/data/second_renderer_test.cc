@@ -18,7 +18,7 @@ double apart(const std::array<int, 3>& a, const std::array<int, 3>& b) {
   return std::hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
 }
 
-// The held-out evaluation is only as true as its pictures: sizes, places and contrast are what the scene says.
+// The held-out evaluation is only as true as its images: sizes, places and contrast are what the scene says.
 TEST(SecondRendererTest, DrawsWhatTheSceneSays) {
   data::Rng rng(1);
   for (int round = 0; round < 150; ++round) {
@@ -56,7 +56,7 @@ TEST(SecondRendererTest, NonScenesAreDrawnAtEverySizeAndFormat) {
   }
 }
 
-TEST(SecondRendererTest, EqualSeedsGiveEqualPictures) {
+TEST(SecondRendererTest, EqualSeedsGiveEqualImages) {
   for (uint64_t seed = 0; seed < 10; ++seed) {
     data::Rng a(seed), b(seed);
     EXPECT_EQ(draw_held_out(a, 6, 6).image.pixels, draw_held_out(b, 6, 6).image.pixels);

@@ -2,7 +2,7 @@ if(TARGET sf_trainer_data)
   add_library(sf_test_scenes STATIC
       ${PROJECT_SOURCE_DIR}/tests/support/second_renderer.cc
       ${PROJECT_SOURCE_DIR}/tests/support/second_non_scenes.cc
-      ${PROJECT_SOURCE_DIR}/tests/support/example_pictures.cc)
+      ${PROJECT_SOURCE_DIR}/tests/support/example_images.cc)
   target_compile_options(sf_test_scenes PRIVATE -Wall -Wextra)
   target_link_libraries(sf_test_scenes PUBLIC sf_options sf_trainer_data)
   add_executable(make_examples EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/tests/support/make_examples.cc)

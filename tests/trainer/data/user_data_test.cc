@@ -31,35 +31,35 @@ class UserDataTest : public testing::Test {
     return folder_ / name;
   }
 
-  static std::string picture(uint8_t shade = 9) { return encode_png(filled(20, 10, {shade, 0, 0})); }
+  static std::string image(uint8_t shade = 9) { return encode_png(filled(20, 10, {shade, 0, 0})); }
 
   std::filesystem::path folder_;
 };
 
 TEST_F(UserDataTest, ReadsPathsBase64AndDataUris) {
-  file("a.png", picture());
+  file("a.png", image());
   const auto path = file("rows.jsonl", R"({"image": "a.png", "question": "what is it?", "answer": "red"})"
                                        "\n\n"
                                        R"({"image": ")" +
-                                           encode_base64(picture(50)) +
+                                           encode_base64(image(50)) +
                                            R"(", "question": "q", "answer": "a", "extra": [1]})"
                                            "\n"
                                            R"({"image": "data:image/png;base64,)" +
-                                           encode_base64(picture()) + R"(", "question": "second", "answer": "b"})");
+                                           encode_base64(image()) + R"(", "question": "second", "answer": "b"})");
   const UserData data = load_user_data(path, {});
   EXPECT_EQ(data.num_rows, 3);
-  ASSERT_EQ(data.pictures.size(), 2u);  // the third row's picture is the first's
-  EXPECT_EQ(data.pictures[0].questions.size(), 2u);
-  EXPECT_EQ(data.pictures[0].questions[0].text, "what is it?");
-  EXPECT_EQ(data.pictures[0].questions[1].answer, "b");
-  EXPECT_EQ(data.pictures[0].width, 20);
-  EXPECT_EQ(data.pictures[0].height, 10);
-  EXPECT_EQ(data.pictures[0].questions[0].kind, kUser);
+  ASSERT_EQ(data.images.size(), 2u);  // the third row's image is the first's
+  EXPECT_EQ(data.images[0].questions.size(), 2u);
+  EXPECT_EQ(data.images[0].questions[0].text, "what is it?");
+  EXPECT_EQ(data.images[0].questions[1].answer, "b");
+  EXPECT_EQ(data.images[0].width, 20);
+  EXPECT_EQ(data.images[0].height, 10);
+  EXPECT_EQ(data.images[0].questions[0].kind, kUser);
 }
 
 TEST_F(UserDataTest, BadRowsAreReportedByLineAndSkipped) {
-  file("a.png", picture());
-  file("broken.png", picture().substr(0, 40));
+  file("a.png", image());
+  file("broken.png", image().substr(0, 40));
   file("picture.gif", "GIF89a");
   const std::string good = R"({"image": "a.png", "question": "q", "answer": "a"})";
   const auto path =
@@ -100,19 +100,19 @@ TEST_F(UserDataTest, BadRowsAreReportedByLineAndSkipped) {
 }
 
 TEST_F(UserDataTest, CaptionsAreAnswersToDescribe) {
-  const auto path = file("rows.csv", "image,caption\n" + encode_base64(picture()) +
-                                         ",\"a red, \"\"flat\"\" picture\nin two lines\"\n" +
-                                         encode_base64(picture(80)) + ",plain\r\n");
+  const auto path =
+      file("rows.csv", "image,caption\n" + encode_base64(image()) + ",\"a red, \"\"flat\"\" picture\nin two lines\"\n" +
+                           encode_base64(image(80)) + ",plain\r\n");
   const UserData data = load_user_data(path, {});
-  ASSERT_EQ(data.pictures.size(), 2u);
-  EXPECT_EQ(data.pictures[0].questions[0].text, "describe the picture");
-  EXPECT_EQ(data.pictures[0].questions[0].answer, "a red, \"flat\" picture\nin two lines");
-  EXPECT_EQ(data.pictures[1].questions[0].answer, "plain");
+  ASSERT_EQ(data.images.size(), 2u);
+  EXPECT_EQ(data.images[0].questions[0].text, "describe the picture");
+  EXPECT_EQ(data.images[0].questions[0].answer, "a red, \"flat\" picture\nin two lines");
+  EXPECT_EQ(data.images[1].questions[0].answer, "plain");
 }
 
 TEST_F(UserDataTest, BadCsvRowsNameTheLineTheyBeginOn) {
-  const auto path = file("rows.csv", encode_base64(picture()) + ",\"two\nlines\"\n" + "only one field\n" +
-                                         encode_base64(picture()) + ",x,y\n" + "\"open" + std::string(3, '"') + ",z\n");
+  const auto path = file("rows.csv", encode_base64(image()) + ",\"two\nlines\"\n" + "only one field\n" +
+                                         encode_base64(image()) + ",x,y\n" + "\"open" + std::string(3, '"') + ",z\n");
   UserDataOptions options;
   options.max_bad_rows = 5;
   const UserData data = load_user_data(path, options);
@@ -146,11 +146,11 @@ TEST_F(UserDataTest, AFaultOfTheMachineIsNoBadRow) {
   }
 }
 
-TEST_F(UserDataTest, PicturesOverTheLimitsAreBadRows) {
+TEST_F(UserDataTest, ImagesOverTheLimitsAreBadRows) {
   UserDataOptions options;
   options.limits.max_pixels = 100;
   options.max_bad_rows = 1;
-  file("big.png", picture());
+  file("big.png", image());
   file("small.png", encode_png(filled(5, 5, {})));
   const auto path = file("rows.jsonl", R"({"image": "big.png", "question": "q", "answer": "a"})"
                                        "\n"
@@ -167,7 +167,7 @@ TEST_F(UserDataTest, WhatIsExportedCanBeRead) {
   options.non_scene_fraction = 0.2f;
   export_scenes(folder_ / "out", options);
   const UserData data = load_user_data(folder_ / "out" / "data.jsonl", {});
-  EXPECT_EQ(data.pictures.size(), 6u);
+  EXPECT_EQ(data.images.size(), 6u);
   EXPECT_EQ(data.num_rows, 24);
   const std::string first = read_file(folder_ / "out" / "data.jsonl", 1 << 20);
   export_scenes(folder_ / "again", options);

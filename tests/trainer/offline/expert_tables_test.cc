@@ -57,7 +57,7 @@ TEST(ExpertTablesTest, WordsSeenTooRarelyAreLeftOut) {
   const auto words = tables.vocabulary_specialisation(0, 4);
   ASSERT_EQ(words.size(), 1u);
   EXPECT_EQ(words.at("often"), (std::vector<double>{0.5, 0.5, 1}));
-  EXPECT_EQ(tables.vocabulary_specialisation(0, 1).size(), 2u);  // and pictures are no words
+  EXPECT_EQ(tables.vocabulary_specialisation(0, 1).size(), 2u);  // and images are no words
 }
 
 TEST(ExpertTablesTest, NothingCountedIsAllZero) {

@@ -16,7 +16,7 @@ class ExplainCommandTest : public testing::Test {
   ExplainCommandTest() {
     std::filesystem::create_directory(folder_.path() / "model");
     test::write_tiny_checkpoint(folder_.path() / "model", 11);
-    write_file(folder_.path() / "scene.png", test::random_picture(3, 90, 70));
+    write_file(folder_.path() / "scene.png", test::random_image(3, 90, 70));
     options_.model = (folder_.path() / "model").string();
     options_.image = (folder_.path() / "scene.png").string();
     options_.question = "what shape is the red object?";
@@ -50,7 +50,7 @@ TEST_F(ExplainCommandTest, PrintsTheExplainObject) {
   EXPECT_EQ(json["tokens"][0]["heatmap"].size(), size_t(cells));
 }
 
-TEST_F(ExplainCommandTest, WritesAPictureForEveryTokenAndTwoOfTheExperts) {
+TEST_F(ExplainCommandTest, WritesAImageForEveryTokenAndTwoOfTheExperts) {
   options_.out = (folder_.path() / "new" / "overlays").string();
   testing::internal::CaptureStdout();
   EXPECT_EQ(explain_command(options_), 0);

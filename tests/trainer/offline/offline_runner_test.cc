@@ -16,7 +16,7 @@ class OfflineRunnerTest : public testing::Test {
     engine_ = make_torch_engine(open_checkpoint(folder.path()), {.threads = 1, .kv_cache_mib = 1});
     for (uint64_t seed = 0; seed < 11; ++seed) {
       OfflineRequest request{
-          test::random_picture(seed, 64 + int(seed * 11), 90), seed % 2 ? "count red" : "describe the picture", {}};
+          test::random_image(seed, 64 + int(seed * 11), 90), seed % 2 ? "count red" : "describe the picture", {}};
       request.sampling.max_tokens = 3 + int(seed);
       requests_.push_back(request);
     }

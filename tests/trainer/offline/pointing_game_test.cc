@@ -5,11 +5,11 @@
 namespace sf {
 namespace {
 
-// 6 x 6 cells of 32 pixels over a picture of 75 x 75, as the paper's.
+// 6 x 6 cells of 32 pixels over an image of 75 x 75, as the paper's.
 Explanation paper_grid(std::vector<std::vector<float>> heatmaps) {
   Explanation e;
   e.rows = e.columns = 6;
-  e.picture = {
+  e.image = {
       .width = 75, .height = 75, .cell_size = 32, .left = 0, .top = 0, .scaled_width = 192, .scaled_height = 192};
   for (auto& heatmap : heatmaps) e.tokens.push_back({"x", 1, 0, std::move(heatmap)});
   return e;
@@ -31,7 +31,7 @@ TEST(PointingGameTest, ObjectsLieInCells) {
 
 TEST(PointingGameTest, PaddingMovesObjects) {
   Explanation e = paper_grid({});
-  e.picture = {
+  e.image = {
       .width = 100, .height = 50, .cell_size = 32, .left = 0, .top = 16, .scaled_width = 64, .scaled_height = 32};
   const ObjectInGrid o = object_in_grid({data::kRed, data::kCircle, 50, 25, 5, 0}, e);
   EXPECT_DOUBLE_EQ(o.x, 1);
@@ -70,7 +70,7 @@ TEST(PointingGameTest, ScoresTheMeanOfTheAnswersTokens) {
   EXPECT_EQ(score.in_box, 1);
   score.add(paper_grid({peak_at(0)}), o);
   score.add(paper_grid({}), o);  // no answer: a miss
-  EXPECT_EQ(score.pictures, 3);
+  EXPECT_EQ(score.images, 3);
   EXPECT_EQ(score.near, 1);
   EXPECT_NEAR(score.in_box_chance, 3.0 / 36, 1e-9);
 }

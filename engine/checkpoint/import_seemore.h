@@ -5,7 +5,7 @@
 // tokens.
 //
 //   TorchFile source("seemore.pth");
-//   SeedImport import = plan_seed_import(source);
+//   SeemoreImport import = plan_seemore_import(source);
 //   check_plan(import.plan, source);
 #pragma once
 
@@ -15,14 +15,14 @@
 
 namespace sf {
 
-struct SeedImport {
+struct SeemoreImport {
   std::string config_json;  // ours
   int64_t vocab_size = 0;
   ImportPlan plan;
 };
 
-// Sizes are those of the state_dict's tensors; their layout is the original's. Its top_k (2) and side of a picture (96)
+// Sizes are those of the state_dict's tensors; their layout is the original's. Its top_k (2) and side of an image (96)
 // are not in the file. Errors: InvalidArgument naming the tensor that is missing or has no such shape.
-SeedImport plan_seed_import(const TensorSource& source);
+SeemoreImport plan_seemore_import(const TensorSource& source);
 
 }  // namespace sf

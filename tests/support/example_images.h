@@ -1,6 +1,6 @@
-// The pictures of examples/ and the questions about them, true by construction.
+// The images of examples/ and the questions about them, true by construction.
 //
-//   for (const ExamplePicture& picture : example_pictures()) write(picture.file, picture.bytes);
+//   for (const ExamplePicture& image : example_images()) write(image.file, image.bytes);
 #pragma once
 
 #include <string>
@@ -11,18 +11,18 @@
 
 namespace sf::test {
 
-struct ExamplePicture {
+struct ExampleImage {
   std::string file;   // "scene.png"
-  data::Scene scene;  // no objects: a picture that is no scene
+  data::Scene scene;  // no objects: an image that is no scene
   Image image;        // before encoding
   std::string bytes;  // encoded by the extension
   std::vector<data::Question> questions;
 };
 
 // Effect: the same list every time. No question is a close call: margins are at least 4 pixels of 75.
-std::vector<ExamplePicture> example_pictures();
+std::vector<ExampleImage> example_images();
 
 // The lines of examples/questions.jsonl: {"image", "question", "answer"}.
-std::string example_questions(const std::vector<ExamplePicture>& pictures);
+std::string example_questions(const std::vector<ExampleImage>& images);
 
 }  // namespace sf::test

@@ -10,12 +10,12 @@
 
 namespace sf {
 
-struct PictureBatch {
+struct ImageBatch {
   at::Tensor pixels;  // [B, 3, height, width], normalised
-  std::vector<PictureBox> boxes;
+  std::vector<ImageBox> boxes;
 };
 
 // REQUIRES: all samples share one grid, and there is at least one.
-PictureBatch picture_batch(const std::vector<data::Sample>& samples);
+ImageBatch image_batch(const std::vector<data::Sample>& samples);
 
 }  // namespace sf

@@ -1,4 +1,4 @@
-#include "server/model/canary.h"
+#include "server/model/golden_check.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,25 +11,25 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::vector<GoldenPicture> golden_of(int pictures) {
-  std::vector<GoldenPicture> golden;
-  for (int p = 0; p < pictures; ++p) {
+std::vector<GoldenImage> golden_of(int images) {
+  std::vector<GoldenImage> golden;
+  for (int p = 0; p < images; ++p) {
     const std::string n = std::to_string(p);
     golden.push_back({"IMG" + n, {{"shape " + n, "circle"}, {"colour " + n, "red"}}});
   }
   return golden;
 }
 
-void teach(FakeEngine& engine, const std::vector<GoldenPicture>& golden) {
-  for (const GoldenPicture& picture : golden) {
-    for (const GoldenQuestion& question : picture.questions) engine.script(question.question, {question.answer});
+void teach(FakeEngine& engine, const std::vector<GoldenImage>& golden) {
+  for (const GoldenImage& image : golden) {
+    for (const GoldenQuestion& question : image.questions) engine.script(question.question, {question.answer});
   }
 }
 
-// What run_canary says; empty where it is content.
-std::string verdict(Engine& engine, const std::vector<GoldenPicture>& golden) {
+// What run_golden_check says; empty where it is content.
+std::string verdict(Engine& engine, const std::vector<GoldenImage>& golden) {
   try {
-    run_canary(engine, golden);
+    run_golden_check(engine, golden);
     return "";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), Code::kFailedPrecondition);
@@ -37,11 +37,11 @@ std::string verdict(Engine& engine, const std::vector<GoldenPicture>& golden) {
   }
 }
 
-TEST(CanaryTest, AsksEveryQuestionAndLeavesNothingBehind) {
+TEST(GoldenCheckTest, AsksEveryQuestionAndLeavesNothingBehind) {
   FakeEngine engine;
   const auto golden = golden_of(9);
   teach(engine, golden);
-  const CanaryReport report = ask_golden(engine, golden);
+  const GoldenCheckReport report = ask_golden(engine, golden);
   EXPECT_EQ(report.asked, 18);
   EXPECT_EQ(report.matched, 18);
   EXPECT_EQ(report.first_difference, "");
@@ -49,7 +49,7 @@ TEST(CanaryTest, AsksEveryQuestionAndLeavesNothingBehind) {
   EXPECT_EQ(engine.cache_usage().used_pages, 0);
 }
 
-TEST(CanaryTest, OneWrongAnswerIsOneTooMany) {
+TEST(GoldenCheckTest, OneWrongAnswerIsOneTooMany) {
   FakeEngine engine;
   const auto golden = golden_of(10);
   teach(engine, golden);
@@ -59,7 +59,7 @@ TEST(CanaryTest, OneWrongAnswerIsOneTooMany) {
   EXPECT_EQ(engine.num_sequences(), 0);
 }
 
-TEST(CanaryTest, AnAnswerThatGoesOnIsWrongAndSoIsOneThatStopsEarly) {
+TEST(GoldenCheckTest, AnAnswerThatGoesOnIsWrongAndSoIsOneThatStopsEarly) {
   FakeEngine engine;
   const auto golden = golden_of(1);
   teach(engine, golden);
@@ -69,7 +69,7 @@ TEST(CanaryTest, AnAnswerThatGoesOnIsWrongAndSoIsOneThatStopsEarly) {
   EXPECT_THAT(verdict(engine, golden), HasSubstr("'circ'"));
 }
 
-TEST(CanaryTest, ASmallCacheTakesTheQuestionsOneByOne) {
+TEST(GoldenCheckTest, ASmallCacheTakesTheQuestionsOneByOne) {
   FakeEngine engine({.total_pages = 70, .page_size = 4});
   const auto golden = golden_of(3);
   teach(engine, golden);
@@ -77,7 +77,7 @@ TEST(CanaryTest, ASmallCacheTakesTheQuestionsOneByOne) {
   for (const StepPlan& plan : engine.plans()) EXPECT_EQ(plan.items.size(), 1u);
 }
 
-TEST(CanaryTest, WithoutGoldenAnyTextWillDo) {
+TEST(GoldenCheckTest, WithoutGoldenAnyTextWillDo) {
   FakeEngine engine;
   EXPECT_EQ(verdict(engine, {}), "");
   EXPECT_GT(engine.num_steps(), 0);
@@ -85,28 +85,28 @@ TEST(CanaryTest, WithoutGoldenAnyTextWillDo) {
   EXPECT_THAT(verdict(engine, {}), HasSubstr("the answer is empty"));
 }
 
-TEST(CanaryTest, AModelThatReadsNoPicturesIsAskedWithoutOne) {
-  FakeEngine engine(FakeEngineOptions{.reads_pictures = false});
+TEST(GoldenCheckTest, AModelThatReadsNoImagesIsAskedWithoutOne) {
+  FakeEngine engine(FakeEngineOptions{.reads_images = false});
   EXPECT_EQ(verdict(engine, {}), "");
 }
 
-TEST(CanaryTest, AFailingSequenceAndAThrowingStepFailIt) {
+TEST(GoldenCheckTest, AFailingSequenceAndAThrowingStepFailIt) {
   FakeEngine engine;
   const auto golden = golden_of(1);
   engine.fail_question("shape 0", Error(Code::kInternal, "boom"));
   EXPECT_THAT(verdict(engine, golden), HasSubstr("boom"));
   EXPECT_EQ(engine.num_sequences(), 0);
   engine.fail_next_step("the whole step");
-  EXPECT_THROW(run_canary(engine, golden_of(1)), std::runtime_error);
+  EXPECT_THROW(run_golden_check(engine, golden_of(1)), std::runtime_error);
   EXPECT_EQ(engine.num_sequences(), 0);
 }
 
-TEST(CanaryTest, LogitsThatAreNotFiniteFailIt) {
+TEST(GoldenCheckTest, LogitsThatAreNotFiniteFailIt) {
   FakeEngine engine({.nonfinite_logits = 1});
   EXPECT_THAT(verdict(engine, {}), HasSubstr("not finite"));
 }
 
-TEST(CanaryTest, OtherDevicesMayDifferInOneOfTwenty) {
+TEST(GoldenCheckTest, OtherDevicesMayDifferInOneOfTwenty) {
   FakeEngine engine({.device = "cuda:0"});
   const auto golden = golden_of(10);
   teach(engine, golden);
@@ -116,7 +116,7 @@ TEST(CanaryTest, OtherDevicesMayDifferInOneOfTwenty) {
   EXPECT_THAT(verdict(engine, golden), HasSubstr("2 of 20"));
 }
 
-TEST(GoldenTest, ReadsPicturesAndLeavesOutNarrowMargins) {
+TEST(GoldenTest, ReadsImagesAndLeavesOutNarrowMargins) {
   const auto golden = parse_golden(R"({"format_version":1,"cases":[
       {"image":"SU1H","questions":[{"question":"a","answer":"b","margin":3.5},{"question":"c","answer":"d","margin":0.1}]},
       {"image":"SU1H","questions":[{"question":"e","answer":"f","margin":0.05}]}]})");

@@ -1,4 +1,4 @@
-#include "engine/checkpoint/import_seed.h"
+#include "engine/checkpoint/import_seemore.h"
 
 #include <cmath>
 
@@ -16,16 +16,16 @@ constexpr double kNormEps = 1e-5;  // nn.LayerNorm's
 constexpr int kTopK = 2;
 const std::string kVision = "vision_encoder.", kDecoder = "decoder.";
 
-struct SeedSizes {
+struct SeemoreSizes {
   int64_t vision_width = 0, vision_layers = 0, vision_heads = 0, patch = 0, grid = 0;
   int64_t width = 0, layers = 0, heads = 0, experts = 0, vocab = 0, context = 0;
 };
 
-class SeedPlanner {
+class SeemorePlanner {
  public:
-  explicit SeedPlanner(const TensorSource& source) : source_(source) { measure(); }
+  explicit SeemorePlanner(const TensorSource& source) : source_(source) { measure(); }
 
-  SeedImport plan() {
+  SeemoreImport plan() {
     plan_vision();
     plan_decoder();
     return {config().dump(2) + "\n", sizes_.vocab, std::move(plan_)};
@@ -56,7 +56,7 @@ class SeedPlanner {
   void measure() {
     const Shape& conv = shape_of(kVision + "patch_embedding.conv.weight", 4);
     const Shape& tokens = shape_of(kDecoder + "token_embedding_table.weight", 2);
-    SeedSizes& s = sizes_;
+    SeemoreSizes& s = sizes_;
     s.vision_width = conv[0];
     s.patch = conv[2];
     s.grid = static_cast<int64_t>(std::lround(std::sqrt(double(shape_of(kVision + "pos_embedding", 3)[1] - 1))));
@@ -91,7 +91,7 @@ class SeedPlanner {
   }
 
   void plan_vision() {
-    const SeedSizes& s = sizes_;
+    const SeemoreSizes& s = sizes_;
     const int64_t w = s.vision_width, m = 4 * w, tokens = s.grid * s.grid + 1;
     add("vision.class_token", {w}, {{kVision + "cls_token", {1, 1, w}}});
     copy("vision.stem_weight0", kVision + "patch_embedding.conv.weight", {w, 3, s.patch, s.patch});
@@ -128,7 +128,7 @@ class SeedPlanner {
   }
 
   void plan_decoder() {
-    const SeedSizes& s = sizes_;
+    const SeemoreSizes& s = sizes_;
     const int64_t d = s.width;
     copy("decoder.embedding", kDecoder + "token_embedding_table.weight", {s.vocab, d});
     copy("decoder.positions", kDecoder + "position_embedding_table.weight", {s.context, d});
@@ -171,7 +171,7 @@ class SeedPlanner {
   }
 
   Json config() const {
-    const SeedSizes& s = sizes_;
+    const SeemoreSizes& s = sizes_;
     const int64_t side = s.grid * s.patch;
     Json vision = {{"token_size", s.patch},
                    {"stem", "linear"},
@@ -228,12 +228,12 @@ class SeedPlanner {
   }
 
   const TensorSource& source_;
-  SeedSizes sizes_;
+  SeemoreSizes sizes_;
   ImportPlan plan_;
 };
 
 }  // namespace
 
-SeedImport plan_seed_import(const TensorSource& source) { return SeedPlanner(source).plan(); }
+SeemoreImport plan_seemore_import(const TensorSource& source) { return SeemorePlanner(source).plan(); }
 
 }  // namespace sf

@@ -1,4 +1,4 @@
-#include "server/model/serving_gap.h"
+#include "server/model/background_throttle.h"
 
 #include <algorithm>
 #include <thread>
@@ -11,7 +11,7 @@ constexpr std::chrono::microseconds kLookEvery{200};
 
 }  // namespace
 
-void ServingGap::wait() {
+void BackgroundThrottle::wait() {
   const SteadyClock::time_point begin = SteadyClock::now();
   const SteadyClock::duration allowed = std::min<SteadyClock::duration>(kMaxWaitAtOnce, kMaxWait - waited_);
   SteadyClock::time_point now = begin;

@@ -1,4 +1,4 @@
-#include "tests/support/example_pictures.h"
+#include "tests/support/example_images.h"
 
 #include <nlohmann/json.hpp>
 
@@ -92,7 +92,7 @@ std::string encode(const std::string& file, const Image& image) {
 
 }  // namespace
 
-std::vector<ExamplePicture> example_pictures() {
+std::vector<ExampleImage> example_images() {
   struct Plan {
     const char* file;
     int objects, width, height;
@@ -112,32 +112,32 @@ std::vector<ExamplePicture> example_pictures() {
   };
   plans[1].style.antialias = false;
   plans[5].style.outline = 0.1f;
-  std::vector<ExamplePicture> pictures;
+  std::vector<ExampleImage> images;
   for (size_t i = 0; i < plans.size(); ++i) {
     const Plan& plan = plans[i];
     data::Rng rng(20, i);
-    ExamplePicture picture;
-    picture.file = plan.file;
+    ExampleImage image;
+    image.file = plan.file;
     if (plan.objects > 0) {
-      picture.scene = clear_scene(rng, plan.objects, plan.width, plan.height, plan.half);
-      picture.image = data::render(picture.scene, plan.style, rng);
+      image.scene = clear_scene(rng, plan.objects, plan.width, plan.height, plan.half);
+      image.image = data::render(image.scene, plan.style, rng);
     } else {
-      picture.scene = {plan.width, plan.height, {}};
-      picture.image = data::render_non_scene(rng, data::NonScene::kBarChart, plan.width, plan.height);
+      image.scene = {plan.width, plan.height, {}};
+      image.image = data::render_non_scene(rng, data::NonScene::kBarChart, plan.width, plan.height);
     }
-    picture.bytes = encode(picture.file, picture.image);
-    picture.questions = questions_about(rng, picture.scene, plan.off_topic);
-    pictures.push_back(std::move(picture));
+    image.bytes = encode(image.file, image.image);
+    image.questions = questions_about(rng, image.scene, plan.off_topic);
+    images.push_back(std::move(image));
   }
-  return pictures;
+  return images;
 }
 
-std::string example_questions(const std::vector<ExamplePicture>& pictures) {
+std::string example_questions(const std::vector<ExampleImage>& images) {
   std::string lines;
-  for (const ExamplePicture& picture : pictures) {
-    for (const data::Question& question : picture.questions) {
+  for (const ExampleImage& image : images) {
+    for (const data::Question& question : image.questions) {
       nlohmann::ordered_json row;
-      row["image"] = picture.file;
+      row["image"] = image.file;
       row["question"] = question.text;
       row["answer"] = question.answer;
       lines += row.dump() + "\n";

@@ -1,10 +1,10 @@
-#include "server/model/canary.h"
+#include "server/model/golden_check.h"
 
 #include <algorithm>
 #include <memory>
 #include <utility>
 
-#include "engine/base/stand_back.h"
+#include "engine/base/yield_to_requests.h"
 #include "server/guard/base64.h"
 
 namespace sf::server {
@@ -15,8 +15,8 @@ constexpr int kMaxAnswerTokens = 256;  // as the API's default
 constexpr int kMaxProbeTokens = 16;    // without golden answers any text will do
 constexpr double kMinMatchElsewhere = 0.95;
 
-// 4 x 4 pixels, half red, half blue: any picture shows whether the vision tower makes finite numbers.
-constexpr const char* kProbePicture =
+// 4 x 4 pixels, half red, half blue: any image shows whether the vision tower makes finite numbers.
+constexpr const char* kProbeImage =
     "iVBORw0KGgoAAAANSUhEUgAAAAQAAAAECAIAAAAmkwkpAAAAE0lEQVR42mP4z8AARGDiPwNxHACeow/xy+hZbgAAAABJRU5ErkJggg==";
 constexpr const char* kProbeQuestion = "What is in the picture?";
 
@@ -88,28 +88,28 @@ class Turn {
   bool done_ = false;
 };
 
-std::vector<Asked> prepare_all(const Engine& engine, const std::vector<GoldenPicture>& golden) {
+std::vector<Asked> prepare_all(const Engine& engine, const std::vector<GoldenImage>& golden) {
   std::vector<Asked> all;
-  for (const GoldenPicture& picture : golden) {
-    for (const GoldenQuestion& question : picture.questions) {
-      stand_back();
+  for (const GoldenImage& image : golden) {
+    for (const GoldenQuestion& question : image.questions) {
+      yield_to_requests();
       Asked one;
-      one.prompt = engine.prepare(messages_of(picture.image, question.question));
+      one.prompt = engine.prepare(messages_of(image.image, question.question));
       one.golden = &question;
       all.push_back(std::move(one));
     }
   }
   if (all.empty()) {
     Asked probe;
-    const bool reads_pictures = engine.info().max_image_tokens > 0;
-    const std::string picture = reads_pictures ? decode_base64(kProbePicture, 1 << 10, "image") : "";
-    probe.prompt = engine.prepare(messages_of(picture, kProbeQuestion));
+    const bool reads_images = engine.info().max_image_tokens > 0;
+    const std::string image = reads_images ? decode_base64(kProbeImage, 1 << 10, "image") : "";
+    probe.prompt = engine.prepare(messages_of(image, kProbeQuestion));
     all.push_back(std::move(probe));
   }
   return all;
 }
 
-void judge(const Asked& one, CanaryReport& report) {
+void judge(const Asked& one, GoldenCheckReport& report) {
   ++report.asked;
   if (!one.golden) {
     if (one.answer.empty()) throw Error(Code::kFailedPrecondition, "canary: the answer is empty");
@@ -124,8 +124,8 @@ void judge(const Asked& one, CanaryReport& report) {
 
 }  // namespace
 
-CanaryReport ask_golden(Engine& engine, const std::vector<GoldenPicture>& golden) {
-  CanaryReport report;
+GoldenCheckReport ask_golden(Engine& engine, const std::vector<GoldenImage>& golden) {
+  GoldenCheckReport report;
   for (Asked& asked : prepare_all(engine, golden)) {
     Turn(engine, asked).run();
     judge(asked, report);
@@ -133,8 +133,8 @@ CanaryReport ask_golden(Engine& engine, const std::vector<GoldenPicture>& golden
   return report;
 }
 
-void run_canary(Engine& engine, const std::vector<GoldenPicture>& golden) {
-  const CanaryReport report = ask_golden(engine, golden);
+void run_golden_check(Engine& engine, const std::vector<GoldenImage>& golden) {
+  const GoldenCheckReport report = ask_golden(engine, golden);
   const double wanted = engine.info().is_reference ? 1.0 : kMinMatchElsewhere;
   if (report.matched >= wanted * report.asked) return;
   throw Error(Code::kFailedPrecondition, concat("canary: ", report.asked - report.matched, " of ", report.asked,

@@ -1,4 +1,4 @@
-#include "trainer/offline/shared_picture_bench.h"
+#include "trainer/offline/shared_image_bench.h"
 
 #include <algorithm>
 #include <chrono>
@@ -11,12 +11,12 @@
 namespace sf {
 namespace {
 
-struct GeneratedPicture {
+struct GeneratedImage {
   std::string png;
   std::vector<data::Question> questions;
 };
 
-GeneratedPicture picture_with(int questions, uint64_t seed, uint64_t index) {
+GeneratedImage image_with(int questions, uint64_t seed, uint64_t index) {
   data::Rng rng(seed, index);
   const data::Scene scene = data::generate_scene(rng, data::varied_scene_options(rng, 320, 240, 6, 6));
   data::QuestionMix mix;
@@ -25,12 +25,12 @@ GeneratedPicture picture_with(int questions, uint64_t seed, uint64_t index) {
   return {data::encode_png(data::render(scene, data::random_style(rng), rng)), data::sample_questions(rng, scene, mix)};
 }
 
-PreparedPromptPtr prompt_of(const Engine& engine, const GeneratedPicture& picture, int question) {
+PreparedPromptPtr prompt_of(const Engine& engine, const GeneratedImage& image, int question) {
   return engine.prepare(
-      {{"user", {{Part::Kind::kImage, picture.png}, {Part::Kind::kText, picture.questions[question].text}}}});
+      {{"user", {{Part::Kind::kImage, image.png}, {Part::Kind::kText, image.questions[question].text}}}});
 }
 
-// Milliseconds until all are answered; `images` gets the number of pictures encoded.
+// Milliseconds until all are answered; `images` gets the number of images encoded.
 double time_answers(Engine& engine, const std::vector<PreparedPromptPtr>& prompts, int batch, int& images) {
   struct Running {
     SequenceId id;
@@ -64,15 +64,15 @@ double time_answers(Engine& engine, const std::vector<PreparedPromptPtr>& prompt
 
 }  // namespace
 
-SharedPictureTimes measure_shared_picture(Engine& engine, const SharedPictureOptions& options) {
-  SharedPictureTimes times;
+SharedImageTimes measure_shared_image(Engine& engine, const SharedImageOptions& options) {
+  SharedImageTimes times;
   for (int round = 0; round < options.rounds; ++round) {
     const uint64_t first = static_cast<uint64_t>(round) * static_cast<uint64_t>(options.questions + 1);
     std::vector<PreparedPromptPtr> one, many;
-    const GeneratedPicture shared = picture_with(options.questions, options.seed, first);
+    const GeneratedImage shared = image_with(options.questions, options.seed, first);
     for (int q = 0; q < options.questions; ++q) {
       one.push_back(prompt_of(engine, shared, q));
-      many.push_back(prompt_of(engine, picture_with(1, options.seed, first + 1 + static_cast<uint64_t>(q)), 0));
+      many.push_back(prompt_of(engine, image_with(1, options.seed, first + 1 + static_cast<uint64_t>(q)), 0));
     }
     for (bool now : {round % 2 == 0, round % 2 != 0}) {  // which goes first alternates
       if (now)

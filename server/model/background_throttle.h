@@ -1,9 +1,9 @@
-// Where work in the background waits until nobody waits for the engine. On few processors a low priority is not enough:
+// Background work waits here while requests are served. On few processors a low priority is not enough:
 // two threads of one core slow each other down whatever their niceness, and on a busy server that is felt in the p99 of
 // the time to first token. So the work is done in the gaps between requests, as far as there are any.
 //
-//   ServingGap gap(slot);
-//   StandBackScope scope([&] { gap.wait(); });   // stand_back.h
+//   BackgroundThrottle throttle(slot);
+//   YieldScope scope([&] { throttle.wait(); });   // yield_to_requests.h
 //
 // It never waits for ever: a server without gaps still reloads, kMaxWait later.
 #pragma once
@@ -15,12 +15,12 @@
 namespace sf::server {
 
 // One thread only. REQUIRES: the slot outlives this.
-class ServingGap {
+class BackgroundThrottle {
  public:
   static constexpr std::chrono::milliseconds kMaxWaitAtOnce{250};
   static constexpr std::chrono::seconds kMaxWait{2};  // of all waits together: of a stage of a reload
 
-  explicit ServingGap(const ModelSlot& slot) : slot_(slot) {}
+  explicit BackgroundThrottle(const ModelSlot& slot) : slot_(slot) {}
 
   // Blocks while the slot has requests, within both limits.
   void wait();

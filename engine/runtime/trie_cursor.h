@@ -1,0 +1,41 @@
+// Guided choice: how far one sequence has come with scoring its choices, node after node of their trie.
+//
+//   TrieCursor cursor(trie);
+//   ids = prompt + cursor.node().path;                   // compute these, read the logits behind the last
+//   if (cursor.score(logprobs_of_children)) chosen = cursor.choose(sampling, position);
+//   else kept = cursor.common();                          // so much of the path stays; then the next node()
+//
+// Scores outlive a preemption: only keys and values are computed again. One thread only.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/runtime/choice_trie.h"
+
+namespace sf {
+
+class TrieCursor {
+ public:
+  explicit TrieCursor(std::shared_ptr<const ChoiceTrie> trie) : trie_(std::move(trie)) {}
+
+  const ChoiceTrie::Branch& node() const { return trie_->branches()[logprobs_.size()]; }
+  // Effect: on to the next node; true after the last one. REQUIRES: one value for each of node().children.
+  bool score(std::span<const float> logprobs) {
+    logprobs_.emplace_back(logprobs.begin(), logprobs.end());
+    return logprobs_.size() == trie_->branches().size();
+  }
+  // Tokens that the path of node() has in common with that of the node before.
+  int common() const { return common_tokens(trie_->branches()[logprobs_.size() - 1].path, node().path); }
+  // REQUIRES: all nodes were scored.
+  ChosenAnswer choose(const SamplingParams& sampling, int64_t position) const {
+    return trie_->choose(logprobs_, sampling, position);
+  }
+
+ private:
+  std::shared_ptr<const ChoiceTrie> trie_;
+  std::vector<std::vector<float>> logprobs_;  // of the nodes scored so far
+};
+
+}  // namespace sf
