@@ -35,7 +35,7 @@ int run_ask(Client& client, AskCommand command, std::ostream& out);
 struct ExplainCommand {
   std::string image_path;  // "-" = standard input
   ExplainQuestion question;
-  std::string image_path;  // where the image under its heatmap goes, as a PNG; empty: nowhere
+  std::string output_path;  // where the image under its heatmap goes, as a PNG; empty: nowhere
 };
 // Errors: beside the server's, ClientError INTERNAL if the file cannot be written.
 int run_explain(Client& client, ExplainCommand command, std::ostream& out);

@@ -46,7 +46,7 @@ void write_image(const std::string& path, const std::string& png) {
 
 int run_explain(Client& client, ExplainCommand command, std::ostream& out) {
   command.question.question.image = read_file(command.image_path);
-  command.question.image = !command.image_path.empty();
+  command.question.image = !command.output_path.empty();
   const Explained explained = client.explain(command.question);
   out << explained.answer << "\n"
       << "method " << explained.method << ", version " << explained.model_version << ", picture "
@@ -54,9 +54,9 @@ int run_explain(Client& client, ExplainCommand command, std::ostream& out) {
       << explained.columns << " tokens\n"
       << "  prob    looks most at      experts by layer  token\n";
   for (const Explained::Token& token : explained.tokens) print_token(explained, token, out);
-  if (!command.image_path.empty()) {
-    write_image(command.image_path, explained.png);
-    out << "wrote " << command.image_path << "\n";
+  if (!command.output_path.empty()) {
+    write_image(command.output_path, explained.png);
+    out << "wrote " << command.output_path << "\n";
   }
   out.flush();
   return 0;

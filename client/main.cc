@@ -83,7 +83,7 @@ void add_explain(CLI::App& app, Flags& flags) {
   explain->add_option("IMAGE", flags.explain.image_path, "a PNG, JPEG or WebP file; - reads standard input")
       ->required();
   explain->add_option("QUESTION", asked.question.question)->required();
-  explain->add_option("--out", flags.explain.image_path, "write the picture under its heatmap to this PNG file");
+  explain->add_option("--out", flags.explain.output_path, "write the picture under its heatmap to this PNG file");
   explain->add_option("--method", asked.method, "attention, rollout, relevancy (default) or occlusion");
   explain->add_option("--layer", asked.layer, "of attention; default: the mean of all");
   explain->add_option("--head", asked.head, "of attention; default: the mean of all");

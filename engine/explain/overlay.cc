@@ -49,10 +49,10 @@ void paste(Image& into, const Image& from, int left) {
 // The image at the overlay's size, and where its pixels lie in the grid, in cells.
 class Canvas {
  public:
-  Canvas(const Image& image, const Explanation& e, const OverlayOptions& options) : e_(e) {
-    const double scale = double(options.long_side) / std::max(image.width, image.height);
+  Canvas(const Image& source, const Explanation& e, const OverlayOptions& options) : e_(e) {
+    const double scale = double(options.long_side) / std::max(source.width, source.height);
     const auto side = [&](int pixels) { return std::max(1, static_cast<int>(std::lround(pixels * scale))); };
-    image = resize_bicubic(image, side(image.width), side(image.height));
+    image = resize_bicubic(source, side(source.width), side(source.height));
   }
 
   double column_of(int x) const { return in_cells(x, image.width, e_.image.left, e_.image.scaled_width); }

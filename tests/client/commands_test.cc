@@ -127,7 +127,7 @@ TEST_F(CommandsTest, AskPrintsTheChoicesBelowTheAnswer) {
 }
 
 TEST_F(CommandsTest, ExplainPrintsTokensWithTheirExpertsAndWritesTheImage) {
-  ExplainCommand explain{.image_path = command().image_path, .question = {}, .image_path = {}};
+  ExplainCommand explain{.image_path = command().image_path, .question = {}, .output_path = {}};
   explain.question.question.question = "what?";
   run_explain(client, explain, out);
   EXPECT_EQ(out.str(),
@@ -138,12 +138,12 @@ TEST_F(CommandsTest, ExplainPrintsTokensWithTheirExpertsAndWritesTheImage) {
             "  0.5000  row  0 column  0  -   circle\n");
   EXPECT_FALSE(client.wants_image);
   EXPECT_EQ(client.asked.image, "by\ntes");
-  explain.image_path = command().image_path + ".png";
+  explain.output_path = command().image_path + ".png";
   run_explain(client, explain, out);
-  EXPECT_EQ(read_file(explain.image_path), "picture");
+  EXPECT_EQ(read_file(explain.output_path), "picture");
   EXPECT_TRUE(client.wants_image);
-  std::filesystem::remove(explain.image_path);
-  explain.image_path = "/nonexistent/out.png";
+  std::filesystem::remove(explain.output_path);
+  explain.output_path = "/nonexistent/out.png";
   EXPECT_THROW(run_explain(client, explain, out), ClientError);
 }
 

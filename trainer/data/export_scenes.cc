@@ -12,12 +12,12 @@
 namespace sf::data {
 namespace {
 
-struct Image {
+struct SceneImage {
   Scene scene;
   Image image;
 };
 
-Image draw(Rng& rng, const ExportOptions& options) {
+SceneImage draw(Rng& rng, const ExportOptions& options) {
   int width = 75, height = 75;
   if (options.augment) draw_size(rng, rng.chance(0.5f) ? 1.f : rng.uniform(0.5f, 2), width, height);
   if (rng.chance(options.non_scene_fraction)) return {{width, height, {}}, render_non_scene(rng, width, height)};
@@ -25,7 +25,7 @@ Image draw(Rng& rng, const ExportOptions& options) {
       .min_objects = options.min_objects, .max_objects = options.max_objects, .width = width, .height = height};
   if (options.augment)
     scene_options = varied_scene_options(rng, width, height, options.min_objects, options.max_objects);
-  Image image;
+  SceneImage image;
   image.scene = generate_scene(rng, scene_options);
   const Style style = options.augment ? random_style(rng) : plain_style();
   image.image = render(image.scene, style, rng);
@@ -63,7 +63,7 @@ void export_scenes(const std::filesystem::path& folder, const ExportOptions& opt
   std::string rows;
   for (int i = 0; i < options.count; ++i) {
     Rng rng(options.seed, static_cast<uint64_t>(i));
-    const Image image = draw(rng, options);
+    const SceneImage image = draw(rng, options);
     write_file(folder / file_name(i), encode_png(image.image));
     for (const Question& question : sample_questions(rng, image.scene, options.questions)) {
       rows += jsonl_row(file_name(i), image.scene, question) + "\n";

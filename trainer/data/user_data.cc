@@ -99,12 +99,12 @@ class Loader {
     for (auto at = first; at != last; ++at) {
       if (data_.images[at->second].bytes == bytes) return data_.images[at->second];
     }
-    const Image image = decode_image(bytes, options_.limits);
+    const Image decoded = decode_image(bytes, options_.limits);
     index_.emplace(hash, data_.images.size());
     UserImage& image = data_.images.emplace_back();
     image.bytes = std::move(bytes);
-    image.width = image.width;
-    image.height = image.height;
+    image.width = decoded.width;
+    image.height = decoded.height;
     return image;
   }
 

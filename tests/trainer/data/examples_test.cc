@@ -19,14 +19,14 @@ TEST(ExamplesTest, TheQuestionsAreThoseOfTheScenesDrawn) {
 }
 
 TEST(ExamplesTest, EveryImageShowsItsScene) {
-  for (const test::ExampleImage& image : test::example_images()) {
-    const Image image = decode_image(read_file(kExamples / image.file, 1 << 20));
-    ASSERT_EQ(image.width, image.image.width) << image.file;
-    ASSERT_EQ(image.height, image.image.height) << image.file;
+  for (const test::ExampleImage& example : test::example_images()) {
+    const Image image = decode_image(read_file(kExamples / example.file, 1 << 20));
+    ASSERT_EQ(image.width, example.image.width) << example.file;
+    ASSERT_EQ(image.height, example.image.height) << example.file;
     double difference = 0;
     for (size_t i = 0; i < image.pixels.size(); ++i)
-      difference += std::abs(int{image.pixels[i]} - int{image.image.pixels[i]});
-    EXPECT_LT(difference / static_cast<double>(image.pixels.size()), 3) << image.file;  // what JPEG and WebP lose
+      difference += std::abs(int{image.pixels[i]} - int{example.image.pixels[i]});
+    EXPECT_LT(difference / static_cast<double>(image.pixels.size()), 3) << example.file;  // what JPEG and WebP lose
   }
 }
 
