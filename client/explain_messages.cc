@@ -23,7 +23,7 @@ void set_explain_options(const ExplainQuestion& question, wire::ExplainRequest& 
   if (question.head) message.set_head(*question.head);
   if (question.lens_top) message.set_lens_top(*question.lens_top);
   if (question.token) message.set_token(*question.token);
-  message.set_image(question.image);
+  message.set_picture(question.image);
 }
 
 Explained explained_of(const wire::ExplainResponse& message) {

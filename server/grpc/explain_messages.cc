@@ -63,7 +63,7 @@ AnswerFields explain_fields_from(wire::ExplainRequest& message) {
   if (message.has_head()) fields.explain.head = message.head();
   if (message.has_lens_top()) fields.explain.lens_top = message.lens_top();
   if (message.has_token()) fields.explain.token = message.token();
-  if (message.image()) fields.explain.format = "png";
+  if (message.picture()) fields.explain.format = "png";
   return fields;
 }
 

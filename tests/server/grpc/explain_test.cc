@@ -60,7 +60,7 @@ TEST_F(GrpcExplainTest, PassesEveryOptionOn) {
   asked.set_layer(0);
   asked.set_head(1);
   asked.set_lens_top(0);
-  asked.set_image(true);
+  asked.set_picture(true);
   asked.set_token(0);
   asked.mutable_question()->set_max_tokens(4);
   ASSERT_TRUE(explain(asked).ok());

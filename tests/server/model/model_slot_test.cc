@@ -113,7 +113,7 @@ TEST_F(ModelSlotTest, WorkInTheBackgroundWaitsForAGapButNotForEver) {
   using std::chrono::milliseconds;
   using std::chrono::steady_clock;
   FakeEngine& engine = publish(1);
-  BackgroundThrottle gap(slot_);
+  BackgroundThrottle throttle(slot_);
   const auto seconds_of_a_wait = [&] {
     const steady_clock::time_point begin = steady_clock::now();
     throttle.wait();
