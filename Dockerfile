@@ -23,7 +23,7 @@ COPY . .
 ARG JOBS
 RUN --mount=type=cache,target=/root/.cache/ccache \
     if [ "$CUDA" = 1 ]; then preset=cuda; else preset=release; fi \
- && cmake --preset "$preset" -DSF_TESTS=OFF -DSF_UNITY=ON "-DSF_PARTS=engine;proto;trainer;server;client" \
+ && cmake --preset "$preset" -DSF_TESTS=OFF -DSF_UNITY=ON "-DSF_PARTS=engine;proto;trainer;tools;server;client" \
  && cmake --build --preset "$preset" -j "${JOBS:-$(nproc)}" \
  && deploy/stage-image "build/$preset" /stage
 

@@ -21,8 +21,8 @@
 #include <thread>
 
 #include "inference/grpc_service.grpc.pb.h"
-#include "server/guard/base64.h"
 #include "server/kserve/bytes_tensor.h"
+#include "server/wire/base64.h"
 #include "sparsefusion/v1/vqa.grpc.pb.h"
 #include "tests/support/fake_server.h"
 

@@ -38,11 +38,11 @@ function(sf_library name)
   add_library(sf_${name} STATIC ${ARG_SOURCES})
   target_compile_options(sf_${name} PRIVATE -Wall -Wextra)
   # clang checks that what is marked SF_GUARDED_BY is touched under its mutex; g++ cannot.
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND name MATCHES "^server_(scheduler|service|model|metrics)$")
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND name MATCHES "^server_(scheduler|service|versions|metrics)$")
     target_compile_options(sf_${name} PRIVATE -Werror=thread-safety -Werror=thread-safety-beta)
   endif()
   # Under the sanitizers clang takes three times as long with optimisation, which only the fuzz targets' speed needs.
-  if(SF_FUZZ AND name MATCHES "^(client|server_(app|metrics|model|outbound|scheduler|service)$)")
+  if(SF_FUZZ AND name MATCHES "^(client|server_(app|metrics|outbound|scheduler|service|versions)$)")
     target_compile_options(sf_${name} PRIVATE -O0)
   endif()
   target_link_libraries(sf_${name} PUBLIC sf_options ${ARG_DEPS})

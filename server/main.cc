@@ -18,8 +18,8 @@
 #include "server/app/server_app.h"
 #include "server/app/server_flags.h"
 #include "server/app/version.h"
+#include "server/auth/api_keys.h"
 #include "server/connections/listening_socket.h"
-#include "server/guard/api_keys.h"
 
 namespace sf::server {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "engine/checkpoint/manifest.h"
-#include "engine/input/preprocess.h"
+#include "engine/image/preprocess.h"
 #include "engine/model/vlm.h"
 #include "trainer/evaluator.h"
 

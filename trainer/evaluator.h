@@ -10,8 +10,8 @@
 #include <functional>
 #include <vector>
 
-#include "engine/input/tokenizer.h"
 #include "engine/model/vlm.h"
+#include "engine/text/tokenizer.h"
 #include "trainer/data/questions.h"
 #include "trainer/data/sample.h"
 

@@ -9,9 +9,9 @@
 #include "engine/base/progress.h"
 #include "engine/base/wait_policy.h"
 #include "trainer/data/export_scenes.h"
-#include "trainer/metrics_server.h"
+#include "trainer/tracking/metrics_server.h"
+#include "trainer/tracking/training_metrics.h"
 #include "trainer/trainer.h"
-#include "trainer/training_metrics.h"
 
 namespace {
 

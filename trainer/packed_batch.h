@@ -9,8 +9,8 @@
 
 #include <torch/torch.h>
 
-#include "engine/input/prompt.h"
 #include "engine/model/config.h"
+#include "engine/text/prompt.h"
 #include "trainer/data/questions.h"
 #include "trainer/dense_heads.h"
 #include "trainer/image_batch.h"

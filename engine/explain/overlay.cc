@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "engine/base/error.h"
-#include "engine/input/preprocess.h"
+#include "engine/image/preprocess.h"
 
 namespace sf {
 namespace {

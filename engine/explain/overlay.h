@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "engine/explain/explanation.h"
-#include "engine/input/image.h"
+#include "engine/image/image.h"
 
 namespace sf {
 

@@ -125,7 +125,7 @@ struct ModelConfig {
   int projector_hidden = 0;            // width between its layers; 0 = twice the decoder's
   bool modality_embedding = true;
   DecoderConfig decoder;
-  std::string prompt_template = "plain";  // "plain", "llava-1.5" or "mistral" (engine/input/prompt.h)
+  std::string prompt_template = "plain";  // "plain", "llava-1.5" or "mistral" (engine/text/prompt.h)
   bool single_turn = false;          // trained on single questions: of a conversation only the last question counts,
                                      // with its image or the one before it that is nearest
   bool normalize_questions = false;  // trained on questions of one line without capitals (normalized_question)

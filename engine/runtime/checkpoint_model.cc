@@ -2,11 +2,11 @@
 
 #include "engine/base/error.h"
 #include "engine/base/strict_json.h"
-#include "engine/input/sentencepiece_tokenizer.h"
-#include "engine/input/tokenizer_config.h"
 #include "engine/model/initial_weights.h"
 #include "engine/runtime/mapped_tensor.h"
 #include "engine/runtime/weights.h"
+#include "engine/text/sentencepiece_tokenizer.h"
+#include "engine/text/tokenizer_config.h"
 
 namespace sf {
 namespace {

@@ -5,8 +5,8 @@
 
 #include "engine/checkpoint/checkpoint_reader.h"
 #include "engine/engine.h"
-#include "engine/input/tokenizer.h"
 #include "engine/model/vlm.h"
+#include "engine/text/tokenizer.h"
 
 namespace sf {
 

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "engine/engine.h"
-#include "engine/input/tokenizer.h"
+#include "engine/text/tokenizer.h"
 
 namespace sf {
 

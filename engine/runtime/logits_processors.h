@@ -16,7 +16,7 @@
 #include <torch/torch.h>
 
 #include "engine/engine.h"
-#include "engine/input/tokenizer.h"
+#include "engine/text/tokenizer.h"
 
 namespace sf {
 

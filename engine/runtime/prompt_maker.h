@@ -5,12 +5,12 @@
 #include <vector>
 
 #include "engine/engine.h"
-#include "engine/input/image.h"
-#include "engine/input/preprocess.h"
-#include "engine/input/tokenizer.h"
+#include "engine/image/image.h"
+#include "engine/image/preprocess.h"
 #include "engine/model/config.h"
 #include "engine/runtime/choice_trie.h"
 #include "engine/runtime/sequence.h"
+#include "engine/text/tokenizer.h"
 
 namespace sf {
 

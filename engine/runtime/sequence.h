@@ -11,9 +11,9 @@
 
 #include "engine/checkpoint/sha256.h"
 #include "engine/engine.h"
-#include "engine/input/preprocess.h"
-#include "engine/input/prompt.h"
+#include "engine/image/preprocess.h"
 #include "engine/runtime/trie_cursor.h"
+#include "engine/text/prompt.h"
 
 namespace sf {
 

@@ -10,7 +10,7 @@
 #include "engine/runtime/device.h"
 #include "engine/runtime/engine_token_stream.h"
 #include "engine/runtime/expert_stats.h"
-#include "engine/runtime/explain.h"
+#include "engine/runtime/explain/explain.h"
 #include "engine/runtime/logits_processors.h"
 #include "engine/runtime/prompt_maker.h"
 #include "engine/runtime/routing_replay.h"

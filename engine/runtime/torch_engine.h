@@ -8,7 +8,7 @@
 
 #include "engine/checkpoint/checkpoint_reader.h"
 #include "engine/engine.h"
-#include "engine/input/image.h"
+#include "engine/image/image.h"
 
 namespace sf {
 

@@ -5,11 +5,11 @@
 #include "engine/base/file.h"
 #include "engine/checkpoint/manifest.h"
 #include "engine/checkpoint/store.h"
-#include "server/guard/api_keys.h"
-#include "server/guard/certificate_set.h"
-#include "server/model/checkpoint_source.h"
+#include "server/auth/api_keys.h"
+#include "server/auth/certificate_set.h"
 #include "server/outbound/remote_images.h"
 #include "server/outbound/span_exporter.h"
+#include "server/versions/checkpoint_source.h"
 
 namespace sf::server {
 namespace {

@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "server/guard/certificate_set.h"
-#include "server/model/reloader.h"
+#include "server/auth/certificate_set.h"
+#include "server/versions/reloader.h"
 
 namespace sf::server {
 

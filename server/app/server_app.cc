@@ -16,13 +16,13 @@
 #include "server/http/admin_server.h"
 #include "server/http/host_check.h"
 #include "server/http/http_server.h"
-#include "server/model/reloader.h"
 #include "server/outbound/metric_exporter.h"
 #include "server/outbound/remote_images.h"
 #include "server/outbound/span_exporter.h"
 #include "server/service/answer_service.h"
 #include "server/service/fair_gate.h"
 #include "server/service/version_admin.h"
+#include "server/versions/reloader.h"
 
 namespace sf::server {
 namespace {

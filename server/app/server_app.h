@@ -16,8 +16,8 @@
 #include <string>
 
 #include "server/app/server_options.h"
-#include "server/model/checkpoint_source.h"
 #include "server/service/service.h"
+#include "server/versions/checkpoint_source.h"
 
 namespace sf::server {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "server/guard/tls_files.h"
+#include "server/auth/tls_files.h"
 
 namespace sf::server {
 

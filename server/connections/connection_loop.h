@@ -20,10 +20,10 @@
 #include <string>
 #include <thread>
 
+#include "server/auth/server_certificate.h"
 #include "server/connections/connection.h"
 #include "server/connections/request_head.h"
 #include "server/connections/request_stream.h"
-#include "server/guard/server_certificate.h"
 
 namespace sf::server {
 

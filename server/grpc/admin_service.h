@@ -5,8 +5,8 @@
 
 #include <functional>
 
+#include "server/auth/api_keys.h"
 #include "server/grpc/call_router.h"
-#include "server/guard/api_keys.h"
 #include "sparsefusion/v1/admin.pb.h"
 
 namespace sf::server {

@@ -1,6 +1,6 @@
 #include "server/grpc/answer_messages.h"
 
-#include "server/guard/routing_wire.h"
+#include "server/wire/routing_wire.h"
 
 namespace sf::server {
 

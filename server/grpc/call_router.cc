@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "server/grpc/grpc_errors.h"
-#include "server/guard/reject_reason.h"
-#include "server/guard/thrown_error.h"
+#include "server/wire/reject_reason.h"
+#include "server/wire/thrown_error.h"
 
 namespace sf::server {
 namespace {

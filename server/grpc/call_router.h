@@ -14,8 +14,8 @@
 #include <string>
 #include <unordered_map>
 
+#include "server/auth/api_keys.h"
 #include "server/grpc/grpc_call.h"
-#include "server/guard/api_keys.h"
 
 namespace sf::server {
 

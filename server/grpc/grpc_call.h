@@ -25,12 +25,12 @@
 
 #include "engine/base/error.h"
 #include "engine/base/mutex.h"
+#include "server/auth/api_keys.h"
 #include "server/grpc/call_workers.h"
 #include "server/grpc/grpc_server.h"
 #include "server/grpc/open_calls.h"
-#include "server/guard/api_keys.h"
-#include "server/guard/trace_context.h"
 #include "server/service/request_ids.h"
+#include "server/wire/trace_context.h"
 
 namespace sf::server {
 

@@ -11,11 +11,11 @@
 #include <memory>
 #include <string>
 
-#include "server/guard/api_keys.h"
-#include "server/guard/limits.h"
-#include "server/guard/server_certificate.h"
+#include "server/auth/api_keys.h"
+#include "server/auth/server_certificate.h"
 #include "server/kserve/infer_statistics.h"
 #include "server/service/service.h"
+#include "server/wire/limits.h"
 
 namespace sf::server {
 

@@ -6,7 +6,7 @@
 #include "grpc/health/v1/health.pb.h"
 #include "server/grpc/grpc_errors.h"
 #include "server/grpc/message_buffer.h"
-#include "server/guard/thrown_error.h"
+#include "server/wire/thrown_error.h"
 
 namespace sf::server {
 namespace {

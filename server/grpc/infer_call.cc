@@ -3,8 +3,8 @@
 #include "server/grpc/grpc_errors.h"
 #include "server/grpc/infer_messages.h"
 #include "server/grpc/message_buffer.h"
-#include "server/guard/reject_reason.h"
-#include "server/guard/request_id.h"
+#include "server/wire/reject_reason.h"
+#include "server/wire/request_id.h"
 
 namespace sf::server {
 

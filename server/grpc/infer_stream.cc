@@ -4,8 +4,8 @@
 
 #include "server/grpc/grpc_errors.h"
 #include "server/grpc/message_buffer.h"
-#include "server/guard/request_id.h"
-#include "server/guard/thrown_error.h"
+#include "server/wire/request_id.h"
+#include "server/wire/thrown_error.h"
 
 namespace sf::server {
 

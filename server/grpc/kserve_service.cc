@@ -5,7 +5,7 @@
 #include "server/grpc/grpc_errors.h"
 #include "server/grpc/infer_stream.h"
 #include "server/grpc/message_buffer.h"
-#include "server/guard/thrown_error.h"
+#include "server/wire/thrown_error.h"
 
 namespace sf::server {
 namespace {

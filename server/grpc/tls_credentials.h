@@ -7,7 +7,7 @@
 
 #include <memory>
 
-#include "server/guard/server_certificate.h"
+#include "server/auth/server_certificate.h"
 
 namespace sf::server {
 

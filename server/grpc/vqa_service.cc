@@ -6,8 +6,8 @@
 #include "server/grpc/explain_messages.h"
 #include "server/grpc/grpc_errors.h"
 #include "server/grpc/message_buffer.h"
-#include "server/guard/reject_reason.h"
-#include "server/guard/thrown_error.h"
+#include "server/wire/reject_reason.h"
+#include "server/wire/thrown_error.h"
 
 namespace sf::server {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "server/guard/api_keys.h"
+#include "server/auth/api_keys.h"
 
 namespace sf::server {
 

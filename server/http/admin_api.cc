@@ -1,10 +1,10 @@
 #include "server/http/admin_api.h"
 
-#include "server/guard/json_parse.h"
-#include "server/guard/thrown_error.h"
 #include "server/http/admin_json.h"
 #include "server/http/body_reader.h"
 #include "server/http/http_call.h"
+#include "server/wire/json_parse.h"
+#include "server/wire/thrown_error.h"
 
 namespace sf::server {
 namespace {

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "server/guard/api_keys.h"
-#include "server/guard/server_certificate.h"
+#include "server/auth/api_keys.h"
+#include "server/auth/server_certificate.h"
 #include "server/service/service.h"
 
 namespace sf::server {

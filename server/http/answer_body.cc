@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <iterator>
 
-#include "server/guard/base64.h"
-#include "server/guard/json_parse.h"
-#include "server/guard/routing_wire.h"
-#include "server/guard/unread_fields.h"
+#include "server/wire/base64.h"
+#include "server/wire/json_parse.h"
+#include "server/wire/routing_wire.h"
+#include "server/wire/unread_fields.h"
 
 namespace sf::server {
 namespace {

@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "server/guard/image_source.h"
-#include "server/guard/limits.h"
 #include "server/http/body_reader.h"
 #include "server/service/answer_fields.h"
+#include "server/wire/image_source.h"
+#include "server/wire/limits.h"
 
 namespace sf::server {
 

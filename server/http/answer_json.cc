@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/explain/explanation_json.h"
-#include "server/guard/base64.h"
-#include "server/guard/routing_wire.h"
+#include "server/wire/base64.h"
+#include "server/wire/routing_wire.h"
 
 namespace sf::server {
 namespace {

@@ -5,11 +5,11 @@
 #include <utility>
 
 #include "engine/base/error.h"
-#include "server/guard/json_parse.h"
 #include "server/http/header_parameter.h"
 #include "server/http/http_call.h"
 #include "server/http/http_server.h"
 #include "server/http/listener.h"
+#include "server/wire/json_parse.h"
 
 namespace sf::server {
 namespace {

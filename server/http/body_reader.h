@@ -21,8 +21,8 @@
 #include <vector>
 
 #include "engine/base/json_builder.h"
-#include "server/guard/byte_budget.h"
 #include "server/http/form_parser.h"
+#include "server/wire/byte_budget.h"
 
 namespace sf::server {
 

@@ -5,9 +5,9 @@
 #include <string_view>
 
 #include "engine/base/error.h"
-#include "server/guard/json_parse.h"
-#include "server/guard/parameters.h"
-#include "server/guard/unread_fields.h"
+#include "server/wire/json_parse.h"
+#include "server/wire/parameters.h"
+#include "server/wire/unread_fields.h"
 
 namespace sf::server {
 namespace {

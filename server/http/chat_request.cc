@@ -4,12 +4,12 @@
 #include <iterator>
 
 #include "engine/base/utf8.h"
-#include "server/guard/base64.h"
-#include "server/guard/json_parse.h"
-#include "server/guard/logit_parameters.h"
-#include "server/guard/parameters.h"
-#include "server/guard/request_id.h"
-#include "server/guard/unread_fields.h"
+#include "server/wire/base64.h"
+#include "server/wire/json_parse.h"
+#include "server/wire/logit_parameters.h"
+#include "server/wire/parameters.h"
+#include "server/wire/request_id.h"
+#include "server/wire/unread_fields.h"
 
 namespace sf::server {
 namespace {

@@ -8,10 +8,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "server/guard/image_source.h"
-#include "server/guard/limits.h"
 #include "server/http/chat_choices.h"
 #include "server/service/service.h"
+#include "server/wire/image_source.h"
+#include "server/wire/limits.h"
 
 namespace sf::server {
 

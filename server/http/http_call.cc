@@ -1,8 +1,8 @@
 #include "server/http/http_call.h"
 
-#include "server/guard/reject_reason.h"
-#include "server/guard/request_id.h"
 #include "server/http/http_errors.h"
+#include "server/wire/reject_reason.h"
+#include "server/wire/request_id.h"
 
 namespace sf::server {
 namespace {

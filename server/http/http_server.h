@@ -14,13 +14,13 @@
 #include <string>
 #include <vector>
 
-#include "server/guard/api_keys.h"
-#include "server/guard/byte_budget.h"
-#include "server/guard/image_source.h"
-#include "server/guard/limits.h"
-#include "server/guard/server_certificate.h"
+#include "server/auth/api_keys.h"
+#include "server/auth/server_certificate.h"
 #include "server/kserve/infer_statistics.h"
 #include "server/service/service.h"
+#include "server/wire/byte_budget.h"
+#include "server/wire/image_source.h"
+#include "server/wire/limits.h"
 
 namespace sf::server {
 

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
-#include "server/guard/json_parse.h"
-#include "server/guard/parameters.h"
-#include "server/guard/thrown_error.h"
 #include "server/http/access.h"
 #include "server/http/body_reader.h"
 #include "server/http/kserve_stream.h"
+#include "server/wire/json_parse.h"
+#include "server/wire/parameters.h"
+#include "server/wire/thrown_error.h"
 
 namespace sf::server {
 namespace {

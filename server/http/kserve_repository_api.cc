@@ -1,11 +1,11 @@
 #include "server/http/kserve_repository_api.h"
 
-#include "server/guard/json_parse.h"
-#include "server/guard/thrown_error.h"
 #include "server/http/body_reader.h"
 #include "server/http/http_call.h"
 #include "server/http/kserve_json.h"
 #include "server/kserve/model_repository.h"
+#include "server/wire/json_parse.h"
+#include "server/wire/thrown_error.h"
 
 namespace sf::server {
 namespace {

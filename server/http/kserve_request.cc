@@ -1,9 +1,9 @@
 #include "server/http/kserve_request.h"
 
-#include "server/guard/base64.h"
-#include "server/guard/json_parse.h"
-#include "server/guard/unread_fields.h"
 #include "server/kserve/bytes_tensor.h"
+#include "server/wire/base64.h"
+#include "server/wire/json_parse.h"
+#include "server/wire/unread_fields.h"
 
 namespace sf::server {
 namespace {

@@ -8,8 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
-#include "server/guard/limits.h"
 #include "server/kserve/infer_request.h"
+#include "server/wire/limits.h"
 
 namespace sf::server {
 

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <cctype>
 
-#include "server/guard/inflater.h"
-#include "server/guard/reject_reason.h"
-#include "server/guard/request_id.h"
-#include "server/guard/thrown_error.h"
 #include "server/http/access.h"
 #include "server/http/http_call.h"
 #include "server/http/http_errors.h"
+#include "server/wire/inflater.h"
+#include "server/wire/reject_reason.h"
+#include "server/wire/request_id.h"
+#include "server/wire/thrown_error.h"
 
 namespace sf::server {
 namespace {

@@ -17,9 +17,9 @@
 #include <string_view>
 #include <vector>
 
+#include "server/auth/api_keys.h"
+#include "server/auth/server_certificate.h"
 #include "server/connections/connection_loop.h"
-#include "server/guard/api_keys.h"
-#include "server/guard/server_certificate.h"
 #include "server/service/service.h"
 
 namespace sf::server {

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <optional>
 
-#include "server/guard/thrown_error.h"
 #include "server/http/access.h"
 #include "server/http/answer_body.h"
 #include "server/http/answer_json.h"
@@ -11,6 +10,7 @@
 #include "server/http/sse.h"
 #include "server/service/explain_fields.h"
 #include "server/service/wait_for_answer.h"
+#include "server/wire/thrown_error.h"
 
 namespace sf::server {
 

@@ -1,9 +1,9 @@
 #include "server/http/openai_api.h"
 
-#include "server/guard/json_parse.h"
-#include "server/guard/thrown_error.h"
 #include "server/http/access.h"
 #include "server/http/body_reader.h"
+#include "server/wire/json_parse.h"
+#include "server/wire/thrown_error.h"
 
 namespace sf::server {
 namespace {

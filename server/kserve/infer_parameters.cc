@@ -6,8 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "server/guard/parameters.h"
-#include "server/guard/unread_fields.h"
+#include "server/wire/parameters.h"
+#include "server/wire/unread_fields.h"
 
 namespace sf::server {
 namespace {

@@ -5,7 +5,7 @@
 #include <iterator>
 #include <utility>
 
-#include "server/guard/request_id.h"
+#include "server/wire/request_id.h"
 
 namespace sf::server {
 namespace {

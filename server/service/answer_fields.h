@@ -12,10 +12,10 @@
 #include <utility>
 #include <vector>
 
-#include "server/guard/logit_parameters.h"
-#include "server/guard/parameters.h"
-#include "server/guard/request_id.h"
 #include "server/service/service.h"
+#include "server/wire/logit_parameters.h"
+#include "server/wire/parameters.h"
+#include "server/wire/request_id.h"
 
 namespace sf::server {
 

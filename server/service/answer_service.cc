@@ -5,8 +5,8 @@
 #include <cmath>
 #include <utility>
 
-#include "server/guard/reject_reason.h"
 #include "server/service/resolve_sampling.h"
+#include "server/wire/reject_reason.h"
 
 namespace sf::server {
 namespace {

@@ -16,12 +16,12 @@
 #include <vector>
 
 #include "engine/base/mutex.h"
-#include "server/model/model_slot.h"
 #include "server/service/fair_gate.h"
 #include "server/service/in_flight.h"
 #include "server/service/request_log.h"
 #include "server/service/service.h"
 #include "server/service/trace_sink.h"
+#include "server/versions/model_slot.h"
 
 namespace sf::server {
 

@@ -2,10 +2,10 @@
 #include <utility>
 
 #include "engine/explain/overlay.h"
-#include "server/guard/reject_reason.h"
-#include "server/model/low_priority.h"
 #include "server/service/answer_service.h"
 #include "server/service/resolve_sampling.h"
+#include "server/versions/low_priority.h"
+#include "server/wire/reject_reason.h"
 
 namespace sf::server {
 namespace {

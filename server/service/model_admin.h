@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "server/metrics/expert_loads.h"
-#include "server/model/version_status.h"
+#include "server/versions/version_status.h"
 
 namespace sf::server {
 

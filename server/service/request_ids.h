@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "server/guard/trace_context.h"
+#include "server/wire/trace_context.h"
 
 namespace sf::server {
 

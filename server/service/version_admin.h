@@ -1,8 +1,8 @@
 // ModelAdmin of a reloader and its slot.
 #pragma once
 
-#include "server/model/reloader.h"
 #include "server/service/model_admin.h"
+#include "server/versions/reloader.h"
 
 namespace sf::server {
 

@@ -11,9 +11,9 @@
 #include "tests/support/example_images.h"
 #include "tests/support/paths.h"
 #include "tests/support/second_renderer.h"
+#include "tools/model/offline_runner.h"
 #include "trainer/data/image_file.h"
 #include "trainer/data/renderer.h"
-#include "trainer/offline/offline_runner.h"
 
 namespace sf {
 namespace {

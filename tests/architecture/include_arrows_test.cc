@@ -73,9 +73,9 @@ TEST_F(IncludeArrowsTest, ReportsALowerFolderThatIncludesAHigherOne) {
 
 TEST_F(IncludeArrowsTest, OnlyMainOfTheServerNamesTheTorchEngine) {
   write("server/main.cc", "#include \"engine/runtime/torch_engine.h\"\n");
-  write("server/model/model_slot.cc", "#include \"engine/runtime/torch_engine.h\"\n");
+  write("server/versions/model_slot.cc", "#include \"engine/runtime/torch_engine.h\"\n");
   ASSERT_EQ(violations().size(), 1u);
-  EXPECT_EQ(violations()[0].find("server/model/model_slot.cc:1"), 0u);
+  EXPECT_EQ(violations()[0].find("server/versions/model_slot.cc:1"), 0u);
 }
 
 TEST_F(IncludeArrowsTest, TrainerServerClientAndTestsStayApart) {
@@ -86,13 +86,13 @@ TEST_F(IncludeArrowsTest, TrainerServerClientAndTestsStayApart) {
 }
 
 TEST_F(IncludeArrowsTest, LibrariesStayInTheirFolders) {
-  write("engine/input/image.cc", "#include <torch/torch.h>\n");
+  write("engine/image/image.cc", "#include <torch/torch.h>\n");
   write("server/service/service.cc", "#include <grpcpp/grpcpp.h>\n#include \"sparsefusion/v1/vqa.pb.h\"\n");
   write("server/http/http_server.cc", "#include <prometheus/registry.h>\n#include <httplib.h>\n");
   write("engine/runtime/batch.cc", "#include <httplib.h>\n");
   write("trainer/data/scene.cc", "#include <ATen/ATen.h>\n");
   EXPECT_EQ(violations(),
-            (Lines{"engine/input/image.cc:1 includes torch/torch.h: LibTorch is not for this folder",
+            (Lines{"engine/image/image.cc:1 includes torch/torch.h: LibTorch is not for this folder",
                    "engine/runtime/batch.cc:1 includes httplib.h: cpp-httplib is not for this folder",
                    "server/http/http_server.cc:1 includes prometheus/registry.h: prometheus-cpp is not for this folder",
                    "server/service/service.cc:1 includes grpcpp/grpcpp.h: protobuf and gRPC is not for this folder",

@@ -19,7 +19,7 @@ TEST(TypeNamesTest, NoTwoHeadersDefineTheSameType) {
   static const std::regex space(R"(^namespace ([\w:]+) \{)"),
       type(R"(^(?:class|struct|enum class) (?:SF_\w+(?:\(.*?\))? )?(\w+)[^;]*$)");
   std::map<std::string, std::string> header_of;
-  for (const char* room : {"engine", "server", "client", "trainer", "bench"}) {
+  for (const char* room : {"engine", "server", "client", "trainer", "tools", "bench"}) {
     for (const auto& entry : fs::recursive_directory_iterator(fs::path(test::source_dir()) / room)) {
       if (entry.path().extension() != ".h") continue;
       const std::string header = fs::relative(entry.path(), test::source_dir()).generic_string();

@@ -141,7 +141,7 @@ TEST(ExportedMetricsTest, TheDocumentListsExactlyWhatTheServerExports) {
 // The trainer needs LibTorch to run, so its families are read from the source that registers them.
 TEST(ExportedMetricsTest, TheDocumentListsExactlyWhatTheTrainerExports) {
   static const std::regex name(R"re(Name\("(sparsefusion_train_[a-z_]+)"\))re");
-  const std::string source = read_text(kRoot / "trainer/training_metrics.cc");
+  const std::string source = read_text(kRoot / "trainer/tracking/training_metrics.cc");
   std::set<std::string> registered, listed;
   for (std::sregex_iterator it(source.begin(), source.end(), name), end; it != end; ++it) registered.insert((*it)[1]);
   for (const auto& [family, labels] : documented("sparsefusion_train_")) listed.insert(family);

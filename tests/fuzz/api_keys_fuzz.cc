@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "server/guard/api_keys.h"
+#include "server/auth/api_keys.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(bytes), size);

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "engine/base/error.h"
-#include "server/guard/base64.h"
+#include "server/wire/base64.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(bytes), size);

@@ -5,8 +5,8 @@
 #include <string_view>
 
 #include "engine/base/error.h"
-#include "server/guard/json_parse.h"
 #include "server/http/kserve_request.h"
+#include "server/wire/json_parse.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   if (size < 3) return 0;

@@ -4,8 +4,8 @@
 #include <string_view>
 
 #include "engine/base/error.h"
-#include "server/guard/json_parse.h"
 #include "server/http/chat_request.h"
+#include "server/wire/json_parse.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   sf::server::RequestLimits limits;

@@ -7,9 +7,9 @@
 #include <string_view>
 
 #include "engine/base/error.h"
-#include "server/guard/request_id.h"
 #include "server/http/answer_body.h"
 #include "server/http/http_errors.h"
+#include "server/wire/request_id.h"
 #include "tests/fuzz/in_memory_server.h"
 
 namespace {

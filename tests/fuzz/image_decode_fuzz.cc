@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "engine/base/error.h"
-#include "engine/input/image.h"
-#include "engine/input/image_codecs.h"
+#include "engine/image/image.h"
+#include "engine/image/image_codecs.h"
 
 namespace {
 

@@ -5,8 +5,8 @@
 #include <string_view>
 
 #include "engine/base/error.h"
-#include "engine/input/image.h"
-#include "engine/input/preprocess.h"
+#include "engine/image/image.h"
+#include "engine/image/preprocess.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);

@@ -2,9 +2,7 @@
 # torch-free libraries that read what strangers send, which the preset builds for the sanitizers' tests anyway.
 # tests/fuzz/corpus/NAME/ holds seeds.
 if(SF_FUZZ)
-  # The one reader that stands in a room of LibTorch's, and needs none, is compiled here.
-  set(fuzz_sources ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_main.cc
-                   ${PROJECT_SOURCE_DIR}/engine/model/config.cc ${PROJECT_SOURCE_DIR}/engine/model/config_weights.cc)
+  set(fuzz_sources ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_main.cc)
   set(fuzz_entries "")
   file(GLOB fuzz_targets CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/*_fuzz.cc)
   foreach(source ${fuzz_targets})
@@ -20,6 +18,6 @@ if(SF_FUZZ)
   target_include_directories(fuzz PRIVATE ${PROJECT_BINARY_DIR}/generated)
   target_compile_options(fuzz PRIVATE -Wall -Wextra)
   target_link_options(fuzz PRIVATE -fsanitize=fuzzer)
-  target_link_libraries(fuzz PRIVATE sf_options sf_engine_base sf_engine_input sf_engine_checkpoint sf_trainer_data
-                                     sf_server_guard sf_server_kserve sf_server_http sf_server_grpc sf_proto)
+  target_link_libraries(fuzz PRIVATE sf_options sf_engine_base sf_engine_image sf_engine_text sf_engine_config sf_engine_checkpoint sf_engine_import sf_trainer_data
+                                     sf_server_auth sf_server_wire sf_server_kserve sf_server_http sf_server_grpc sf_proto)
 endif()

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "engine/base/error.h"
-#include "engine/input/tokenizer_config.h"
+#include "engine/text/tokenizer_config.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   try {

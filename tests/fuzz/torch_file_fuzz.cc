@@ -11,7 +11,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/file.h"
-#include "engine/checkpoint/torch_file.h"
+#include "engine/import/torch_file.h"
 
 namespace {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "server/guard/trace_context.h"
+#include "server/wire/trace_context.h"
 
 namespace {
 

@@ -4,7 +4,7 @@
 #include <set>
 
 #include "engine/base/file.h"
-#include "tests/engine/input/image_fixtures.h"
+#include "tests/engine/image/image_fixtures.h"
 #include "tests/integration/live_server.h"
 #include "tests/integration/ways_to_ask.h"
 #include "tests/support/paths.h"

@@ -8,7 +8,7 @@
 
 #include "engine/base/file.h"
 #include "engine/checkpoint/checkpoint_reader.h"
-#include "server/guard/base64.h"
+#include "server/wire/base64.h"
 #include "tests/integration/live_server.h"
 
 namespace sf::test {

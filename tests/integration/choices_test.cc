@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/base/file.h"
-#include "server/guard/base64.h"
+#include "server/wire/base64.h"
 #include "tests/integration/live_server.h"
 #include "tests/support/paths.h"
 

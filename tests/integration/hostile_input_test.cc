@@ -6,9 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/base/file.h"
-#include "engine/input/image.h"
-#include "server/guard/base64.h"
-#include "tests/engine/input/image_fixtures.h"
+#include "engine/image/image.h"
+#include "server/wire/base64.h"
+#include "tests/engine/image/image_fixtures.h"
 #include "tests/integration/live_server.h"
 #include "tests/support/paths.h"
 #include "tests/support/raw_connection.h"

@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "server/guard/base64.h"
 #include "server/kserve/bytes_tensor.h"
+#include "server/wire/base64.h"
 #include "tests/integration/ways_to_ask.h"
 
 namespace sf::test {

@@ -3,8 +3,8 @@
 #include <functional>
 #include <stdexcept>
 
-#include "server/guard/base64.h"
 #include "server/http/http_server.h"
+#include "server/wire/base64.h"
 #include "tests/linear_time/measure.h"
 #include "tests/support/fake_service.h"
 #include "tests/support/raw_connection.h"

@@ -8,8 +8,8 @@
 #include <unordered_map>
 
 #include "engine/base/file.h"
-#include "engine/input/sentencepiece_tokenizer.h"
 #include "engine/runtime/prompt_maker.h"
+#include "engine/text/sentencepiece_tokenizer.h"
 #include "tests/linear_time/measure.h"
 #include "tests/support/paths.h"
 

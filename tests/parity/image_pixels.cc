@@ -10,7 +10,7 @@
 #include <string>
 
 #include "engine/base/error.h"
-#include "engine/input/image.h"
+#include "engine/image/image.h"
 
 namespace {
 

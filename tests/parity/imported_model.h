@@ -7,9 +7,9 @@
 
 #include <torch/torch.h>
 
+#include "engine/import/import_model.h"
 #include "engine/runtime/checkpoint_model.h"
 #include "tests/support/tiny_model.h"
-#include "trainer/offline/import_model.h"
 
 namespace sf::test {
 

@@ -6,11 +6,11 @@
 
 #include "engine/base/file.h"
 #include "engine/checkpoint/sharded_tensors.h"
-#include "engine/input/prompt.h"
 #include "engine/runtime/prompt_maker.h"
 #include "engine/runtime/torch_engine.h"
+#include "engine/text/prompt.h"
 #include "tests/parity/imported_model.h"
-#include "trainer/offline/offline_runner.h"
+#include "tools/model/offline_runner.h"
 
 namespace sf::test {
 namespace {

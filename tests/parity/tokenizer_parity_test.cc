@@ -4,7 +4,7 @@
 
 #include "engine/base/file.h"
 #include "engine/base/strict_json.h"
-#include "engine/input/prompt.h"
+#include "engine/text/prompt.h"
 #include "tests/parity/imported_model.h"
 
 namespace sf::test {

@@ -8,9 +8,9 @@
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "engine/checkpoint/convert_elements.h"
-#include "engine/checkpoint/import_vision.h"
 #include "engine/checkpoint/sharded_tensors.h"
-#include "engine/input/preprocess.h"
+#include "engine/image/preprocess.h"
+#include "engine/import/vision.h"
 #include "engine/model/vit.h"
 #include "tests/support/paths.h"
 

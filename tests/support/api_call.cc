@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "inference/grpc_service.grpc.pb.h"
-#include "server/guard/base64.h"
 #include "server/kserve/bytes_tensor.h"
+#include "server/wire/base64.h"
 #include "sparsefusion/rpc/status.pb.h"
 #include "sparsefusion/v1/vqa.grpc.pb.h"
 #include "tests/support/raw_connection.h"

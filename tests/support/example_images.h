@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/input/image.h"
+#include "engine/image/image.h"
 #include "trainer/data/questions.h"
 
 namespace sf::test {

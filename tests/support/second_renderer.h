@@ -10,7 +10,7 @@
 
 #include <string>
 
-#include "engine/input/image.h"
+#include "engine/image/image.h"
 #include "trainer/data/scene.h"
 
 namespace sf::test {

@@ -3,7 +3,7 @@
 #include <cstdlib>
 
 #include "engine/base/error.h"
-#include "engine/input/sentencepiece_tokenizer.h"
+#include "engine/text/sentencepiece_tokenizer.h"
 #include "trainer/checkpointer.h"
 #include "trainer/data/image_file.h"
 #include "trainer/data/questions.h"

@@ -14,7 +14,7 @@
 #include <string>
 
 #include "engine/base/error.h"
-#include "server/guard/server_certificate.h"
+#include "server/auth/server_certificate.h"
 #include "tests/support/certificates.h"
 #include "tests/support/tls_client.h"
 

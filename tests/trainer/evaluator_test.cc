@@ -4,7 +4,7 @@
 
 #include <numeric>
 
-#include "engine/input/sentencepiece_tokenizer.h"
+#include "engine/text/sentencepiece_tokenizer.h"
 #include "tests/support/tiny_model.h"
 #include "trainer/checkpointer.h"
 

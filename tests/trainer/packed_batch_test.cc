@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "engine/base/error.h"
-#include "engine/input/sentencepiece_tokenizer.h"
 #include "engine/runtime/prompt_maker.h"
+#include "engine/text/sentencepiece_tokenizer.h"
 #include "tests/support/tiny_model.h"
 #include "trainer/train_step.h"
 

@@ -14,7 +14,7 @@
 #include "tests/support/no_free_files.h"
 #include "tests/support/paths.h"
 #include "tests/support/tiny_model.h"
-#include "trainer/training_metrics.h"
+#include "trainer/tracking/training_metrics.h"
 
 namespace sf {
 namespace {

@@ -5,13 +5,13 @@
 
 #include "engine/base/error.h"
 #include "engine/checkpoint/store.h"
-#include "engine/input/image.h"
+#include "engine/image/image.h"
+#include "engine/import/import_encoder.h"
 #include "engine/runtime/checkpoint_model.h"
 #include "engine/runtime/prompt_maker.h"
 #include "tests/support/paths.h"
 #include "tests/support/tiny_model.h"
 #include "trainer/checkpointer.h"
-#include "trainer/offline/import_encoder.h"
 #include "trainer/trainer.h"
 
 namespace sf {

@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "engine/input/image.h"
+#include "engine/image/image.h"
 #include "trainer/data/rng.h"
 
 namespace sf::data {

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "engine/input/image.h"
+#include "engine/image/image.h"
 
 namespace sf::data {
 

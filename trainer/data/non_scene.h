@@ -4,7 +4,7 @@
 //   Image image = render_non_scene(rng, 192, 160);
 #pragma once
 
-#include "engine/input/image.h"
+#include "engine/image/image.h"
 #include "trainer/data/rng.h"
 
 namespace sf::data {

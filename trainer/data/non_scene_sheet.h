@@ -1,7 +1,7 @@
 // Shared by the painters of images that are no scenes.
 #pragma once
 
-#include "engine/input/image.h"
+#include "engine/image/image.h"
 #include "trainer/data/canvas.h"
 #include "trainer/data/rng.h"
 

@@ -9,7 +9,7 @@
 
 #include <array>
 
-#include "engine/input/image.h"
+#include "engine/image/image.h"
 #include "trainer/data/canvas.h"
 #include "trainer/data/scene.h"
 

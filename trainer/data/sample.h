@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "engine/input/preprocess.h"
+#include "engine/image/preprocess.h"
 #include "trainer/data/canvas.h"
 #include "trainer/data/scene.h"
 

@@ -9,9 +9,9 @@
 
 #include "engine/base/error.h"
 #include "engine/checkpoint/convert_elements.h"
-#include "engine/checkpoint/import_plan.h"
 #include "engine/checkpoint/safetensors_writer.h"
 #include "engine/checkpoint/sha256.h"
+#include "engine/import/plan.h"
 
 namespace sf {
 namespace {

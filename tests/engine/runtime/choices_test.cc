@@ -8,7 +8,7 @@
 #include <set>
 
 #include "engine/runtime/checkpoint_model.h"
-#include "engine/runtime/explain_pass.h"
+#include "engine/runtime/explain/explain_pass.h"
 #include "engine/runtime/prompt_maker.h"
 #include "engine/runtime/torch_engine.h"
 #include "tests/engine/runtime/answers.h"

@@ -2,9 +2,9 @@
 // not, and as the packed forward pass of training computes it.
 #include <gtest/gtest.h>
 
-#include "engine/input/sentencepiece_tokenizer.h"
 #include "engine/runtime/prompt_maker.h"
 #include "engine/runtime/torch_engine.h"
+#include "engine/text/sentencepiece_tokenizer.h"
 #include "tests/support/tiny_model.h"
 
 namespace sf {

@@ -1,9 +1,9 @@
 // Several images in one prompt, and the shapes of image tokens other than a grid of cells: one class token, a crop.
 #include <gtest/gtest.h>
 
-#include "engine/input/sentencepiece_tokenizer.h"
 #include "engine/runtime/prompt_maker.h"
 #include "engine/runtime/torch_engine.h"
+#include "engine/text/sentencepiece_tokenizer.h"
 #include "tests/support/tiny_model.h"
 
 namespace sf {

@@ -1,9 +1,9 @@
 // The pieces that an explanation is made of, to compute it a second time in a test.
 #pragma once
 
-#include "engine/input/sentencepiece_tokenizer.h"
-#include "engine/runtime/explain_pass.h"
+#include "engine/runtime/explain/explain_pass.h"
 #include "engine/runtime/prompt_maker.h"
+#include "engine/text/sentencepiece_tokenizer.h"
 #include "tests/support/tiny_model.h"
 
 namespace sf::test {

@@ -1,5 +1,5 @@
 // An explanation is of the engine's own answer, and making one changes nothing.
-#include "engine/runtime/explain.h"
+#include "engine/runtime/explain/explain.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <numeric>
 #include <thread>
 
-#include "engine/runtime/heatmap.h"
+#include "engine/runtime/explain/heatmap.h"
 #include "engine/runtime/torch_engine.h"
 #include "tests/engine/runtime/explain_parts.h"
 #include "tests/support/tiny_model.h"

@@ -1,5 +1,5 @@
 // The walk through attention maps, on maps small enough to work out by hand.
-#include "engine/runtime/heatmap.h"
+#include "engine/runtime/explain/heatmap.h"
 
 #include <gtest/gtest.h>
 

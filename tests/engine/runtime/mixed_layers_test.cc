@@ -6,9 +6,9 @@
 #include <numeric>
 
 #include "engine/explain/overlay.h"
-#include "engine/input/sentencepiece_tokenizer.h"
 #include "engine/runtime/prompt_maker.h"
 #include "engine/runtime/torch_engine.h"
+#include "engine/text/sentencepiece_tokenizer.h"
 #include "tests/engine/runtime/answers.h"
 
 namespace sf {

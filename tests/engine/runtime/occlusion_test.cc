@@ -1,5 +1,5 @@
 // Painted parts of an image and what they cost the answer.
-#include "engine/runtime/occlusion.h"
+#include "engine/runtime/explain/occlusion.h"
 
 #include <gtest/gtest.h>
 

@@ -1,3 +1,3 @@
-if(TARGET sf_trainer_offline)
-  sf_test(engine_runtime TORCH DIR engine/runtime DEPS sf_test_model sf_trainer_offline)
+if(TARGET sf_tools_model)
+  sf_test(engine_runtime TORCH DIR engine/runtime DEPS sf_test_model sf_tools_model)
 endif()

@@ -7,7 +7,7 @@
 #include "engine/checkpoint/manifest.h"
 #include "engine/checkpoint/safetensors.h"
 #include "engine/checkpoint/store.h"
-#include "engine/input/sentencepiece_tokenizer.h"
+#include "engine/text/sentencepiece_tokenizer.h"
 #include "tests/support/paths.h"
 
 namespace sf::test {

@@ -2,7 +2,7 @@
 # times are gated.
 if(TARGET sparsefusion-server AND TARGET sparsefusion-train AND TARGET sf_client)
   sf_test(integration_reload DIR integration/reload DEPS
-      sf_client sf_httplib sf_engine_base sf_engine_checkpoint sf_engine_input nlohmann_json::nlohmann_json)
+      sf_client sf_httplib sf_engine_base sf_engine_checkpoint sf_engine_image sf_engine_text nlohmann_json::nlohmann_json)
   target_sources(integration_reload_test PRIVATE
       ${PROJECT_SOURCE_DIR}/tests/integration/live_server.cc
       ${PROJECT_SOURCE_DIR}/tests/integration/reload/demo_versions.cc

@@ -11,7 +11,7 @@
 #include "engine/checkpoint/store.h"
 #include "server/app/check_config.h"
 #include "server/app/server_app.h"
-#include "server/guard/api_keys.h"
+#include "server/auth/api_keys.h"
 #include "tests/support/certificates.h"
 #include "tests/support/fake_engine.h"
 #include "tests/support/tls_client.h"

@@ -13,7 +13,7 @@
 #include "engine/checkpoint/store.h"
 #include "server/app/check_config.h"
 #include "server/app/log_lines.h"
-#include "server/guard/api_keys.h"
+#include "server/auth/api_keys.h"
 #include "tests/server/outbound/fake_collector.h"
 #include "tests/support/fake_engine.h"
 #include "tests/support/scrape.h"

@@ -4,8 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "server/guard/base64.h"
 #include "server/http/http_server.h"
+#include "server/wire/base64.h"
 #include "tests/server/grpc/kserve_fixture.h"
 
 namespace sf::server {

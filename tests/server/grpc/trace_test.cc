@@ -1,4 +1,4 @@
-#include "server/guard/api_keys.h"
+#include "server/auth/api_keys.h"
 #include "sparsefusion/v1/admin.grpc.pb.h"
 #include "tests/server/grpc/kserve_fixture.h"
 

@@ -2,7 +2,7 @@
 // or refused by its name, what cannot is ignored.
 #include <set>
 
-#include "server/guard/unread_fields.h"
+#include "server/wire/unread_fields.h"
 #include "tests/server/http/http_fixture.h"
 
 namespace sf::server {

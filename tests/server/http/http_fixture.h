@@ -6,8 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "server/guard/base64.h"
 #include "server/http/http_server.h"
+#include "server/wire/base64.h"
 #include "tests/support/fake_service.h"
 #include "tests/support/raw_connection.h"
 

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "server/guard/parameters.h"
+#include "server/wire/parameters.h"
 
 namespace sf::server {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <atomic>
 
-#include "server/guard/request_id.h"
+#include "server/wire/request_id.h"
 #include "tests/server/outbound/fake_collector.h"
 
 namespace sf::server {

@@ -8,9 +8,9 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "server/model/reloader.h"
-#include "tests/server/model/fake_source.h"
+#include "server/versions/reloader.h"
 #include "tests/server/service/answer_service_fixture.h"
+#include "tests/server/versions/fake_source.h"
 
 namespace sf::server {
 namespace {

@@ -6,10 +6,10 @@
 #include <atomic>
 #include <thread>
 
-#include "server/model/low_priority.h"
-#include "server/model/serving_version.h"
 #include "server/service/answer_service.h"
 #include "server/service/explain_fields.h"
+#include "server/versions/low_priority.h"
+#include "server/versions/serving_version.h"
 #include "tests/support/fake_engine.h"
 #include "tests/support/manual_clock.h"
 

@@ -1,0 +1,5 @@
+if(TARGET sf_engine_image)
+  file(GLOB sf_image_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/engine/image/*.cc)
+  sf_test(engine_image SOURCES ${sf_image_tests} DEPS sf_engine_image PkgConfig::sf_image_codecs ZLIB::ZLIB)
+  set_property(TEST engine_image PROPERTY LABELS no_threads)
+endif()

@@ -1,0 +1,3 @@
+if(TARGET sf_server_auth)
+  sf_test(server_auth DIR server/auth DEPS sf_server_auth)
+endif()

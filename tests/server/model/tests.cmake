@@ -1,5 +1,0 @@
-if(TARGET sf_server_model)
-  sf_test(server_model DIR server/model DEPS sf_server_model sf_fake_engine)
-  add_test(NAME server_model_long COMMAND server_model_test --gtest_filter=TornDemoTest.*)
-  set_tests_properties(server_model_long PROPERTIES LABELS long TIMEOUT 1800 ENVIRONMENT SF_LONG_TESTS=1)
-endif()

@@ -1,0 +1,5 @@
+if(TARGET sf_server_versions)
+  sf_test(server_versions DIR server/versions DEPS sf_server_versions sf_fake_engine)
+  add_test(NAME server_versions_long COMMAND server_versions_test --gtest_filter=TornDemoTest.*)
+  set_tests_properties(server_versions_long PROPERTIES LABELS long TIMEOUT 1800 ENVIRONMENT SF_LONG_TESTS=1)
+endif()
