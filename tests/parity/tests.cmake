@@ -12,5 +12,5 @@ if(TARGET sf_engine_image)
 endif()
 if(TARGET sf_engine_model AND TARGET sf_engine_checkpoint)
   sf_test(vision_parity TORCH SOURCES ${PROJECT_SOURCE_DIR}/tests/parity/vision_parity_test.cc
-          DEPS sf_engine_model sf_engine_checkpoint sf_engine_image sf_engine_text)
+          DEPS sf_engine_model sf_engine_import sf_engine_image)
 endif()
