@@ -28,21 +28,21 @@ ModelConfig model_preset(const std::string& name) {
   // weights.
   if (name == "seed") {
     VisionConfig& v = config.vision;
-    v.stem = "linear";
+    v.stem = StemKind::kLinear;
     v.coordinates = v.relative_bias = false;
     v.class_token = v.residual_after_norm = true;
-    v.position_embedding = "table";
+    v.position_embedding = PositionEmbedding::kTable;
     v.position_rows = v.position_columns = v.max_side = 6;
     v.width = 128;
     v.num_layers = v.num_heads = 8;
     v.mlp_width = 512;
-    v.activation = "relu";
+    v.activation = VisionActivation::kRelu;
     v.norm_eps = 1e-5;
-    set_projector(config, "cls");
+    set_projector(config, ProjectorKind::kCls);
     config.projector_norm = config.modality_embedding = false;
     config.projector_hidden = 512;
-    config.image.resize = "stretch";
-    config.image.resample = "bilinear";
+    config.image.resize = ImageResize::kStretch;
+    config.image.resample = ImageResample::kBilinear;
     config.image.crop_side = config.image.resize_side = 96;
     config.image.mean = {0.485, 0.456, 0.406};
     config.image.std = {0.229, 0.224, 0.225};
@@ -50,15 +50,15 @@ ModelConfig model_preset(const std::string& name) {
     d.width = 128;
     d.num_layers = d.num_heads = d.num_kv_heads = 8;
     d.head_dim = 16;
-    d.positions = "learned";
-    d.norm = "layer";
+    d.positions = PositionKind::kLearned;
+    d.norm = NormKind::kLayer;
     d.norm_eps = 1e-5;
     d.residual_after_norm = d.attention_out_bias = d.head_bias = true;
     d.attention_scale = 0.08838834764831845;  // 1/sqrt(128), of the width and not of a head
     d.scale_embedding = d.tied_head = false;
     d.max_context = 1000;
     d.moe.hidden = 512;
-    d.moe.activation = "relu";
+    d.moe.activation = ExpertActivation::kRelu;
     d.moe.expert_bias = d.moe.router_bias = true;
     d.moe.noise_scale = 1.0;
     d.moe.noise_epsilon = 0;
