@@ -167,8 +167,8 @@ std::string to_json(const VisionModelConfig& config);
 // preprocessor_config.json of such images, for people and other programs; nothing here reads it.
 std::string preprocessor_json(const ImageConfig& image);
 
-// The named presets of sparsefusion-train: "toy" (tests and smoke runs), "tiny" (the bundled demo), "seed" (the
-// original SparseFusion), "small", "base".
+// The named presets of sparsefusion-train, engine/model/presets/*.json: "toy" (tests and smoke runs), "tiny" (the
+// bundled demo), "seed" (the shape and conventions of the original SparseFusion), "small", "base".
 // Errors: InvalidArgument listing the names.
 ModelConfig model_preset(const std::string& name);
 

@@ -17,6 +17,10 @@ template <ConfigEnum E>
 void to_json(nlohmann::json& json, const E& value) {
   json = config_word(value);
 }
+template <ConfigEnum E>
+void to_json(nlohmann::ordered_json& json, const E& value) {
+  json = config_word(value);
+}
 
 // REQUIRES: a known word. check_words() has refused any other by its key.
 template <ConfigEnum E>

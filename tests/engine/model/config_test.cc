@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/base/error.h"
+#include "engine/model/preset_files.h"
 #include "engine/model/vlm.h"
 
 namespace sf {
@@ -57,12 +58,23 @@ std::vector<std::string> leaves(const Json& json, const std::string& prefix = ""
   return out;
 }
 
-TEST(ModelConfigTest, RoundTrips) {
-  for (const char* preset : {"toy", "tiny", "seed", "small", "base"}) {
-    const std::string text = to_json(model_preset(preset));
-    EXPECT_EQ(to_json(parse_model_config(text)), text);
+// Each file of engine/model/presets is a whole config.json: it says every key, and what is read from it is what it
+// says.
+TEST(ModelConfigTest, EveryPresetIsItsFile) {
+  std::vector<std::string_view> names;
+  for (const PresetFile& preset : preset_files()) {
+    names.push_back(preset.name);
+    const ModelConfig config = model_preset(std::string(preset.name));
+    EXPECT_EQ(config.preset, preset.name);
+    EXPECT_EQ(to_json(config), preset.config_json);
   }
-  EXPECT_THROW(model_preset("huge"), Error);
+  EXPECT_EQ(names, (std::vector<std::string_view>{"toy", "tiny", "seed", "small", "base"}));
+  try {
+    model_preset("huge");
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "unknown model preset huge; known: toy, tiny, seed, small, base");
+  }
 }
 
 TEST(ModelConfigTest, NamesTheKeyAtFault) {
@@ -338,6 +350,15 @@ TEST(ModelConfigTest, AnEncoderAloneIsNoModelButItsPartCanBeTaken) {
   EXPECT_EQ(parse_vision_config(to_json(model_preset("tiny"))).image.cell_size,
             16);  // an encoder's cells are its tokens
   EXPECT_THROW(parse_vision_config("{\"model_type\": \"sparsefusion-vision\", \"image\": {}}"), Error);
+}
+
+TEST(ModelConfigTest, ThePreprocessorsFileHasTheSameWords) {
+  ImageConfig image;
+  image.resample = ImageResample::kBilinear;
+  EXPECT_EQ(Json::parse(preprocessor_json(image)).at("resample"), "bilinear");
+  image.resize = ImageResize::kCrop;
+  image.crop_offset = ImageCropOffset::kFloor;
+  EXPECT_EQ(Json::parse(preprocessor_json(image)).at("crop_offset"), "floor");
 }
 
 TEST(ModelConfigTest, RefusesWhatIsNoObject) {
