@@ -111,6 +111,9 @@ struct ImageConfig {
 struct ModelConfig {
   std::string model_type = "sparsefusion";
   std::string preset = "tiny";
+  // What the model computes in, whatever its weights are stored as; written only where it is not f32. So far no other
+  // is served: the model's constructor refuses it.
+  Dtype dtype = Dtype::kF32;
   ImageConfig image;
   VisionConfig vision;
   ProjectorKind projector = ProjectorKind::kShuffle2;

@@ -96,4 +96,9 @@ const ConfigChoices<ProjectorKind>& config_choices(ProjectorKind) {
   return choices;
 }
 
+const ConfigChoices<Dtype>& config_choices(Dtype) {
+  static const ConfigChoices<Dtype> choices = {{Dtype::kF32, "f32"}, {Dtype::kBF16, "bf16"}, {Dtype::kF16, "f16"}};
+  return choices;
+}
+
 }  // namespace sf

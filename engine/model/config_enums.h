@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+#include "engine/base/dtype.h"
+
 namespace sf {
 
 enum class StemKind {
@@ -113,6 +115,7 @@ const ConfigChoices<ImageResize>& config_choices(ImageResize);
 const ConfigChoices<ImageResample>& config_choices(ImageResample);
 const ConfigChoices<ImageCropOffset>& config_choices(ImageCropOffset);
 const ConfigChoices<ProjectorKind>& config_choices(ProjectorKind);
+const ConfigChoices<Dtype>& config_choices(Dtype);  // those that a model can compute in
 
 template <class E>
 concept ConfigEnum = std::is_enum_v<E> && requires(E value) {

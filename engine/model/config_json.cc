@@ -46,7 +46,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DecoderConfig, vocab_size, width
                                                 head_bias, max_context, dense_layers, dense_hidden, moe)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ImageConfig, cell_size, resize, resample, max_cells, max_side_cells,
                                                 resize_side, crop_side, crop_offset, mean, std, max_images)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModelConfig, model_type, preset, image, vision, projector,
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModelConfig, model_type, preset, dtype, image, vision, projector,
                                                 projector_norm, projector_hidden, modality_embedding, decoder,
                                                 prompt_template, single_turn, normalize_questions)
 
@@ -111,6 +111,7 @@ WordKey word_key(const char* pointer, bool sentence = false) {
 const std::vector<WordKey>& word_keys() {
   constexpr bool kSentence = true;
   static const std::vector<WordKey> keys = {
+      word_key<Dtype>("/dtype"),
       word_key<ProjectorKind>("/projector"),
       word_key<NormKind>("/decoder/norm", kSentence),
       word_key<PositionKind>("/decoder/positions", kSentence),
@@ -373,6 +374,10 @@ ProjectorKind parse_projector(std::string_view name) {
   return *config_value<ProjectorKind>(name);
 }
 
-std::string to_json(const ModelConfig& config) { return nlohmann::ordered_json(nlohmann::json(config)).dump(2) + "\n"; }
+std::string to_json(const ModelConfig& config) {
+  nlohmann::json json = config;
+  if (config.dtype == Dtype::kF32) json.erase("dtype");
+  return nlohmann::ordered_json(json).dump(2) + "\n";
+}
 
 }  // namespace sf

@@ -175,6 +175,7 @@ TEST(ModelConfigTest, EveryValueOfASwitchHasAWordOfItsOwn) {
   expect_distinct_words<ImageResample>();
   expect_distinct_words<ImageCropOffset>();
   expect_distinct_words<ProjectorKind>();
+  expect_distinct_words<Dtype>();
   EXPECT_EQ(config_value<DropOrder>("random"), std::nullopt);
 }
 
@@ -350,6 +351,24 @@ TEST(ModelConfigTest, AnEncoderAloneIsNoModelButItsPartCanBeTaken) {
   EXPECT_EQ(parse_vision_config(to_json(model_preset("tiny"))).image.cell_size,
             16);  // an encoder's cells are its tokens
   EXPECT_THROW(parse_vision_config("{\"model_type\": \"sparsefusion-vision\", \"image\": {}}"), Error);
+}
+
+TEST(ModelConfigTest, ADtypeIsWrittenWhereItIsNotF32AndOnlyF32IsBuilt) {
+  EXPECT_EQ(to_json(parse_model_config(changed("/dtype", "f32"))), to_json(model_preset("tiny")));
+  for (const char* word : {"bf16", "f16"}) {
+    const ModelConfig config = parse_model_config(changed("/dtype", word));
+    EXPECT_EQ(Json::parse(to_json(config)).at("dtype"), word);
+    EXPECT_EQ(parse_model_config(to_json(config)).dtype, config.dtype);
+    try {
+      Vlm vlm(config);
+      ADD_FAILURE() << word << " was built";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::kInvalidArgument);
+      EXPECT_EQ(error.what(), concat("config.json: dtype ", word, " is not supported yet; supported: f32"));
+    }
+  }
+  EXPECT_EQ(refusal(changed("/dtype", "F32")), "config.json: dtype must be one of f32, bf16, f16; got F32");
+  expect_names("/dtype", 32, "dtype has the wrong type");
 }
 
 TEST(ModelConfigTest, ThePreprocessorsFileHasTheSameWords) {
