@@ -22,7 +22,7 @@ Image image_of(const PixelValues& values, const ImageConfig& config) {
   const int width = values.grid.columns * config.cell_size, height = values.grid.rows * config.cell_size;
   // Around a crop its edges go on to the size that is not resized.
   int left = 0, top = 0, full_width = width, full_height = height;
-  if (config.resize == "crop") {
+  if (config.resize == ImageResize::kCrop) {
     const int side = config.resize_side;
     const PixelValues place =
         preprocess({side, side, std::vector<uint8_t>(size_t{3} * side * side)}, preprocess_options(config));

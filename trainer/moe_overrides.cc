@@ -1,29 +1,31 @@
 #include "trainer/moe_overrides.h"
 
+#include <nlohmann/json.hpp>
+
 #include "engine/base/error.h"
 
 namespace sf {
 
 ModelConfig MoeOverrides::applied_to(const ModelConfig& config) const {
-  ModelConfig out = config;
-  MoeConfig& moe = out.decoder.moe;
-  auto set = [](auto& target, const auto& value) {
-    if (value) target = *value;
+  nlohmann::json json = nlohmann::json::parse(to_json(config));
+  nlohmann::json& moe = json["decoder"]["moe"];
+  auto set = [&](const char* key, const auto& value) {
+    if (value) moe[key] = *value;
   };
-  set(moe.num_experts, num_experts);
-  set(moe.top_k, top_k);
-  set(moe.hidden, hidden);
-  set(moe.shared_hidden, shared_hidden);
-  set(moe.activation, activation);
-  set(moe.router_softmax, router_softmax);
-  set(moe.drop_order, drop_order);
-  set(moe.dropout, dropout);
-  set(moe.dropout_rate, dropout_rate);
-  set(moe.noise_scale, noise_scale);
-  set(moe.noisy, noisy);
-  set(moe.renormalise, renormalise);
-  set(moe.bias_balancing, bias_balancing);
-  return parse_model_config(to_json(out));  // the checks of a configuration from a file
+  set("num_experts", num_experts);
+  set("top_k", top_k);
+  set("hidden", hidden);
+  set("shared_hidden", shared_hidden);
+  set("activation", activation);
+  set("router_softmax", router_softmax);
+  set("drop_order", drop_order);
+  set("dropout", dropout);
+  set("dropout_rate", dropout_rate);
+  set("noise_scale", noise_scale);
+  set("noisy", noisy);
+  set("renormalise", renormalise);
+  set("bias_balancing", bias_balancing);
+  return parse_model_config(json.dump());  // the checks of a configuration from a file
 }
 
 std::shared_ptr<Vlm> with_overrides(const std::shared_ptr<Vlm>& vlm, const MoeOverrides& overrides) {

@@ -17,7 +17,7 @@ namespace sf {
 // Unset = the preset's or the checkpoint's.
 struct MoeOverrides {
   std::optional<int> num_experts, top_k, hidden, shared_hidden;
-  std::optional<std::string> activation, router_softmax, drop_order, dropout;
+  std::optional<std::string> activation, router_softmax, drop_order, dropout;  // words of config.json
   std::optional<double> dropout_rate, noise_scale;
   std::optional<bool> noisy, renormalise, bias_balancing;
 

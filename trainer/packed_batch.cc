@@ -91,7 +91,7 @@ std::vector<int> alignment_words(const Tokenizer& tokenizer) {
 PackedBatchOptions packed_batch_options(const ModelConfig& config) {
   return {.image_tokens = image_token_rule(config),
           .cell_size = config.image.cell_size,
-          .rope_2d = config.decoder.rope == "mrope2d",
+          .rope_2d = config.decoder.rope == RopeKind::kMrope2d,
           .normalize_questions = config.normalize_questions};
 }
 

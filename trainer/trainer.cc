@@ -131,7 +131,7 @@ void Run::start_from_scratch() {
     encoder = open_vision_checkpoint(options_.vit_init);
     use_encoder(config, encoder->config);
   }
-  if (!options_.projector.empty()) set_projector(config, options_.projector);
+  if (!options_.projector.empty()) set_projector(config, parse_projector(options_.projector));
   config.decoder.vocab_size = tokenizer_->vocab_size();
   config.single_turn = true;  // every row of the data is one question
   config.normalize_questions = true;

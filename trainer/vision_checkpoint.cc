@@ -24,9 +24,10 @@ VisionCheckpoint open_vision_checkpoint(const std::filesystem::path& path) {
 }
 
 void use_encoder(ModelConfig& config, const VisionModelConfig& encoder) {
-  std::string projector = config.projector;
-  if (encoder.vision.features == "class") projector = "cls";
-  if (encoder.vision.features == "all" && projector == "shuffle2") projector = "mlp";
+  ProjectorKind projector = config.projector;
+  if (encoder.vision.features == VisionFeatures::kClass) projector = ProjectorKind::kCls;
+  if (encoder.vision.features == VisionFeatures::kAll && projector == ProjectorKind::kShuffle2)
+    projector = ProjectorKind::kMlp;
   const int max_images = config.image.max_images;
   config.image = encoder.image;
   config.image.max_images = max_images;

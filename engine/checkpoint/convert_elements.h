@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/checkpoint/dtype.h"
+#include "engine/base/dtype.h"
 
 namespace sf {
 

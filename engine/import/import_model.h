@@ -8,7 +8,7 @@
 #include <functional>
 #include <string>
 
-#include "engine/checkpoint/dtype.h"
+#include "engine/base/dtype.h"
 #include "engine/checkpoint/manifest.h"
 
 namespace sf {

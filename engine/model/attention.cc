@@ -37,8 +37,8 @@ Attention::Attention(const DecoderConfig& config) : config_(config) {
   }
   if (config.attention_out_bias) o_bias_ = register_parameter("o_bias", torch::zeros({width}));
   if (config.qk_norm) {
-    q_norm_ = register_module("q_norm", std::make_shared<Norm>("rms", config.head_dim, config.norm_eps));
-    k_norm_ = register_module("k_norm", std::make_shared<Norm>("rms", config.head_dim, config.norm_eps));
+    q_norm_ = register_module("q_norm", std::make_shared<Norm>(NormKind::kRms, config.head_dim, config.norm_eps));
+    k_norm_ = register_module("k_norm", std::make_shared<Norm>(NormKind::kRms, config.head_dim, config.norm_eps));
   }
 }
 

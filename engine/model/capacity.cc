@@ -40,15 +40,6 @@ int64_t expert_capacity(int64_t tokens, int64_t num_experts, int64_t top_k, doub
   return std::max<int64_t>(4, static_cast<int64_t>(std::ceil(even * factor)));
 }
 
-DropOrder parse_drop_order(const std::string& name) {
-  if (name == "position") return DropOrder::kPosition;
-  if (name == "choice") return DropOrder::kChoice;
-  if (name == "probability") return DropOrder::kProbability;
-  if (name == "batch_priority") return DropOrder::kBatchPriority;
-  throw invalid_argument("drop_order", "drop order ", name,
-                         " is unknown: position, choice, probability or batch_priority");
-}
-
 at::Tensor kept_within(const Routing& routing, int64_t num_experts, int64_t capacity, DropOrder order) {
   if (capacity <= 0 || routing.ids_TK.numel() == 0) return at::ones_like(routing.ids_TK, at::kBool);
   const at::Tensor expert_of_slot = routing.ids_TK.flatten();
@@ -66,7 +57,7 @@ at::Tensor kept_within(const Routing& routing, int64_t num_experts, int64_t capa
 BatchCapacity::BatchCapacity(const MoeConfig& config, int64_t num_tokens, double factor)
     : num_experts_(config.num_experts),
       capacity_(expert_capacity(num_tokens, config.num_experts, config.top_k, factor)),
-      order_(parse_drop_order(config.drop_order)) {}
+      order_(config.drop_order) {}
 
 at::Tensor BatchCapacity::kept(int, const Routing& routing) {
   return capacity_ > 0 ? kept_within(routing, num_experts_, capacity_, order_) : at::Tensor();

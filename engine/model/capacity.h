@@ -4,8 +4,6 @@
 //   at::Tensor kept_TK = capacity.kept(layer, routing);
 #pragma once
 
-#include <string>
-
 #include <torch/torch.h>
 
 #include "engine/model/router.h"
@@ -14,17 +12,6 @@ namespace sf {
 
 // C = max(4, ceil(top_k * tokens / num_experts * factor)); 0 = no limit.
 int64_t expert_capacity(int64_t tokens, int64_t num_experts, int64_t top_k, double factor);
-
-// Only kPosition is causal: in every other order a later token can take an earlier one's place.
-enum class DropOrder {
-  kPosition,       // earlier tokens first, whichever slot they come by
-  kChoice,         // all first choices before all second ones, each by position (GShard, V-MoE)
-  kProbability,    // by descending gate (Megatron's `probs`)
-  kBatchPriority,  // as kChoice, but tokens by descending highest gate (V-MoE's batch priority routing)
-};
-
-// "position", "choice", "probability" or "batch_priority". Errors: InvalidArgument (field "drop_order").
-DropOrder parse_drop_order(const std::string& name);
 
 // -> bool [T, K]: the first `capacity` slots of each expert, in that order. Ties go to the earlier token.
 at::Tensor kept_within(const Routing& routing, int64_t num_experts, int64_t capacity,

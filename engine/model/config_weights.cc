@@ -6,7 +6,7 @@ namespace {
 
 // Of one expert, or of a dense layer's MLP.
 double mlp_weights(const DecoderConfig& d, double hidden) {
-  const double up = d.moe.activation == "swiglu" ? 2 * hidden : hidden;
+  const double up = d.moe.activation == ExpertActivation::kSwiglu ? 2 * hidden : hidden;
   return d.width * (up + hidden) + (d.moe.expert_bias ? up + d.width : 0);
 }
 
@@ -29,10 +29,10 @@ double vision_weights(const ModelConfig& config) {
   const VisionConfig& v = config.vision;
   const double w = v.width, m = v.mlp_width;
   double total = 0, inputs = v.coordinates ? 5 : 3;
-  if (v.stem == "linear") {
+  if (v.stem == StemKind::kLinear) {
     total = w * inputs * v.token_size * v.token_size + (v.stem_bias ? w : 0);
   } else {
-    const bool patch = v.stem == "patch";
+    const bool patch = v.stem == StemKind::kPatch;
     for (size_t i = 0; i < (patch ? 1 : v.stem_strides.size()); ++i) {
       const double outputs = !patch && i < v.stem_channels.size() ? v.stem_channels[i] : w;
       const double kernel = patch ? v.token_size : v.stem_strides[i] + 1 + v.stem_strides[i] % 2;
@@ -44,7 +44,7 @@ double vision_weights(const ModelConfig& config) {
   const double offsets = 2.0 * v.max_side - 1;
   const double bias_table = v.relative_bias ? v.num_heads * offsets * offsets : 0;
   const double table = double(v.position_rows) * v.position_columns + (v.class_token ? 1 : 0);
-  total += w * (v.position_embedding == "table" ? table : 2.0 * v.max_side) + (v.class_token ? w : 0);
+  total += w * (v.position_embedding == PositionEmbedding::kTable ? table : 2.0 * v.max_side) + (v.class_token ? w : 0);
   total += (v.pre_norm ? 2 * w : 0) + (v.final_norm ? 2 * w : 0);
   total += v.num_layers * (4 * w * w + 9 * w + 2 * w * m + m + bias_table + (v.layer_scale ? 2 * w : 0));
   const double shuffle = projector_shuffle(config.projector), joined = w * shuffle * shuffle;
@@ -53,9 +53,9 @@ double vision_weights(const ModelConfig& config) {
 
 double decoder_weights(const DecoderConfig& d) {
   const double width = d.width, vocab = d.vocab_size, head_dim = d.head_dim;
-  const double norm = d.norm == "layer" ? 2 * width : width;
+  const double norm = d.norm == NormKind::kLayer ? 2 * width : width;
   double total = vocab * width + norm;
-  if (d.positions == "learned") total += double(d.max_context) * width;
+  if (d.positions == PositionKind::kLearned) total += double(d.max_context) * width;
   if (!d.tied_head) total += vocab * width;
   if (d.head_bias) total += vocab;
   const double query_width = d.num_heads * head_dim, key_width = d.num_kv_heads * head_dim;

@@ -42,7 +42,7 @@ at::Tensor DecoderBlock::forward(int layer, const DecoderInput& input, const at:
 
 Decoder::Decoder(const DecoderConfig& config) : config_(config) {
   embedding_VD_ = register_parameter("embedding", randn_or_empty({config.vocab_size, config.width}) * 0.1);
-  if (config.positions == "learned") {
+  if (config.positions == PositionKind::kLearned) {
     position_PD_ = register_parameter("positions", randn_or_empty({config.max_context, config.width}) * 0.02);
   }
   if (!config.tied_head) head_VD_ = register_parameter("head", randn_or_empty({config.vocab_size, config.width}) * 0.1);

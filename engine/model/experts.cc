@@ -7,8 +7,8 @@ namespace sf {
 Experts::Experts(const DecoderConfig& config, int64_t num_experts, int64_t hidden)
     : num_experts_(num_experts),
       activation_(config.moe.activation),
-      hidden_dropout_(config.moe.dropout == "hidden" ? config.moe.dropout_rate : 0) {
-  const bool gated = activation_ == "swiglu";
+      hidden_dropout_(config.moe.dropout == ExpertDropout::kHidden ? config.moe.dropout_rate : 0) {
+  const bool gated = activation_ == ExpertActivation::kSwiglu;
   const int64_t d = config.width, up = gated ? 2 * hidden : hidden;
   const std::string up_name = gated ? "gate_up" : "up";
   up_ = register_parameter(up_name, randn_or_empty({num_experts, up, d}) / std::sqrt(double(d)));
@@ -22,11 +22,11 @@ Experts::Experts(const DecoderConfig& config, int64_t num_experts, int64_t hidde
 
 at::Tensor Experts::activate(const at::Tensor& up) const {
   at::Tensor hidden;
-  if (activation_ == "swiglu") {
+  if (activation_ == ExpertActivation::kSwiglu) {
     auto halves = up.chunk(2, -1);
     hidden = at::silu(halves[0]) * halves[1];
   } else {
-    hidden = activation_ == "gelu" ? at::gelu(up) : at::relu(up);
+    hidden = activation_ == ExpertActivation::kGelu ? at::gelu(up) : at::relu(up);
   }
   return is_training() && hidden_dropout_ > 0 ? at::dropout(hidden, hidden_dropout_, true) : hidden;
 }

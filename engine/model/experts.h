@@ -27,7 +27,7 @@ class Experts : public torch::nn::Module {
   at::Tensor activate(const at::Tensor& up) const;  // [..., 2F or F] -> [..., F]
 
   int64_t num_experts_;
-  std::string activation_;
+  ExpertActivation activation_;
   double hidden_dropout_;        // in training
   at::Tensor up_, up_bias_;      // "gate_up" [E, 2F, D]: w1 over w3; or "up" [E, F, D]. The bias [E, 2F or F]
   at::Tensor down_, down_bias_;  // [E, D, F], [E, D]

@@ -24,7 +24,7 @@ class StageScope {
 
 MoeLayer::MoeLayer(const DecoderConfig& config)
     : num_experts_(config.moe.num_experts),
-      output_dropout_(config.moe.dropout == "output" ? config.moe.dropout_rate : 0) {
+      output_dropout_(config.moe.dropout == ExpertDropout::kOutput ? config.moe.dropout_rate : 0) {
   router_ = register_module("router", std::make_shared<Router>(config));
   experts_ = register_module("experts", std::make_shared<Experts>(config, num_experts_, config.moe.hidden));
   if (config.moe.shared_hidden > 0) {

@@ -2,9 +2,9 @@
 
 namespace sf {
 
-Norm::Norm(const std::string& kind, int64_t width, double eps) : eps_(eps) {
+Norm::Norm(NormKind kind, int64_t width, double eps) : eps_(eps) {
   weight_ = register_parameter("weight", torch::ones({width}));
-  if (kind == "layer") bias_ = register_parameter("bias", torch::zeros({width}));
+  if (kind == NormKind::kLayer) bias_ = register_parameter("bias", torch::zeros({width}));
 }
 
 at::Tensor Norm::forward(const at::Tensor& x) const {

@@ -2,21 +2,20 @@
 // LayerNorm with scale and bias (Ba 2016, arXiv 1607.06450).
 #pragma once
 
-#include <string>
-
 #include <torch/torch.h>
+
+#include "engine/model/config_enums.h"
 
 namespace sf {
 
 class Norm : public torch::nn::Module {
  public:
-  // `kind`: "rms" or "layer", as DecoderConfig::norm.
-  Norm(const std::string& kind, int64_t width, double eps);
+  Norm(NormKind kind, int64_t width, double eps);
   // x [..., width] -> the same shape.
   at::Tensor forward(const at::Tensor& x) const;
 
  private:
-  at::Tensor weight_, bias_;  // bias_ undefined for "rms"
+  at::Tensor weight_, bias_;  // bias_ undefined for kRms
   double eps_;
 };
 

@@ -37,7 +37,7 @@ Routing Router::forward(const at::Tensor& x_TD) const {
     routing.noise_std_TE = std * config_.noise_scale;
     routing.noisy_TE = scores = scores + at::randn_like(scores) * routing.noise_std_TE;
   }
-  if (is_training() && config_.dropout == "expert" && config_.dropout_rate > 0) {
+  if (is_training() && config_.dropout == ExpertDropout::kExpert && config_.dropout_rate > 0) {
     scores = scores.masked_fill(closed_experts(), kClosed);
   }
   choose(scores, routing);
@@ -70,7 +70,7 @@ void Router::choose(const at::Tensor& scores_TE, Routing& routing) const {
     routing.ids_TK = first(order);
     chosen = first(sorted);
   }
-  if (config_.router_softmax == "after") {
+  if (config_.router_softmax == RouterSoftmax::kAfter) {
     routing.gates_TK = at::softmax(chosen, -1);
   } else {
     routing.gates_TK = at::softmax(scores_TE, -1).gather(-1, routing.ids_TK);

@@ -49,8 +49,8 @@ at::Tensor Vit::encode(const at::Tensor& pixels, const std::vector<ImageBox>& bo
 }
 
 at::Tensor Vit::features(const at::Tensor& x_BNW) const {
-  if (config_.features == "all") return x_BNW;
-  return config_.features == "class" ? x_BNW.narrow(1, 0, 1) : patches(x_BNW);
+  if (config_.features == VisionFeatures::kAll) return x_BNW;
+  return config_.features == VisionFeatures::kClass ? x_BNW.narrow(1, 0, 1) : patches(x_BNW);
 }
 
 at::Tensor Vit::patches(const at::Tensor& x_BNW) const { return config_.class_token ? x_BNW.slice(1, 1) : x_BNW; }

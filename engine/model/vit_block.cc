@@ -72,9 +72,9 @@ at::Tensor VitBlock::attend(const at::Tensor& x_BNW, int64_t rows, int64_t colum
 }
 
 at::Tensor VitBlock::activate(const at::Tensor& x) const {
-  if (config_.activation == "relu") return at::relu(x);
-  if (config_.activation == "quick_gelu") return x * at::sigmoid(x * 1.702);
-  return at::gelu(x, config_.activation == "gelu_tanh" ? "tanh" : "none");
+  if (config_.activation == VisionActivation::kRelu) return at::relu(x);
+  if (config_.activation == VisionActivation::kQuickGelu) return x * at::sigmoid(x * 1.702);
+  return at::gelu(x, config_.activation == VisionActivation::kGeluTanh ? "tanh" : "none");
 }
 
 at::Tensor VitBlock::forward(const at::Tensor& x_BNW, int64_t rows, int64_t columns, VitMaps* maps) const {

@@ -6,7 +6,7 @@ namespace sf {
 
 void Vit::make_positions() {
   const int64_t w = config_.width;
-  if (config_.position_embedding == "table") {
+  if (config_.position_embedding == PositionEmbedding::kTable) {
     const int64_t rows = int64_t{config_.position_rows} * config_.position_columns + (config_.class_token ? 1 : 0);
     position_embedding_ = register_parameter("position_embedding", randn_or_empty({rows, w}) * 0.02);
     return;
@@ -17,7 +17,7 @@ void Vit::make_positions() {
 
 at::Tensor Vit::patch_positions(int64_t rows, int64_t columns) const {
   const int64_t w = config_.width;
-  if (config_.position_embedding == "axes") {
+  if (config_.position_embedding == PositionEmbedding::kAxes) {
     at::Tensor sum =
         row_embedding_.narrow(0, 0, rows).unsqueeze(1) + column_embedding_.narrow(0, 0, columns).unsqueeze(0);
     return sum.reshape({rows * columns, w});

@@ -30,20 +30,20 @@ at::Tensor coordinate_channels(const at::Tensor& pixels, const std::vector<Image
 void Vit::make_stem() {
   std::vector<int> strides = config_.stem_strides, channels = config_.stem_channels;
   int64_t inputs = config_.coordinates ? 5 : 3;
-  if (config_.stem == "linear") {
+  if (config_.stem == StemKind::kLinear) {
     const int64_t side = config_.token_size;
     conv_weights_.push_back(
         register_parameter("stem_weight0", scaled_normal({config_.width, inputs, side, side}, inputs * side * side)));
     if (config_.stem_bias) conv_biases_.push_back(register_parameter("stem_bias0", torch::zeros({config_.width})));
     return;
   }
-  if (config_.stem == "patch") {
+  if (config_.stem == StemKind::kPatch) {
     strides = {config_.token_size};
     channels.clear();
   }
   channels.push_back(config_.width);
   for (size_t i = 0; i < strides.size(); ++i) {
-    const int64_t kernel = config_.stem == "patch" ? strides[i] : strides[i] + 1 + strides[i] % 2;
+    const int64_t kernel = config_.stem == StemKind::kPatch ? strides[i] : strides[i] + 1 + strides[i] % 2;
     const std::string suffix = std::to_string(i);
     conv_weights_.push_back(register_parameter(
         "stem_weight" + suffix, scaled_normal({channels[i], inputs, kernel, kernel}, inputs * kernel * kernel, 1.4)));
@@ -60,7 +60,7 @@ at::Tensor Vit::stem(const at::Tensor& pixels, const std::vector<ImageBox>& boxe
   SF_CHECK(static_cast<int64_t>(boxes.size()) == pixels.size(0), "vit: one box per picture");
   at::Tensor x = pixels;
   if (config_.coordinates) x = at::cat({pixels, coordinate_channels(pixels, boxes)}, 1);
-  if (config_.stem == "linear") {
+  if (config_.stem == StemKind::kLinear) {
     std::optional<at::Tensor> bias;
     if (config_.stem_bias) bias = conv_biases_[0];
     return at::conv2d(x, conv_weights_[0], bias, at::IntArrayRef{config_.token_size, config_.token_size})
@@ -69,7 +69,7 @@ at::Tensor Vit::stem(const at::Tensor& pixels, const std::vector<ImageBox>& boxe
   }
   for (size_t i = 0; i < conv_weights_.size(); ++i) {
     const int64_t kernel = conv_weights_[i].size(2);
-    const int64_t stride = config_.stem == "patch" ? kernel : config_.stem_strides[i];
+    const int64_t stride = config_.stem == StemKind::kPatch ? kernel : config_.stem_strides[i];
     const int64_t padding = (kernel - stride + 1) / 2;
     x = at::conv2d(x, conv_weights_[i], conv_biases_[i], at::IntArrayRef{stride, stride},
                    at::IntArrayRef{padding, padding});

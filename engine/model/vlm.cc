@@ -1,10 +1,14 @@
 #include "engine/model/vlm.h"
 
+#include "engine/base/error.h"
 #include "engine/model/initial_weights.h"
 
 namespace sf {
 
 Vlm::Vlm(const ModelConfig& config) : config_(config) {
+  if (config.dtype != Dtype::kF32) {
+    throw invalid_argument("config.json", "config.json: dtype ", config.dtype, " is not supported yet; supported: f32");
+  }
   if (config.has_vision()) {
     vit_ = register_module("vision", std::make_shared<Vit>(config.vision));
     projector_ = register_module("projector", std::make_shared<Projector>(config));

@@ -16,6 +16,7 @@ namespace sf {
 
 class Vlm : public torch::nn::Module {
  public:
+  // Errors: InvalidArgument (field "config.json") for a dtype other than f32.
   // Without vision (projector "none") there is the decoder alone; encode_images(), project() and vit() must not be
   // called.
   explicit Vlm(const ModelConfig& config);

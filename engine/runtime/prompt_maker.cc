@@ -62,12 +62,12 @@ PreprocessOptions preprocess_options(const ImageConfig& config) {
   options.cell_size = config.cell_size;
   options.max_cells = config.max_cells;
   options.max_side_cells = config.max_side_cells;
-  options.resample = config.resample == "bilinear" ? ResampleFilter::kBilinear : ResampleFilter::kBicubic;
-  options.crop = config.resize == "crop";
-  options.stretch = config.resize == "stretch";
+  options.resample = config.resample == ImageResample::kBilinear ? ResampleFilter::kBilinear : ResampleFilter::kBicubic;
+  options.crop = config.resize == ImageResize::kCrop;
+  options.stretch = config.resize == ImageResize::kStretch;
   options.resize_side = config.resize_side;
   options.crop_side = config.crop_side;
-  options.crop_offset = config.crop_offset == "floor" ? CropOffset::kFloor : CropOffset::kEven;
+  options.crop_offset = config.crop_offset == ImageCropOffset::kFloor ? CropOffset::kFloor : CropOffset::kEven;
   for (size_t c = 0; c < 3; ++c) {
     options.mean[c] = static_cast<float>(config.mean[c]);
     options.std[c] = static_cast<float>(config.std[c]);

@@ -28,7 +28,7 @@ at::Tensor forced_experts(const Batch& batch, const DecoderConfig& config, at::D
 
 void force_experts(const at::Tensor& forced_TK, const MoeConfig& config, Routing& routing) {
   routing.ids_TK = at::where(forced_TK.ge(0), forced_TK, routing.ids_TK);
-  if (config.router_softmax == "after") {
+  if (config.router_softmax == RouterSoftmax::kAfter) {
     routing.gates_TK = at::softmax(routing.logits_TE.gather(-1, routing.ids_TK), -1);
   } else {
     routing.gates_TK = at::softmax(routing.logits_TE, -1).gather(-1, routing.ids_TK);

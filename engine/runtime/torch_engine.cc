@@ -24,7 +24,7 @@ void check_capacity_mode(const std::string& mode, const MoeConfig& moe) {
   if (mode != "account" && mode != "strict") {
     throw invalid_argument("capacity-mode", "capacity-mode: must be account or strict, got ", mode);
   }
-  if (mode == "strict" && parse_drop_order(moe.drop_order) != DropOrder::kPosition) {
+  if (mode == "strict" && moe.drop_order != DropOrder::kPosition) {
     throw invalid_argument("capacity-mode",
                            "capacity-mode: strict drops in position order, but the model was trained with "
                            "drop_order ",
@@ -281,7 +281,7 @@ StepResult TorchEngine::step(const StepPlan& plan) {
   PagedAttention attention(batch, cache());
   DecoderInput input;
   embed_batch(*model_.vlm, batch, input);
-  input.positions_T = model_.config.decoder.rope == "mrope2d" ? mrope_positions(batch) : batch.positions_T;
+  input.positions_T = model_.config.decoder.rope == RopeKind::kMrope2d ? mrope_positions(batch) : batch.positions_T;
   std::optional<StrictCapacity> strict;
   if (options_.capacity_mode == "strict") {
     input.capacity = &strict.emplace(batch, model_.config.decoder, info_.capacity_factor, device_);

@@ -12,7 +12,7 @@ namespace {
 
 ModelConfig qwen3_config() {
   ModelConfig config = model_preset("toy");
-  config.projector = "none";
+  config.projector = ProjectorKind::kNone;
   config.modality_embedding = false;
   DecoderConfig& d = config.decoder;
   d.vocab_size = 48;
@@ -26,7 +26,7 @@ ModelConfig qwen3_config() {
   d.dense_hidden = 20;
   d.moe.num_experts = 4;
   d.moe.hidden = 12;
-  d.moe.router_softmax = "before";
+  d.moe.router_softmax = RouterSoftmax::kBefore;
   d.moe.renormalise = true;
   d.moe.noisy = false;
   return config;
@@ -76,7 +76,7 @@ TEST(DecoderParityTest, InjectedFeaturesAreQwen3VlsDeepStack) {
   ModelConfig config = qwen3_config();
   config.decoder.num_layers = 3;
   config.decoder.dense_layers = {1};
-  config.projector = "shuffle2";
+  config.projector = ProjectorKind::kShuffle2;
   config.projector_hidden = 32;
   config.vision.width = 8;
   config.vision.num_layers = 2;

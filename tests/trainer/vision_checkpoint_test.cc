@@ -124,7 +124,7 @@ TEST(VisionCheckpointTest, AWholeModelsEncoderCanBeTaken) {
 // The server checks a new version with images made of the trainer's pixels: they must come to the same pixels again.
 TEST(GoldenImageTest, PreprocessesToThePixelsThatItWasMadeOf) {
   ImageConfig crop;
-  crop.resize = "crop";
+  crop.resize = ImageResize::kCrop;
   crop.cell_size = 16;
   crop.crop_side = 64;
   crop.mean = {0.4, 0.5, 0.6};

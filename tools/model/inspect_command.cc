@@ -18,8 +18,8 @@ std::string channels(const std::array<double, 3>& values) {
 
 std::string preprocessing(const ImageConfig& image) {
   const std::string geometry =
-      image.resize == "stretch" ? concat("pressed into ", image.crop_side, " x ", image.crop_side, " px")
-      : image.resize == "crop"
+      image.resize == ImageResize::kStretch ? concat("pressed into ", image.crop_side, " x ", image.crop_side, " px")
+      : image.resize == ImageResize::kCrop
           ? concat("shorter side to ", image.resize_side, " px, centre crop of ", image.crop_side, " px")
           : concat("aspect ratio kept, at most ", image.max_cells, " cells of ", image.cell_size, " px");
   return concat("antialiased ", image.resample, ", ", geometry, ", mean ", channels(image.mean), ", std ",
@@ -85,7 +85,8 @@ int inspect_command(const OfflineCommandOptions& options) {
   row("decoder",
       concat(d.num_layers, " layers, width ", d.width, ", ", d.num_heads, " heads (", d.num_kv_heads, " kv) of ",
              d.head_dim, ", vocabulary ", d.vocab_size, ", context ", d.max_context, ", norm ", d.norm, ", positions ",
-             d.positions == "rope" ? "rope " + d.rope : d.positions, d.tied_head ? ", tied head" : ""));
+             d.positions == PositionKind::kRope ? concat("rope ", d.rope) : concat(d.positions),
+             d.tied_head ? ", tied head" : ""));
   row("experts", concat(d.moe.num_experts, ", top-", d.moe.top_k, ", hidden ", d.moe.hidden, ", softmax ",
                         d.moe.router_softmax, " top-k, capacity factor ", d.moe.capacity_factor));
   if (!d.dense_layers.empty()) row("dense layers", concat(join_layers(d.dense_layers), ", hidden ", d.dense_hidden));

@@ -54,7 +54,8 @@ at::Tensor ExplainSequence::encode(const at::Tensor& pixels_B3HW, VitMaps* maps)
 }
 
 at::Tensor ExplainSequence::positions(int64_t rows, int64_t length) const {
-  if (vlm().config().decoder.rope != "mrope2d") return at::arange(length, at::kLong).repeat({rows}).to(model_.device);
+  if (vlm().config().decoder.rope != RopeKind::kMrope2d)
+    return at::arange(length, at::kLong).repeat({rows}).to(model_.device);
   std::vector<int64_t> values;
   for (int i = 0; i < static_cast<int>(length); ++i) {
     const auto position = mrope_position(prompt_.tokens.images, i);

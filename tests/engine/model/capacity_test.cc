@@ -41,7 +41,6 @@ TEST(KeptWithinTest, NoLimitKeepsAllAndNoTokensAreNone) {
     EXPECT_EQ(kept_within(routing_of(at::zeros({0, 2}, at::kLong), at::zeros({0, 2})), 4, 4, order).sizes(),
               at::IntArrayRef({0, 2}));
   }
-  EXPECT_THROW(parse_drop_order("random"), Error);
 }
 
 // Three tokens, all with experts 0 and 1, and room for two of each.
@@ -49,20 +48,20 @@ TEST(KeptWithinTest, EachOrderKeepsItsOwn) {
   const at::Tensor ids = torch::tensor({{0, 1}, {1, 0}, {0, 1}}, at::kLong);
   const at::Tensor gates = torch::tensor({{0.6f, 0.1f}, {0.7f, 0.3f}, {0.9f, 0.2f}});
   struct Row {
-    const char* order;
+    DropOrder order;
     at::Tensor kept;
   };
   const Row rows[] = {
-      {"position", torch::tensor({{1, 1}, {1, 1}, {0, 0}})},  // the last token goes, with both
-      {"choice",
+      {DropOrder::kPosition, torch::tensor({{1, 1}, {1, 1}, {0, 0}})},  // the last token goes, with both
+      {DropOrder::kChoice,
        torch::tensor(
            {{1, 1}, {1, 0}, {1, 0}})},  // expert 0: 1st choices of 0 and 2; expert 1: of 1, then token 0's 2nd
-      {"probability", torch::tensor({{1, 0}, {1, 0}, {1, 1}})},  // expert 0: .9 and .6; expert 1: .7 and .2
-      {"batch_priority",
+      {DropOrder::kProbability, torch::tensor({{1, 0}, {1, 0}, {1, 1}})},  // expert 0: .9 and .6; expert 1: .7 and .2
+      {DropOrder::kBatchPriority,
        torch::tensor({{1, 0}, {1, 0}, {1, 1}})},  // tokens 2, 1, 0: expert 1: token 1's 1st, then token 2's 2nd
   };
   for (const Row& row : rows) {
-    const at::Tensor kept = kept_within(routing_of(ids, gates), 2, 2, parse_drop_order(row.order));
+    const at::Tensor kept = kept_within(routing_of(ids, gates), 2, 2, row.order);
     EXPECT_TRUE(kept.equal(row.kept.to(at::kBool))) << row.order << "\n" << kept;
   }
 }
@@ -137,7 +136,7 @@ TEST(BatchCapacityTest, CountsTheTokensItWasToldOf) {
   BatchCapacity tight(config, 20, 1.0);  // of 40 rows, 20 real: C = 10
   EXPECT_EQ(tight.kept(0, routing).sum().item<int64_t>(), kept_within(routing, 4, 10).sum().item<int64_t>());
   EXPECT_FALSE(BatchCapacity(config, 20, 0).kept(0, routing).defined());
-  config.drop_order = "probability";
+  config.drop_order = DropOrder::kProbability;
   EXPECT_TRUE(
       BatchCapacity(config, 20, 1.0).kept(0, routing).equal(kept_within(routing, 4, 10, DropOrder::kProbability)));
 }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/base/error.h"
+#include "engine/model/preset_files.h"
 #include "engine/model/vlm.h"
 
 namespace sf {
@@ -57,12 +58,23 @@ std::vector<std::string> leaves(const Json& json, const std::string& prefix = ""
   return out;
 }
 
-TEST(ModelConfigTest, RoundTrips) {
-  for (const char* preset : {"toy", "tiny", "seed", "small", "base"}) {
-    const std::string text = to_json(model_preset(preset));
-    EXPECT_EQ(to_json(parse_model_config(text)), text);
+// Each file of engine/model/presets is a whole config.json: it says every key, and what is read from it is what it
+// says.
+TEST(ModelConfigTest, EveryPresetIsItsFile) {
+  std::vector<std::string_view> names;
+  for (const PresetFile& preset : preset_files()) {
+    names.push_back(preset.name);
+    const ModelConfig config = model_preset(std::string(preset.name));
+    EXPECT_EQ(config.preset, preset.name);
+    EXPECT_EQ(to_json(config), preset.config_json);
   }
-  EXPECT_THROW(model_preset("huge"), Error);
+  EXPECT_EQ(names, (std::vector<std::string_view>{"toy", "tiny", "seed", "small", "base"}));
+  try {
+    model_preset("huge");
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "unknown model preset huge; known: toy, tiny, seed, small, base");
+  }
 }
 
 TEST(ModelConfigTest, NamesTheKeyAtFault) {
@@ -115,6 +127,56 @@ TEST(ModelConfigTest, NamesTheKeyAtFault) {
                         {"/prompt_template", "llava", "prompt_template"},
                         {"/model_type", "llava", "model_type llava"}};
   for (const Case& c : cases) expect_names(c.pointer, c.value, c.named);
+}
+
+// The words that stand in a file for the values of an enumeration; no other is taken for one of them.
+TEST(ModelConfigTest, RefusesEveryWordThatIsUnknownByTheNameOfItsKey) {
+  const Json tiny = tiny_json();
+  int words = 0;
+  for (const std::string& leaf : leaves(tiny)) {
+    if (!tiny[Json::json_pointer(leaf)].is_string() || leaf == "/preset") continue;
+    ++words;
+    const std::string name = leaf == "/model_type" ? "model_type" : dotted(leaf) + " must be ";
+    for (const char* word : {"no such word", "", "RMS", "position "}) expect_names(leaf, word, name);
+  }
+  EXPECT_EQ(words, 17);
+  const auto message = [](const std::string& pointer, const char* word) { return refusal(changed(pointer, word)); };
+  EXPECT_EQ(message("/decoder/norm", "batch"), "config.json: decoder.norm must be rms or layer, got batch");
+  EXPECT_EQ(message("/decoder/moe/router_softmax", "never"),
+            "config.json: decoder.moe.router_softmax must be before or after, got never");
+  EXPECT_EQ(message("/decoder/moe/drop_order", "random"),
+            "config.json: decoder.moe.drop_order must be position, choice, probability or batch_priority, got random");
+  EXPECT_EQ(message("/vision/stem", "magic"), "config.json: vision.stem must be one of conv, patch, linear; got magic");
+  EXPECT_EQ(message("/projector", "magic"),
+            "config.json: projector must be one of shuffle2, mlp, cls, none; got magic");
+}
+
+template <ConfigEnum E>
+void expect_distinct_words() {
+  for (const auto& [value, word] : config_choices(E{})) {
+    EXPECT_EQ(config_word(value), word);
+    EXPECT_EQ(config_value<E>(word), value) << word;
+  }
+}
+
+TEST(ModelConfigTest, EveryValueOfASwitchHasAWordOfItsOwn) {
+  expect_distinct_words<StemKind>();
+  expect_distinct_words<PositionEmbedding>();
+  expect_distinct_words<VisionActivation>();
+  expect_distinct_words<VisionFeatures>();
+  expect_distinct_words<ExpertActivation>();
+  expect_distinct_words<RouterSoftmax>();
+  expect_distinct_words<DropOrder>();
+  expect_distinct_words<ExpertDropout>();
+  expect_distinct_words<PositionKind>();
+  expect_distinct_words<RopeKind>();
+  expect_distinct_words<NormKind>();
+  expect_distinct_words<ImageResize>();
+  expect_distinct_words<ImageResample>();
+  expect_distinct_words<ImageCropOffset>();
+  expect_distinct_words<ProjectorKind>();
+  expect_distinct_words<Dtype>();
+  EXPECT_EQ(config_value<DropOrder>("random"), std::nullopt);
 }
 
 TEST(ModelConfigTest, RefusesTopOneWhoseGateIsConstant) {
@@ -259,21 +321,23 @@ TEST(ModelConfigTest, ACropIsAWholeNumberOfCellsAndFitsTheContext) {
 
 TEST(ModelConfigTest, ChangingTheProjectorKeepsTheImagesPixels) {
   ModelConfig config = model_preset("tiny");
-  set_projector(config, "mlp");
+  set_projector(config, ProjectorKind::kMlp);
   EXPECT_EQ(config.image.cell_size, 16);
   EXPECT_EQ(config.image.max_cells, 144);
   EXPECT_EQ(config.image.max_side_cells, 18);
   EXPECT_EQ(max_image_tokens(parse_model_config(to_json(config))), 144);
-  set_projector(config, "cls");
+  set_projector(config, ProjectorKind::kCls);
   EXPECT_EQ(max_image_tokens(parse_model_config(to_json(config))), 1);
-  config.vision.features = "all";
-  config.projector = "mlp";
+  config.vision.features = VisionFeatures::kAll;
+  config.projector = ProjectorKind::kMlp;
   EXPECT_EQ(image_token_rule(config).count(3, 5), 16);
-  set_projector(config, "shuffle2");
+  set_projector(config, ProjectorKind::kShuffle2);
   EXPECT_NE(refusal(to_json(config)).find("shuffle2 needs"), std::string::npos);
-  config.vision.features = "patches";
+  config.vision.features = VisionFeatures::kPatches;
   EXPECT_EQ(max_image_tokens(parse_model_config(to_json(config))), 36);
-  EXPECT_THROW(set_projector(config, "resampler"), Error);
+  EXPECT_THROW(parse_projector("resampler"), Error);
+  EXPECT_THROW(parse_projector("none"), Error);  // no projector of a model that reads images
+  EXPECT_EQ(parse_projector("mlp"), ProjectorKind::kMlp);
 }
 
 TEST(ModelConfigTest, AnEncoderAloneIsNoModelButItsPartCanBeTaken) {
@@ -289,6 +353,33 @@ TEST(ModelConfigTest, AnEncoderAloneIsNoModelButItsPartCanBeTaken) {
   EXPECT_THROW(parse_vision_config("{\"model_type\": \"sparsefusion-vision\", \"image\": {}}"), Error);
 }
 
+TEST(ModelConfigTest, ADtypeIsWrittenWhereItIsNotF32AndOnlyF32IsBuilt) {
+  EXPECT_EQ(to_json(parse_model_config(changed("/dtype", "f32"))), to_json(model_preset("tiny")));
+  for (const char* word : {"bf16", "f16"}) {
+    const ModelConfig config = parse_model_config(changed("/dtype", word));
+    EXPECT_EQ(Json::parse(to_json(config)).at("dtype"), word);
+    EXPECT_EQ(parse_model_config(to_json(config)).dtype, config.dtype);
+    try {
+      Vlm vlm(config);
+      ADD_FAILURE() << word << " was built";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::kInvalidArgument);
+      EXPECT_EQ(error.what(), concat("config.json: dtype ", word, " is not supported yet; supported: f32"));
+    }
+  }
+  EXPECT_EQ(refusal(changed("/dtype", "F32")), "config.json: dtype must be one of f32, bf16, f16; got F32");
+  expect_names("/dtype", 32, "dtype has the wrong type");
+}
+
+TEST(ModelConfigTest, ThePreprocessorsFileHasTheSameWords) {
+  ImageConfig image;
+  image.resample = ImageResample::kBilinear;
+  EXPECT_EQ(Json::parse(preprocessor_json(image)).at("resample"), "bilinear");
+  image.resize = ImageResize::kCrop;
+  image.crop_offset = ImageCropOffset::kFloor;
+  EXPECT_EQ(Json::parse(preprocessor_json(image)).at("crop_offset"), "floor");
+}
+
 TEST(ModelConfigTest, RefusesWhatIsNoObject) {
   for (const char* text : {"", "[1]", "{", "null", "7", "{} {}", "{\"model_type\": 1e999}", "{\"a\": \"\xff\"}"}) {
     EXPECT_NE(refusal(text), "accepted") << text;
@@ -299,9 +390,9 @@ TEST(ModelConfigTest, RefusesWhatIsNoObject) {
 TEST(ModelConfigTest, CountsTheWeightsWithoutAllocatingThem) {
   std::vector<ModelConfig> configs = {model_preset("toy"), model_preset("tiny"), model_preset("small")};
   ModelConfig other = model_preset("toy");
-  other.vision.stem = "patch";
+  other.vision.stem = StemKind::kPatch;
   other.vision.relative_bias = other.vision.coordinates = false;
-  other.projector = "mlp";
+  other.projector = ProjectorKind::kMlp;
   other.modality_embedding = other.decoder.moe.noisy = false;
   other.decoder.num_kv_heads = 1;
   configs.push_back(other);
@@ -312,26 +403,26 @@ TEST(ModelConfigTest, CountsTheWeightsWithoutAllocatingThem) {
   mixed.decoder.moe.expert_bias = true;
   mixed.vision.deepstack_layers = {1, 3};
   configs.push_back(mixed);
-  other.projector = "none";
-  other.decoder.positions = "learned";
-  other.decoder.norm = "layer";
+  other.projector = ProjectorKind::kNone;
+  other.decoder.positions = PositionKind::kLearned;
+  other.decoder.norm = NormKind::kLayer;
   other.decoder.tied_head = false;
   other.decoder.head_bias = other.decoder.attention_bias = other.decoder.attention_out_bias = other.decoder.qk_norm =
       true;
-  other.decoder.moe.activation = "relu";
+  other.decoder.moe.activation = ExpertActivation::kRelu;
   other.decoder.moe.expert_bias = other.decoder.moe.router_bias = other.decoder.moe.bias_balancing = true;
   configs.push_back(other);
   other.decoder.moe.noisy = true;
-  other.decoder.moe.activation = "swiglu";
+  other.decoder.moe.activation = ExpertActivation::kSwiglu;
   other.decoder.moe.shared_hidden = 24;
   configs.push_back(other);
   ModelConfig imported = model_preset("toy");
-  imported.vision.stem = "linear";
-  imported.vision.position_embedding = "table";
+  imported.vision.stem = StemKind::kLinear;
+  imported.vision.position_embedding = PositionEmbedding::kTable;
   imported.vision.class_token = imported.vision.pre_norm = imported.vision.layer_scale = true;
   imported.vision.coordinates = imported.vision.relative_bias = imported.projector_norm = false;
   imported.projector_hidden = 20;
-  set_projector(imported, "cls");
+  set_projector(imported, ProjectorKind::kCls);
   configs.push_back(imported);
   imported.vision.stem_bias = imported.vision.final_norm = false;
   imported.vision.coordinates = true;

@@ -65,30 +65,29 @@ TEST(ExpertsTest, EachActivationFollowsItsFormula) {
   torch::NoGradGuard no_grad;
   torch::manual_seed(2);
   const at::Tensor x = torch::randn({6, 12});
-  for (const char* name : {"swiglu", "gelu", "relu"}) {
-    const std::string activation = name;
+  for (const auto& [activation, word] : config_choices(ExpertActivation{})) {
     DecoderConfig config = moe_config();
     config.moe.activation = activation;
     config.moe.expert_bias = true;
     Experts experts(config, 4, 8);
     fill_biases(experts);
     auto parameters = experts.named_parameters();
-    const std::string up_name = activation == "swiglu" ? "gate_up" : "up";
+    const std::string up_name = activation == ExpertActivation::kSwiglu ? "gate_up" : "up";
     const at::Tensor up = at::matmul(x, parameters[up_name][0].t()) + parameters[up_name + "_bias"][0];
-    ASSERT_EQ(up.size(1), activation == "swiglu" ? 16 : 8);
+    ASSERT_EQ(up.size(1), activation == ExpertActivation::kSwiglu ? 16 : 8);
     at::Tensor hidden;
-    if (activation == "swiglu") {
+    if (activation == ExpertActivation::kSwiglu) {
       const at::Tensor gate = up.narrow(1, 0, 8);
       hidden = gate * at::sigmoid(gate) * up.narrow(1, 8, 8);
-    } else if (activation == "gelu") {
+    } else if (activation == ExpertActivation::kGelu) {
       hidden = up * 0.5 * (1 + at::erf(up / std::sqrt(2.0)));
     } else {
       hidden = up.clamp_min(0);
     }
     const at::Tensor expected = at::matmul(hidden, parameters["down"][0].t()) + parameters["down_bias"][0];
-    EXPECT_TRUE(at::allclose(experts.forward_first(x), expected, 1e-5, 1e-6)) << activation;
+    EXPECT_TRUE(at::allclose(experts.forward_first(x), expected, 1e-5, 1e-6)) << word;
     EXPECT_TRUE(at::allclose(experts.forward_grouped(x, torch::tensor({6, 6, 6, 6}, at::kLong)), expected, 1e-5, 1e-6))
-        << activation;
+        << word;
   }
 }
 
@@ -186,7 +185,7 @@ TEST(ExpertDropoutTest, OutputMasksWholeOutputs) {
   torch::NoGradGuard no_grad;
   DecoderConfig config = dropout_config("output", 0.25);
   config.moe.top_k = 1;
-  config.moe.router_softmax = "before";
+  config.moe.router_softmax = RouterSoftmax::kBefore;
   const auto layer = uneven_layer(config);
   const at::Tensor x = torch::randn({2000, 12});
   layer->eval();
@@ -201,7 +200,7 @@ TEST(ExpertDropoutTest, OutputMasksWholeOutputs) {
 TEST(MoeLayerTest, TheRouterLearnsFromTheTaskAtTopOne) {
   DecoderConfig config = dropout_config("output", 0);
   config.moe.top_k = 1;
-  config.moe.router_softmax = "before";
+  config.moe.router_softmax = RouterSoftmax::kBefore;
   const auto layer = uneven_layer(config);
   layer->forward(0, torch::randn({10, 12}), nullptr, nullptr).square().sum().backward();
   EXPECT_GT(layer->named_parameters()["router.weight"].grad().abs().max().item<double>(), 1e-4);

@@ -130,7 +130,7 @@ TEST(WholeExpertDropoutTest, ClosesExpertsInTrainingOnlyAndNeverTooMany) {
   DecoderConfig config = config_of(4, 2, "before");
   config.moe.noisy = false;
   const auto plain = uneven_router(config);
-  config.moe.dropout = "expert";
+  config.moe.dropout = ExpertDropout::kExpert;
   config.moe.dropout_rate = 0.5;
   config.moe.bias_balancing = true;
   const auto router = uneven_router(config);

@@ -20,7 +20,7 @@ VisionConfig vit_config() {
 // One convolution of `pixels` x `pixels`: small images have many tokens.
 VisionConfig patch_config(int pixels) {
   VisionConfig config = vit_config();
-  config.stem = "patch";
+  config.stem = StemKind::kPatch;
   config.token_size = pixels;
   return config;
 }
@@ -99,9 +99,9 @@ TEST(VitTest, CoordinatesRunOverTheImagesBox) {
 // As timm's and CLIP's encoders are built.
 VisionConfig table_config() {
   VisionConfig config = vit_config();
-  config.stem = "linear";
+  config.stem = StemKind::kLinear;
   config.token_size = 4;
-  config.position_embedding = "table";
+  config.position_embedding = PositionEmbedding::kTable;
   config.position_rows = 3;
   config.position_columns = 5;
   config.class_token = true;
@@ -117,15 +117,15 @@ TEST(VitTest, FeaturesAreThePatchesTheClassTokenOrAll) {
   torch::NoGradGuard no_grad;
   torch::manual_seed(6);
   VisionConfig config = table_config();
-  config.features = "all";
+  config.features = VisionFeatures::kAll;
   Vit vit(config);
   at::Tensor x = encode(vit, torch::randn({2, 3, 12, 20}));
   EXPECT_EQ(x.sizes(), at::IntArrayRef({2, 16, 24}));
   EXPECT_TRUE(vit.features(x).equal(x));
   EXPECT_TRUE(vit.patches(x).equal(x.narrow(1, 1, 15)));
-  config.features = "class";
+  config.features = VisionFeatures::kClass;
   EXPECT_TRUE(Vit(config).features(x).equal(x.narrow(1, 0, 1)));
-  config.features = "patches";
+  config.features = VisionFeatures::kPatches;
   EXPECT_TRUE(Vit(config).features(x).equal(x.narrow(1, 1, 15)));
 }
 
@@ -154,7 +154,7 @@ TEST(VitTest, GradientsReachTheTableAlsoWhereItIsResampled) {
   torch::manual_seed(8);
   VisionConfig config = table_config();
   config.layer_scale = config.pre_norm = true;
-  config.activation = "quick_gelu";
+  config.activation = VisionActivation::kQuickGelu;
   Vit vit(config);
   for (auto [rows, columns] : {std::pair{3, 5}, {6, 6}, {2, 2}}) {
     vit.zero_grad();

@@ -77,7 +77,7 @@ TEST(NormTest, LayerNormFollowsTheFormula) {
   torch::NoGradGuard no_grad;
   torch::manual_seed(4);
   at::Tensor x = torch::randn({3, 10}), scale = torch::randn({10}), bias = torch::randn({10});
-  Norm norm("layer", 10, 1e-5);
+  Norm norm(NormKind::kLayer, 10, 1e-5);
   norm.named_parameters()["weight"].copy_(scale);
   norm.named_parameters()["bias"].copy_(bias);
   at::Tensor centred = x - x.mean(-1, true);
@@ -87,7 +87,7 @@ TEST(NormTest, LayerNormFollowsTheFormula) {
 
 TEST(NormTest, RmsNormFollowsTheFormula) {
   at::Tensor x = torch::randn({3, 10});
-  Norm norm("rms", 10, 1e-6);
+  Norm norm(NormKind::kRms, 10, 1e-6);
   at::Tensor expected = x * (x.square().mean(-1, true) + 1e-6).rsqrt();
   EXPECT_TRUE(at::allclose(norm.forward(x), expected, 1e-5, 1e-6));
   torch::NoGradGuard no_grad;
@@ -152,7 +152,7 @@ TEST(DecoderTest, LearnedPositionsAreRowsOfTheTable) {
   torch::NoGradGuard no_grad;
   torch::manual_seed(5);
   ModelConfig config = small_config();
-  config.decoder.positions = "learned";
+  config.decoder.positions = PositionKind::kLearned;
   Vlm vlm(config);
   at::Tensor ids = torch::tensor({3, 4, 5});
   at::Tensor near = hidden_of(vlm, ids, at::arange(3)), far = hidden_of(vlm, ids, at::arange(3) + 40);
@@ -203,7 +203,7 @@ TEST(DecoderTest, ADenseLayerIsAPlainMlp) {
   ModelConfig config = small_config();
   config.decoder.dense_layers = {0, 1};
   config.decoder.dense_hidden = 24;
-  config.decoder.moe.dropout = "hidden";
+  config.decoder.moe.dropout = ExpertDropout::kHidden;
   config.decoder.moe.dropout_rate = 0.5;  // of the experts that are chosen alone
   Vlm vlm(config);
   at::Tensor ids = torch::tensor({3, 4, 5, 6});

@@ -115,7 +115,7 @@ TEST(EngineImagesTest, TwoImagesAgreeWithTheModelItself) {
 }
 
 TEST(EngineImagesTest, TheClassTokenAloneIsOneImageToken) {
-  const Loaded model([](ModelConfig& config) { set_projector(config, "cls"); });
+  const Loaded model([](ModelConfig& config) { set_projector(config, ProjectorKind::kCls); });
   EXPECT_EQ(model.engine->info().max_image_tokens, 1);
   const auto prompt = model.engine->prepare(ask({wide()}));
   EXPECT_EQ(prompt->num_image_tokens(), 1);
@@ -127,10 +127,10 @@ TEST(EngineImagesTest, TheClassTokenAloneIsOneImageToken) {
 
 TEST(EngineImagesTest, ACroppedImageWithAllFeaturesHasTheGridsTokensAndTheClassToken) {
   const Loaded model([](ModelConfig& config) {
-    set_projector(config, "mlp");
+    set_projector(config, ProjectorKind::kMlp);
     config.vision.class_token = true;
-    config.vision.features = "all";
-    config.image.resize = "crop";
+    config.vision.features = VisionFeatures::kAll;
+    config.image.resize = ImageResize::kCrop;
     config.image.resize_side = 71;
     config.image.crop_side = 64;
   });

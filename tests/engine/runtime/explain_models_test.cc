@@ -14,9 +14,9 @@ constexpr double kServedTolerance = 1e-4;  // of log-probabilities: f32, other s
 
 struct ExplainedVariant {
   const char* name;
-  const char* projector;
-  const char* features;
-  const char* rope;
+  ProjectorKind projector;
+  VisionFeatures features;
+  RopeKind rope;
   const char* capacity_mode;
 };
 
@@ -29,7 +29,7 @@ class ExplainModelsTest : public testing::TestWithParam<ExplainedVariant> {
     set_projector(config, GetParam().projector);
     config.image.max_cells = std::min(config.image.max_cells, 36);
     config.image.max_side_cells = std::min(config.image.max_side_cells, 12);
-    config.vision.class_token = std::string(GetParam().features) != "patches";
+    config.vision.class_token = GetParam().features != VisionFeatures::kPatches;
     config.vision.features = GetParam().features;
     config.image.max_images = 2;
     config.decoder.rope = GetParam().rope;
@@ -59,7 +59,7 @@ class ExplainModelsTest : public testing::TestWithParam<ExplainedVariant> {
       }
       // Only the attention of a decoder whose one image token is the class token says nothing of a place.
       const auto [least, most] = std::minmax_element(e.tokens[0].heatmap.begin(), e.tokens[0].heatmap.end());
-      const bool placeless = method == HeatmapMethod::kAttention && std::string(GetParam().features) == "class";
+      const bool placeless = method == HeatmapMethod::kAttention && GetParam().features == VisionFeatures::kClass;
       EXPECT_EQ(*least == *most, placeless) << heatmap_method_name(method);
       if (method != HeatmapMethod::kRelevancy) continue;
       for (const ExplainedToken& token : e.tokens) {
@@ -95,11 +95,14 @@ TEST_P(ExplainModelsTest, AnswersAsTheEngineDoesAndMapsTheLastImage) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Variants, ExplainModelsTest,
-                         testing::Values(ExplainedVariant{"Strict", "shuffle2", "patches", "1d", "strict"},
-                                         ExplainedVariant{"ClassAndPatches", "mlp", "all", "1d", "account"},
-                                         ExplainedVariant{"ClassAlone", "cls", "class", "1d", "account"},
-                                         ExplainedVariant{"TwoDimensionalPositions", "shuffle2", "patches", "mrope2d",
-                                                          "account"}),
+                         testing::Values(ExplainedVariant{"Strict", ProjectorKind::kShuffle2, VisionFeatures::kPatches,
+                                                          RopeKind::k1d, "strict"},
+                                         ExplainedVariant{"ClassAndPatches", ProjectorKind::kMlp, VisionFeatures::kAll,
+                                                          RopeKind::k1d, "account"},
+                                         ExplainedVariant{"ClassAlone", ProjectorKind::kCls, VisionFeatures::kClass,
+                                                          RopeKind::k1d, "account"},
+                                         ExplainedVariant{"TwoDimensionalPositions", ProjectorKind::kShuffle2,
+                                                          VisionFeatures::kPatches, RopeKind::kMrope2d, "account"}),
                          [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace

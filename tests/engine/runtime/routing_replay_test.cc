@@ -164,7 +164,7 @@ TEST(ForceExpertsTest, GatesAreTheModelsOwn) {
   config.num_experts = 4;
   config.top_k = 2;
   for (const std::string order : {"after", "before", "renormalised"}) {
-    config.router_softmax = order == "after" ? "after" : "before";
+    config.router_softmax = order == "after" ? RouterSoftmax::kAfter : RouterSoftmax::kBefore;
     config.renormalise = order == "renormalised";
     Routing routing;
     routing.logits_TE = torch::randn({3, 4});

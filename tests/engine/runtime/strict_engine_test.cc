@@ -132,7 +132,7 @@ TEST_F(StrictEngineTest, RefusesAnOrderThatIsNotCausalAndAnUnknownMode) {
   };
   EXPECT_NE(refusal("drop").find("account or strict"), std::string::npos);
   ModelConfig config = test::tiny_config();
-  config.decoder.moe.drop_order = "batch_priority";
+  config.decoder.moe.drop_order = DropOrder::kBatchPriority;
   test::write_checkpoint_of(Vlm(config), folder_.path());
   EXPECT_NE(refusal("strict").find("batch_priority"), std::string::npos);
   EXPECT_EQ(refusal("account"), "accepted");
