@@ -9,6 +9,7 @@
 #include "client/commands.h"
 #include "client/load_generator.h"
 #include "client/settings.h"
+#include "engine/base/flags.h"
 
 namespace {
 
@@ -188,9 +189,8 @@ int run(const CLI::App& app, const Flags& flags, const std::vector<std::string>&
 int main(int argc, char** argv) {
   CLI::App app("Asks a SparseFusion server about pictures.", "sparsefusion");
   app.set_version_flag("--version", "sparsefusion " SF_VERSION);
-  app.set_config("--config", "", "a TOML file of these options")->envname("SPARSEFUSION_CONFIG")->configurable(false);
-  app.config_formatter(make_settings_file());
-  app.allow_config_extras(CLI::config_extras_mode::error);
+  sf::add_config_option(app, "a TOML file of these options");
+  app.get_config_ptr()->envname("SPARSEFUSION_CONFIG");  // shown by --help
   app.require_subcommand(0, 1);  // none is checked below: an unknown flag is the more useful error
   app.fallthrough();             // --server may stand behind the command too
 
@@ -204,12 +204,12 @@ int main(int argc, char** argv) {
   app.add_subcommand("models", "list what the server serves")->add_flag("--json", flags.json);
   app.add_subcommand("health", "exit 0 if the server lives")
       ->add_flag("--ready", flags.ready, "exit 0 if it is ready to answer");
-  name_environment_variables(app);
+  sf::name_environment_variables(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help or --version
-    std::cerr << "sparsefusion: " << usage_error(app, error) << "\n";
+    std::cerr << "sparsefusion: " << sf::usage_error(app, error) << "\n";
     return 2;
   }
   if (app.get_subcommands().empty()) {

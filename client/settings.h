@@ -1,14 +1,13 @@
-// Where the settings of `sparsefusion` come from: flag, else SPARSEFUSION_* variable, else the TOML file of --config,
-// else the default; and which server they name together.
+// Which server the settings of `sparsefusion` name: by which flag, and whether on the command line, by a SPARSEFUSION_*
+// variable or in the --config file (engine/base/flags.h reads those).
 //
-//   name_environment_variables(app);  app.config_formatter(make_settings_file());  app.parse(argc, argv);
+//   app.parse(argc, argv);
 //   const Source server = source_of(*app.get_option("--server"), arguments);
 //
 // Thread-safe: free functions.
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -23,12 +22,6 @@ inline constexpr const char* kDefaultAdminUrl = "http://127.0.0.1:8002";
 
 // A later one wins over an earlier one, also where two settings exclude each other.
 enum class Source { kDefault, kFile, kEnvironment, kFlag };
-
-// Effect: gives every option with a long name, of every command too, its variable: --api-key is SPARSEFUSION_API_KEY.
-void name_environment_variables(CLI::App& app);
-
-// TOML, without what the environment sets: CLI11 looks at the file first.
-std::shared_ptr<CLI::Config> make_settings_file();
 
 // Where the option's value came from. REQUIRES: parsed. `arguments`: the command line without the program.
 Source source_of(const CLI::Option& option, const std::vector<std::string>& arguments);
@@ -46,8 +39,5 @@ struct ConnectionChoice {
 // The server that was named by the stronger source: a flag beats a variable of another transport. Of equals --rest
 // comes first, then --grpc, then --server; for commands --admin before all.
 Connection choose_connection(Connection connection, const ConnectionChoice& choice);
-
-// One line for a usage error, with the nearest known flag, command or key where there is one.
-std::string usage_error(CLI::App& app, const CLI::ParseError& error);
 
 }  // namespace sf::client

@@ -12,6 +12,8 @@
 // variable SPARSEFUSION_HTTP_PORT, the key http-port (or http_port) of the --config file, its default. Options of a
 // subcommand `ask` stand in the file's table [ask]. SPARSEFUSION_CONFIG names a config file too. A flag, command or key
 // that is not known is answered with the nearest one that is.
+//
+// One thread only: before any other is started, as setenv may not run beside it.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -43,7 +45,21 @@ int run_program(const ProgramInfo& info, int argc, const char* const* argv,
                 const std::function<void(CLI::App&)>& configure, const std::function<int(const CLI::App&)>& run,
                 ProgramStreams streams = {});
 
+// The pieces of run_program, for a program with a help or exit status of its own. Effect: --config, read as TOML,
+// without what the environment sets; a key that is no flag is an error. `help`: what --help prints about it.
+void add_config_option(CLI::App& app, const std::string& help);
+
+// Effect: gives every option with a long name, of every subcommand too, its environment variable.
+void name_environment_variables(CLI::App& app);
+
+// What a usage error prints: with the file and the line of a value that the --config file gave, and the nearest known
+// flag or command where there is one.
+std::string usage_error(CLI::App& app, const CLI::ParseError& error);
+
 // "http-port" -> "SPARSEFUSION_HTTP_PORT".
 std::string environment_name(const std::string& long_name);
+
+// An empty variable counts as none.
+bool is_set_in_environment(const std::string& long_name);
 
 }  // namespace sf

@@ -71,7 +71,7 @@ const std::vector<Arrow>& arrows() {
       {"trainer/data/", {"engine/base/", "engine/image/", "trainer/data/"}},
       {"trainer/", {"engine/", "trainer/"}},
       {"tools/", {"engine/", "trainer/", "tools/"}},
-      {"client/", {"client/", "proto/"}},
+      {"client/", {"client/", "proto/", "engine/base/"}},
       {"proto/", {"proto/"}},
       {"tests/", {""}},
       {"bench/", {""}},

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "client/suggestions.h"
+#include "engine/base/flags.h"
 
 namespace sf::client {
 namespace {
@@ -17,7 +17,8 @@ class SettingsTest : public testing::Test {
   SettingsTest() : file_(std::filesystem::path(testing::TempDir()) / ("settings." + std::to_string(getpid()))) {}
   ~SettingsTest() override {
     std::filesystem::remove(file_);
-    for (const char* name : {"SPARSEFUSION_SERVER", "SPARSEFUSION_GRPC", "SPARSEFUSION_RETRIES", "SPARSEFUSION_REST"})
+    for (const char* name : {"SPARSEFUSION_SERVER", "SPARSEFUSION_GRPC", "SPARSEFUSION_RETRIES", "SPARSEFUSION_REST",
+                             "SPARSEFUSION_CONFIG"})
       ::unsetenv(name);
   }
   void set(const char* name, const char* value) { ::setenv(name, value, 1); }
@@ -25,9 +26,7 @@ class SettingsTest : public testing::Test {
 
   Connection parse(std::vector<std::string> arguments) {
     CLI::App app("", "sparsefusion");
-    app.set_config("--config", "", "")->configurable(false);
-    app.config_formatter(make_settings_file());
-    app.allow_config_extras(CLI::config_extras_mode::error);
+    add_config_option(app, "");
     app.fallthrough();
     Connection connection;
     bool rest = false;
@@ -35,9 +34,11 @@ class SettingsTest : public testing::Test {
     app.add_option("--grpc", connection.grpc_target);
     app.add_option("--retries", connection.num_retries);
     app.add_flag("--rest", rest);
-    app.add_subcommand("ask", "");
+    app.add_option("--choice", choices_);
+    app.add_subcommand("ask", "")->add_option("--max-tokens", max_tokens_);
     name_environment_variables(app);
-    if (std::filesystem::exists(file_)) arguments.insert(arguments.begin(), {"--config", file_.string()});
+    if (std::filesystem::exists(file_) && !is_set_in_environment("config"))
+      arguments.insert(arguments.begin(), {"--config", file_.string()});
     const std::vector<std::string> given = arguments;
     std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants a vector
     app.parse(arguments);
@@ -52,6 +53,8 @@ class SettingsTest : public testing::Test {
 
   const std::filesystem::path file_;
   ConnectionChoice sources_;
+  std::vector<std::string> choices_;
+  int max_tokens_ = 0;
 };
 
 TEST_F(SettingsTest, AFlagCountsBeforeAVariableAndAVariableBeforeTheFile) {
@@ -70,6 +73,30 @@ TEST_F(SettingsTest, AFlagCountsBeforeAVariableAndAVariableBeforeTheFile) {
   EXPECT_EQ(sources_.server, Source::kFlag);
   EXPECT_EQ(parse({"ask", "--server=http://flag"}).url, "http://flag");
   EXPECT_EQ(sources_.server, Source::kFlag);
+}
+
+// What failed: the client read a dialect of its own.
+TEST_F(SettingsTest, TheFileIsAnyToml) {
+  write("server = 'http://file' # literal\nchoice = [\n  \"red\", # the first\n  'blue',\n]\nask.max_tokens = 3\n");
+  EXPECT_EQ(parse({"ask"}).url, "http://file");
+  EXPECT_EQ(choices_, (std::vector<std::string>{"red", "blue"}));
+  EXPECT_EQ(max_tokens_, 3);
+  write("ask = {max-tokens = 4}\n");
+  parse({"ask"});
+  EXPECT_EQ(max_tokens_, 4);
+  for (const char* text : {"server = http://file\n", "sever = 'x'\n", "[asks]\nmax-tokens = 1\n"}) {
+    write(text);
+    EXPECT_THROW(parse({}), CLI::ConfigError) << text;
+  }
+}
+
+// What failed: --help named the variable, and it was read too late.
+TEST_F(SettingsTest, AVariableNamesTheFile) {
+  write("server = 'http://file'\n");
+  set("SPARSEFUSION_CONFIG", file_.c_str());
+  EXPECT_EQ(parse({}).url, "http://file");
+  set("SPARSEFUSION_CONFIG", "/no/such/file");
+  EXPECT_THROW(parse({}), CLI::FileError);
 }
 
 // What failed: a variable named a gRPC server, and --server on the command line was not asked.
@@ -122,12 +149,6 @@ TEST(ChooseConnectionTest, CommandsGoToTheManagementPortUnlessToldOtherwise) {
   EXPECT_EQ(choose_connection(named, choice).url, "http://admin");
   choice = {.grpc = Source::kEnvironment, .admin_url = "http://admin", .commands = true};
   EXPECT_EQ(choose_connection(named, choice).grpc_target, "named:1");
-}
-
-TEST(ClientSuggestionsTest, NameTheNearest) {
-  EXPECT_EQ(nearest_word("--sevrer", {"--server", "--retries"}), "--server");
-  EXPECT_EQ(nearest_word("modles", {"ask", "models"}), "models");
-  EXPECT_EQ(nearest_word("--frobnicate", {"--server"}), "");
 }
 
 TEST(UsageErrorTest, IsOneLineWithTheNearest) {

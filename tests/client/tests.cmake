@@ -11,7 +11,7 @@ if(TARGET sf_client AND TARGET sparsefusion-server AND EXISTS ${PROJECT_SOURCE_D
   set_tests_properties(client_package PROPERTIES TIMEOUT 600)
 endif()
 
-# What bash offers and what man shows are made from --help; whichever programs were built.
+# The file of --config means the same to all programs; what bash offers and what man shows are made from --help; whichever programs were built.
 if(TARGET sparsefusion)
   set(programs $<TARGET_FILE:sparsefusion>)
   foreach(program sparsefusion-server sparsefusion-train sparsefusion-model)
@@ -19,6 +19,7 @@ if(TARGET sparsefusion)
       list(APPEND programs $<TARGET_FILE:${program}>)
     endif()
   endforeach()
+  add_test(NAME client_config COMMAND ${PROJECT_SOURCE_DIR}/tests/client/config_test.sh ${programs})
   add_test(NAME client_completion COMMAND ${PROJECT_SOURCE_DIR}/tests/client/completion_test.sh ${programs})
   set_tests_properties(client_completion PROPERTIES TIMEOUT 900 LABELS static)  # of texts: once is enough
 endif()

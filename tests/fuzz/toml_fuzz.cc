@@ -16,8 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   try {
     std::set<std::pair<std::vector<std::string>, std::string>> seen;
     int line = 0;
-    for (const sf::TomlEntry& entry : sf::parse_toml(text)) {
-      if (entry.line <= line || !seen.emplace(entry.table, entry.key).second) std::abort();
+    for (const sf::TomlEntry& entry : sf::parse_toml(text, "settings.toml")) {
+      if (entry.line < line || !seen.emplace(entry.table, entry.key).second) std::abort();
       line = entry.line;
     }
   } catch (const sf::Error& error) {

@@ -68,7 +68,7 @@ void measure_files(const Measure& measure) {
   const auto toml = [&](const std::string& name, size_t n, const auto& make) {
     measure("toml " + name, n, make, [](const std::string& text) {
       try {
-        parse_toml(text);
+        parse_toml(text, "settings.toml");
       } catch (const Error&) {
       }
     });
@@ -77,9 +77,12 @@ void measure_files(const Measure& measure) {
   toml("tables", 2000, [](size_t n) { return numbered("[t", ".u]\nk = 1\n", n); });
   toml("a deep table and keys", 2000,
        [](size_t n) { return "[" + repeat("a.", 15) + "a]\n" + numbered("k", " = 1\n", n); });
+  toml("dotted keys", 2000, [](size_t n) { return numbered("t", ".u.k = 1\n", n); });
+  toml("lines of an array", 10'000, [](size_t n) { return "k = [\n" + repeat("1, \n", n) + "]\n"; });
+  toml("a long comment", 60'000, [](size_t n) { return "k = 1 #" + repeat(".", n); });
   toml("values", 10'000, [](size_t n) { return "k = [" + repeat("1, ", n) + "1]\n"; });
-  toml("a string", 200'000, [](size_t n) { return "k = \"" + repeat("\\n", n) + "\"\n"; });
-  toml("blank lines", 100'000, [](size_t n) { return repeat("\n", n); });
+  toml("a string", 30'000, [](size_t n) { return "k = \"" + repeat("\\n", n) + "\"\n"; });
+  toml("blank lines", 60'000, [](size_t n) { return repeat("\n", n); });
 
   const auto safetensors = [&](const std::string& name, size_t n, const auto& make) {
     measure(

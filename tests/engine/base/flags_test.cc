@@ -145,15 +145,53 @@ TEST_F(FlagsTest, UsageErrorsAreOneLineAndStatusTwo) {
   }
 }
 
-TEST_F(FlagsTest, ErrorsOfTheFileNameTheKeyOrTheLine) {
-  EXPECT_THAT(run({"--config", config("prot = 1\n")}).err, HasSubstr("prot"));
-  EXPECT_EQ(run({"--config", config("prot = 1\n")}).status, 2);
-  EXPECT_EQ(run({"--config", config("http-port = \"many\"\n")}).status, 2);
-  EXPECT_EQ(run({"--config", config("[asks]\nmax-tokens = 7\n")}).status, 2);
-  EXPECT_EQ(run({"--config", config("help = true\n")}).status, 2);
-  const Result broken = run({"--config", config("quiet = true\nhttp-port 1\n")});
-  EXPECT_EQ(broken.status, 2);
-  EXPECT_THAT(broken.err, HasSubstr("line 2"));
+// What failed: all of it is TOML, and was refused.
+TEST_F(FlagsTest, FilesAreAnyToml) {
+  const std::string file = config(
+      "name = [ # on several lines\n  'a', # with remarks\n  \"b\",\n]\nhttp-port = 0x1F90\nask.max_tokens = 3 # dotted\n"
+      "ratio = 5e-1\n");
+  Result result = run({"--config", file, "ask"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(names_, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(port_, 8080);
+  EXPECT_EQ(max_tokens_, 3);
+  EXPECT_EQ(ratio_, 0.5);
+  result = run({"--config", config("ask = {max-tokens = 4}\nname = \"\"\"x\ny\"\"\""), "ask"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(max_tokens_, 4);
+  EXPECT_EQ(names_, (std::vector<std::string>{"x\ny"}));
+}
+
+TEST_F(FlagsTest, ErrorsOfTheFileNameTheFileTheLineAndTheKey) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"prot = 1", "unknown key 'prot'"},
+      {"[ask]\nmax-token = 1", "line 2: unknown key 'ask.max-token'; did you mean max-tokens?"},
+      {"ask.htp = 1", "unknown key 'ask.htp'"},
+      {"http-port = \"many\"", "Could not convert: --http-port = many"},
+      {"\nratio = 2.0", "line 2: --ratio: "},
+      {"quiet = 'perhaps'", "quiet"},
+      {"quiet = [true, true]", "--quiet: takes one value"},
+      {"\n[asks]\nmax-tokens = 7", "line 3: unknown table 'asks'; did you mean ask?"},
+      {"help = true", "key 'help': not allowed in a file"},
+      {"quiet = true\nhttp-port 1", "line 2: "},
+      {"http-port = 1\nhttp-port = 2", "line 2: key 'http-port': "}};
+  for (const auto& [text, reason] : cases) {
+    const std::string file = config(text + "\n");
+    const Result result = run({"--config", file});
+    EXPECT_EQ(result.status, kExitUsage) << text;
+    EXPECT_THAT(result.err, HasSubstr(reason)) << text;
+    EXPECT_THAT(result.err, StartsWith("sf-test: " + file + ": line ")) << text;
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+  }
+}
+
+TEST_F(FlagsTest, AnErrorOfTheCommandLineDoesNotNameTheFile) {
+  const std::string file = config("http-port = 1\nratio = 0.5\n");
+  const Result result = run({"--config", file, "--http-port", "many"});
+  EXPECT_EQ(result.status, kExitUsage);
+  EXPECT_THAT(result.err, testing::Not(HasSubstr("line 1")));
+  set_environment("SPARSEFUSION_HTTP_PORT", "many");
+  EXPECT_THAT(run({"--config", file}).err, testing::Not(HasSubstr("line 1")));
 }
 
 TEST_F(FlagsTest, AMistypedFlagCommandOrKeyIsAnsweredWithTheNearest) {

@@ -119,6 +119,16 @@ TEST_F(SettingsTest, EveryFlagIsAnEnvironmentVariableAndAKeyOfTheFile) {
   }
 }
 
+TEST_F(SettingsTest, TheFileIsAnyToml) {
+  const std::string path = file(
+      "allow-image-host = [\n  'a.example', # the first\n  \"b.example\",\n]\nmax_batch = 0b1000 # eight\n"
+      "otlp-sample-ratio = 2.5e-1\nmodel = \"\"\"models/demo\"\"\"\n");
+  const Ran ran = run("max-batch", {"--config=" + path});
+  EXPECT_EQ(ran.status, 0) << ran.error;
+  EXPECT_EQ(ran.value, "8");
+  EXPECT_EQ(run("otlp-sample-ratio", {"--config=" + path}).value, "0.25");
+}
+
 TEST_F(SettingsTest, WhatIsNoFlagIsNoKey) {
   for (const char* key : {"no-such-key", "http_prot", "help", "check-config", "hash-key"}) {
     const Ran ran = run("model", {"--config=" + file(std::string(key) + " = \"1\"\n")});
