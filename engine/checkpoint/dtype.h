@@ -1,4 +1,4 @@
-// Element types of the safetensors format.
+// Element types of the safetensors format. Pure functions.
 #pragma once
 
 #include <cstddef>

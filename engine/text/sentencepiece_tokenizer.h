@@ -1,5 +1,10 @@
 // SentencePiece BPE behind the Tokenizer interface, and its training. The library's header clashes with absl's
-// string_view, so only the .cc sees it.
+// string_view, so only the .cc includes it.
+//
+//   std::string model = train_sentencepiece(sentences, {.vocab_size = 768});
+//   std::shared_ptr<const Tokenizer> tokenizer = load_sentencepiece(model);
+//
+// Thread-safe: a tokenizer is immutable.
 #pragma once
 
 #include <memory>

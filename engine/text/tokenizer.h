@@ -1,9 +1,12 @@
 // Text <-> token ids. Implementations: SentencePiece BPE (sentencepiece_tokenizer.h), that with what an imported model
 // adds (tokenizer_config.h), single characters (character_tokenizer.h).
 //
-//   auto tokenizer = load_sentencepiece(bytes_of_tokenizer_model);
 //   std::vector<int> ids = tokenizer->encode("what shape is the red object?");
-//   Detokenizer stream(*tokenizer);  text += stream.push(id); ...  text += stream.finish();
+//   Detokenizer stream(tokenizer);
+//   for (int id : ids) text += stream.push(id);
+//   text += stream.finish();
+//
+// A Tokenizer is thread-safe, a Detokenizer belongs to one thread at a time.
 #pragma once
 
 #include <memory>
@@ -13,7 +16,6 @@
 
 namespace sf {
 
-// Thread-safe: all methods are const.
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
@@ -44,7 +46,7 @@ class Tokenizer {
 };
 
 // Streams one answer. Never emits half a UTF-8 character: incomplete bytes are held back until they are whole, and
-// invalid ones come out as U+FFFD. The first piece's leading space is dropped. One thread only.
+// invalid ones come out as U+FFFD. The first piece's leading space is dropped.
 class Detokenizer {
  public:
   explicit Detokenizer(std::shared_ptr<const Tokenizer> tokenizer) : tokenizer_(std::move(tokenizer)) {}

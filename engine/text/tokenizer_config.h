@@ -4,6 +4,8 @@
 //
 //   TokenizerConfig config = parse_tokenizer_config(bytes);
 //   auto tokenizer = make_tokenizer(config, bytes_of_tokenizer_model, vocab_size);
+//
+// Thread-safe: free functions and plain values.
 #pragma once
 
 #include <map>
