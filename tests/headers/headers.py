@@ -107,7 +107,7 @@ def generate(out):
             expected = None
             for number, code in example_of(header):
                 if number != expected:
-                    functions.append(f'#line {number} "{ROOT / header}"')
+                    functions.append(f'#line {number} "{header}"')
                 functions.append(code)
                 expected = number + 1
             functions.append("}")
