@@ -9,7 +9,7 @@ if(NOT SF_SANITIZE AND TARGET sf_server_app AND TARGET sf_client_cli AND TARGET 
     file(GLOB_RECURSE part_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${part}/*.h)
     list(APPEND sf_example_headers ${part_headers})
   endforeach()
-  # The script leaves a file alone that would stay as it is: restat spares its compilation.
+  # The script does not touch a file whose content stays the same, so an edit recompiles only its own group.
   add_custom_command(
       OUTPUT ${sf_examples}/examples_plain.cc ${sf_examples}/examples_protobuf.cc ${sf_examples}/examples_torch.cc
       COMMAND python3 ${sf_headers} generate ${sf_examples}
