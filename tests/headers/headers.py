@@ -5,11 +5,11 @@
     headers.py generate OUT_FOLDER   the usage examples as examples_{plain,torch,protobuf}.cc, for the compiler
 
 An example is a block indented by exactly three spaces behind an empty comment line. All blocks of a header are the body
-of one function; `#line` makes the compiler name the header's own line. Names that an example does not declare stand in
-tests/headers/given/ROOM.h (engine/model -> engine_model.h), in the namespace sf::examples::ROOM, or for all rooms in
-common.h. `...` as a statement
-is an empty one, and behind a comma before `}` it stands for the fields that are left out. A table, a formula or a file
-is indented by five spaces or more and is not compiled.
+of one function in the header's namespace; `#line` makes the compiler name the header's own line. Names that an example
+does not declare stand in tests/headers/given/ROOM.h (engine/model -> engine_model.h), in the room's namespace
+(sf::examples_engine_model), or in common.h for all rooms. `...` as a statement is an empty one, and behind a comma
+before `}` it stands for the fields that are left out. A table, a formula or a file is indented by five spaces or more
+and is not compiled.
 """
 import pathlib
 import re
@@ -28,6 +28,7 @@ WALLS = {
     "protobuf": re.compile(r'#include (<(google/protobuf|grpc|grpcpp)/|"[^"]+\.pb\.h")'),
 }
 NAMED_FILE = re.compile(r"(?<![\w/.:*-])([\w-]+(?:/[\w.-]+)*\.(?:h|cc|md))\b")
+LITERAL_OR_COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"|//.*')
 ELLIPSIS = re.compile(r'"(?:\\.|[^"\\])*"|//.*|catch \(\.\.\.\)|(,\s*\.\.\.)(?=\s*\})|(\.\.\.)')
 
 
@@ -66,6 +67,9 @@ def example_of(header):
             code = ELLIPSIS.sub(lambda m: "" if m[1] else "{}" if m[2] else m[0], line[2:])
             lines.append((number, "  " + code))
         previous = line
+    code = LITERAL_OR_COMMENT.sub("", "\n".join(code for _, code in lines))
+    if code.count("{") != code.count("}"):  # would break the examples behind it
+        sys.exit(f"{header}:{lines[0][0]}: the braces of the example do not match")
     return lines
 
 
@@ -98,12 +102,11 @@ def generate(out):
         if not includes:
             includes.append('#include "tests/headers/given/common.h"')
         includes += [f'#include "{path}"' for path in files]
-        functions.append(f"namespace sf::examples::{room} {{")
         for header in members:
-            spaces = re.findall(r"^namespace (sf[\w:]*) \{", (ROOT / header).read_text(), re.MULTILINE)
-            name = header.stem.replace("-", "_")
-            functions.append(f"static auto {name}_example() {{")
-            functions += [f"  using namespace {space};" for space in sorted(set(spaces))]
+            space = re.search(r"^namespace (sf[\w:]*) \{", (ROOT / header).read_text(), re.MULTILINE)
+            functions.append(f"namespace {space[1] if space else 'sf'}::examples_{room} {{")
+            functions.append(f"static auto {header.stem}_example() {{")
+            functions.append("  using namespace sf::examples;")
             expected = None
             for number, code in example_of(header):
                 if number != expected:
@@ -111,7 +114,7 @@ def generate(out):
                 functions.append(code)
                 expected = number + 1
             functions.append("}")
-        functions.append(f"}}  // namespace sf::examples::{room}")
+            functions.append("}")
     for wall, (includes, functions) in bodies.items():
         path = pathlib.Path(out) / f"examples_{wall}.cc"
         text = "\n".join(includes + functions) + "\n"

@@ -2,10 +2,10 @@
 
 #include "engine/engine.h"
 
-namespace sf::examples::engine {
+namespace sf::examples_engine {
 
 extern Engine& engine;
 extern const std::vector<Message> messages;
 extern const SamplingParams sampling;
 
-}  // namespace sf::examples::engine
+}  // namespace sf::examples_engine

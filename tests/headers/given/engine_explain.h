@@ -3,7 +3,7 @@
 #include "engine/base/file.h"
 #include "engine/engine.h"
 
-namespace sf::examples::engine_explain {
+namespace sf::examples_engine_explain {
 
 extern const Engine& engine;
 extern const PreparedPromptPtr prompt;
@@ -11,4 +11,4 @@ extern const SamplingParams sampling;
 extern const Explanation e, explanation;
 extern const int row, column;
 
-}  // namespace sf::examples::engine_explain
+}  // namespace sf::examples_engine_explain

@@ -2,7 +2,7 @@
 
 #include "engine/image/preprocess.h"
 
-namespace sf::examples::engine_image {
+namespace sf::examples_engine_image {
 
 extern const ImageLimits limits;
 extern const int64_t max_memory;
@@ -10,4 +10,4 @@ extern const PreprocessOptions options;
 extern const Image image;
 extern const int width, height;
 
-}  // namespace sf::examples::engine_image
+}  // namespace sf::examples_engine_image
