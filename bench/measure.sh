@@ -14,7 +14,7 @@ clean_up() {
 }
 trap clean_up EXIT
 
-# Picture i with its question number i modulo the questions it has: distinct pairs of every kind.
+# Image i with its question number i modulo the questions it has: distinct pairs of every kind.
 export_pairs() {
   "$binaries/sparsefusion-train" --export-data "$scratch/data" --export-pictures "$num_pairs" --seed "$seed" >"$scratch/export.log" 2>&1 ||
     fail "the pairs were not exported: $(tail -n 1 "$scratch/export.log")"

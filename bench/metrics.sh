@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What counting the experts costs: the server, scraped every second, against one whose engine counts nothing
-# (bench/uncounted_server.cc), on the same pictures and questions.
+# (bench/uncounted_server.cc), on the same images and questions.
 #
 #   bench/metrics.sh [--model DIR] [--binaries DIR] [--pairs N] [--rounds N] [--seed N] [--out FILE]
 #

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# What serving costs: the server against its own engine, on the same pictures and questions.
+# What serving costs: the server against its own engine, on the same images and questions.
 #
 #   bench/serve.sh [--model DIR] [--binaries DIR] [--pairs N] [--rounds N] [--seed N] [--api rest|grpc] [--out FILE]
 #   bench/serve.sh --fake [--binaries DIR] [--out FILE]
 #
-# With --fake no model runs: the fronts over an engine that answers at once, beside a bare cpp-httplib handler and a bare
+# With --fake no model runs: the frontends over an engine that answers at once, beside a bare cpp-httplib handler and a bare
 # gRPC service, at concurrency 1 and 32 (bench/fronts.cc).
 #
 # Every round measures four things one after the other: the engine alone at batch 1 and batch 32 (sparsefusion-model

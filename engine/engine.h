@@ -1,10 +1,14 @@
-// The engine's public face. No torch, protobuf or JSON types: the server, the tests' FakeEngine and the torch engine
-// meet here.
+// The engine's public interface. No torch, protobuf or JSON types: the server, the tests' FakeEngine and the torch
+// engine meet here.
 //
-//   PreparedPromptPtr prompt = engine.prepare(messages);           // any thread: decode, resize, tokenise
-//   if (engine.can_admit(prompt->num_tokens() + sampling.max_tokens)) id = engine.admit(prompt, sampling);
-//   while (...) { StepResult r = engine.step(plan); ... }          // one thread only
+//   PreparedPromptPtr prompt = engine.prepare(messages);          // any thread: decode, resize, tokenise
+//   SequenceId id = engine.admit(prompt, sampling);               // from here on: one thread only
+//   StepResult prefill = engine.step({{{id, prompt->num_tokens()}}});
+//   StepResult decode = engine.step({{{id, 1}}});                 // until an answer ends
 //   engine.release(id);
+//
+// info(), prepare() and the other methods of the first group are thread-safe; the others: one thread only, the
+// scheduler's.
 #pragma once
 
 #include <cstdint>
@@ -65,14 +69,14 @@ class PreparedChoices {
  public:
   virtual ~PreparedChoices() = default;
   std::vector<std::string> texts;
-  int num_tokens = 0;      // computed beyond the prompt, at most: the trie's nodes that others part behind
+  int num_tokens = 0;      // computed beyond the prompt, at most: the trie's inner nodes
   int longest_tokens = 0;  // of a choice, its end token included
 };
 using PreparedChoicesPtr = std::shared_ptr<const PreparedChoices>;
 
 // Which experts every token of a prompt and its answer went to, flat [tokens, layers, top_k]: of the layers that route,
 // in their order; dense ones have no row. The last token of an answer
-// is never computed, so it has no row.
+// is not computed, so it has no row.
 struct RoutingRecord {
   int num_layers = 0, top_k = 0;
   std::vector<uint16_t> ids;
@@ -86,8 +90,8 @@ struct SamplingParams {
   float top_p = 1.0f;
   int top_k = 0;      // 0 = all
   uint64_t seed = 0;  // draws are keyed by (seed, position), never by a shared stream
-  // What changes the logits before a token is taken (runtime/logits_processors.h has the formulas); the defaults change
-  // nothing. Reported log-probabilities are those before.
+  // What changes the logits before a token is sampled (formulas: engine/runtime/logits_processors.h); the defaults
+  // change nothing. Reported log-probabilities are those before.
   int min_tokens = 0;       // no end token before so many; stop strings are not looked for in them
   bool ignore_eos = false;  // no end token at all
   float presence_penalty = 0.0f, frequency_penalty = 0.0f, repetition_penalty = 1.0f;
@@ -125,7 +129,7 @@ struct ModelInfo {
   int max_context = 0;       // tokens of prompt and answer together
   int max_image_tokens = 0;  // tokens one image can take at most
   int image_size = 0;        // side in pixels of a square image after resizing
-  int vocab_size = 0;        // 0 = not told
+  int vocab_size = 0;        // 0 = unknown
   int num_layers = 0, num_experts = 0, top_k = 0;
   std::vector<int> dense_layers = {};  // those of num_layers, counted from 0, that have no experts
   int num_routed_layers() const { return num_layers - static_cast<int>(dense_layers.size()); }
@@ -160,7 +164,7 @@ inline void check_routing(const RoutingRecord& record, const ModelInfo& info) {
   }
 }
 
-// Errors: InvalidArgument (field "logit_bias") for a token that the model has not.
+// Errors: InvalidArgument (field "logit_bias") for a token that the model does not have.
 inline void check_logit_bias(const SamplingParams& sampling, const ModelInfo& info) {
   for (const auto& [id, bias] : sampling.logit_bias) {
     if (info.vocab_size > 0 && id >= info.vocab_size) {
@@ -210,10 +214,10 @@ struct SequenceStepResult {
                                 // waits a step for an image that another one computes in it
   std::vector<float> logprobs;  // beside tokens
   std::vector<std::vector<TokenGuess>> top;  // beside tokens: the likeliest ones, by falling probability
-  bool choosing = false;                     // its prompt is computed, and a place was weighed where its choices part
+  bool choosing = false;                     // its prompt is computed, and one node of its choices' trie was scored
   std::optional<ChosenAnswer> chosen;        // the whole answer of a sequence with choices: it has no tokens
   bool stop_token = false;                   // the token ends the answer and carries no text
-  bool out_of_pages = false;                 // nothing was computed: preempt somebody and plan it again
+  bool out_of_pages = false;                 // nothing was computed: preempt a sequence and plan it again
   std::optional<Error> error;                // only this sequence failed; release it
   uint32_t assigned_tokens = 0;  // expert assignments of this sequence, each token once whatever is computed again
   uint32_t overflow_tokens = 0;  // of them above the capacity of scope `request`
@@ -237,7 +241,7 @@ struct CacheUsage {
   int idle_pages = 0;  // of the free ones: hold a prefix that may be used again
 };
 
-// Throws to end what it is asked by.
+// Called between pieces of work; throws to cancel it.
 using PrepareCheck = std::function<void()>;
 
 class Engine {
@@ -248,20 +252,20 @@ class Engine {
   virtual const ModelInfo& info() const = 0;
   // Errors: as read_image_header (field "image"); OutOfRange for a prompt longer than the context.
   virtual PromptCost estimate_cost(const std::vector<Message>& messages) const = 0;
-  // Effect: decode, resize, tokenise; CPU-bound, a few ms, about a second for the worst image. `check` is asked again
-  // and again meanwhile, on this thread; null = never. Errors: InvalidArgument and ResourceExhausted with field "image"
-  // or "question"; OutOfRange for a prompt that leaves no room for one answer token in the context; what `check`
-  // throws.
+  // Effect: decode, resize, tokenise; CPU-bound, a few ms, about a second for the worst image. `check` is called
+  // repeatedly meanwhile, on this thread; null = not called. Errors: InvalidArgument and ResourceExhausted with field
+  // "image" or "question"; OutOfRange for a prompt that leaves no room for one answer token in the context; what
+  // `check` throws.
   virtual PreparedPromptPtr prepare(const std::vector<Message>& messages, const PrepareCheck& check = {}) const = 0;
   virtual std::unique_ptr<TokenStream> token_stream() const = 0;
   // Errors: InvalidArgument (field "choices") for one of no or more than kMaxChoiceTokens tokens.
   virtual PreparedChoicesPtr prepare_choices(const std::vector<std::string>&) const {
     throw invalid_argument("choices", "choices: not offered by this engine");
   }
-  // Effect: answers `prompt` in memory of its own, on the calling thread, and tells where the answer came from; steps
-  // of other threads go on beside it and are not changed by it. Computes the whole sequence again for each token: a few
-  // to some hundred times as much work as the answer alone. Errors: InvalidArgument naming the option; what `check`
-  // throws. REQUIRES: `prompt` was made by this engine.
+  // Effect: answers `prompt` in memory of its own, on the calling thread, and reports what the answer was based on;
+  // steps of other threads go on beside it and are not changed by it. Computes the whole sequence again for each token:
+  // a few to some hundred times as much work as the answer alone. Errors: InvalidArgument naming the option; what
+  // `check` throws. REQUIRES: `prompt` was made by this engine.
   virtual Explanation explain(const PreparedPrompt&, const SamplingParams&, const ExplainOptions&,
                               const ExplainCheck&) const {
     throw Error(Code::kUnimplemented, "this engine explains nothing");

@@ -1,8 +1,10 @@
 // A checkpoint directory, read and verified in one go. The bytes that were hashed are the bytes that are used: files
-// are copied into memory, never mapped, so nothing that happens on disk afterwards can reach the model.
+// are copied into memory, not mapped, so nothing that happens on disk afterwards can reach the model.
 //
 //   VerifiedCheckpoint checkpoint = open_checkpoint(store / "12");
 //   Safetensors weights = Safetensors::parse(checkpoint.file("model.safetensors"), "model.safetensors");
+//
+// Thread-safe; a VerifiedCheckpoint is immutable, and its copies share the bytes.
 #pragma once
 
 #include <filesystem>
@@ -15,7 +17,6 @@
 
 namespace sf {
 
-// Immutable; thread-safe; copies share the bytes.
 class VerifiedCheckpoint {
  public:
   const Manifest& manifest() const { return manifest_; }

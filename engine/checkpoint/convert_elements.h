@@ -1,4 +1,7 @@
-// Elements of one floating dtype to another, torch-free.
+// Elements of one floating dtype converted to another, torch-free. Pure functions.
+//
+//   std::vector<float> values = to_floats(tensor.bytes, tensor.dtype);
+//   std::string bf16 = from_floats(values, Dtype::kBF16);
 #pragma once
 
 #include <cstdint>

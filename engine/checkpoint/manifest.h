@@ -1,9 +1,11 @@
 // manifest.json: what makes a directory a checkpoint. It names every file with size and sha256, and ends in a checksum
-// of itself, so no byte of a checkpoint can change unseen. Written last. Format: docs/checkpoint_format.md.
+// of itself, so a change of any byte of a checkpoint is detected. Written last. Format: docs/checkpoint_format.md.
 //
 //   Manifest manifest{.step = 4000, .parent = digest_of_the_version_before};
 //   manifest.scores["accuracy"] = 0.991;
-//   write_checkpoint_manifest(directory, manifest);     // hashes the files that lie there
+//   write_checkpoint_manifest(directory, manifest);  // hashes the files in the directory
+//
+// Thread-safe: free functions and plain values.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +34,7 @@ struct Manifest {
   std::map<std::string, double> scores = {};  // on the evaluation set; finite
   // [layers][experts] tokens of the evaluation set; may be empty.
   std::vector<std::vector<int64_t>> expert_histogram = {};
-  // Of those, the image tokens; empty where nobody counted by modality (then the file has no such field).
+  // Of those, the image tokens; empty where they were not counted by modality (then the file has no such field).
   std::vector<std::vector<int64_t>> image_expert_histogram = {};
   std::map<std::string, ManifestFile> files = {};           // by plain name, in the directory itself
   std::map<std::string, ManifestFile> training_state = {};  // by plain name, in training_state/; only resume reads them
@@ -54,7 +56,7 @@ ManifestFile describe_file(const std::filesystem::path& path);
 
 // Effect: fills in `files` and `training_state` from what lies in `directory` (names with a leading dot and the
 // manifest itself left out), writes manifest.json and returns what it holds. A file of `known` is not read again:
-// whoever wrote it has hashed what it wrote. Errors: InvalidArgument for a file that a checkpoint cannot hold (symbolic
+// its writer hashed it. Errors: InvalidArgument for a file that a checkpoint cannot hold (symbolic
 // link, odd name, a folder other than training_state); those of file.h.
 Manifest write_checkpoint_manifest(const std::filesystem::path& directory, Manifest manifest,
                                    const std::map<std::string, ManifestFile>& known = {});

@@ -1,8 +1,10 @@
 // The safetensors format: named tensors in one byte string. Layout and every check: docs/checkpoint_format.md.
 //
-//   Safetensors weights = Safetensors::parse(bytes, "model.safetensors");   // views into `bytes`, nothing is copied
+//   Safetensors weights = Safetensors::parse(bytes, "model.safetensors");  // views into `bytes`, nothing is copied
 //   const TensorView& table = weights.at("decoder.embedding.weight");
 //   std::string file = write_safetensors({{"w", {Dtype::kF32, {2, 3}, raw}}}, {{"format", "pt"}});
+//
+// Thread-safe: Safetensors is immutable, the rest are free functions and plain values.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +26,7 @@ struct TensorView {
 // Product of the shape; 1 for a scalar. REQUIRES: a shape that parse() or write_safetensors() accepted.
 int64_t num_elements(const std::vector<int64_t>& shape);
 
-// Immutable; thread-safe. Holds views: the bytes must outlive it.
+// Holds views: the bytes must outlive it.
 class Safetensors {
  public:
   // Effect: checks everything that can be checked without reading elements; cost is that of the header.

@@ -1,4 +1,10 @@
 // SHA-256 (FIPS 180-4): 32 bytes, or the same as 64 lower-case hex digits.
+//
+//   Sha256 hash;
+//   hash.update(bytes);
+//   std::string digest = hash.hex();
+//
+// The functions are thread-safe; a Sha256 is for one thread only.
 #pragma once
 
 #include <array>
@@ -16,7 +22,7 @@ Sha256Digest sha256(std::string_view bytes);
 
 std::string sha256_hex(std::string_view bytes);
 
-// The same over bytes that come piece by piece. One thread only.
+// The same over bytes that come piece by piece.
 class Sha256 {
  public:
   Sha256();

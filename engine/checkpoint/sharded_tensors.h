@@ -2,7 +2,11 @@
 // Headers are read when it is opened (through a mapping, which is dropped at once), elements when they are asked for.
 //
 //   ShardedTensors source(directory);
-//   source.read("lm_head.weight", 0, bytes, out);
+//   const int64_t size = num_bytes(source.tensors().at("lm_head.weight"));
+//   std::vector<char> elements(size);
+//   source.read("lm_head.weight", 0, size, elements.data());
+//
+// Immutable after construction; thread-safe.
 #pragma once
 
 #include <filesystem>

@@ -1,11 +1,11 @@
-// A store: one directory per version, published by a rename so that nobody ever sees half of one.
+// A store: one directory per version, published by a rename, so that a reader sees a version whole or not at all.
 //
-//   trainer:  fs::path directory = begin_version(root, version);     // root/.12.tmp
-//             ... write files ...  write_checkpoint_manifest(directory, manifest);
-//             publish_version(root, version);                        // fsync, then rename to root/12
-//   server:   for (const StoreVersion& v : list_versions(root)) ...
+//   fs::path directory = begin_version(root, version);    // the trainer: root/.12.tmp
+//   write_checkpoint_manifest(directory, manifest);       // after its other files
+//   publish_version(root, version);                       // fsync, then rename to root/12
+//   for (const StoreVersion& v : list_versions(root)) use(v.path);  // the server
 //
-// Several processes may use one store; functions may be called from any thread.
+// Thread-safe; several processes may use one store.
 #pragma once
 
 #include <cstdint>
@@ -36,17 +36,17 @@ int64_t next_version(const std::filesystem::path& root);
 std::filesystem::path begin_version(const std::filesystem::path& root, int64_t version);
 
 // Effect: fsync of all files and directories in root/.<version>.tmp, rename to root/<version>, fsync of the root. After
-// it returns the version survives a power cut; before the rename nobody sees it. Errors: FailedPrecondition where the
-// directory has no manifest; AlreadyExists where the version is published (it stays as it is); NotFound.
+// it returns the version survives a power cut; before the rename it is not visible. Errors: FailedPrecondition where
+// the directory has no manifest; AlreadyExists where the version is published (it stays as it is); NotFound.
 StoreVersion publish_version(const std::filesystem::path& root, int64_t version);
 
-// Effect: removes all but the `keep` highest versions, never one of `in_use` nor one that any process holds with a
+// Effect: removes all but the `keep` highest versions, but none of `in_use` and none that a process holds with a
 // VersionLock; first renamed out of sight, then deleted. Also clears away what an interrupted prune left. Returns the
 // numbers that were removed. REQUIRES: keep >= 1.
 std::vector<int64_t> prune_store(const std::filesystem::path& root, int keep, const std::set<int64_t>& in_use);
 
 // Effect: copies the checkpoint into the store as version 1 where the store has no version, and returns whether it did.
-// The checkpoint is verified and the verified bytes are written. Two processes may seed at once: one does.
+// The checkpoint is verified and the verified bytes are written. Two processes may do this at once: one of them copies.
 // Errors: those of open_checkpoint and of file.h.
 bool bootstrap_store(const std::filesystem::path& root, const std::filesystem::path& checkpoint);
 

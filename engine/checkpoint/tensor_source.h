@@ -1,5 +1,6 @@
-// Named tensors that lie somewhere and are read piece by piece: one or many safetensors files (sharded_tensors.h), or a
-// PyTorch file (torch_file.h). What converts a checkpoint reads through this, so that its memory does not grow with it.
+// Named tensors in some file that are read piece by piece: one or many safetensors files (sharded_tensors.h), or a
+// PyTorch file (torch_file.h). Checkpoint conversion reads through this, so that its memory does not grow with the
+// checkpoint. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,6 @@
 
 namespace sf {
 
-// Thread-safe.
 class TensorSource {
  public:
   virtual ~TensorSource() = default;

@@ -1,8 +1,11 @@
-// Who uses a version of a store. A server holds a shared lock on the version's directory from before it reads the first
-// byte until the version is freed; a trainer removes a version only under the exclusive lock. The kernel drops a lock
-// with the process that holds it, so a crash leaves nothing behind, and a read-only mount suffices to hold one.
+// Which processes use a version of a store. A server holds a shared lock on the version's directory from before it
+// reads the first byte until the version is freed; a trainer removes a version only under the exclusive lock. The
+// kernel drops a lock with the process that holds it, so a crash leaves nothing behind, and a read-only mount suffices
+// to hold one.
 //
-//   VersionLock in_use = VersionLock::hold(store / "12");   // server: keep beside the model
+//   VersionLock in_use = VersionLock::hold(store / "12");  // in a server: kept beside the model
+//
+// The functions are thread-safe; a lock belongs to one thread at a time.
 #pragma once
 
 #include <filesystem>

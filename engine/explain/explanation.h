@@ -1,8 +1,10 @@
-// What an answer was made of: a heatmap over the image for every answer token, the experts of every token, and what
-// each layer would have said. Torch-free: the engine fills it in, servers and programs print it.
+// What an answer was based on: a heatmap over the image for every answer token, the experts of every token, and what
+// each layer would have predicted. Torch-free: the engine fills it in, servers and programs print it.
 //
 //   Explanation e = engine.explain(*prompt, sampling, {.method = HeatmapMethod::kRelevancy}, [] {});
 //   float weight = e.tokens[0].heatmap[row * e.columns + column];
+//
+// Plain values and pure functions.
 #pragma once
 
 #include <functional>

@@ -1,6 +1,6 @@
 // The Explain object of the APIs as JSON text.
 //
-//   std::string json = explanation_json(explanation, {{"model_version", 3}});
+//   std::string json = explanation_json(explanation, {{"model_version", 3}}).dump();
 //
 // Thread-safe.
 #pragma once

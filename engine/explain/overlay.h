@@ -3,7 +3,7 @@
 //   Image image = heatmap_overlay(decode_image(bytes), e, e.tokens[0].heatmap);
 //   write_file("token0.png", encode_png(image));
 //
-// Thread-safe: free functions without state.
+// Pure functions.
 #pragma once
 
 #include <array>

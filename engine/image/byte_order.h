@@ -1,4 +1,5 @@
-// Unaligned integers out of a byte string. REQUIRES: the bytes exist; callers check ranges first.
+// Unaligned little-endian and big-endian integers read from a byte string. Pure functions.
+// REQUIRES: the bytes exist; callers check ranges first.
 #pragma once
 
 #include <cstddef>

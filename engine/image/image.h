@@ -1,8 +1,9 @@
 // Encoded bytes -> RGB pixels, bounded in memory and work before anything is decoded.
 //
-//   ImageHeader header = read_image_header(bytes, limits);   // magic bytes and headers only: no pixel is decoded
-//   Image image = decode_image(bytes, limits);               // upright (EXIF orientation applied), RGB, alpha over
-//   white
+//   ImageHeader header = read_image_header(bytes, limits);  // magic bytes and headers only: no pixel is decoded
+//   Image image = decode_image(bytes, limits);              // upright (EXIF applied), RGB, alpha over white
+//
+// Thread-safe: free functions and plain values.
 #pragma once
 
 #include <cstdint>
@@ -42,9 +43,9 @@ struct ImageSize {
 struct DecodeOptions {
   // The size to which an upright image of the given size is going to be resized. Above kMaxDecodedPixels a JPEG is
   // decoded at the smallest scale of 1/2, 1/4 and 1/8 that is no smaller, or else at 1/2. Null: at 1/2. (Where 1/2 is
-  // above kMaxDecodedPixels too, the next scale stands for it.)
+  // above kMaxDecodedPixels too, the next scale takes its place.)
   std::function<ImageSize(int width, int height)> needed_size;
-  // Asked again and again during the decode, on the caller's thread; what it throws ends the decode. Null: never.
+  // Called repeatedly during the decode, on the caller's thread; what it throws ends the decode. Null: not called.
   std::function<void()> check;
 };
 
@@ -55,17 +56,17 @@ struct Image {
   std::vector<uint8_t> pixels;
 };
 
-// Effect: sniffs the format by magic bytes and reads the size. Thread-safe.
+// Effect: detects the format by its magic bytes and reads the size.
 // Errors: InvalidArgument/kUnsupportedType for anything but PNG, JPEG, WebP; ResourceExhausted/kTooLarge above a limit,
 // which the message names; InvalidArgument for a broken header or an empty image. Every error's field is "image".
 ImageHeader read_image_header(std::string_view bytes, const ImageLimits& limits = {});
 
 // Effect: decodes the whole image (of an animation the first one): 16-bit, grey, palette and alpha PNGs, CMYK JPEGs
-// included. Holds at most 6 bytes a decoded pixel and a JPEG's coefficients. Thread-safe.
+// included. Holds at most 6 bytes a decoded pixel and a JPEG's coefficients.
 // Errors: those of read_image_header; InvalidArgument for corrupt data or missing rows; what options.check throws.
 Image decode_image(std::string_view bytes, const ImageLimits& limits = {}, const DecodeOptions& options = {});
 
-// Effect: a PNG of 8-bit RGB. Thread-safe. Errors: Internal if the codec fails.
+// Effect: a PNG of 8-bit RGB. Errors: Internal if the codec fails.
 std::string encode_png(const Image& image);
 
 }  // namespace sf

@@ -1,5 +1,5 @@
-// What image.cc and image_header.cc share: one header reader and one decoder for each format, over libpng,
-// libjpeg-turbo and libwebp. Every function is thread-safe and throws InvalidArgument (field "image") for broken data.
+// Shared by image.cc and image_header.cc: one header reader and one decoder for each format, over libpng, libjpeg-turbo
+// and libwebp. Thread-safe; every function throws InvalidArgument (field "image") for broken data.
 #pragma once
 
 #include <cstdint>

@@ -1,11 +1,10 @@
-// libjpeg-turbo over bytes in memory, for decode_jpeg.cc alone. It goes on where libjpeg only warns (stray bytes before
-// a marker, padding before the end, damaged blocks), and tells whether data was missing.
+// libjpeg-turbo over bytes in memory, for decode_jpeg.cc alone. It continues where libjpeg only warns (stray bytes
+// before a marker, padding before the end, damaged blocks), and reports whether data was missing.
 //
 //   JpegReader reader(bytes, max_memory);
-//   reader.call([](jpeg_decompress_struct& jpeg) { jpeg_read_header(&jpeg, TRUE); });   // throws where libjpeg gives
-//   up
+//   reader.call([](jpeg_decompress_struct& jpeg) { jpeg_read_header(&jpeg, TRUE); });  // throws on a libjpeg error
 //
-// One thread only. Not movable: libjpeg keeps pointers to its parts.
+// One thread only. Not movable: libjpeg keeps pointers to its members.
 #pragma once
 
 // jpeglib.h needs FILE and size_t.

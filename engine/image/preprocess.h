@@ -1,9 +1,11 @@
-// RGB bytes -> the model's pixel grid, normalised: resized with its geometry kept and padded to whole cells ("fit"), or
-// resized by its shorter side and cropped to one square as timm and CLIP do ("crop"), or resized to that square
-// whatever its own shape ("stretch").
+// RGB bytes -> the model's pixel grid, normalised: resized with its aspect ratio kept and padded to whole cells
+// ("fit"), or resized by its shorter side and cropped to one square as timm and CLIP do ("crop"), or resized to that
+// square whatever its own shape ("stretch").
 //
-//   GridSize grid = choose_grid(width, height, options);      // from the header alone: decides the number of image
-//   tokens PixelValues pixels = preprocess(image, options);
+//   GridSize grid = choose_grid(width, height, options);  // from the header alone: decides the number of image tokens
+//   PixelValues pixels = preprocess(image, options);
+//
+// Pure functions.
 #pragma once
 
 #include <array>
@@ -53,12 +55,12 @@ struct PixelValues {
 };
 
 // Effect: "fit": of all grids with rows*columns <= max_cells (sides <= max_side_cells) the one in which an image of
-// this aspect ratio covers the most pixels; ties go to fewer cells. "crop", "stretch": always the square. Pure; a
+// this aspect ratio covers the most pixels; ties go to fewer cells. "crop", "stretch": always the square. A
 // function of the aspect ratio only.
 GridSize choose_grid(int width, int height, const PreprocessOptions& options);
 
 // Effect: antialiased resize (PIL's: bicubic with a = -0.5 or bilinear, support scaled when shrinking): to the largest
-// size with the same aspect ratio that fits the grid, centred; or by the shorter side, and cropped. Thread-safe.
+// size with the same aspect ratio that fits the grid, centred; or by the shorter side, and cropped.
 PixelValues preprocess(const Image& image, const PreprocessOptions& options);
 
 // For decode_image: of a large JPEG no more pixels are decoded than preprocess() makes use of.

@@ -1,4 +1,4 @@
-// The weights of one output pixel of an antialiased resize.
+// The weights of one output pixel of an antialiased resize. Pure functions.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ struct ResampleTaps {
 };
 
 // Effect: writes the taps of output pixel `index` of a line resized from input_size to output_size, reusing
-// `taps`' memory. The filter's support grows with the scale when shrinking, as in PIL. Thread-safe.
+// `taps`' memory. The filter's support grows with the scale when shrinking, as in PIL.
 // REQUIRES: 0 <= index < output_size, input_size >= 1.
 void compute_taps(ResampleFilter filter, int64_t index, int input_size, int64_t output_size, ResampleTaps& taps);
 

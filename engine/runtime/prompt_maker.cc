@@ -87,7 +87,7 @@ PromptMaker::PromptMaker(std::shared_ptr<const Tokenizer> tokenizer, const Model
       max_context_(config.decoder.max_context),
       limits_(limits) {
   for (int id = 0; id < tokenizer_->vocab_size(); ++id) {
-    longest_piece_ = std::max(longest_piece_, tokenizer_->piece_bytes(id).size());
+    longest_piece_ = std::max(longest_piece_, tokenizer_->bytes_of(id).size());
   }
 }
 

@@ -30,12 +30,12 @@ class CharacterTokenizer final : public Tokenizer {
   int bos_id() const override { return -1; }
   int eos_id() const override { return -1; }
   int pad_id() const override { return -1; }
-  bool is_control(int) const override { return false; }
-  std::string piece(int id) const override { return characters_.at(static_cast<size_t>(id)); }
-  std::string piece_bytes(int id) const override { return piece(id); }
+  bool is_special(int) const override { return false; }
+  std::string token_text(int id) const override { return characters_.at(static_cast<size_t>(id)); }
+  std::string bytes_of(int id) const override { return token_text(id); }
 
-  int piece_id(std::string_view piece) const override {
-    const auto found = ids_.find(std::string(piece));
+  int token_id(std::string_view text) const override {
+    const auto found = ids_.find(std::string(text));
     return found == ids_.end() ? -1 : found->second;
   }
 
@@ -44,7 +44,7 @@ class CharacterTokenizer final : public Tokenizer {
     std::vector<int> ids;
     for (size_t at = 0; at < text.size();) {
       const std::string_view character = text.substr(at, character_size(static_cast<unsigned char>(text[at])));
-      const int id = piece_id(character);
+      const int id = token_id(character);
       if (id < 0) throw invalid_argument("question", "question: this model's vocabulary has no '", character, "'");
       ids.push_back(id);
       at += character.size();

@@ -1,4 +1,8 @@
 // A token for each character, as in the original SparseFusion and seemore.
+//
+//   auto tokenizer = make_character_tokenizer(shakespeare_characters());
+//
+// Thread-safe: a tokenizer is immutable.
 #pragma once
 
 #include <memory>

@@ -40,7 +40,7 @@ const PromptTemplate& prompt_template(const std::string& name) {
 }
 
 TemplateTokens template_tokens(const Tokenizer& tokenizer) {
-  TemplateTokens tokens{tokenizer.piece_id("<image>"), tokenizer.piece_id("<question>"), tokenizer.eos_id(),
+  TemplateTokens tokens{tokenizer.token_id("<image>"), tokenizer.token_id("<question>"), tokenizer.eos_id(),
                         tokenizer.pad_id()};
   if (tokens.image < 0 || tokens.question < 0 || tokens.eos < 0) {
     throw invalid_argument("tokenizer.model", "tokenizer.model: the vocabulary lacks one of <image> <question> </s>");

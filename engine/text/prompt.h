@@ -1,12 +1,18 @@
 // Chat messages -> the token ids of one prompt, by a template of config.json's `prompt_template`:
 //
-//   plain      <image> x tokens of the image, <question>, the text; the answer and </s> follow at once
-//              (a vocabulary without <question> does without)
-//   llava-1.5  <s>USER: <image>\n...text ASSISTANT:   then   answer</s>USER: ...
-//   mistral    <s>[INST] <image>\n...text [/INST]     then   answer</s>[INST] ...
+//      plain      <image> x tokens of the image, <question>, the text; the answer and </s> follow at once
+//                 (without <question> where the vocabulary has none)
+//      llava-1.5  <s>USER: <image>\n...text ASSISTANT:   then   answer</s>USER: ...
+//      mistral    <s>[INST] <image>\n...text [/INST]     then   answer</s>[INST] ...
+//
+//   PromptBuilder builder(*tokenizer, template_tokens(*tokenizer), prompt_template("llava-1.5"));
+//   builder.add_image(36, 6, 6);
+//   builder.add_question("what shape is the red object?");
+//   PromptTokens prompt = std::move(builder).finish();
 //
 // Images of a message come before its text, so that their keys and values can be shared by every question about them.
-// Control tokens come from the template alone: what a user writes is never read as one.
+// Control tokens come from the template alone: what a user writes is not parsed for them.
+// A PromptBuilder: one thread only. The functions are thread-safe.
 #pragma once
 
 #include <array>
@@ -27,8 +33,8 @@ struct TemplateTokens {
 // Errors: InvalidArgument (field "tokenizer.model") if the vocabulary lacks one that this project's own models need.
 TemplateTokens template_tokens(const Tokenizer& tokenizer);
 
-// A to Z become a to z, tabs and line ends spaces; all else stays. Spaces at the ends and runs of them are the
-// tokenizer's to remove.
+// A to Z become a to z, tabs and line ends spaces; all else stays. The tokenizer removes
+// spaces at the ends and runs of them.
 std::string normalized_question(std::string_view text);
 
 // The text around a turn's parts.
@@ -66,7 +72,7 @@ struct PromptTokens {
 };
 
 // (time, row, column) of token `index` for M-RoPE (Qwen2-VL): text has all three equal, one more than the greatest
-// before it; the tokens of an image share one time and have their places in the grid. `images` in order.
+// before it; the tokens of an image share one time and have their rows and columns in the grid. `images` in order.
 std::array<int64_t, 3> mrope_position(const std::vector<ImageSpan>& images, int index);
 
 class PromptBuilder {

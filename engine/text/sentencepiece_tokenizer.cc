@@ -18,14 +18,15 @@ namespace {
 
 constexpr std::string_view kSpaceMark = "\xe2\x96\x81";  // U+2581
 
+// Bytes of a protobuf message behind those of another override it: normalizer_spec (field 3) { add_dummy_prefix (3): 0
+// }.
+constexpr std::string_view kWithoutPrefix("\x1a\x02\x18\x00", 4);
+
 class SentencePieceTokenizer final : public Tokenizer {
  public:
-  explicit SentencePieceTokenizer(std::string_view model_bytes) {
-    const auto status = processor_.LoadFromSerializedProto({model_bytes.data(), model_bytes.size()});
-    if (!status.ok()) throw invalid_argument("tokenizer.model", "tokenizer.model: not a SentencePiece model");
-    if (processor_.GetPieceSize() <= 0 || processor_.eos_id() < 0) {
-      throw invalid_argument("tokenizer.model", "tokenizer.model: the vocabulary has no </s>");
-    }
+  SentencePieceTokenizer(std::string_view model_bytes, PrefixSpace prefix_space) : prefix_space_(prefix_space) {
+    load(processor_, model_bytes);  // whole, so that an end which is cut off cannot swallow the override below
+    if (prefix_space != PrefixSpace::kAlways) load(unprefixed_, std::string(model_bytes) + std::string(kWithoutPrefix));
   }
 
   int vocab_size() const override { return processor_.GetPieceSize(); }
@@ -34,49 +35,64 @@ class SentencePieceTokenizer final : public Tokenizer {
   int pad_id() const override { return processor_.pad_id(); }
 
   std::vector<int> encode(std::string_view text) const override {
-    if (!is_valid_utf8(text)) throw invalid_argument("question", "question: text is not valid UTF-8");
-    std::vector<int> ids;
-    const auto status = processor_.Encode({text.data(), text.size()}, &ids);
-    SF_CHECK(status.ok(), "tokenizer: encoding failed: ", status.ToString());
-    return ids;
+    const bool spaced = text.starts_with(' ') || text.starts_with(kSpaceMark);
+    return encode_with(prefix_space_ != PrefixSpace::kAlways && spaced ? unprefixed_ : processor_, text);
+  }
+  std::vector<int> encode_inside(std::string_view text) const override {
+    return prefix_space_ == PrefixSpace::kFirst ? encode_with(unprefixed_, text) : encode(text);
   }
 
-  int piece_id(std::string_view piece) const override {
-    const int id = processor_.PieceToId({piece.data(), piece.size()});
-    return processor_.IdToPiece(id) == piece ? id : -1;  // what the vocabulary lacks comes back as <unk>
+  int token_id(std::string_view text) const override {
+    const int id = processor_.PieceToId({text.data(), text.size()});
+    return processor_.IdToPiece(id) == text ? id : -1;  // what the vocabulary lacks comes back as <unk>
   }
 
-  std::string piece(int id) const override {
+  std::string token_text(int id) const override {
     require_id(id);
     return processor_.IdToPiece(id);
   }
+  std::string display_text(int id) const override { return with_plain_spaces(token_text(id)); }
 
-  bool is_control(int id) const override {
+  bool is_special(int id) const override {
     require_id(id);
     return processor_.IsControl(id) || processor_.IsUnused(id);
   }
 
-  std::string piece_bytes(int id) const override {
+  std::string bytes_of(int id) const override {
     require_id(id);
-    if (is_control(id)) return "";
+    if (is_special(id)) return "";
     const std::string& piece = processor_.IdToPiece(id);
     if (processor_.IsByte(id)) return std::string(1, static_cast<char>(std::stoi(piece.substr(3, 2), nullptr, 16)));
     if (processor_.IsUnknown(id)) return "\xef\xbf\xbd";
-    std::string bytes;
-    for (size_t at = 0; at < piece.size();) {
-      const bool is_mark = piece.compare(at, kSpaceMark.size(), kSpaceMark) == 0;
-      bytes += is_mark ? ' ' : piece[at];
-      at += is_mark ? kSpaceMark.size() : 1;
-    }
-    return bytes;
+    return with_plain_spaces(piece);
   }
 
  private:
+  using Processor = sentencepiece::SentencePieceProcessor;
+
+  static void load(Processor& processor, std::string_view model_bytes) {
+    const auto status = processor.LoadFromSerializedProto({model_bytes.data(), model_bytes.size()});
+    if (!status.ok()) throw invalid_argument("tokenizer.model", "tokenizer.model: not a SentencePiece model");
+    if (processor.GetPieceSize() <= 0 || processor.eos_id() < 0) {
+      throw invalid_argument("tokenizer.model", "tokenizer.model: the vocabulary has no </s>");
+    }
+  }
+
+  static std::vector<int> encode_with(const Processor& processor, std::string_view text) {
+    if (!is_valid_utf8(text)) throw invalid_argument("question", "question: text is not valid UTF-8");
+    std::vector<int> ids;
+    const auto status = processor.Encode({text.data(), text.size()}, &ids);
+    SF_CHECK(status.ok(), "tokenizer: encoding failed: ", status.ToString());
+    return ids;
+  }
+
   void require_id(int id) const {
     SF_REQUIRE(id >= 0 && id < vocab_size(), "tokenizer: id out of range, got ", id, " of ", vocab_size());
   }
 
-  sentencepiece::SentencePieceProcessor processor_;
+  Processor processor_;
+  Processor unprefixed_;  // the same vocabulary without the space before a text; not loaded with kAlways
+  PrefixSpace prefix_space_;
 };
 
 // The trainer reads lists as CSV, so every symbol is quoted.
@@ -93,16 +109,18 @@ std::string quoted_list(const std::vector<std::string>& symbols) {
 
 }  // namespace
 
-std::shared_ptr<const Tokenizer> load_sentencepiece(std::string_view model_bytes) {
-  return std::make_shared<SentencePieceTokenizer>(model_bytes);
+std::string with_plain_spaces(std::string_view piece) {
+  std::string text;
+  while (!piece.empty()) {
+    const bool is_mark = piece.starts_with(kSpaceMark);
+    text += is_mark ? ' ' : piece.front();
+    piece.remove_prefix(is_mark ? kSpaceMark.size() : 1);
+  }
+  return text;
 }
 
-std::shared_ptr<const Tokenizer> load_sentencepiece_without_prefix(std::string_view model_bytes) {
-  // Bytes of a protobuf message behind those of another override it: normalizer_spec (field 3) { add_dummy_prefix (3):
-  // 0 }.
-  constexpr std::string_view kOverride("\x1a\x02\x18\x00", 4);
-  load_sentencepiece(model_bytes);  // an end that is cut off must not swallow the override
-  return std::make_shared<SentencePieceTokenizer>(std::string(model_bytes) + std::string(kOverride));
+std::shared_ptr<const Tokenizer> load_sentencepiece(std::string_view model_bytes, PrefixSpace prefix_space) {
+  return std::make_shared<SentencePieceTokenizer>(model_bytes, prefix_space);
 }
 
 std::string train_sentencepiece(const std::vector<std::string>& sentences, const TokenizerTraining& options) {

@@ -1,5 +1,10 @@
 // SentencePiece BPE behind the Tokenizer interface, and its training. The library's header clashes with absl's
-// string_view, so only the .cc sees it.
+// string_view, so only the .cc includes it.
+//
+//   std::string model = train_sentencepiece(sentences, {.vocab_size = 768});
+//   std::shared_ptr<const Tokenizer> tokenizer = load_sentencepiece(model);
+//
+// Thread-safe: a tokenizer is immutable.
 #pragma once
 
 #include <memory>
@@ -11,10 +16,20 @@
 
 namespace sf {
 
+// Where a space stands before a text that SentencePiece would put there (its add_dummy_prefix). A special token ends a
+// text.
+enum class PrefixSpace {
+  kAlways,    // before every text, as SentencePiece does
+  kUnspaced,  // before every text that does not begin with a space
+  kFirst,     // only before the text that a prompt begins with, where that does not begin with a space
+};
+
 // Effect: parses the bytes of a tokenizer.model. Errors: InvalidArgument (field "tokenizer.model") if it is not one.
-std::shared_ptr<const Tokenizer> load_sentencepiece(std::string_view model_bytes);
-// The same vocabulary without the space that the model itself may put before every text (add_dummy_prefix).
-std::shared_ptr<const Tokenizer> load_sentencepiece_without_prefix(std::string_view model_bytes);
+std::shared_ptr<const Tokenizer> load_sentencepiece(std::string_view model_bytes,
+                                                    PrefixSpace prefix_space = PrefixSpace::kAlways);
+
+// A piece as SentencePiece stores it, its marks of a space (U+2581) as spaces.
+std::string with_plain_spaces(std::string_view piece);
 
 struct TokenizerTraining {
   int vocab_size = 768;                                    // includes 256 byte pieces, <unk> 0, <s> 1, </s> 2, <pad> 3

@@ -7,7 +7,7 @@
 namespace sf {
 
 std::string Detokenizer::push(int id) {
-  std::string bytes = tokenizer_->piece_bytes(id);
+  std::string bytes = tokenizer_->bytes_of(id);
   if (bytes.empty()) return "";
   if (at_start_) {
     at_start_ = false;
@@ -19,7 +19,7 @@ std::string Detokenizer::push(int id) {
 
 std::string Detokenizer::peek(int id) const {
   const std::string text = Detokenizer(*this).push(id);
-  return text.empty() ? tokenizer_->piece(id) : text;
+  return text.empty() ? tokenizer_->token_text(id) : text;
 }
 
 std::string Detokenizer::finish() {

@@ -22,17 +22,10 @@ template <typename... Args>
   throw invalid_argument(kName, kName, ": ", reason...);
 }
 
-constexpr std::string_view kSpaceMark = "\xe2\x96\x81";  // U+2581, which SentencePiece reads as a space
-
 class ImportedTokenizer final : public Tokenizer {
  public:
-  // `unprefixed`: the same vocabulary without the space before a text; unused with PrefixSpace::kAlways.
-  ImportedTokenizer(std::shared_ptr<const Tokenizer> base, std::shared_ptr<const Tokenizer> unprefixed,
-                    TokenizerConfig config, int vocab_size)
-      : base_(std::move(base)),
-        unprefixed_(std::move(unprefixed)),
-        config_(std::move(config)),
-        vocab_size_(vocab_size) {}
+  ImportedTokenizer(std::shared_ptr<const Tokenizer> base, TokenizerConfig config, int vocab_size)
+      : base_(std::move(base)), config_(std::move(config)), vocab_size_(vocab_size) {}
 
   int vocab_size() const override { return vocab_size_; }
   int bos_id() const override { return base_->bos_id(); }
@@ -45,37 +38,35 @@ class ImportedTokenizer final : public Tokenizer {
   bool imported() const override { return true; }
   bool add_bos() const override { return config_.add_bos && bos_id() >= 0; }
 
-  std::vector<int> encode(std::string_view text) const override {
-    const bool spaced = text.starts_with(' ') || text.starts_with(kSpaceMark);
-    return unprefixed_ && spaced ? unprefixed_->encode(text) : base_->encode(text);
-  }
-  std::vector<int> encode_inside(std::string_view text) const override {
-    return config_.prefix_space == PrefixSpace::kFirst ? unprefixed_->encode(text) : encode(text);
-  }
-  int piece_id(std::string_view piece) const override {
+  std::vector<int> encode(std::string_view text) const override { return base_->encode(text); }
+  std::vector<int> encode_inside(std::string_view text) const override { return base_->encode_inside(text); }
+  int token_id(std::string_view text) const override {
     for (const auto& [id, content] : config_.added_tokens) {
-      if (content == piece) return id;
+      if (content == text) return id;
     }
-    return base_->piece_id(piece);
+    return base_->token_id(text);
   }
-  std::string piece(int id) const override {
+  std::string token_text(int id) const override {
     require_id(id);
     const auto found = config_.added_tokens.find(id);
     if (found != config_.added_tokens.end()) return found->second;
-    return id < base_->vocab_size() ? base_->piece(id) : "";
+    return id < base_->vocab_size() ? base_->token_text(id) : "";
   }
-  bool is_control(int id) const override {
+  std::string display_text(int id) const override {
+    return id < base_->vocab_size() ? base_->display_text(id) : with_plain_spaces(token_text(id));
+  }
+  bool is_special(int id) const override {
     require_id(id);
-    return id >= base_->vocab_size() || base_->is_control(id) || is_end(id);
+    return id >= base_->vocab_size() || base_->is_special(id) || is_end(id);
   }
-  std::string piece_bytes(int id) const override { return is_control(id) ? "" : base_->piece_bytes(id); }
+  std::string bytes_of(int id) const override { return is_special(id) ? "" : base_->bytes_of(id); }
 
  private:
   void require_id(int id) const {
     SF_REQUIRE(id >= 0 && id < vocab_size_, "tokenizer: id out of range, got ", id, " of ", vocab_size_);
   }
 
-  std::shared_ptr<const Tokenizer> base_, unprefixed_;
+  std::shared_ptr<const Tokenizer> base_;
   TokenizerConfig config_;
   int vocab_size_;
 };
@@ -156,8 +147,9 @@ std::string to_json(const TokenizerConfig& config) {
 
 std::shared_ptr<const Tokenizer> make_tokenizer(const TokenizerConfig& config, std::string_view model_bytes,
                                                 int vocab_size) {
-  std::shared_ptr<const Tokenizer> base =
-      config.characters.empty() ? load_sentencepiece(model_bytes) : make_character_tokenizer(config.characters);
+  std::shared_ptr<const Tokenizer> base = config.characters.empty()
+                                              ? load_sentencepiece(model_bytes, config.prefix_space)
+                                              : make_character_tokenizer(config.characters);
   if (base->vocab_size() > vocab_size) {
     throw invalid_argument("tokenizer.model", "tokenizer.model: ", base->vocab_size(), " pieces, and the model has ",
                            vocab_size);
@@ -166,18 +158,14 @@ std::shared_ptr<const Tokenizer> make_tokenizer(const TokenizerConfig& config, s
   if (config.image_id >= 0) ids.push_back(config.image_id);
   for (const auto& [id, content] : config.added_tokens) {
     ids.push_back(id);
-    if (id < base->vocab_size() && base->piece(id) != content) {
-      fail("added token ", id, " is '", content, "', and the vocabulary says '", base->piece(id), "'");
+    if (id < base->vocab_size() && base->token_text(id) != content) {
+      fail("added token ", id, " is '", content, "', and the vocabulary says '", base->token_text(id), "'");
     }
   }
   for (const int id : ids) {
     if (id >= vocab_size) fail("token ", id, " is beyond the model's vocabulary of ", vocab_size);
   }
-  std::shared_ptr<const Tokenizer> unprefixed;
-  if (config.prefix_space != PrefixSpace::kAlways) {
-    unprefixed = config.characters.empty() ? load_sentencepiece_without_prefix(model_bytes) : base;
-  }
-  return std::make_shared<ImportedTokenizer>(std::move(base), std::move(unprefixed), config, vocab_size);
+  return std::make_shared<ImportedTokenizer>(std::move(base), config, vocab_size);
 }
 
 }  // namespace sf

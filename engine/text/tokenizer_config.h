@@ -4,6 +4,8 @@
 //
 //   TokenizerConfig config = parse_tokenizer_config(bytes);
 //   auto tokenizer = make_tokenizer(config, bytes_of_tokenizer_model, vocab_size);
+//
+// Thread-safe: free functions and plain values.
 #pragma once
 
 #include <map>
@@ -12,17 +14,10 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/text/sentencepiece_tokenizer.h"
 #include "engine/text/tokenizer.h"
 
 namespace sf {
-
-// Where a space stands before a text that SentencePiece would put there (its add_dummy_prefix). A control token ends a
-// text.
-enum class PrefixSpace {
-  kAlways,    // before every text, as SentencePiece does
-  kUnspaced,  // before every text that does not begin with a space
-  kFirst,     // only before the text that a prompt begins with, where that does not begin with a space
-};
 
 struct TokenizerConfig {
   bool add_bos = false;      // a prompt begins with <s>
@@ -38,9 +33,9 @@ struct TokenizerConfig {
 TokenizerConfig parse_tokenizer_config(std::string_view json_text);
 std::string to_json(const TokenizerConfig& config);
 
-// Effect: the whole tokenizer. `vocab_size` is the model's: every id below it can be asked for, those that have no
-// piece are control tokens without text. Errors: InvalidArgument (field "tokenizer.model" or "tokenizer_config.json")
-// where the vocabulary does not fit the model, or an added token contradicts a piece.
+// Effect: the whole tokenizer. `vocab_size` is the model's: every id below it can be asked for, those that the
+// vocabulary lacks are special tokens without text. Errors: InvalidArgument (field "tokenizer.model" or
+// "tokenizer_config.json") where the vocabulary does not fit the model, or an added token contradicts the vocabulary.
 std::shared_ptr<const Tokenizer> make_tokenizer(const TokenizerConfig& config, std::string_view model_bytes,
                                                 int vocab_size);
 

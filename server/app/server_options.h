@@ -1,5 +1,5 @@
-// Everything that can be said to sparsefusion-server, with its defaults. server_flags.h reads them from the command
-// line.
+// All options of sparsefusion-server with their defaults; server_flags.h reads them from the command line. Plain
+// values.
 #pragma once
 
 #include <cstddef>
@@ -41,11 +41,11 @@ struct ServerOptions {
   bool ui = true;                                // the page at "/"
   std::vector<std::string> allowed_hosts;        // names taken in Host on a loopback port without keys
   int idle_timeout_s = 75;                       // of an HTTP connection between two requests
-  std::vector<std::string> cors_origins;         // whose pages may call the REST API; "*" = everybody's
-  std::string api_keys;                          // file of hashed keys; empty = nobody needs one
+  std::vector<std::string> cors_origins;         // whose pages may call the REST API; "*" = any origin
+  std::string api_keys;                          // file of hashed keys; empty = requests need none
   std::string tls_cert, tls_key, tls_client_ca;  // PEM files; empty = no TLS, no client certificates
   bool admin_tls = false;                        // the management port too, with the same files
-  std::vector<std::string> allow_image_hosts;    // whose images a request may name by URL; empty = nobody's
+  std::vector<std::string> allow_image_hosts;    // whose images a request may name by URL; empty = none
   std::string otlp_endpoint;                     // collector of traces; empty = no spans leave this server
   std::string otlp_metrics_endpoint;             // of metrics; empty = beside the traces; "none" = nowhere
   double otlp_sample_ratio = 1;                  // of the requests that come without a trace

@@ -1,4 +1,8 @@
-// The page's files and openapi.json, embedded at build time from this folder.
+// The files of the page at "/" and openapi.json, embedded at build time from this folder.
+//
+//   for (const WebFile& file : web_files()) use(file.path, file.content);
+//
+// Thread-safe: constants.
 #pragma once
 
 #include <span>

@@ -34,7 +34,7 @@ std::shared_ptr<const Tokenizer> imported_tokenizer(const Json& variant, const f
 
 std::vector<int> prompt_ids(const Tokenizer& tokenizer, const std::string& form, const Json& turns) {
   TemplateTokens tokens;
-  tokens.image = tokenizer.piece_id("<image>");
+  tokens.image = tokenizer.token_id("<image>");
   tokens.eos = tokenizer.eos_id();
   PromptBuilder builder(tokenizer, tokens, prompt_template(form));
   for (const Json& turn : turns) {

@@ -62,7 +62,6 @@ class Explainer {
  private:
   int prompt_tokens() const { return sequence_.prompt_tokens(); }
   int64_t answer_tokens() const { return static_cast<int64_t>(out_.tokens.size()); }
-  std::string piece_text(int id) const;
   void generate(SamplingParams sampling);
   void describe_image();
   void check_memory(const DecoderConfig& decoder) const;
@@ -85,19 +84,6 @@ class Explainer {
   at::Tensor image_BPM_;
   Explanation out_;
 };
-
-// A piece as text that is always UTF-8: single bytes stay "<0xNN>".
-std::string Explainer::piece_text(int id) const {
-  constexpr std::string_view kSpace = "\xe2\x96\x81";  // SentencePiece's mark of a leading space
-  const std::string piece = model_.tokenizer->piece(id);
-  std::string text;
-  for (size_t at = 0; at < piece.size();) {
-    const bool space = piece.compare(at, kSpace.size(), kSpace) == 0;
-    text += space ? ' ' : piece[at];
-    at += space ? kSpace.size() : 1;
-  }
-  return text;
-}
 
 // As the engine does it, token by token, but each time from the beginning.
 void Explainer::generate(SamplingParams sampling) {
@@ -195,7 +181,7 @@ void Explainer::fill_routing(const RoutingTrace& routing) {
   const size_t top_k = static_cast<size_t>(out_.top_k);
   for (size_t t = 0; t < ids_.size(); ++t) {
     TokenRouting token;
-    token.text = piece_text(ids_[t]);
+    token.text = model_.tokenizer->display_text(ids_[t]);
     token.image = sequence_.is_image_token(static_cast<int>(t));
     token.ids.resize(static_cast<size_t>(model_.vlm.config().decoder.num_layers));
     token.gates.resize(token.ids.size());
@@ -226,7 +212,8 @@ void Explainer::fill_lens(const std::vector<at::Tensor>& layers_TD) {
       LensLayer out{.answer_token = static_cast<int>(a), .layer = static_cast<int>(layer), .top = {}, .answer_rank = 0};
       auto [top, ids] = probs_V.topk(count);
       for (int64_t i = 0; i < count; ++i) {
-        out.top.push_back({piece_text(static_cast<int>(ids[i].item<int64_t>())), top[i].item<float>()});
+        const int id = static_cast<int>(ids[i].item<int64_t>());
+        out.top.push_back({model_.tokenizer->display_text(id), top[i].item<float>()});
       }
       out.answer_rank = 1 + static_cast<int>(probs_V.gt(probs_V[out_.tokens[a].id]).sum().item<int64_t>());
       out_.logit_lens.push_back(std::move(out));

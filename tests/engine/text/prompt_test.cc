@@ -23,7 +23,7 @@ TemplateTokens tokens_of(const Tokenizer& tokenizer) { return {tokenizer.image_i
 
 std::string text_of(const Tokenizer& tokenizer, const PromptTokens& prompt) {
   std::string text;
-  for (const int id : prompt.ids) text += id == 94 ? "#" : tokenizer.is_end(id) ? "|" : tokenizer.piece_bytes(id);
+  for (const int id : prompt.ids) text += id == 94 ? "#" : tokenizer.is_end(id) ? "|" : tokenizer.bytes_of(id);
   return text;
 }
 
@@ -91,9 +91,14 @@ TEST(TokenizerConfigTest, TheVocabularyMustFitTheModel) {
   EXPECT_EQ(tokenizer->encode("\xc3\xa9"
                               "a"),
             (std::vector<int>{1, 0}));
-  EXPECT_EQ(tokenizer->piece_bytes(3), "");  // an id of the model that no piece has
-  EXPECT_TRUE(tokenizer->is_control(3));
-  EXPECT_THROW(tokenizer->piece_bytes(4), Error);
+  EXPECT_EQ(tokenizer->bytes_of(3), "");  // an id of the model that no piece has
+  EXPECT_TRUE(tokenizer->is_special(3));
+  EXPECT_EQ(tokenizer->display_text(3), "");
+  EXPECT_THROW(tokenizer->bytes_of(4), Error);
+  config.added_tokens = {{3, "\xe2\x96\x81<PRE>"}};
+  EXPECT_EQ(make_tokenizer(config, "", 4)->display_text(3), " <PRE>");
+  EXPECT_EQ(make_tokenizer(config, "", 4)->token_text(3), "\xe2\x96\x81<PRE>");
+  config.added_tokens = {};
   EXPECT_THROW(make_tokenizer(config, "", 1), Error);
   EXPECT_THROW(make_tokenizer(config, "", 2), Error);  // the end is beyond it
   for (const auto& characters : {std::vector<std::string>{"a", "a"}, {"ab"}, {""}, {"\xff"}}) {

@@ -46,18 +46,18 @@ std::string* SentencePieceTest::model_ = nullptr;
 
 TEST_F(SentencePieceTest, LayoutOfTheVocabulary) {
   EXPECT_EQ(tokenizer_->vocab_size(), 320);
-  EXPECT_EQ(tokenizer_->piece(0), "<unk>");
+  EXPECT_EQ(tokenizer_->token_text(0), "<unk>");
   EXPECT_EQ(tokenizer_->bos_id(), 1);
   EXPECT_EQ(tokenizer_->eos_id(), 2);
   EXPECT_EQ(tokenizer_->pad_id(), 3);
-  EXPECT_EQ(tokenizer_->piece_id("<image>"), 4);
-  EXPECT_EQ(tokenizer_->piece_id("<sep>"), 5);
-  EXPECT_EQ(tokenizer_->piece_id("<0x00>"), 6);
-  EXPECT_EQ(tokenizer_->piece_id("<0xFF>"), 261);
-  EXPECT_EQ(tokenizer_->piece_id("no such piece"), -1);
-  EXPECT_EQ(tokenizer_->piece_id("<unk>"), 0);
-  EXPECT_TRUE(tokenizer_->is_control(4));
-  EXPECT_FALSE(tokenizer_->is_control(261));
+  EXPECT_EQ(tokenizer_->token_id("<image>"), 4);
+  EXPECT_EQ(tokenizer_->token_id("<sep>"), 5);
+  EXPECT_EQ(tokenizer_->token_id("<0x00>"), 6);
+  EXPECT_EQ(tokenizer_->token_id("<0xFF>"), 261);
+  EXPECT_EQ(tokenizer_->token_id("no such piece"), -1);
+  EXPECT_EQ(tokenizer_->token_id("<unk>"), 0);
+  EXPECT_TRUE(tokenizer_->is_special(4));
+  EXPECT_FALSE(tokenizer_->is_special(261));
 }
 
 TEST_F(SentencePieceTest, RoundTripsAnyText) {
@@ -74,7 +74,7 @@ TEST_F(SentencePieceTest, DigitsStandAlone) {
 
 TEST_F(SentencePieceTest, TextNeverNamesAControlPiece) {
   for (const int id : tokenizer_->encode("<s></s><image><pad><sep><unk><0x41>")) {
-    EXPECT_FALSE(tokenizer_->is_control(id));
+    EXPECT_FALSE(tokenizer_->is_special(id));
     EXPECT_NE(id, 0);
   }
   EXPECT_EQ(decode(tokenizer_->encode("</s><image>")), "</s><image>");
@@ -98,15 +98,43 @@ TEST_F(SentencePieceTest, HundredKilobytesAreEncoded) {
 }
 
 TEST_F(SentencePieceTest, PieceBytes) {
-  EXPECT_EQ(tokenizer_->piece_bytes(tokenizer_->piece_id("<0xE2>")), "\xe2");
-  EXPECT_EQ(tokenizer_->piece_bytes(tokenizer_->piece_id("<0x00>")), std::string(1, '\0'));
-  EXPECT_EQ(tokenizer_->piece_bytes(tokenizer_->piece_id("<image>")), "");
-  EXPECT_EQ(tokenizer_->piece_bytes(tokenizer_->eos_id()), "");
+  EXPECT_EQ(tokenizer_->bytes_of(tokenizer_->token_id("<0xE2>")), "\xe2");
+  EXPECT_EQ(tokenizer_->bytes_of(tokenizer_->token_id("<0x00>")), std::string(1, '\0'));
+  EXPECT_EQ(tokenizer_->bytes_of(tokenizer_->token_id("<image>")), "");
+  EXPECT_EQ(tokenizer_->bytes_of(tokenizer_->eos_id()), "");
   std::string text;
-  for (const int id : tokenizer_->encode("red circle")) text += tokenizer_->piece_bytes(id);
+  for (const int id : tokenizer_->encode("red circle")) text += tokenizer_->bytes_of(id);
   EXPECT_EQ(text, " red circle");
-  EXPECT_THROW(tokenizer_->piece_bytes(-1), Error);
-  EXPECT_THROW(tokenizer_->piece_bytes(320), Error);
+  EXPECT_THROW(tokenizer_->bytes_of(-1), Error);
+  EXPECT_THROW(tokenizer_->bytes_of(320), Error);
+}
+
+TEST_F(SentencePieceTest, DisplayedTokensHavePlainSpaces) {
+  const int red = tokenizer_->encode("red").front();
+  EXPECT_EQ(tokenizer_->display_text(red), tokenizer_->bytes_of(red));
+  EXPECT_TRUE(tokenizer_->token_text(red).starts_with("\xe2\x96\x81"));
+  EXPECT_EQ(tokenizer_->token_id(tokenizer_->token_text(red)), red);
+  EXPECT_EQ(tokenizer_->display_text(tokenizer_->token_id("<0xE2>")), "<0xE2>");
+  EXPECT_EQ(tokenizer_->display_text(tokenizer_->eos_id()), "</s>");
+  EXPECT_THROW(tokenizer_->display_text(320), Error);
+}
+
+TEST_F(SentencePieceTest, TheSpaceBeforeATextFollowsThePrefixRule) {
+  const auto text_of = [](const Tokenizer& tokenizer, const std::vector<int>& ids) {
+    std::string text;
+    for (const int id : ids) text += tokenizer.bytes_of(id);
+    return text;
+  };
+  // This vocabulary trims a text's own spaces.
+  for (const auto& [rule, plain, spaced, inside] : {std::tuple{PrefixSpace::kAlways, " red", " red", " red"},
+                                                    {PrefixSpace::kUnspaced, " red", "red", " red"},
+                                                    {PrefixSpace::kFirst, " red", "red", "red"}}) {
+    const auto tokenizer = load_sentencepiece(*model_, rule);
+    EXPECT_EQ(text_of(*tokenizer, tokenizer->encode("red")), plain);
+    EXPECT_EQ(text_of(*tokenizer, tokenizer->encode(" red")), spaced);
+    EXPECT_EQ(text_of(*tokenizer, tokenizer->encode_inside("red")), inside);
+  }
+  EXPECT_THROW(load_sentencepiece(model_->substr(0, model_->size() - 1), PrefixSpace::kFirst), Error);
 }
 
 TEST_F(SentencePieceTest, TrainingIsReproducible) { EXPECT_EQ(train(), *model_); }
@@ -127,12 +155,12 @@ TEST(TokenizerTrainingTest, UserSymbolsAreWholePieces) {
   const auto tokenizer =
       load_sentencepiece(train_sentencepiece(sentences(), {.vocab_size = 320, .user_symbols = {"a,\"b"}}));
   const std::vector<int> ids = tokenizer->encode("red a,\"b red");
-  EXPECT_NE(std::find(ids.begin(), ids.end(), tokenizer->piece_id("a,\"b")), ids.end());
+  EXPECT_NE(std::find(ids.begin(), ids.end(), tokenizer->token_id("a,\"b")), ids.end());
 }
 
 TEST_F(SentencePieceTest, DetokenizerHoldsBackHalfCharacters) {
   Detokenizer stream(tokenizer_);
-  const auto byte = [&](const char* piece) { return stream.push(tokenizer_->piece_id(piece)); };
+  const auto byte = [&](const char* piece) { return stream.push(tokenizer_->token_id(piece)); };
   EXPECT_EQ(byte("<0xE2>"), "");
   EXPECT_EQ(byte("<0x82>"), "");
   EXPECT_EQ(byte("<0xAC>"), "\xe2\x82\xac");
@@ -149,7 +177,7 @@ TEST_F(SentencePieceTest, DetokenizerHoldsBackHalfCharacters) {
 
 TEST_F(SentencePieceTest, DetokenizerDropsOnlyTheFirstSpace) {
   const int red = tokenizer_->encode("red").front();
-  ASSERT_EQ(tokenizer_->piece_bytes(red).front(), ' ');
+  ASSERT_EQ(tokenizer_->bytes_of(red).front(), ' ');
   Detokenizer stream(tokenizer_);
   const std::string first = stream.push(red);
   EXPECT_EQ(stream.push(red), " " + first);

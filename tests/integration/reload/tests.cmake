@@ -8,7 +8,7 @@ if(TARGET sparsefusion-server AND TARGET sparsefusion-train AND TARGET sf_client
       ${PROJECT_SOURCE_DIR}/tests/integration/reload/demo_versions.cc
       ${PROJECT_SOURCE_DIR}/tests/integration/reload/measured_load.cc
       ${PROJECT_SOURCE_DIR}/tests/support/process.cc)
-  # Not sf_binary: nobody installs it.
+  # Not sf_binary: it is not installed.
   add_executable(leaking-server ${PROJECT_SOURCE_DIR}/tests/integration/reload/leaking_server.cc)
   target_link_libraries(leaking-server PRIVATE sf_options sf_server_app sf_engine_runtime)
   add_dependencies(integration_reload_test sparsefusion-server sparsefusion-train leaking-server)
