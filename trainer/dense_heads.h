@@ -10,7 +10,7 @@
 
 #include <torch/torch.h>
 
-#include "trainer/data/dense_labels.h"
+#include "trainer/tasks/sort_of_clevr/dense_labels.h"
 
 namespace sf {
 

@@ -4,9 +4,9 @@
 #include <map>
 
 #include "engine/runtime/prompt_maker.h"
-#include "trainer/data/dataset.h"
-#include "trainer/data/non_scene.h"
-#include "trainer/data/renderer.h"
+#include "trainer/tasks/sort_of_clevr/dataset.h"
+#include "trainer/tasks/sort_of_clevr/non_scene.h"
+#include "trainer/tasks/sort_of_clevr/renderer.h"
 #include "trainer/train_step.h"
 
 namespace sf {

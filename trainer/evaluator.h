@@ -12,8 +12,8 @@
 
 #include "engine/model/vlm.h"
 #include "engine/text/tokenizer.h"
-#include "trainer/data/questions.h"
-#include "trainer/data/sample.h"
+#include "trainer/tasks/sort_of_clevr/questions.h"
+#include "trainer/tasks/sort_of_clevr/sample.h"
 
 namespace sf {
 

@@ -6,7 +6,7 @@
 #include <torch/torch.h>
 
 #include "engine/model/vit.h"
-#include "trainer/data/sample.h"
+#include "trainer/tasks/sort_of_clevr/sample.h"
 
 namespace sf {
 

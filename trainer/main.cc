@@ -8,7 +8,7 @@
 #include "engine/base/flags.h"
 #include "engine/base/progress.h"
 #include "engine/base/wait_policy.h"
-#include "trainer/data/export_scenes.h"
+#include "trainer/tasks/sort_of_clevr/export_scenes.h"
 #include "trainer/tracking/metrics_server.h"
 #include "trainer/tracking/training_metrics.h"
 #include "trainer/trainer.h"

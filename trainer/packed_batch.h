@@ -11,9 +11,9 @@
 
 #include "engine/model/config.h"
 #include "engine/text/prompt.h"
-#include "trainer/data/questions.h"
 #include "trainer/dense_heads.h"
 #include "trainer/image_batch.h"
+#include "trainer/tasks/sort_of_clevr/questions.h"
 
 namespace sf {
 

@@ -16,9 +16,9 @@
 #include "engine/runtime/weights.h"
 #include "engine/text/sentencepiece_tokenizer.h"
 #include "trainer/checkpointer.h"
-#include "trainer/curriculum.h"
 #include "trainer/prefetcher.h"
 #include "trainer/pretrain_vit.h"
+#include "trainer/tasks/sort_of_clevr/curriculum.h"
 #include "trainer/training_state.h"
 #include "trainer/vision_checkpoint.h"
 

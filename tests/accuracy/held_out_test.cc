@@ -13,7 +13,7 @@
 #include "tests/support/second_renderer.h"
 #include "tools/model/offline_runner.h"
 #include "trainer/data/image_file.h"
-#include "trainer/data/renderer.h"
+#include "trainer/tasks/sort_of_clevr/renderer.h"
 
 namespace sf {
 namespace {

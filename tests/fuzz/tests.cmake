@@ -18,6 +18,6 @@ if(SF_FUZZ)
   target_include_directories(fuzz PRIVATE ${PROJECT_BINARY_DIR}/generated)
   target_compile_options(fuzz PRIVATE -Wall -Wextra)
   target_link_options(fuzz PRIVATE -fsanitize=fuzzer)
-  target_link_libraries(fuzz PRIVATE sf_options sf_engine_base sf_engine_image sf_engine_text sf_engine_config sf_engine_checkpoint sf_engine_import sf_trainer_data
+  target_link_libraries(fuzz PRIVATE sf_options sf_engine_base sf_engine_image sf_engine_text sf_engine_config sf_engine_checkpoint sf_engine_import sf_trainer_tasks
                                      sf_server_auth sf_server_wire sf_server_kserve sf_server_http sf_server_grpc sf_proto)
 endif()

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "engine/base/error.h"
-#include "trainer/data/user_data.h"
+#include "trainer/tasks/user_rows/user_data.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   if (size == 0) return 0;

@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "trainer/data/image_file.h"
-#include "trainer/data/non_scene.h"
-#include "trainer/data/renderer.h"
+#include "trainer/tasks/sort_of_clevr/non_scene.h"
+#include "trainer/tasks/sort_of_clevr/renderer.h"
 
 namespace sf::test {
 namespace {

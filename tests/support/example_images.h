@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "engine/image/image.h"
-#include "trainer/data/questions.h"
+#include "trainer/tasks/sort_of_clevr/questions.h"
 
 namespace sf::test {
 

@@ -11,7 +11,7 @@
 #include <string>
 
 #include "engine/image/image.h"
-#include "trainer/data/scene.h"
+#include "trainer/tasks/sort_of_clevr/scene.h"
 
 namespace sf::test {
 

@@ -6,9 +6,9 @@
 #include "engine/text/sentencepiece_tokenizer.h"
 #include "trainer/checkpointer.h"
 #include "trainer/data/image_file.h"
-#include "trainer/data/questions.h"
-#include "trainer/data/renderer.h"
-#include "trainer/data/sample.h"
+#include "trainer/tasks/sort_of_clevr/questions.h"
+#include "trainer/tasks/sort_of_clevr/renderer.h"
+#include "trainer/tasks/sort_of_clevr/sample.h"
 
 namespace sf::test {
 

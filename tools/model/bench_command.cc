@@ -11,10 +11,10 @@
 #include "tools/model/offline_runner.h"
 #include "tools/model/shared_image_bench.h"
 #include "trainer/data/image_file.h"
-#include "trainer/data/questions.h"
-#include "trainer/data/renderer.h"
-#include "trainer/data/sample.h"
-#include "trainer/data/user_data.h"
+#include "trainer/tasks/sort_of_clevr/questions.h"
+#include "trainer/tasks/sort_of_clevr/renderer.h"
+#include "trainer/tasks/sort_of_clevr/sample.h"
+#include "trainer/tasks/user_rows/user_data.h"
 
 namespace sf {
 namespace {

@@ -8,8 +8,8 @@
 #include "engine/runtime/torch_engine.h"
 #include "tools/model/commands.h"
 #include "tools/model/offline_runner.h"
-#include "trainer/data/user_data.h"
 #include "trainer/evaluator.h"
+#include "trainer/tasks/user_rows/user_data.h"
 
 namespace sf {
 namespace {

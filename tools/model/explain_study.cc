@@ -9,8 +9,8 @@
 #include "tools/model/commands.h"
 #include "tools/model/expert_tables.h"
 #include "tools/model/pointing_game.h"
-#include "trainer/data/questions.h"
-#include "trainer/data/renderer.h"
+#include "trainer/tasks/sort_of_clevr/questions.h"
+#include "trainer/tasks/sort_of_clevr/renderer.h"
 
 namespace sf {
 namespace {

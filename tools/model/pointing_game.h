@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "engine/explain/explanation.h"
-#include "trainer/data/scene.h"
+#include "trainer/tasks/sort_of_clevr/scene.h"
 
 namespace sf {
 

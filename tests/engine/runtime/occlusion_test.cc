@@ -5,7 +5,7 @@
 
 #include "tests/engine/runtime/explain_parts.h"
 #include "trainer/data/image_file.h"
-#include "trainer/data/renderer.h"
+#include "trainer/tasks/sort_of_clevr/renderer.h"
 
 namespace sf {
 namespace {
