@@ -4,7 +4,7 @@
 #include "engine/explain/overlay.h"
 #include "server/service/answer_service.h"
 #include "server/service/resolve_sampling.h"
-#include "server/versions/low_priority.h"
+#include "server/versions/background_work.h"
 #include "server/wire/reject_reason.h"
 
 namespace sf::server {

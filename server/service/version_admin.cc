@@ -2,11 +2,6 @@
 
 namespace sf::server {
 
-int64_t VersionAdmin::served() const {
-  const ServingVersionPtr version = slot_.current();
-  return version ? version->version : 0;
-}
-
 std::optional<ExpertLoads> VersionAdmin::expert_loads() const {
   const ServingVersionPtr version = slot_.current();
   if (!version) return std::nullopt;
@@ -20,12 +15,12 @@ int64_t VersionAdmin::load(int64_t version) {
 
 int64_t VersionAdmin::pin(int64_t version) {
   reloader_.pin(version);
-  return version != 0 ? version : served();
+  return version != 0 ? version : slot_.current_version();
 }
 
 int64_t VersionAdmin::unpin() {
   reloader_.unpin();
-  return served();
+  return slot_.current_version();
 }
 
 }  // namespace sf::server

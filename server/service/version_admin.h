@@ -23,8 +23,6 @@ class VersionAdmin final : public ModelAdmin {
   bool is_unloaded() const override { return reloader_.is_unloaded(); }
 
  private:
-  int64_t served() const;
-
   Reloader& reloader_;
   const ModelSlot& slot_;
 };

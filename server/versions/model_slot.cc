@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "server/versions/background_throttle.h"
+#include "server/versions/background_work.h"
 
 namespace sf::server {
 
@@ -78,6 +78,11 @@ ModelSlot::~ModelSlot() {
 ServingVersionPtr ModelSlot::current() const {
   MutexLock lock(mutex_);
   return current_;
+}
+
+int64_t ModelSlot::current_version() const {
+  MutexLock lock(mutex_);
+  return current_ ? current_->version : 0;
 }
 
 void ModelSlot::publish(std::unique_ptr<ServingVersion> version) {

@@ -1,8 +1,8 @@
 // The version that answers now. A reload swaps it; requests go on with the version they took.
 //
-//   ModelSlot slot([&](const ServingVersion& version) { metrics.retire_version(version.metrics.get(), clock.now_s());
-//   }); slot.publish(make_serving_version(...)); if (ServingVersionPtr version = slot.current())
-//   version->scheduler().submit(...);
+//   ModelSlot slot([&](const ServingVersion& version) { retire(version.metrics.get()); });
+//   slot.publish(make_serving_version(7, std::move(engine), score, hold, deps));
+//   if (const ServingVersionPtr version = slot.current()) version->scheduler().submit(std::move(job));
 //
 // A version's last reference may fall on its own scheduler's thread or on a client's: it is freed on neither, but on a
 // reaper thread of the slot's. Thread-safe.
@@ -19,18 +19,19 @@ namespace sf::server {
 
 class ModelSlot {
  public:
-  // `on_freed` is told of a version just before it is freed, on the reaper thread.
+  // `on_freed` is called with a version just before it is freed, on the reaper thread.
   explicit ModelSlot(std::function<void(const ServingVersion&)> on_freed = {});
   // Effect: aborts what still runs and frees every version. REQUIRES: no reference to a version but its jobs' is left.
   ~ModelSlot();
 
   ServingVersionPtr current() const;  // null before the first publish
+  int64_t current_version() const;    // its number; 0 = none
   void publish(std::unique_ptr<ServingVersion> version);
   // Effect: nothing is served until the next publish; what runs goes on to its end.
   void retire();
   // The current one and those that finish their requests.
   std::vector<ServingVersionPtr> live() const;
-  // Whether anybody waits for one of them: from the reservation to the last event.
+  // Whether one of them has a request: from the reservation to the last event.
   bool has_requests() const;
   // In memory: published and not yet freed.
   int num_live() const;

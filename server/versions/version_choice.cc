@@ -15,4 +15,17 @@ std::vector<int64_t> versions_to_try(const VersionChoice& choice) {
   return wanted;
 }
 
+std::optional<int64_t> version_to_go_back_to(const RollbackChoice& choice) {
+  for (auto before = choice.served_before.rbegin(); before != choice.served_before.rend(); ++before) {
+    if (*before != choice.served && std::ranges::find(choice.versions, *before) != choice.versions.end()) {
+      return *before;
+    }
+  }
+  std::optional<int64_t> best;
+  for (const int64_t version : choice.usable) {
+    if (version < choice.served && version > best.value_or(0)) best = version;
+  }
+  return best;
+}
+
 }  // namespace sf::server

@@ -25,9 +25,6 @@ class Candidate {
   virtual std::unique_ptr<Engine> load() = 0;
 };
 
-// What is said of a version that waits.
-inline constexpr const char* kWaitingForManifest = "waiting for manifest.json";
-
 // One thread only.
 class VersionSource {
  public:

@@ -8,7 +8,7 @@
 
 #include "server/service/answer_service.h"
 #include "server/service/explain_fields.h"
-#include "server/versions/low_priority.h"
+#include "server/versions/background_work.h"
 #include "server/versions/serving_version.h"
 #include "tests/support/fake_engine.h"
 #include "tests/support/manual_clock.h"

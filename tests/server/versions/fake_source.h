@@ -19,6 +19,7 @@ class FakeSource final : public VersionSource {
   struct Entry {
     std::optional<double> score;
     std::string fingerprint = "1";
+    bool is_waiting = false;  // for its manifest
     std::vector<GoldenImage> golden;
     std::function<void()> on_open = [] {};  // throws what opening should throw
     std::function<std::unique_ptr<Engine>()> load;
@@ -49,6 +50,7 @@ class FakeSource final : public VersionSource {
     if (!facts_known) return std::nullopt;
     return VersionFacts{"digest" + std::to_string(version), version * 100, 1'700'000'000, entries[version].score};
   }
+  bool waiting(int64_t version) override { return entries[version].is_waiting; }
   std::shared_ptr<const void> hold(int64_t version) override {
     auto held = std::make_shared<int64_t>(version);
     holds[version] = held;

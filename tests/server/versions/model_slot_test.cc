@@ -5,7 +5,7 @@
 #include <chrono>
 #include <thread>
 
-#include "server/versions/background_throttle.h"
+#include "server/versions/background_work.h"
 #include "tests/server/versions/submit_question.h"
 #include "tests/support/fake_engine.h"
 #include "tests/support/manual_clock.h"

@@ -4,14 +4,12 @@
 #include <fstream>
 
 #include "engine/base/machine_fault.h"
-#include "server/versions/version_choice.h"
 #include "tests/server/versions/reloader_fixture.h"
 #include "tests/support/no_free_files.h"
 
 namespace sf::server {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -311,21 +309,6 @@ TEST_F(ReloaderCommandsTest, WithoutAPlaceNothingIsPinned) {
   reloader.poll_once();
   EXPECT_EQ(refusal([&] { reloader.pin(1); }).code(), Code::kFailedPrecondition);
   EXPECT_EQ(refusal([&] { PinFile(root_ / "no" / "such" / "pin").write(1); }).code(), Code::kFailedPrecondition);
-}
-
-TEST(VersionChoiceTest, TheNewestAboveTheServedOneFirst) {
-  EXPECT_THAT(versions_to_try({.versions = {1, 10, 2}, .served = 1}), ElementsAre(10, 2));
-  EXPECT_THAT(versions_to_try({.versions = {1, 10, 2}, .served = 10}), IsEmpty());
-  EXPECT_THAT(versions_to_try({.versions = {1, 10, 2}}), ElementsAre(10, 2, 1));
-  EXPECT_THAT(versions_to_try({.versions = {1, 10, 11}, .served = 1, .passed_over = 10}), ElementsAre(11));
-  EXPECT_THAT(versions_to_try({.versions = {1, 2}, .served = 0, .passed_over = 10}), ElementsAre(2, 1));
-}
-
-TEST(VersionChoiceTest, APinLeavesNoChoice) {
-  EXPECT_THAT(versions_to_try({.versions = {1, 2, 3}, .served = 3, .pinned = 2}), ElementsAre(2));
-  EXPECT_THAT(versions_to_try({.versions = {1, 2, 3}, .served = 2, .pinned = 2}), IsEmpty());
-  EXPECT_THAT(versions_to_try({.versions = {1, 2, 3}, .pinned = 2}), ElementsAre(2, 1));
-  EXPECT_THAT(versions_to_try({.versions = {1, 3}, .served = 3, .pinned = 2}), IsEmpty());
 }
 
 }  // namespace

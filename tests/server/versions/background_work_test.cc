@@ -1,4 +1,4 @@
-#include "server/versions/low_priority.h"
+#include "server/versions/background_work.h"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -35,12 +35,12 @@ TEST(LowPriorityTest, WhatItThrowsIsThrown) {
                std::runtime_error);
 }
 
-TEST(LowPriorityTest, TheWorkStandsBackWhereItCan) {
+TEST(LowPriorityTest, TheWorkYieldsWhereItCan) {
   ModelSlot slot;
   const YieldScope* inside = nullptr;
   run_at_low_priority(kReloadNiceness, slot, [&] {
     inside = this_threads_yield_scope;
-    yield_to_requests();  // nobody is served: returns at once
+    yield_to_requests();  // there are no requests: returns at once
   });
   EXPECT_NE(inside, nullptr);
   EXPECT_EQ(this_threads_yield_scope, nullptr);
