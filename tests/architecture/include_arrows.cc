@@ -103,6 +103,7 @@ const std::vector<Library>& libraries() {
        "",
        {"server/connections/", "server/http/", "server/outbound/", "client/", "trainer/", "tests/", "bench/"}},
       {"sentencepiece", {"sentencepiece_"}, "", {"engine/text/", "trainer/", "tests/"}},
+      {"OpenCV", {"opencv2/"}, "", {"engine/explain/", "trainer/", "tools/", "tests/"}},
   };
   return table;
 }
@@ -164,7 +165,8 @@ const Arrow* find_arrow(std::string_view file) {
 // Why `file` may not include `include`; empty where it may.
 std::string objection(const std::string& file, const Arrow& arrow, const Include& include, const Tree& tree) {
   for (const Library& library : libraries()) {
-    const bool allowed = starts_with_any(file, library.rooms) && !file.starts_with(kTorchFree);
+    const bool allowed =
+        starts_with_any(file, library.rooms) && (library.name == "OpenCV" || !file.starts_with(kTorchFree));
     if (belongs_to(library, include.target) && !allowed) {
       return std::string(library.name) + " is not for this folder";
     }
