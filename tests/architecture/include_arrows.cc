@@ -105,6 +105,7 @@ const std::vector<Library>& libraries() {
        "",
        {"server/connections/", "server/http/", "server/outbound/", "client/", "trainer/", "tests/", "bench/"}},
       {"sentencepiece", {"sentencepiece_"}, "", {"engine/text/", "trainer/", "tests/"}},
+      {"OpenCV", {"opencv2/"}, "", {"engine/explain/", "trainer/", "tools/", "tests/"}},
   };
   return table;
 }
@@ -167,7 +168,8 @@ const Arrow* find_arrow(std::string_view file) {
 // Why `file` may not include `include`; empty where it may.
 std::string objection(const std::string& file, const Arrow& arrow, const Include& include, const Tree& tree) {
   for (const Library& library : libraries()) {
-    const bool allowed = starts_with_any(file, library.rooms) && !starts_with_any(file, kTorchFree);
+    const bool allowed =
+        starts_with_any(file, library.rooms) && (library.name == "OpenCV" || !starts_with_any(file, kTorchFree));
     if (belongs_to(library, include.target) && !allowed) {
       return std::string(library.name) + " is not for this folder";
     }
