@@ -29,7 +29,7 @@
 #include "server/grpc/call_workers.h"
 #include "server/grpc/grpc_server.h"
 #include "server/grpc/open_calls.h"
-#include "server/service/request_ids.h"
+#include "server/service/request_log.h"
 #include "server/wire/trace_context.h"
 
 namespace sf::server {

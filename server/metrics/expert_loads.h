@@ -1,5 +1,11 @@
 // What the experts of one version have done since it was loaded, as numbers: GET /v1/experts and
 // ModelAdmin.ExpertStats.
+//
+//   const ExpertLoads loads = version_metrics.expert_loads();
+//   const ExpertLoad& text = loads.layers.at(0).experts.at(3).at(kTextModality);
+//   const double mean_gate = text.tokens > 0 ? text.gate_mass / text.tokens : 0;
+//
+// Plain values.
 #pragma once
 
 #include <array>

@@ -1,5 +1,11 @@
 // One layer's recent routing: counts of about the last 8192 routed tokens, older ones fading out exponentially, and the
-// four gauges made of them. Pure arithmetic; whoever holds it guards it.
+// four gauges made of them. Pure arithmetic.
+//
+//   ExpertWindow window(4, {});                                  // experts; no histogram to compare with
+//   window.add(std::vector<double>{90, 10, 20, 8}, 70.0, 64);    // one step: 64 tokens to two experts each
+//   if (const std::optional<ExpertWindow::Gauges> gauges = window.gauges()) use(gauges->imbalance);
+//
+// One thread at a time: VersionMetrics guards its own.
 #pragma once
 
 #include <cstdint>

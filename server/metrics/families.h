@@ -1,9 +1,12 @@
-// The server's metric families: name, type and help of each, and one scrape being filled in.
+// The server's metric families: name, type and help of each, and one scrape being filled in. Why the server fills in
+// prometheus-cpp's families itself and has no registry: docs/architecture.md.
 //
 //   FamilySet families;                                                   // every family, no series yet
 //   families["sparsefusion_queue_depth"].add({}, 3);
 //   families["sparsefusion_step_duration_seconds"].add({{"version", "7"}}, histogram);
 //   std::string text = families.text();                                   // Prometheus text format 0.0.4
+//
+// One thread only: a scrape has a set of its own.
 #pragma once
 
 #include <prometheus/metric_family.h>

@@ -4,7 +4,7 @@
 //   Metrics metrics({.model = "sparsefusion", .program_version = "0.1.0"});
 //   std::shared_ptr<VersionMetrics> version = metrics.add_version(7, engine.info());
 //   metrics.count_request("rest", "200", 0.012);
-//   std::string text = metrics.text(gauges, clock.now_s());
+//   std::string text = metrics.text(gauges, now_s);
 //
 // Thread-safe.
 #pragma once
@@ -27,7 +27,7 @@ struct MetricsOptions {
   ExpertSeries expert_series = ExpertSeries::kAuto;
 };
 
-// What is read at the moment of the scrape and counted by nobody.
+// What is read at the moment of the scrape and counted nowhere.
 struct LiveGauges {
   struct Version {
     int64_t version = 0;

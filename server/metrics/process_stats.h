@@ -1,4 +1,8 @@
 // The process as Prometheus' client libraries describe it, read from /proc/self.
+//
+//   collect_process(families);
+//
+// Thread-safe.
 #pragma once
 
 #include "server/metrics/families.h"

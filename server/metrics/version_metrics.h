@@ -1,8 +1,9 @@
-// Everything that one model version counts. The scheduler's thread records once a step; a scrape reads. One lock a
-// step.
+// Everything that one model version counts. The scheduler's thread records once a step; a scrape reads.
 //
 //   VersionMetrics metrics("sparsefusion", 7, engine.info());
-//   metrics.record_step({.step_seconds = 0.004, .batch_size = 3, .result = &result, .cache = engine.cache_usage()});
+//   metrics.record_step({.step_seconds = 0.004, .batch_size = 3, .result = &result, ...});
+//
+// Thread-safe, with one lock a step.
 #pragma once
 
 #include <cstdint>

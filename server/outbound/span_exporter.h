@@ -18,7 +18,7 @@
 #include "engine/base/mutex.h"
 #include "server/outbound/collector.h"
 #include "server/outbound/request_spans.h"
-#include "server/service/trace_sink.h"
+#include "server/service/request_log.h"
 
 namespace sf::server {
 

@@ -1,15 +1,15 @@
 // Bounds what waits, by requests and by tokens, and hands jobs from the service's threads to the scheduler's.
 //
-//   std::optional<Ticket> ticket = queue.reserve(cost_tokens);    // nothing: full. Before any pixel is decoded
-//   queue.push(std::make_unique<Job>(..., std::move(*ticket), ...));
-//   std::vector<std::unique_ptr<Job>> jobs = queue.take();        // the scheduler
+//   std::optional<Ticket> ticket = queue.reserve(prompt_tokens);    // nothing: full. Before any pixel is decoded
+//   if (ticket) queue.push(std::make_unique<Job>(std::move(request), *engine, stream, std::move(*ticket), version));
+//   std::vector<std::unique_ptr<Job>> jobs = queue.take();          // the scheduler
 //
 // A reservation counts until its ticket goes: when the job starts to run, or when it dies before. A job that runs and
 // is preempted holds no ticket, so the limits never touch it again. Thread-safe.
 //
 // A tenant (an API key) gets a place only while it holds less than kTenantShare times what is free. So one that floods
-// fills 7/8 of the queue and no more, two fill 14/15 together: whoever comes with a key of his own finds a place.
-// Without keys there is one tenant, "", and he may fill it all.
+// fills 7/8 of the queue and no more, two fill 14/15 together: a request with another key finds a place. Without keys
+// there is one tenant, "", which may fill it all.
 #pragma once
 
 #include <cstdint>

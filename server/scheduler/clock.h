@@ -1,4 +1,9 @@
 // Time, passed in so that tests own it (tests/support/manual_clock.h).
+//
+//   const double begin_s = clock.now_s();
+//   const double elapsed_s = clock.now_s() - begin_s;
+//
+// Thread-safe.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,10 @@
 // How fast the queue moves, measured: what Retry-After is made of. Shared by the schedulers of all versions, so that a
-// new version starts with what the old one knew. Thread-safe.
+// new version starts with what the old one knew.
+//
+//   drain_rate.record(clock.now_s());                                  // a request left the queue
+//   const int retry_after_s = drain_rate.seconds_for(12, clock.now_s());
+//
+// Thread-safe.
 #pragma once
 
 #include <deque>

@@ -1,9 +1,10 @@
 // The response_stream between the scheduler's thread (push, finish, fail) and one frontend's thread (next, cancel).
 //
-//   auto stream = std::make_shared<EventQueue>(version);
-//   stream->push("red");  stream->finish(summary);     // exactly one terminal event, whatever is called after it
+//   auto stream = std::make_shared<EventQueue>(7);    // the model version
+//   stream->push("red");
+//   stream->finish(summary);                          // exactly one terminal event, whatever is called after it
 //
-// Unbounded, but a request pushes at most max_tokens events, which the context bounds.
+// Unbounded, but a request pushes at most max_tokens events, which the context bounds. Thread-safe.
 #pragma once
 
 #include <atomic>

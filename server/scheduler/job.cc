@@ -45,9 +45,9 @@ std::optional<FinishReason> Job::on_token(TokenGuess token, const std::vector<To
   if (stop_token) return FinishReason::kStop;
   std::vector<TokenLogprob> tokens;
   if (request_.logprobs) {
-    TokenLogprob& told = tokens.emplace_back();
-    told.logprob = token.logprob;
-    for (const TokenGuess& guess : top) told.top.push_back({text_->peek(guess.token), guess.logprob});
+    TokenLogprob& reported = tokens.emplace_back();
+    reported.logprob = token.logprob;
+    for (const TokenGuess& guess : top) reported.top.push_back({text_->peek(guess.token), guess.logprob});
   }
   const std::string text = text_->push(token.token);
   if (request_.logprobs) tokens.back().text = text;

@@ -1,9 +1,10 @@
 // One request from submit to its terminal event: its text, its usage, its times.
 //
-//   std::optional<FinishReason> end = job.on_token({token, logprob}, stop_token, now_s);
-//   if (end) job.finish(*end, now_s);
+//   Job job(std::move(request), *engine, stream, std::move(ticket), version);
+//   const std::optional<FinishReason> end = job.on_token({.token = 17, .logprob = -0.2f}, {}, false, clock.now_s());
+//   if (end) job.finish(*end, clock.now_s());
 //
-// Handed from the service's thread to the scheduler's; then the scheduler's thread only.
+// One thread at a time: the service's hands it to the scheduler's.
 #pragma once
 
 #include <memory>
@@ -14,7 +15,7 @@
 #include "engine/engine.h"
 #include "server/scheduler/admission_queue.h"
 #include "server/scheduler/event_queue.h"
-#include "server/scheduler/priority.h"
+#include "server/scheduler/step_planner.h"
 #include "server/scheduler/stop_matcher.h"
 
 namespace sf::server {

@@ -1,8 +1,10 @@
 // What one request gets back: a queue of text deltas that ends in exactly one terminal event. The scheduler pushes, one
 // frontend's thread reads.
 //
-//   while (true) { Event e = stream->next(); write(e.text); if (e.finished) break; }
+//   for (Event event = stream->next(); !event.finished; event = stream->next()) write(event.text);
 //   stream->cancel();   // the client is gone: the slot is free within two decode steps
+//
+// One thread only, but for cancel().
 #pragma once
 
 #include <cstdint>

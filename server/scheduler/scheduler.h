@@ -1,13 +1,15 @@
 // One model version's engine, fed step by step: requests join and leave between steps. The decision is step_planner's;
 // this class carries it out and delivers what came of it.
 //
-//   Scheduler scheduler({.engine = engine, .clock = &clock, ...}, options);
-//   if (auto ticket = scheduler.reserve(cost)) scheduler.submit(std::make_unique<Job>(..., std::move(*ticket), ...));
+//   Scheduler scheduler({.engine = engine, .clock = &clock, ...}, {});
+//   if (std::optional<Ticket> ticket = scheduler.reserve(prompt_tokens)) {
+//     scheduler.submit(std::make_unique<Job>(std::move(request), *engine, stream, std::move(*ticket), version));
+//   }
 //   while (scheduler.wait_for_work()) scheduler.step_once();        // scheduler_thread.h, or a test by hand
 //
 // What happens to a job: it ends (stop token, stop string, length), its client leaves, its deadline passes, the engine
 // fails it, or the server goes down; in every case its stream gets exactly one terminal event and the engine forgets
-// it.
+// it. Thread-safe, but for wait_for_work(), step_once() and fail_all(): one thread only.
 #pragma once
 
 #include <atomic>
@@ -55,7 +57,7 @@ class Scheduler {
   int num_running() const { return num_running_.load(std::memory_order_relaxed); }
   // From the reservation to the last event.
   bool has_requests() const { return num_jobs_.load(std::memory_order_relaxed) > 0 || queue_.load().requests > 0; }
-  // Seconds since the last step, or since work arrived; 0 without work. A stalled engine lets it grow.
+  // Seconds since the last step, or since work arrived; 0 without work. It grows while the engine is stalled.
   double last_step_age_s() const;
   // Effect: every job fails with Unavailable at the next step; what comes later too.
   void abort();
@@ -94,7 +96,7 @@ class Scheduler {
   // True if the sequence ended.
   bool deliver_token(Job& job, const SequenceStepResult& result, size_t token, double now_s, StepSample& sample);
   void deliver_chosen(Job& job, const ChosenAnswer& chosen, double now_s, StepSample& sample);
-  // Effect: parks the youngest sequence; if it is the only one, it can never fit and fails.
+  // Effect: preempts the youngest sequence; if it is the only one, it can never fit and fails.
   void make_room();
   void fail_running(SequenceId id, Error error, const std::string& what);
   // Effect: the engine forgets the sequence, and so does this.

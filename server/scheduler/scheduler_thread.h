@@ -1,5 +1,10 @@
 // The thread that owns an engine: it steps the scheduler until it is destroyed, and sleeps while there is nothing to
 // do.
+//
+//   SchedulerThread thread(std::make_unique<Scheduler>(deps, options));
+//   thread.scheduler().submit(std::move(job));
+//
+// Thread-safe, as far as the scheduler is.
 #pragma once
 
 #include <memory>

@@ -66,7 +66,7 @@ StepDecision plan_step(const PlannerInput& input, const PlannerOptions& options)
     budget.take_sequence();
     if (job.tokens_to_compute > 1) {
       prompts.push_back(&job);
-      budget.take_pages(job.tokens_to_compute);  // promised when it was let in, perhaps not yet taken
+      budget.take_pages(job.tokens_to_compute);  // promised when it was admitted, perhaps not yet taken
     } else if (budget.has_token()) {
       decision.work.push_back({job.key, budget.take_tokens(1)});
     }
@@ -76,7 +76,7 @@ StepDecision plan_step(const PlannerInput& input, const PlannerOptions& options)
     decision.work.push_back({job->key, budget.take_tokens(job->tokens_to_compute)});
   }
 
-  // Whoever was interrupted comes back before anybody new: a newcomer would take the pages it waits for.
+  // What was preempted comes back before anything new: a newcomer would take the pages it waits for.
   bool all_resumed = true;
   for (const RunningView* job : preempted) {
     all_resumed = budget.has_sequence() && budget.has_token() && budget.fits(job->tokens_to_compute);

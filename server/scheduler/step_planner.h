@@ -1,26 +1,28 @@
-// The scheduler's decision as a pure function: who leaves, who joins and who computes how many tokens in the next step.
+// The scheduler's decision as a pure function: which sequences leave, which join and which compute how many tokens in
+// the next step.
 //
-//   StepDecision decision = plan_step({.waiting = ..., .running = ..., .free_pages = 40, .page_size = 16, .now_s = t},
-//   options);
+//   PlannerInput input{.waiting = waiting, .running = running, .free_pages = 40, .page_size = 16, .now_s = now_s};
+//   StepDecision decision = plan_step(input, {.max_batch = 8});
 //
 // Order within a step: every decoding sequence gets its token, then prompts under way get what is left of the token
 // budget in the order in which they began, then preempted ones come back, then the queue in the order of
 // queue_order.h. So decoding never waits for more than one step of max_step_tokens, and whatever was admitted is
-// finished before anything new begins.
+// finished before anything new begins. Thread-safe.
 #pragma once
 
 #include <cstdint>
 #include <string_view>
 #include <vector>
 
-#include "server/scheduler/priority.h"
-
 namespace sf::server {
+
+// Of a request that waits: what goes first (queue_order.h).
+enum class Priority { kInteractive, kBatch };
 
 struct PlannerOptions {
   int max_batch = 32;         // sequences in a step
   int max_step_tokens = 512;  // tokens computed in a step; decoding comes first
-  // A batch request lets pass the interactive ones that come at most this long after it: it yields, but never starves.
+  // A batch request yields to the interactive ones that come at most this long after it, and so never starves.
   double batch_patience_s = 5;
 };
 
@@ -30,7 +32,7 @@ struct WaitingView {
   JobKey key = 0;
   Priority priority = Priority::kInteractive;
   std::string_view tenant = {};  // the API key's name; empty for all without keys
-  uint64_t last_admission = 0;   // the number of the tenant's last admission; 0 where nothing of it was let in
+  uint64_t last_admission = 0;   // the number of the tenant's last admission; 0 where none was
   double queued_s = 0;
   double deadline_s = 0;
   int prompt_tokens = 0;
@@ -67,8 +69,8 @@ struct StepDecision {
   std::vector<Work> work;         // includes the resumed and the admitted
 };
 
-// A sequence is let in only if its pages fit beside one page for each sequence that runs (each may need its next page
-// in any step); the first one is always let in, so that the engine can say that it will never fit.
+// A sequence is admitted only if its pages fit beside one page for each sequence that runs (each may need its next page
+// in any step); the first one is always admitted, so that the engine can say that it will never fit.
 StepDecision plan_step(const PlannerInput& input, const PlannerOptions& options);
 
 }  // namespace sf::server

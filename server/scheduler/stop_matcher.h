@@ -2,10 +2,9 @@
 // that it is not, so the caller never sends a character of a stop string.
 //
 //   StopMatcher matcher({"\n", "END"});
-//   out += matcher.push("The E");     // "The ": the E waits
-//   out += matcher.push("nd");        // "End"
-//   if (matcher.stopped()) ...
-//   out += matcher.finish();          // what was still held back
+//   text += matcher.push("The E");     // "The ": the E waits
+//   text += matcher.push("nd");        // "End"
+//   if (!matcher.stopped()) text += matcher.finish();   // what was still held back
 //
 // The result depends on the whole text only, never on how it was cut. A byte costs at most a few steps for each stop
 // string, however long those are (Knuth, Morris and Pratt, 1977). One thread only.

@@ -1,8 +1,12 @@
 // A question about an image as a frontend read it, before it is believed; and the one place where it becomes the
 // service's request, so that REST and gRPC share ranges, defaults and error texts.
 //
-//   AnswerFields fields;  fields.image = bytes;  fields.question = "what shape is the red object?";
+//   AnswerFields fields;
+//   fields.image = bytes;
+//   fields.question = "what shape is the red object?";
 //   auto stream = service.submit(make_answer_request(std::move(fields), request_id, "rest", &service));
+//
+// Thread-safe: plain values and free functions.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +48,7 @@ struct AnswerFields {
   size_t body_bytes = 0;
 };
 
-// Before a model is there: as if it read them.
+// True before a model is there.
 inline bool reads_images(const Service& service) {
   const std::vector<ModelDescription> models = service.models();
   return models.empty() || models.front().info.max_image_tokens > 0;

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <utility>
 
-#include "server/service/resolve_sampling.h"
 #include "server/wire/reject_reason.h"
 
 namespace sf::server {
@@ -52,6 +51,46 @@ void check_room(const PreparedChoices& choices, const PreparedPrompt& prompt, in
 
 }  // namespace
 
+// Requests between submit and the reader that took their terminal event: what a drain waits for. Thread-safe.
+class AnswerService::InFlight {
+ public:
+  void add() {
+    MutexLock lock(mutex_);
+    ++count_;
+  }
+  void remove() {
+    {
+      MutexLock lock(mutex_);
+      --count_;
+    }
+    none_left_.notify_all();
+  }
+  // False if some are left after `seconds`.
+  bool wait_until_none(double seconds) {
+    const auto patience = std::chrono::duration<double>(std::clamp(seconds, 0.0, 86400.0));
+    const auto deadline =
+        std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(patience);
+    MutexLock lock(mutex_);
+    while (count_ > 0) {
+      if (!none_left_.wait_until(mutex_, deadline) && count_ > 0) return false;
+    }
+    return true;
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar none_left_;
+  int count_ SF_GUARDED_BY(mutex_) = 0;
+};
+
+SamplingParams resolve_sampling(SamplingParams asked, const SamplingParams& defaults) {
+  if (asked.temperature >= 0) return asked;
+  asked.temperature = defaults.temperature;
+  if (asked.top_p >= 1) asked.top_p = defaults.top_p;
+  if (asked.top_k == 0) asked.top_k = defaults.top_k;
+  return asked;
+}
+
 AnswerService::AnswerService(ServiceOptions options, ServiceDeps deps)
     : options_(std::move(options)),
       deps_(std::move(deps)),
@@ -59,6 +98,13 @@ AnswerService::AnswerService(ServiceOptions options, ServiceDeps deps)
       explain_gate_(
           {.places = std::max(1, options_.max_explain), .max_waiting = kMaxWaitingExplains, .one_each = true}),
       in_flight_(std::make_shared<InFlight>()) {}
+
+std::shared_ptr<void> AnswerService::count_in_flight() const {
+  in_flight_->add();
+  return {nullptr, [counter = in_flight_](void*) { counter->remove(); }};
+}
+
+bool AnswerService::wait_idle(double seconds) { return in_flight_->wait_until_none(seconds); }
 
 std::shared_ptr<ResponseStream> AnswerService::submit(AnswerRequest request) {
   return submit_counted(request.request_id,
@@ -96,9 +142,8 @@ AnswerService::Streams AnswerService::submit_batch(size_t count, const RequestOf
 }
 
 AnswerService::Streams AnswerService::submit_counted(const std::string& request_id, const SubmitWork& work) {
-  // Counted before `draining_` is read: a drain that sees nobody in flight has seen everybody.
-  in_flight_->add();
-  const std::shared_ptr<void> in_flight(nullptr, [counter = in_flight_](void*) { counter->remove(); });
+  // Counted before `draining_` is read: a drain that sees no request in flight has seen all of them.
+  const std::shared_ptr<void> in_flight = count_in_flight();
   try {
     if (draining_) throw Error(Code::kUnavailable, "the server is shutting down", "", Reason::kDraining);
     const ServingVersionPtr version = deps_.slot->current();

@@ -1,7 +1,6 @@
 // The Service that serves: takes the current version from the slot, reserves the request's cost, decodes, queues.
 //
 //   AnswerService service({.model_name = "sparsefusion"}, {.slot = &slot, .metrics = &metrics, ...});
-//   ...
 //   service.drain();                    // SIGTERM: not ready, refuses what is new
 //   service.wait_idle(30);              // until every admitted answer was read to its end
 //   service.abort();                    // what is left fails with Unavailable
@@ -17,10 +16,8 @@
 
 #include "engine/base/mutex.h"
 #include "server/service/fair_gate.h"
-#include "server/service/in_flight.h"
 #include "server/service/request_log.h"
 #include "server/service/service.h"
-#include "server/service/trace_sink.h"
 #include "server/versions/model_slot.h"
 
 namespace sf::server {
@@ -47,6 +44,10 @@ struct ServiceDeps {
   std::function<void(const RequestRecord&)> on_request = {};
 };
 
+// What a request is sampled with: its own temperature, else the checkpoint's way of sampling, where a top_p or top_k of
+// the request's own still counts. Pure.
+SamplingParams resolve_sampling(SamplingParams asked, const SamplingParams& defaults);
+
 class AnswerService final : public Service {
  public:
   // REQUIRES: what `deps` points to outlives this.
@@ -71,10 +72,12 @@ class AnswerService final : public Service {
   int num_waiting_to_decode() const { return decode_gate_.num_waiting(); }
 
   void drain() { draining_.store(true); }
-  bool wait_idle(double seconds) { return in_flight_->wait_until_none(seconds); }
+  // False if answers are left after `seconds`.
+  bool wait_idle(double seconds);
   void abort();
 
  private:
+  class InFlight;
   // A request with a place in the queue.
   struct Admitted {
     double begin_s = 0;
@@ -82,6 +85,9 @@ class AnswerService final : public Service {
     Ticket ticket;
   };
   using Streams = std::vector<std::shared_ptr<ResponseStream>>;
+
+  // The request counts as in flight until the value goes: it may outlive this.
+  std::shared_ptr<void> count_in_flight() const;
 
   // What `work` gives, on the version that serves. Its errors are counted. `in_flight` is held until an answer was
   // read.

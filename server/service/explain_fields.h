@@ -2,6 +2,8 @@
 // defaults and error texts are the same on REST and gRPC.
 //
 //   ExplainRequest request = make_explain_request(std::move(fields), request_id, "rest");
+//
+// Thread-safe: free functions.
 #pragma once
 
 #include <algorithm>

@@ -3,7 +3,6 @@
 
 #include "engine/explain/overlay.h"
 #include "server/service/answer_service.h"
-#include "server/service/resolve_sampling.h"
 #include "server/versions/background_work.h"
 #include "server/wire/reject_reason.h"
 
@@ -32,8 +31,7 @@ const std::string& image_of(const AnswerRequest& request) {
 }  // namespace
 
 ExplainResult AnswerService::explain(ExplainRequest request, const std::function<bool()>& is_unwanted) {
-  in_flight_->add();
-  const std::shared_ptr<void> in_flight(nullptr, [counter = in_flight_](void*) { counter->remove(); });
+  const std::shared_ptr<void> in_flight = count_in_flight();
   const std::string request_id = request.question.request_id;
   request.question.is_unwanted = is_unwanted;
   try {

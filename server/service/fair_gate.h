@@ -4,8 +4,10 @@
 // floods waits for itself, and another's request waits for what is under way and no more. Without keys all are one
 // tenant, "".
 //
+//   FairGate gate({.places = 2});
 //   const FairGate::Pass pass = gate.enter({.tenant = "a", .deadline = deadline, .is_unwanted = client_left});
-//   if (pass.outcome() != GateOutcome::kEntered) throw ...;   // else the place is held as long as `pass` lives
+//   if (pass.outcome() != GateOutcome::kEntered) throw Error(Code::kDeadlineExceeded, "too late");
+//   decode();                                          // the place is held as long as `pass` lives
 //
 // Thread-safe.
 #pragma once
@@ -34,7 +36,7 @@ struct GateOptions {
   int max_waiting = 1 << 20;       // in line; one more is turned away as kBusy
   int max_waiting_each = 1 << 20;  // of one tenant
   // A tenant that holds a place or waits is turned away as kBusy, and "" always where no place is free: for places
-  // that are held long, in which others of the same tenant should rather be told to come back.
+  // that are held long, where others of the same tenant had better come back later.
   bool one_each = false;
 };
 

@@ -1,4 +1,8 @@
-// What operators see and say, on every API: which versions there are, which one answers, what its experts do.
+// What operators see and command, on every API: which versions there are, which one answers, what its experts do.
+//
+//   for (const VersionStatus& row : admin.versions()) use(row.version, state_name(row.state));
+//   const int64_t served = admin.rollback();
+//
 // Thread-safe. The commands block until they are done, which takes as long as a load.
 #pragma once
 

@@ -1,11 +1,11 @@
-// One service behind every API: the frontends only translate. Thread-safe.
+// One service behind every API: the frontends only translate.
 //
-//   auto stream = service.submit(request);           // throws Error: bad input, queue full, draining, ...
-//   while (!(event = stream->next()).finished) ...
+//   auto stream = service.submit(std::move(request));           // throws Error: bad input, queue full, draining
+//   for (Event event = stream->next(); !event.finished; event = stream->next()) write(event.text);
 //
 // submit() runs on the caller's thread: it reserves the request's cost from the image header (so a full queue refuses
 // before any pixel is decoded), then waits for its tenant's turn to decode, decodes and tokenises, then queues. A
-// client that leaves and a deadline that passes end it there too.
+// client that leaves and a deadline that passes end it there too. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "engine/engine.h"
-#include "server/scheduler/priority.h"
 #include "server/scheduler/response_stream.h"
+#include "server/scheduler/step_planner.h"
 #include "server/service/model_admin.h"
 #include "server/service/request_log.h"
 

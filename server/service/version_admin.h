@@ -1,4 +1,9 @@
 // ModelAdmin of a reloader and its slot.
+//
+//   VersionAdmin admin(reloader, slot);
+//   AnswerService service({}, {.slot = &slot, .admin = &admin, ...});
+//
+// Thread-safe.
 #pragma once
 
 #include "server/service/model_admin.h"

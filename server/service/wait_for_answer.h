@@ -1,6 +1,10 @@
-// Waits for a whole answer while it looks whether anybody still wants it.
+// Waits for a whole answer, and ends the wait once the client is gone.
 //
-//   WholeAnswer answer = wait_for_answer(*stream, 20, [&] { return context->IsCancelled(); });
+//   const WholeAnswer answer = wait_for_answer(*stream, 20, client_left);
+//   if (answer.error) throw *answer.error;
+//   write(answer.text);
+//
+// One thread only: the stream's reader.
 #pragma once
 
 #include <algorithm>

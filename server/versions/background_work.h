@@ -7,7 +7,8 @@
 //   BackgroundThrottle throttle(slot);                    // what it does inside, for a thread that is there already
 //   YieldScope scope([&] { throttle.wait(); });           // engine/base/yield_to_requests.h
 //
-// It never waits for ever: a server without gaps still reloads, BackgroundThrottle::kMaxWait later.
+// It never waits for ever: a server without gaps still reloads, BackgroundThrottle::kMaxWait later. Thread-safe, but
+// for the throttle: one thread only.
 #pragma once
 
 #include <chrono>

@@ -166,6 +166,11 @@ int64_t Catalog::highest() const {
   return known_.empty() ? 0 : known_.rbegin()->first;
 }
 
+void Catalog::report(const ReloadEvent& event) const {
+  metrics_.count_reload(event.result, event.reason);
+  log_(event);
+}
+
 void Catalog::begin_trial(int64_t version) {
   MutexLock lock(mutex_);
   loading_ = version;

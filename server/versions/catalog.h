@@ -2,11 +2,10 @@
 // what an operator pinned or unloaded, and with all of it which version is tried next (version_choice.h).
 //
 //   Catalog catalog({.pin_path = store / ".pinned"}, source, metrics, log);
-//   if (catalog.refresh()) {
-//     for (const int64_t version : catalog.to_try(slot.current_version())) {
-//       if (catalog.is_due(version, source.fingerprint(version), clock.now_s())) loader.load(version);
-//     }
+//   if (catalog.refresh() && !catalog.is_on_hold(clock.now_s())) {
+//     loader.load_first_of(catalog.to_try(slot.current_version()));
 //   }
+//   for (const VersionStatus& row : catalog.list({.served = 7})) use(row.version, row.reason);
 //
 // It loads nothing and holds no engine. A version that failed is quarantined with its reason until its files change or
 // an operator asks for it; one that memory did not suffice for, or that a fault of the machine
@@ -66,6 +65,8 @@ class Catalog {
   int64_t highest() const;  // in the source; 0 = none
 
   // --- what became of trying one ---
+  void report(const ReloadEvent& event) const;  // counted and logged
+  void log(const ReloadEvent& event) const { log_(event); }
   void begin_trial(int64_t version);  // its state is kLoading until end_trial
   void quarantine(const ReloadEvent& event, const std::string& fingerprint);
   void delay_for_memory(const ReloadEvent& event, double now_s);                                   // all versions

@@ -1,9 +1,10 @@
 // Versions on disk: a store that a trainer publishes into, or one checkpoint directory that never changes.
 //
-//   std::unique_ptr<VersionSource> source = open_checkpoint_source("/models/store", factory);
-//   Reloader reloader(options, *source, slot, ...);
+//   std::unique_ptr<VersionSource> versions = open_checkpoint_source("/models/store", factory);
+//   Reloader reloader({}, *versions, slot, deps, log);
 //
-// What is loaded are the bytes that were verified: the files are read once, into memory.
+// What is loaded are the bytes that were verified: the files are read once, into memory. Thread-safe: free functions;
+// the source itself, like any, one thread only.
 #pragma once
 
 #include <filesystem>

@@ -29,8 +29,8 @@ void throw_unless_published(int64_t version, const LoadResult& result) {
 
 }  // namespace
 
-Commands::Commands(Catalog& catalog, Loader& loader, ModelSlot& slot, PinFile pin_file, ReloadLog log)
-    : catalog_(catalog), loader_(loader), slot_(slot), pin_file_(std::move(pin_file)), log_(std::move(log)) {}
+Commands::Commands(Catalog& catalog, Loader& loader, ModelSlot& slot, PinFile pin_file)
+    : catalog_(catalog), loader_(loader), slot_(slot), pin_file_(std::move(pin_file)) {}
 
 void Commands::serve(int64_t version) {
   if (slot_.current_version() == version) return;
@@ -110,7 +110,7 @@ void Commands::unload() {
   const int64_t served = slot_.current_version();
   if (!catalog_.unload(served)) return;
   slot_.retire();
-  log_({served, "unloaded", "none", "", 0});
+  catalog_.log({served, "unloaded", "none", "", 0});
 }
 
 }  // namespace sf::server

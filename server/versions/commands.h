@@ -1,7 +1,7 @@
 // What an operator may ask of the versions: load, pin, unpin, rollback, load the newest, unload. Each does its work
 // before it returns; reloader.h runs them on its thread, between two polls.
 //
-//   Commands commands(catalog, loader, slot, PinFile(store / ".pinned"), log);
+//   Commands commands(catalog, loader, slot, PinFile(store / ".pinned"));
 //   commands.pin(3);                    // serves version 3 and no other, over restarts too
 //   int64_t served = commands.load_newest();
 //
@@ -17,7 +17,7 @@ namespace sf::server {
 class Commands {
  public:
   // REQUIRES: the references outlive this.
-  Commands(Catalog& catalog, Loader& loader, ModelSlot& slot, PinFile pin_file, ReloadLog log);
+  Commands(Catalog& catalog, Loader& loader, ModelSlot& slot, PinFile pin_file);
 
   // Effect: serves this version, without regard to scores, until a newer one is published (pin it to keep it).
   // Errors: NotFound; FailedPrecondition with the reason where it is refused or another one is pinned;
@@ -50,7 +50,6 @@ class Commands {
   Loader& loader_;
   ModelSlot& slot_;
   const PinFile pin_file_;
-  const ReloadLog log_;
 };
 
 }  // namespace sf::server

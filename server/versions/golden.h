@@ -1,7 +1,9 @@
 // golden.json of a checkpoint: images, questions, and the answers that the trainer got for them with a margin between
 // the two likeliest tokens that no rounding closes. Format: docs/checkpoint_format.md.
 //
-//   std::vector<GoldenPicture> golden = parse_golden(checkpoint.file("golden.json"));
+//   std::vector<GoldenImage> golden = parse_golden(checkpoint.file("golden.json"));
+//
+// Thread-safe: plain values and a free function.
 #pragma once
 
 #include <string>

@@ -41,14 +41,8 @@ LoadOutcome judge_failure(const std::exception& error, const std::string& stage)
   return LoadOutcome::kRejected;
 }
 
-Loader::Loader(LoaderOptions options, Catalog& catalog, VersionSource& source, ModelSlot& slot, ServingDeps deps,
-               ReloadLog log)
-    : options_(options),
-      catalog_(catalog),
-      source_(source),
-      slot_(slot),
-      deps_(std::move(deps)),
-      log_(std::move(log)) {}
+Loader::Loader(LoaderOptions options, Catalog& catalog, VersionSource& source, ModelSlot& slot, ServingDeps deps)
+    : options_(options), catalog_(catalog), source_(source), slot_(slot), deps_(std::move(deps)) {}
 
 LoadResult Loader::load(int64_t version) {
   return run({.version = version, .fingerprint = source_.fingerprint(version), .chosen = true});
@@ -106,8 +100,7 @@ LoadResult Loader::conclude(const Trial& trial, LoadOutcome outcome, ReloadEvent
     case LoadOutcome::kGone:
       break;
   }
-  deps_.metrics->count_reload(event.result, event.reason);
-  log_(event);
+  catalog_.report(event);
   return {outcome, std::move(event)};
 }
 

@@ -1,7 +1,7 @@
 // Brings one version into the slot: verify -> load -> warm up -> golden check (the stage `canary`) -> publish. What
 // fails leaves the old version serving, and stands in the catalog with its reason.
 //
-//   Loader loader({.mode = ReloadMode::kOverlap}, catalog, source, slot, deps, log);
+//   Loader loader({.mode = ReloadMode::kOverlap}, catalog, source, slot, deps);
 //   if (loader.load(7).outcome != LoadOutcome::kPublished) return false;
 //
 // The stages run on a thread of low priority while another version serves (background_work.h). Each is timed; each
@@ -46,8 +46,7 @@ LoadOutcome judge_failure(const std::exception& error, const std::string& stage)
 class Loader {
  public:
   // REQUIRES: what the references and `deps` point to outlives this.
-  Loader(LoaderOptions options, Catalog& catalog, VersionSource& source, ModelSlot& slot, ServingDeps deps,
-         ReloadLog log);
+  Loader(LoaderOptions options, Catalog& catalog, VersionSource& source, ModelSlot& slot, ServingDeps deps);
 
   // Effect: tries this version, without regard to its score or an old failure. Blocks until it serves or failed.
   LoadResult load(int64_t version);
@@ -80,7 +79,6 @@ class Loader {
   VersionSource& source_;
   ModelSlot& slot_;
   const ServingDeps deps_;
-  const ReloadLog log_;
   int64_t freed_version_ = 0;  // of kReplace: what served before the version being tried
   std::shared_ptr<const void> freed_hold_;
 };

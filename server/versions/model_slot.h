@@ -1,6 +1,6 @@
 // The version that answers now. A reload swaps it; requests go on with the version they took.
 //
-//   ModelSlot slot([&](const ServingVersion& version) { retire(version.metrics.get()); });
+//   ModelSlot slot([&](const ServingVersion& freed) { metrics.retire_version(freed.metrics.get(), clock.now_s()); });
 //   slot.publish(make_serving_version(7, std::move(engine), score, hold, deps));
 //   if (const ServingVersionPtr version = slot.current()) version->scheduler().submit(std::move(job));
 //

@@ -3,6 +3,9 @@
 //
 //   PinFile pin(store / ".pinned");
 //   pin.write(3);
+//   std::optional<int64_t> pinned = pin.read();
+//
+// One thread at a time.
 #pragma once
 
 #include <cstdint>

@@ -22,9 +22,9 @@ Reloader::Reloader(ReloaderOptions options, VersionSource& source, ModelSlot& sl
     : options_(std::move(options)),
       slot_(slot),
       clock_(*deps.clock),
-      catalog_(catalog_options(options_), source, *deps.metrics, log),
-      loader_(loader_options(options_), catalog_, source, slot, std::move(deps), log),
-      commands_(catalog_, loader_, slot, PinFile(options_.pin_path), std::move(log)) {}
+      catalog_(catalog_options(options_), source, *deps.metrics, std::move(log)),
+      loader_(loader_options(options_), catalog_, source, slot, std::move(deps)),
+      commands_(catalog_, loader_, slot, PinFile(options_.pin_path)) {}
 
 Reloader::~Reloader() { stop(); }
 

@@ -1,5 +1,10 @@
-// One model version that can answer: its engine and the scheduler that feeds it. Made by the reloader, held by
+// One model version that can answer: its engine and the scheduler that feeds it. Made by the loader, held by
 // model_slot and by every request that began on it, freed when the last of them is gone.
+//
+//   std::unique_ptr<ServingVersion> version = make_serving_version(7, std::move(engine), score, hold, deps);
+//   if (std::optional<Ticket> ticket = version->scheduler().reserve(prompt_tokens)) use(*ticket);
+//
+// Immutable, but for what its members do: the engine belongs to the version's scheduler thread.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +39,7 @@ struct ServingDeps {
   std::function<void(const std::string& request_id, const std::string& what)> log_failure;
 };
 
-// Effect: starts the version's scheduler thread; nobody sends it requests yet.
+// Effect: starts the version's scheduler thread; no request reaches it before it is published.
 std::unique_ptr<ServingVersion> make_serving_version(int64_t version, std::unique_ptr<Engine> engine,
                                                      std::optional<double> score, std::shared_ptr<const void> hold,
                                                      const ServingDeps& deps);

@@ -1,4 +1,12 @@
-// Where versions come from, as the reloader sees it: a store that a trainer publishes into, one directory, or a test.
+// Where versions come from, as the catalog and the loader see it: a store that a trainer publishes into, one directory,
+// or a test.
+//
+//   for (const int64_t version : source.versions()) {
+//     const std::shared_ptr<const void> hold = source.hold(version);     // the trainer does not prune it meanwhile
+//     std::unique_ptr<Engine> loaded = source.open(version)->load();
+//   }
+//
+// One thread only.
 #pragma once
 
 #include <cstdint>

@@ -114,7 +114,7 @@ TEST(QueueOrderTest, AKeyThatFloodsWaitsForItself) {
     world.step();
   }
   EXPECT_EQ(world.admitted["calm"], 100) << "all that it asked for";
-  EXPECT_EQ(world.admitted["flood"], 400) << "the rest goes to whoever asks";
+  EXPECT_EQ(world.admitted["flood"], 400) << "the rest goes to any request";
   EXPECT_LE(world.waited_s["calm"], 0.4 + 1e-6) << "no longer than until the next sequence ends";
 }
 

@@ -136,7 +136,7 @@ TEST_F(AnswerServiceTest, GivesTheRoutingToWhoAsksAndRefusesAnothersModels) {
   replays.sampling.replay_routing = std::make_shared<const RoutingRecord>(other);
   const int prepared = engine.num_prepared();
   EXPECT_EQ(refusal(replays).field(), "routing");
-  EXPECT_EQ(engine.num_prepared(), prepared) << "refused before the picture is decoded";
+  EXPECT_EQ(engine.num_prepared(), prepared) << "refused before the image is decoded";
 }
 
 TEST_F(AnswerServiceTest, AFullQueueRefusesBeforeTheImageIsDecoded) {
@@ -196,7 +196,7 @@ TEST_F(AnswerServiceTest, ABatchIsAdmittedWholeOrNotAtAll) {
     return [image](size_t i) { return request_of(std::string(1, static_cast<char>('b' + i)), i == 1 ? image : "IMG"); };
   };
   EXPECT_THROW(service_->submit_batch(5, batch_of("IMG")), Error);
-  EXPECT_EQ(engine.num_prepared(), 1) << "no picture of a batch that is refused is decoded";
+  EXPECT_EQ(engine.num_prepared(), 1) << "no image of a batch that is refused is decoded";
   auto streams = service_->submit_batch(4, batch_of("IMG"));
   engine.release_steps();
   EXPECT_EQ(read(*running).text, "a");

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "server/service/resolve_sampling.h"
+#include "server/service/answer_service.h"
 
 namespace sf::server {
 namespace {
@@ -22,7 +22,7 @@ TEST(ResolveSamplingTest, TheCheckpointDecidesOnlyWhereTheRequestDoesNot) {
   EXPECT_EQ(resolve_sampling(own, defaults).top_k, 3);
   own.temperature = 0;  // greedy, and asked for
   EXPECT_EQ(resolve_sampling(own, defaults).temperature, 0);
-  EXPECT_EQ(resolve_sampling(nothing, {}).temperature, 0);  // greedy, where nobody says anything
+  EXPECT_EQ(resolve_sampling(nothing, {}).temperature, 0);  // greedy, where neither says anything
 }
 
 }  // namespace

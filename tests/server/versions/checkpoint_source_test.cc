@@ -65,7 +65,7 @@ TEST_F(CheckpointSourceTest, LoadsWhatItVerified) {
   source->versions();
   auto candidate = source->open(3);
   EXPECT_EQ(candidate->score(), 0.75);
-  fs::remove_all(directory);  // what happens on disk now reaches nobody
+  fs::remove_all(directory);  // what happens on disk now reaches no reader
   EXPECT_EQ(candidate->load()->info().digest.size(), 64u);
 }
 

@@ -24,8 +24,8 @@ class CommandsTest : public ::testing::Test {
     deps_.metrics = &metrics_;
     deps_.drain_rate = &drain_rate_;
     deps_.log_failure = [](const std::string&, const std::string&) {};
-    loader_ = std::make_unique<Loader>(LoaderOptions(), catalog_, source_, slot_, deps_, log_);
-    commands_ = std::make_unique<Commands>(catalog_, *loader_, slot_, pin_file_, log_);
+    loader_ = std::make_unique<Loader>(LoaderOptions(), catalog_, source_, slot_, deps_);
+    commands_ = std::make_unique<Commands>(catalog_, *loader_, slot_, pin_file_);
     for (const int64_t version : {1, 2, 3}) source_.add(version);
   }
   ~CommandsTest() override { std::filesystem::remove_all(root_); }
@@ -51,8 +51,9 @@ class CommandsTest : public ::testing::Test {
   FakeSource source_;
   ModelSlot slot_;
   std::vector<ReloadEvent> events_;
-  const ReloadLog log_ = [this](const ReloadEvent& event) { events_.push_back(event); };
-  Catalog catalog_{{.pin_path = root_ / ".pinned"}, source_, metrics_, log_};
+  Catalog catalog_{{.pin_path = root_ / ".pinned"}, source_, metrics_, [this](const ReloadEvent& event) {
+                     events_.push_back(event);
+                   }};
   std::unique_ptr<Loader> loader_;
   std::unique_ptr<Commands> commands_;
 };

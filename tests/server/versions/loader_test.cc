@@ -39,7 +39,7 @@ class LoaderTest : public ::testing::Test {
   }
   Loader loader(LoaderOptions options = {}) {
     catalog_.refresh();
-    return Loader(options, catalog_, source_, slot_, deps_, log_);
+    return Loader(options, catalog_, source_, slot_, deps_);
   }
   void break_load(int64_t version) {
     source_.add(version).load = []() -> std::unique_ptr<Engine> { throw std::runtime_error("shapes differ"); };
@@ -57,8 +57,7 @@ class LoaderTest : public ::testing::Test {
   FakeSource source_;
   ModelSlot slot_;
   std::vector<ReloadEvent> events_;
-  const ReloadLog log_ = [this](const ReloadEvent& event) { events_.push_back(event); };
-  Catalog catalog_{{}, source_, metrics_, log_};
+  Catalog catalog_{{}, source_, metrics_, [this](const ReloadEvent& event) { events_.push_back(event); }};
 };
 
 TEST_F(LoaderTest, PublishesAndSaysSo) {

@@ -94,7 +94,7 @@ TEST_F(ModelSlotTest, HasRequestsFromTheirReservationToTheirEnd) {
   EXPECT_FALSE(slot_.has_requests());
   {
     const std::optional<Ticket> ticket = slot_.current()->scheduler().reserve(1);
-    EXPECT_TRUE(slot_.has_requests()) << "its picture is being decoded";
+    EXPECT_TRUE(slot_.has_requests()) << "its image is being decoded";
   }
   EXPECT_FALSE(slot_.has_requests());
   engine.hold_steps();
@@ -132,7 +132,7 @@ TEST_F(ModelSlotTest, WorkInTheBackgroundWaitsForAGapButNotForEver) {
   read(*stream);
   slot_.wait_for_live(1);
   while (slot_.has_requests()) std::this_thread::yield();
-  EXPECT_LT(seconds_of_a_wait(), 0.25) << "nobody waits";
+  EXPECT_LT(seconds_of_a_wait(), 0.25) << "no request waits";
 }
 
 TEST_F(ModelSlotTest, GoingDownEndsWhatStillRuns) {

@@ -143,7 +143,7 @@ TEST_F(ReloaderCommandsTest, APinnedVersionThatIsGoneIsStoodInForFromBelow) {
   source_.add(4);
   source_.add(6);
   reloader_->poll_once();
-  EXPECT_EQ(served(), 4) << "somebody pinned 5 against what is above it";
+  EXPECT_EQ(served(), 4) << "an operator pinned 5 against what is above it";
   source_.add(5);
   EXPECT_TRUE(reloader_->poll_once());
   EXPECT_EQ(served(), 5);

@@ -1,8 +1,0 @@
-// Who goes first among requests that wait.
-#pragma once
-
-namespace sf::server {
-
-enum class Priority { kInteractive, kBatch };
-
-}  // namespace sf::server
