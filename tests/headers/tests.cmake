@@ -23,8 +23,11 @@ if(NOT SF_SANITIZE AND TARGET sf_server_app AND TARGET sf_client_cli AND TARGET 
     target_compile_options(header_examples_torch PRIVATE -w)
     target_link_libraries(header_examples_torch PRIVATE sf_tools_model)
     sf_use_torch(header_examples_torch)
+    set_target_properties(header_examples_torch PROPERTIES UNITY_BUILD OFF)
     add_dependencies(header_examples_torch header_examples)  # one of the two runs the script
   endif()
 endif()
 add_test(NAME headers COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/headers/headers.py check)
 set_tests_properties(headers PROPERTIES LABELS static TIMEOUT 60)
+add_test(NAME headers_script COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 python3 ${CMAKE_CURRENT_SOURCE_DIR}/headers/headers_test.py)
+set_tests_properties(headers_script PROPERTIES LABELS static TIMEOUT 60)
