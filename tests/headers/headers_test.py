@@ -61,6 +61,7 @@ class HeadersTest(unittest.TestCase):
     def test_a_header_without_a_thread_rule_is_reported(self):
         self.assertIn("engine/a/a.h:1: no thread rule", self.problems("// A.\n#pragma once\n// Thread-safe.\n"))
         self.assertEqual(self.problems("// A. Thread-safe.\n#pragma once\n"), "")
+        self.assertEqual(self.problems("// A. One thread\n// only.\n#pragma once\n"), "")
 
     def test_a_file_that_does_not_exist_is_reported(self):
         self.write("engine/a/b.h", "// B. Immutable.\n")
