@@ -143,7 +143,8 @@ Image decode_jpeg(std::string_view bytes, const ImageHeader& header, int scale, 
     image.pixels.resize(static_cast<size_t>(image.width) * static_cast<size_t>(image.height) * 3);
     read_rows(reader, check, image);
   }
-  // Without its end-of-image marker alone an image is whole. What arithmetic coding lacks at the end cannot be told.
+  // An image without its end-of-image marker alone is whole. With arithmetic coding, data missing at the end is not
+  // detected.
   const bool cut = reader.ended_early() && (reader.data_missing() || !is_complete(jpeg) || jpeg.arith_code);
   if (reader.rows_missing() || cut) throw rows_missing();
   return image;

@@ -15,7 +15,7 @@
 namespace sf {
 namespace {
 
-constexpr size_t kFrameHeaderSize = 16;  // of ANMF, in front of the frame's own chunks
+constexpr size_t kFrameHeaderSize = 16;  // of ANMF, before the frame's own chunks
 
 struct RiffChunk {
   std::string_view type;  // four characters

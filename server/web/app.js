@@ -1,4 +1,4 @@
-// The playground: a picture from anywhere, a question, the answer as it streams; the rest lives in modules of its own.
+// The playground: an image from anywhere, a question, the answer as it streams; the rest lives in modules of its own.
 import { call, errorOf } from '/api.js';
 import { startDrawing, stopDrawing, generatePicture } from '/draw.js';
 import { clearExplanation, setUpExplain } from '/explain.js';
@@ -15,7 +15,7 @@ let pictureBeforeDrawing = null;
 
 function choose(file, name) {
   if (!file) return;
-  state.running?.abort();  // it is about another picture
+  state.running?.abort();  // it is about another image
   if (!element('board').hidden && name !== 'drawing.png') setDrawing(false);
   state.picture = new File([file], name || file.name || 'picture.png', { type: file.type });
   const preview = element('preview');
@@ -24,7 +24,7 @@ function choose(file, name) {
   preview.hidden = !element('board').hidden;
   element('hint').hidden = true;
   element('ask').disabled = false;
-  forgetAnswer();  // it was about another picture
+  forgetAnswer();  // it was about another image
   showSnippet(state);
 }
 
@@ -98,7 +98,7 @@ function showEnd(end) {
   element('why').hidden = false;
 }
 
-// A question of before, with its picture and its answer.
+// An earlier question with its image and its answer.
 function restore({ picture, question, end }) {
   choose(picture, picture.name);
   element('question').value = state.question = question;
@@ -172,7 +172,7 @@ function openWithKey(link) {
 }
 
 function setDrawing(on) {
-  // An empty board is no picture; what was there before comes back if nothing is drawn.
+  // An empty board is no image; what was there before comes back if nothing is drawn.
   if (on) [pictureBeforeDrawing, state.picture] = [state.picture, null];
   else state.picture ??= pictureBeforeDrawing;
   element('ask').disabled = !state.picture;

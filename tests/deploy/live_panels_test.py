@@ -70,7 +70,7 @@ class Stack:
         )
         self.until((self.scratch / "ports.json").exists, "the server")
         ports = json.loads((self.scratch / "ports.json").read_text())
-        # Questions about pictures over both APIs, for as long as the test asks.
+        # Questions about images over both APIs, for as long as the test asks.
         pairs, server = ROOT / "examples/questions.jsonl", f"http://127.0.0.1:{ports['http']}"
         self.run(BINARIES / "sparsefusion", "--server", server, "--rest", "bench", pairs, "--requests=1000000")
         self.run(

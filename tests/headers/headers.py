@@ -128,7 +128,7 @@ def check():
     failures = 0
     for header in headers():
         problems = []
-        if not RULES.search("\n".join(line for _, line in leading_comment(header))):
+        if not RULES.search(" ".join(line.lstrip("/ ") for _, line in leading_comment(header))):
             problems.append((1, "no thread rule in the leading comment: Thread-safe, One thread only, One thread at a "
                                 "time, Immutable, Plain values or Pure functions"))
         text = (ROOT / header).read_text()

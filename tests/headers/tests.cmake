@@ -4,7 +4,8 @@ if(NOT SF_SANITIZE AND TARGET sf_server_app AND TARGET sf_client_cli AND TARGET 
   set(sf_headers ${CMAKE_CURRENT_SOURCE_DIR}/headers/headers.py)
   set(sf_examples ${CMAKE_CURRENT_BINARY_DIR}/headers)
   file(MAKE_DIRECTORY ${sf_examples})
-  file(GLOB_RECURSE sf_example_headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/headers/given/*.h)
+  file(GLOB_RECURSE sf_example_headers CONFIGURE_DEPENDS
+       ${CMAKE_CURRENT_SOURCE_DIR}/headers/given/*.h ${CMAKE_CURRENT_SOURCE_DIR}/headers/pending.txt)
   foreach(part engine server trainer tools client)
     file(GLOB_RECURSE part_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${part}/*.h)
     list(APPEND sf_example_headers ${part_headers})
@@ -13,7 +14,7 @@ if(NOT SF_SANITIZE AND TARGET sf_server_app AND TARGET sf_client_cli AND TARGET 
   add_custom_command(
       OUTPUT ${sf_examples}/examples_plain.cc ${sf_examples}/examples_protobuf.cc ${sf_examples}/examples_torch.cc
       COMMAND python3 ${sf_headers} generate ${sf_examples}
-      DEPENDS ${sf_headers} ${CMAKE_CURRENT_SOURCE_DIR}/headers/pending.txt ${sf_example_headers}
+      DEPENDS ${sf_headers} ${sf_example_headers}
       VERBATIM)
   add_library(header_examples OBJECT ${sf_examples}/examples_plain.cc ${sf_examples}/examples_protobuf.cc)
   target_compile_options(header_examples PRIVATE -w -O0)
@@ -23,8 +24,11 @@ if(NOT SF_SANITIZE AND TARGET sf_server_app AND TARGET sf_client_cli AND TARGET 
     target_compile_options(header_examples_torch PRIVATE -w)
     target_link_libraries(header_examples_torch PRIVATE sf_tools_model)
     sf_use_torch(header_examples_torch)
+    set_target_properties(header_examples_torch PROPERTIES UNITY_BUILD OFF)
     add_dependencies(header_examples_torch header_examples)  # one of the two runs the script
   endif()
 endif()
 add_test(NAME headers COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/headers/headers.py check)
 set_tests_properties(headers PROPERTIES LABELS static TIMEOUT 60)
+add_test(NAME headers_script COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 python3 ${CMAKE_CURRENT_SOURCE_DIR}/headers/headers_test.py)
+set_tests_properties(headers_script PROPERTIES LABELS static TIMEOUT 60)

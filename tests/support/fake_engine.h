@@ -1,4 +1,4 @@
-// An engine without a model: it answers from a script, keeps real page accounts, and fails when told to.
+// An engine without a model: it answers from a script, keeps real page accounts, and fails on demand.
 //
 //   FakeEngine engine({.total_pages = 8});
 //   engine.script("q", {"re", "d"});             // question -> its answer's tokens, then a stop token
@@ -25,7 +25,7 @@ struct FakeEngineOptions {
   int total_pages = 4096;
   int page_size = 4;
   int max_context = 512;
-  int vocab_size = 0;        // that it tells; it has as many tokens as its scripts need
+  int vocab_size = 0;        // as reported; it has as many tokens as its scripts need
   bool reads_images = true;  // else an image is refused
   int num_layers = 2;
   int num_experts = 4;
@@ -73,7 +73,7 @@ class FakeEngine final : public Engine {
   PromptCost estimate_cost(const std::vector<Message>& messages) const override;
   PreparedPromptPtr prepare(const std::vector<Message>& messages, const PrepareCheck& check) const override;
   std::unique_ptr<TokenStream> token_stream() const override;
-  // Weighed one step after the other, all but the last. The scripted answer has three quarters if it is among them, and
+  // Scored one step after the other, all but the last. The scripted answer has three quarters if it is among them, and
   // the others share the rest; else all have the same. A byte is a token, and each has an end token.
   PreparedChoicesPtr prepare_choices(const std::vector<std::string>& texts) const override;
   // The scripted answer over a grid of 2 x 2, all of a token's weight on cell (its index % 4).

@@ -1,4 +1,4 @@
-// A ModelAdmin without a model: three versions that never change, and a memory of what it was told.
+// A ModelAdmin without a model: three versions that never change, and a record of its commands.
 #pragma once
 
 #include <string>

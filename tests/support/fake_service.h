@@ -1,4 +1,4 @@
-// A Service without a model: it echoes, fails or hangs as it is told, and remembers what the frontends asked and
+// A Service without a model: it echoes, fails or hangs as configured, and remembers what the frontends asked and
 // reported.
 //
 //   FakeService service;

@@ -1,4 +1,4 @@
-// The answers that one connection gave, told apart: what an HTTP client has to find in them.
+// The answers that one connection gave, one by one: what an HTTP client has to find in them.
 //
 //   const HttpResponses got = parse_responses(connection.read_all(), {.heads = {1}});   // the second is HEAD's
 //   ASSERT_EQ(got.trouble, "");

@@ -1,4 +1,4 @@
-// A TLS client that tells what happened in its handshake with a port of ours, HTTP or gRPC.
+// A TLS client that reports what happened in its handshake with a port of ours, HTTP or gRPC.
 //
 //   const Handshake first = shake_hands(port);
 //   const Handshake again = shake_hands(port, {.session = first.session});
@@ -27,8 +27,8 @@ struct Handshake {
   std::shared_ptr<SSL_SESSION> session = {};
 };
 
-// Connects to 127.0.0.1, trusts whoever is there, asks for /healthz (HTTP) or nothing (gRPC), reads one byte and hangs
-// up. Errors: std::runtime_error where nobody listens or a file cannot be used.
+// Connects to 127.0.0.1, trusts any certificate, asks for /healthz (HTTP) or nothing (gRPC), reads one byte and hangs
+// up. Errors: std::runtime_error where no server listens or a file cannot be used.
 Handshake shake_hands(int port, const HandshakeOptions& options = {});
 
 }  // namespace sf::server

@@ -95,7 +95,7 @@ TEST_F(StoreTest, RefusesOddRequests) {
   EXPECT_EQ(code_of([&] { prune_store(root_, 0, {}); }), Code::kInvalidArgument);
 }
 
-// A trainer that is killed leaves one of these states; nobody sees half a version, and the next run goes on.
+// A trainer that is killed leaves one of these states; no reader sees half a version, and the next run goes on.
 TEST_F(StoreTest, KilledBetweenAnyTwoStepsOfPublishing) {
   publish_small(root_, 1);
   const std::vector<std::function<void(const fs::path&)>> states = {

@@ -1,0 +1,11 @@
+#pragma once
+
+#include "server/app/server_app.h"
+
+namespace sf::server::examples_server_app {
+
+extern const ServerOptions options;
+std::unique_ptr<Engine> make_engine(const VerifiedCheckpoint& checkpoint);
+void write_line(const std::string& json_line);
+
+}  // namespace sf::server::examples_server_app
