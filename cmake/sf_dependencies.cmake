@@ -14,7 +14,6 @@ endif()
 if(NOT SF_ENGINE_CORE)
   find_package(OpenSSL REQUIRED)
   find_package(ZLIB REQUIRED)
-  find_package(spdlog REQUIRED)
   find_package(CLI11 REQUIRED)
   # Its own CMake package links the shared library; engine/base/toml.cc compiles the headers.
   find_path(SF_TOMLPLUSPLUS_DIR toml++/toml.h REQUIRED)

@@ -10,10 +10,10 @@
 
 #include "engine/base/backoff.h"
 #include "engine/base/flags.h"
+#include "engine/base/log.h"
 #include "engine/base/wait_policy.h"
 #include "engine/runtime/torch_engine.h"
 #include "server/app/check_config.h"
-#include "server/app/log_lines.h"
 #include "server/app/memory_arenas.h"
 #include "server/app/server_app.h"
 #include "server/app/server_flags.h"

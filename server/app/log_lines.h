@@ -1,4 +1,8 @@
-// The server's log: where its JSON lines go, and those that are no request's.
+// The lines of the server's log that are no request's (engine/base/log.h). A request's: server/service/request_log.h.
+//
+//   log(trouble_log_line("api_keys", error.what()));
+//
+// Thread-safe: free functions. Each returns a JSON object without a time.
 #pragma once
 
 #include <string>
@@ -8,9 +12,6 @@
 
 namespace sf::server {
 
-// The same JSON object with `time` (RFC 3339, UTC, milliseconds) in front. REQUIRES: `line` is an object with a member.
-std::string stamped(const std::string& line, double unix_s);
-
 // A warning: what it is about, and what went wrong.
 std::string trouble_log_line(const std::string& event, const std::string& message);
 
@@ -18,8 +19,5 @@ std::string trouble_log_line(const std::string& event, const std::string& messag
 std::string certificate_log_line(const CertificateSet& set);
 
 std::string reload_log_line(const ReloadEvent& event);
-
-// Effect: standard error gets the object and a line's end in one write, so that lines of several threads never mix.
-void write_log_line(const std::string& json);
 
 }  // namespace sf::server

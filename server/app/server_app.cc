@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/base/file.h"
+#include "engine/base/log.h"
 #include "engine/base/machine_fault.h"
 #include "engine/base/usable_processors.h"
 #include "engine/checkpoint/store.h"

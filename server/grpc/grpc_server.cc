@@ -41,10 +41,14 @@ void log_for_grpc(gpr_log_func_args* args) {
     ++num_dropped;
     return;
   }
+  const int64_t dropped = num_dropped.exchange(0);
+  if (args->severity != GPR_LOG_SEVERITY_ERROR) return;
   constexpr size_t kMaxMessageBytes = 500;
-  const std::string message(args->message);
-  log_event(args->severity == GPR_LOG_SEVERITY_ERROR ? LogLevel::kWarning : LogLevel::kDebug, "grpc",
-            {{"message", message.substr(0, kMaxMessageBytes)}, {"dropped", num_dropped.exchange(0)}});
+  nlohmann::ordered_json line = log_line(LogLevel::kWarning, "grpc");
+  line["message"] = std::string(args->message).substr(0, kMaxMessageBytes);
+  line["dropped"] = dropped;
+  const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
+  write_log_line(stamped(log_text(line), now.count()));
 }
 
 // Process-wide switches of the libraries.

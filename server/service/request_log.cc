@@ -1,7 +1,8 @@
 #include "server/service/request_log.h"
 
 #include <cmath>
-#include <nlohmann/json.hpp>
+
+#include "engine/base/log.h"
 
 namespace sf::server {
 namespace {
@@ -11,10 +12,6 @@ constexpr size_t kMaxClientBytes = 128;
 
 // Microseconds are enough for a log.
 double rounded(double ms) { return std::round(ms * 1e3) / 1e3; }
-
-std::string dump(const nlohmann::ordered_json& line) {
-  return line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-}
 
 nlohmann::ordered_json tokens_json(const Summary& summary) {
   return {{"image", summary.usage.image_tokens},           {"prompt", summary.usage.prompt_tokens},
@@ -44,8 +41,9 @@ void add_origin(const RequestOrigin& origin, nlohmann::ordered_json& line) {
 }  // namespace
 
 std::string request_log_line(const RequestRecord& record) {
-  nlohmann::ordered_json line = {
-      {"level", "info"}, {"event", "request"}, {"id", record.request_id}, {"api", record.api}};
+  nlohmann::ordered_json line = log_line(LogLevel::kInfo, "request");
+  line["id"] = record.request_id;
+  line["api"] = record.api;
   add_origin(record.origin, line);
   line["code"] = record.code;
   if (!record.reason.empty()) line["reason"] = record.reason;
@@ -62,14 +60,14 @@ std::string request_log_line(const RequestRecord& record) {
     line["timings"] = timings_json(record.summary->timings);
   }
   line["duration_ms"] = rounded(record.duration_s * 1e3);
-  return dump(line);
+  return log_text(line);
 }
 
 std::string failure_log_line(const std::string& request_id, const std::string& what) {
-  nlohmann::ordered_json line = {{"level", "error"}, {"event", "failure"}};
+  nlohmann::ordered_json line = log_line(LogLevel::kError, "failure");
   if (!request_id.empty()) line["id"] = request_id;
   line["error"] = what;
-  return dump(line);
+  return log_text(line);
 }
 
 }  // namespace sf::server

@@ -11,7 +11,6 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "client/base64.h"
 #include "client/event_lines.h"
 
 namespace sf::client {
@@ -133,16 +132,11 @@ TEST_F(QuestionFileTest, NamesTheLineThatIsWrong) {
   const std::string good = R"({"image":"picture.png","question":"what?"})"
                            "\n";
   for (const char* bad : {"{", "[]", R"({"image":"picture.png"})", R"({"image":1,"question":"a"})",
-                          R"({"image":"no such!","question":"a"})"}) {
+                          R"({"image":"no such!","question":"a"})", R"({"image":"","question":"a"})",
+                          R"({"image":"noSuchFile","question":"a"})", R"({"image":"Zm9=","question":"a"})"}) {
     EXPECT_NE(error_of(good + bad).find("pairs.jsonl:2: "), std::string::npos) << bad;
   }
   EXPECT_NE(error_of("\n").find("no questions"), std::string::npos);
-}
-
-TEST(ClientBase64Test, IsStrict) {
-  EXPECT_EQ(decode_base64("Zm9vYg=="), "foob");
-  EXPECT_EQ(decode_base64("Zm9vYmE="), "fooba");
-  for (const char* bad : {"", "Zm9", "Z!9v"}) EXPECT_EQ(decode_base64(bad), std::nullopt) << bad;
 }
 
 TEST(EventLinesTest, DoesNotCareHowTheStreamWasCut) {

@@ -12,7 +12,7 @@
 #include <string>
 
 #include "engine/base/flags.h"
-#include "server/app/log_lines.h"
+#include "engine/base/log.h"
 #include "server/app/memory_arenas.h"
 #include "server/app/server_app.h"
 #include "server/app/server_flags.h"

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "engine/base/log.h"
 #include "engine/base/mutex.h"
 #include "engine/checkpoint/store.h"
 #include "server/app/check_config.h"
