@@ -129,7 +129,7 @@ TEST(GoldenImageTest, PreprocessesToThePixelsThatItWasMadeOf) {
   crop.crop_side = 64;
   crop.mean = {0.4, 0.5, 0.6};
   for (int resize_side : {64, 65, 67, 71}) {
-    for (const char* offset : {"even", "floor"}) {
+    for (const ImageCropOffset offset : {ImageCropOffset::kEven, ImageCropOffset::kFloor}) {
       crop.resize_side = resize_side;
       crop.crop_offset = offset;
       const PixelValues pixels = preprocess(decode_image(test::random_image(3, 90, 75), {}), preprocess_options(crop));
