@@ -152,7 +152,7 @@ TEST(TrainerTest, OptionsOfTheExpertsThatNeedOtherWeightsAreRefusedWithAModelToS
   losses_of(options, 1);
   const CheckpointModel model = load_checkpoint_model(open_checkpoint(list_versions(options.out).back().path));
   EXPECT_TRUE(model.config.decoder.moe.bias_balancing);
-  EXPECT_EQ(model.config.decoder.moe.drop_order, "probability");
+  EXPECT_EQ(model.config.decoder.moe.drop_order, DropOrder::kProbability);
 }
 
 TEST(TrainerTest, RefusesALoadLossWithoutNoise) {
