@@ -74,7 +74,7 @@ TEST(VisionCheckpointTest, AFrozenEncoderStaysAndAFineTunedOneMoves) {
   options.freeze_vit = true;
   const CheckpointModel frozen = trained(options);
   EXPECT_EQ(frozen.config.image.resize, ImageResize::kCrop);
-  EXPECT_EQ(frozen.config.vision.position_embedding, "table");
+  EXPECT_EQ(frozen.config.vision.position_embedding, PositionEmbedding::kTable);
   EXPECT_EQ(max_image_tokens(frozen.config), 16);  // shuffle2 of 8 x 8
   EXPECT_TRUE(changed(frozen, encoder).empty()) << changed(frozen, encoder)[0];
   const VerifiedCheckpoint version = open_checkpoint(list_versions(options.out).back().path);
