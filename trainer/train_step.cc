@@ -122,15 +122,6 @@ Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vecto
   return out;
 }
 
-std::vector<at::Tensor> balance_biases(const Vlm& vlm) {
-  std::vector<at::Tensor> biases;
-  if (!vlm.config().decoder.moe.bias_balancing) return biases;
-  for (int layer : routed_layers(vlm.config().decoder)) {
-    biases.push_back(vlm.named_parameters()[concat("decoder.block", layer, ".moe.router.balance_bias")]);
-  }
-  return biases;
-}
-
 void step_balance_biases(const std::vector<at::Tensor>& biases, const std::vector<LayerRouting>& layers, double rate) {
   for (size_t layer = 0; layer < biases.size(); ++layer) {
     at::Tensor by_modality = torch::tensor(layers[layer].expert_tokens, at::kLong).view({-1, kNumModalities});

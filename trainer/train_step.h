@@ -61,9 +61,7 @@ struct AuxiliaryHeads {
 Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vector<int>& words,
                       const AuxiliaryHeads& heads, const LossOptions& options);
 
-// The balance biases of a model with `bias_balancing`, one a layer that routes; none otherwise.
-std::vector<at::Tensor> balance_biases(const Vlm& vlm);
-// Effect: one step of each layer's bias, after an optimiser step, from the loads of that step.
+// Effect: one step of each layer's bias (Vlm::balance_biases()), after an optimiser step, from the loads of that step.
 void step_balance_biases(const std::vector<at::Tensor>& biases, const std::vector<LayerRouting>& layers, double rate);
 
 // Which questions were answered token for token. With teacher forcing and an argmax that matches everywhere, greedy

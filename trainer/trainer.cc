@@ -143,7 +143,7 @@ void Run::start_from_scratch() {
 }
 
 void Run::phase1() {
-  Vit& vit = const_cast<Vit&>(vlm_->vit());
+  Vit& vit = vlm_->vit();
   PretrainOptions pretrain;
   pretrain.steps = options_.vit_steps;
   pretrain.batch_size = options_.vit_batch_size;
@@ -176,11 +176,11 @@ void Run::make_optimizer() {
   OptimizerOptions optimizer;
   optimizer.learning_rate = options_.learning_rate;
   optimizer.total_steps = total_steps_;
-  for (auto& item : vlm_->named_parameters()) {
-    if (options_.freeze_vit && item.key().starts_with("vision.")) item.value().set_requires_grad(false);
+  if (options_.freeze_vit) {
+    for (auto& item : vlm_->vision_parameters()) item.value().set_requires_grad(false);
   }
   optimizer.rate_factor = [factor = options_.freeze_vit ? 0.0 : options_.vit_rate_factor](const std::string& name) {
-    return name.rfind("vision.", 0) == 0 ? factor : 1.0;
+    return Vlm::is_vision_parameter(name) ? factor : 1.0;
   };
   optimizer_ = std::make_unique<Optimizer>(parameters_, optimizer);
 }
@@ -219,7 +219,7 @@ void Run::phase2() {
   const std::vector<int> words = alignment_words(*tokenizer_);
   Prefetcher<PackedBatch> batches([this](int64_t step) { return make_packed(step); }, first_step_,
                                   {.threads = options_.data_threads, .depth = 4});
-  const std::vector<at::Tensor> biases = balance_biases(*vlm_);
+  const std::vector<at::Tensor> biases = vlm_->balance_biases();
   int64_t step = first_step_;
   while (step < total_steps_ && !stopped_) {
     // Noise is keyed by the step, so that a resumed run draws what the uninterrupted one would have drawn.

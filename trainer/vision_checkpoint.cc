@@ -4,11 +4,6 @@
 #include "engine/runtime/weights.h"
 
 namespace sf {
-namespace {
-
-constexpr const char* kVisionPrefix = "vision.";
-
-}  // namespace
 
 VisionCheckpoint open_vision_checkpoint(const std::filesystem::path& path) {
   const std::filesystem::path directory = std::filesystem::is_directory(path) ? path : path.parent_path();
@@ -36,11 +31,8 @@ void use_encoder(ModelConfig& config, const VisionModelConfig& encoder) {
 }
 
 void load_encoder(const VisionCheckpoint& encoder, Vlm& vlm) {
-  torch::OrderedDict<std::string, at::Tensor> parameters;
-  for (const auto& item : vlm.named_parameters()) {
-    if (item.key().starts_with(kVisionPrefix)) parameters.insert(item.key(), item.value());
-  }
-  load_tensors(encoder.files.file("model.safetensors"), "model.safetensors", parameters, kVisionPrefix);
+  load_tensors(encoder.files.file("model.safetensors"), "model.safetensors", vlm.vision_parameters(),
+               std::string(Vlm::kVisionPrefix));
 }
 
 }  // namespace sf

@@ -10,6 +10,7 @@
 #include "engine/import/seemore.h"
 #include "engine/import/torch_file.h"
 #include "engine/model/config.h"
+#include "engine/model/parameter_shapes.h"
 #include "engine/text/character_tokenizer.h"
 #include "engine/text/tokenizer_config.h"
 
@@ -46,13 +47,27 @@ struct ImportedFiles {
   std::map<std::string, std::string> others;  // name -> bytes
 };
 
+// The plan names the parameters of such a model, each once and in its shape.
+void check_covers(const ImportPlan& plan, const ModelConfig& config) {
+  std::map<std::string, std::vector<int64_t>> planned;
+  for (const ImportTensor& tensor : plan.tensors) planned[tensor.name] = tensor.shape;
+  SF_CHECK(planned.size() == plan.tensors.size(), "import: the plan has a tensor twice");
+  for (const ParameterShape& parameter : parameter_shapes(config)) {
+    const auto found = planned.find(parameter.name);
+    SF_CHECK(found != planned.end() && found->second == parameter.shape,
+             "import: the plan has other weights than a model of its configuration: ", parameter.name);
+    planned.erase(found);
+  }
+  SF_CHECK(planned.empty(),
+           "import: the plan has other weights than a model of its configuration: ", planned.begin()->first);
+}
+
 Manifest write_import(const ImportedFiles& files, const ImportPlan& plan, const TensorSource& source,
                       const ImportOptions& options) {
   const ModelConfig config = parse_model_config(files.config_json);
   check_plan(plan, source);
   const int64_t total = planned_bytes(plan, options.dtype);
-  SF_CHECK(static_cast<double>(total) == num_weights(config) * static_cast<double>(dtype_size(options.dtype)),
-           "import: the plan has other weights than a model of its configuration");
+  check_covers(plan, config);
   NewDirectory directory(options.destination);
   write_file(options.destination / "config.json", to_json(config));
   if (config.has_vision())

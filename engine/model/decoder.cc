@@ -77,6 +77,14 @@ at::Tensor Decoder::forward(const DecoderInput& input, AttentionBackend& backend
   return norm_->forward(x);
 }
 
+std::vector<const MoeLayer*> Decoder::moe_layers() const {
+  std::vector<const MoeLayer*> layers;
+  for (const auto& block : blocks_) {
+    if (block->moe()) layers.push_back(block->moe());
+  }
+  return layers;
+}
+
 at::Tensor Decoder::logits(const at::Tensor& hidden_TD) const {
   return at::linear(hidden_TD, head_VD_.defined() ? head_VD_ : embedding_VD_, head_bias_V_);
 }

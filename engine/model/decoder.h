@@ -28,6 +28,7 @@ class DecoderBlock : public torch::nn::Module {
   // A dense layer tells the observer nothing.
   at::Tensor forward(int layer, const DecoderInput& input, const at::Tensor& x_TD, const RopeTable& rope,
                      AttentionBackend& backend, MoeObserver* observer) const;
+  const MoeLayer* moe() const { return moe_.get(); }  // null in a dense layer
 
  private:
   at::Tensor feed_forward(int layer, const DecoderInput& input, const at::Tensor& h_TD, MoeObserver* observer) const;
@@ -51,6 +52,8 @@ class Decoder : public torch::nn::Module {
   // hidden [T, D] -> logits [T, V] through the embedding where tied, else the head.
   at::Tensor logits(const at::Tensor& hidden_TD) const;
   const DecoderConfig& config() const { return config_; }
+  // Those of routed_layers(config()), ascending.
+  std::vector<const MoeLayer*> moe_layers() const;
 
  private:
   DecoderConfig config_;

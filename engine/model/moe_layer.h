@@ -28,6 +28,8 @@ class MoeLayer : public torch::nn::Module {
   explicit MoeLayer(const DecoderConfig& config);
   // x_TD -> [T, D]. `capacity` null = dropless. `observer` may be null.
   at::Tensor forward(int layer, const at::Tensor& x_TD, CapacityPolicy* capacity, MoeObserver* observer) const;
+  const Router& router() const { return *router_; }
+  const Experts& experts() const { return *experts_; }  // those that are routed to, without the shared one
 
  private:
   int64_t num_experts_;

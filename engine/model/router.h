@@ -23,6 +23,8 @@ class Router : public torch::nn::Module {
   // is_training(), and only then does whole-expert dropout close experts (never so many that fewer than top_k are
   // open).
   Routing forward(const at::Tensor& x_TD) const;
+  // [E]; undefined without bias_balancing. The storage is the module's: update_balance_bias() changes it.
+  const at::Tensor& balance_bias() const { return balance_bias_; }
 
  private:
   at::Tensor closed_experts() const;  // bool [E]

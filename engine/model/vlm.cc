@@ -60,10 +60,24 @@ int64_t Vlm::num_parameters() const {
 int64_t Vlm::num_active_parameters() const {
   const MoeConfig& moe = config_.decoder.moe;
   int64_t experts = 0;
-  for (const auto& item : named_parameters()) {
-    if (item.key().find(".experts.") != std::string::npos) experts += item.value().numel();
+  for (const MoeLayer* layer : decoder_->moe_layers()) {
+    for (const at::Tensor& weights : layer->experts().parameters()) experts += weights.numel();
   }
   return num_parameters() - experts + experts * moe.top_k / moe.num_experts;
+}
+
+torch::OrderedDict<std::string, at::Tensor> Vlm::vision_parameters() const {
+  torch::OrderedDict<std::string, at::Tensor> out;
+  if (!vit_) return out;
+  for (const auto& item : vit_->named_parameters()) out.insert(std::string(kVisionPrefix) + item.key(), item.value());
+  return out;
+}
+
+std::vector<at::Tensor> Vlm::balance_biases() const {
+  std::vector<at::Tensor> biases;
+  if (!config_.decoder.moe.bias_balancing) return biases;
+  for (const MoeLayer* layer : decoder_->moe_layers()) biases.push_back(layer->router().balance_bias());
+  return biases;
 }
 
 }  // namespace sf

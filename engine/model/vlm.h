@@ -35,11 +35,22 @@ class Vlm : public torch::nn::Module {
   at::Tensor embed_text(const at::Tensor& ids) const;
 
   const Vit& vit() const { return *vit_; }
+  Vit& vit() { return *vit_; }  // to train it alone
   const Decoder& decoder() const { return *decoder_; }
   const ModelConfig& config() const { return config_; }
   int64_t num_parameters() const;
   // Parameters that one token uses: top_k of num_experts experts.
   int64_t num_active_parameters() const;
+
+  // Parameters by role. They share storage with the model.
+  // Those of the vision encoder, by their names in the model; none without one.
+  torch::OrderedDict<std::string, at::Tensor> vision_parameters() const;
+  // Whether a parameter of that name is one of them.
+  static bool is_vision_parameter(std::string_view name) { return name.starts_with(kVisionPrefix); }
+  // [E] of every layer of routed_layers(); empty without bias_balancing. Not trained: update_balance_bias().
+  std::vector<at::Tensor> balance_biases() const;
+
+  static constexpr std::string_view kVisionPrefix = "vision.";  // of the encoder's names, in the model and its file
 
  private:
   ModelConfig config_;

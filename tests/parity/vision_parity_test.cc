@@ -133,7 +133,7 @@ TEST(ClipParityTest, HiddenStatesAgreeAtEveryFeatureLayer) {
   const fs::path path = goldens() / "clip_vit.safetensors";
   const Imported whole = imported("clip", path, {.num_heads = 2});
   EXPECT_EQ(whole.config.vision.norm_eps, 1e-5);
-  EXPECT_EQ(whole.config.image.crop_offset, "floor");
+  EXPECT_EQ(whole.config.image.crop_offset, ImageCropOffset::kFloor);
   expect_close(encode(*whole.vit, pixels), golden.tensor("post_norm"), kTolerance, "post_norm");
   expect_close(encode(*whole.vit, pixels).select(1, 0), golden.tensor("pooler_output"), kTolerance, "pooler_output");
   const Imported last = imported("clip", path, {.num_heads = 2, .feature_layer = -1});

@@ -125,7 +125,7 @@ TEST(TrainerTest, AResumedRunWithBiasBalancingHasTheSameLossCurve) {
 
   const VerifiedCheckpoint checkpoint = open_checkpoint(list_versions(options.out).back().path);
   const CheckpointModel model = load_checkpoint_model(checkpoint);
-  EXPECT_EQ(model.config.decoder.moe.drop_order, "batch_priority");
+  EXPECT_EQ(model.config.decoder.moe.drop_order, DropOrder::kBatchPriority);
   for (const char* layer : {"0", "1"}) {
     // Seven steps of 0.01 each, and neither gradient nor decay: a whole number of them.
     const at::Tensor bias =
@@ -152,7 +152,7 @@ TEST(TrainerTest, OptionsOfTheExpertsThatNeedOtherWeightsAreRefusedWithAModelToS
   losses_of(options, 1);
   const CheckpointModel model = load_checkpoint_model(open_checkpoint(list_versions(options.out).back().path));
   EXPECT_TRUE(model.config.decoder.moe.bias_balancing);
-  EXPECT_EQ(model.config.decoder.moe.drop_order, "probability");
+  EXPECT_EQ(model.config.decoder.moe.drop_order, DropOrder::kProbability);
 }
 
 TEST(TrainerTest, RefusesALoadLossWithoutNoise) {

@@ -73,8 +73,8 @@ TEST(VisionCheckpointTest, AFrozenEncoderStaysAndAFineTunedOneMoves) {
   options.vit_init = encoder.string();
   options.freeze_vit = true;
   const CheckpointModel frozen = trained(options);
-  EXPECT_EQ(frozen.config.image.resize, "crop");
-  EXPECT_EQ(frozen.config.vision.position_embedding, "table");
+  EXPECT_EQ(frozen.config.image.resize, ImageResize::kCrop);
+  EXPECT_EQ(frozen.config.vision.position_embedding, PositionEmbedding::kTable);
   EXPECT_EQ(max_image_tokens(frozen.config), 16);  // shuffle2 of 8 x 8
   EXPECT_TRUE(changed(frozen, encoder).empty()) << changed(frozen, encoder)[0];
   const VerifiedCheckpoint version = open_checkpoint(list_versions(options.out).back().path);
@@ -129,7 +129,7 @@ TEST(GoldenImageTest, PreprocessesToThePixelsThatItWasMadeOf) {
   crop.crop_side = 64;
   crop.mean = {0.4, 0.5, 0.6};
   for (int resize_side : {64, 65, 67, 71}) {
-    for (const char* offset : {"even", "floor"}) {
+    for (const ImageCropOffset offset : {ImageCropOffset::kEven, ImageCropOffset::kFloor}) {
       crop.resize_side = resize_side;
       crop.crop_offset = offset;
       const PixelValues pixels = preprocess(decode_image(test::random_image(3, 90, 75), {}), preprocess_options(crop));

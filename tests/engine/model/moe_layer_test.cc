@@ -38,10 +38,10 @@ TEST(ExpertsTest, GroupedAndMaskedAgreeAndSoDoTheirGradients) {
   torch::manual_seed(1);
   const at::Tensor uneven = torch::rand({17, 4}).argsort(1, false).narrow(1, 0, 2).contiguous();
   const at::Tensor idle = torch::rand({9, 3}).argsort(1, false).narrow(1, 0, 2).contiguous();  // expert 3 gets none
-  for (const char* activation : {"swiglu", "gelu", "relu"}) {
+  for (const auto& [activation, word] : config_choices(ExpertActivation{})) {
     DecoderConfig config = moe_config();
     config.moe.activation = activation;
-    config.moe.expert_bias = activation != std::string("swiglu");
+    config.moe.expert_bias = activation != ExpertActivation::kSwiglu;
     Experts experts(config, 4, 8);
     fill_biases(experts);
     for (const at::Tensor& ids :
@@ -49,14 +49,14 @@ TEST(ExpertsTest, GroupedAndMaskedAgreeAndSoDoTheirGradients) {
       const Dispatch d = dispatch(routed_to(ids), 4, 0);
       at::Tensor x = torch::randn({ids.numel(), 12}).set_requires_grad(true), weight = torch::randn({ids.numel(), 12});
       at::Tensor grouped = experts.forward_grouped(x, d.ends_E), masked = experts.forward_masked(x, d.ends_E);
-      EXPECT_TRUE(at::allclose(grouped, masked, 1e-5, 1e-6)) << activation << ids.sizes();
+      EXPECT_TRUE(at::allclose(grouped, masked, 1e-5, 1e-6)) << word << ids.sizes();
       if (ids.numel() == 0) continue;
       std::vector<at::Tensor> inputs = experts.parameters();
       inputs.push_back(x);
       auto a = torch::autograd::grad({(grouped * weight).sum()}, inputs),
            b = torch::autograd::grad({(masked * weight).sum()}, inputs);
       for (size_t i = 0; i < inputs.size(); ++i)
-        EXPECT_TRUE(at::allclose(a[i], b[i], 1e-4, 1e-5)) << activation << ids.sizes() << " " << i;
+        EXPECT_TRUE(at::allclose(a[i], b[i], 1e-4, 1e-5)) << word << ids.sizes() << " " << i;
     }
   }
 }
@@ -134,7 +134,7 @@ std::shared_ptr<MoeLayer> uneven_layer(const DecoderConfig& config) {
   return layer;
 }
 
-DecoderConfig dropout_config(const std::string& kind, double rate) {
+DecoderConfig dropout_config(ExpertDropout kind, double rate) {
   DecoderConfig config = moe_config();
   config.moe.noisy = false;
   config.moe.dropout = kind;
@@ -145,9 +145,9 @@ DecoderConfig dropout_config(const std::string& kind, double rate) {
 TEST(ExpertDropoutTest, IsIdentityInEvaluationWhateverItsKind) {
   torch::NoGradGuard no_grad;
   const at::Tensor x = torch::randn({20, 12});
-  const auto plain = uneven_layer(dropout_config("output", 0));
+  const auto plain = uneven_layer(dropout_config(ExpertDropout::kOutput, 0));
   plain->eval();
-  for (const char* kind : {"output", "hidden", "expert"}) {
+  for (const ExpertDropout kind : {ExpertDropout::kOutput, ExpertDropout::kHidden, ExpertDropout::kExpert}) {
     const auto layer = uneven_layer(dropout_config(kind, 0.5));
     layer->eval();
     EXPECT_TRUE(layer->forward(0, x, nullptr, nullptr).equal(plain->forward(0, x, nullptr, nullptr))) << kind;
@@ -161,7 +161,7 @@ TEST(ExpertDropoutTest, KeepsTheExpectationInTraining) {
   torch::NoGradGuard no_grad;
   torch::manual_seed(9);
   const at::Tensor x = torch::randn({8, 12});
-  for (const char* kind : {"output", "hidden"}) {
+  for (const ExpertDropout kind : {ExpertDropout::kOutput, ExpertDropout::kHidden}) {
     const auto layer = uneven_layer(dropout_config(kind, 0.3));
     layer->eval();
     const at::Tensor expected = layer->forward(0, x, nullptr, nullptr);
@@ -183,7 +183,7 @@ TEST(ExpertDropoutTest, KeepsTheExpectationInTraining) {
 // Expert output masking: a token loses an expert's whole output or none of it.
 TEST(ExpertDropoutTest, OutputMasksWholeOutputs) {
   torch::NoGradGuard no_grad;
-  DecoderConfig config = dropout_config("output", 0.25);
+  DecoderConfig config = dropout_config(ExpertDropout::kOutput, 0.25);
   config.moe.top_k = 1;
   config.moe.router_softmax = RouterSoftmax::kBefore;
   const auto layer = uneven_layer(config);
@@ -198,7 +198,7 @@ TEST(ExpertDropoutTest, OutputMasksWholeOutputs) {
 }
 
 TEST(MoeLayerTest, TheRouterLearnsFromTheTaskAtTopOne) {
-  DecoderConfig config = dropout_config("output", 0);
+  DecoderConfig config = dropout_config(ExpertDropout::kOutput, 0);
   config.moe.top_k = 1;
   config.moe.router_softmax = RouterSoftmax::kBefore;
   const auto layer = uneven_layer(config);
@@ -210,8 +210,8 @@ TEST(MoeLayerTest, TheRouterLearnsFromTheTaskAtTopOne) {
 // the loss's scale, and the truncation error as much.
 TEST(MoeLayerTest, GradientsAreThoseOfFiniteDifferences) {
   constexpr double kEps = 1e-2, kTolerance = 1e-2;
-  for (const char* softmax : {"after", "before"}) {
-    DecoderConfig config = dropout_config("output", 0);
+  for (const RouterSoftmax softmax : {RouterSoftmax::kAfter, RouterSoftmax::kBefore}) {
+    DecoderConfig config = dropout_config(ExpertDropout::kOutput, 0);
     config.moe.router_softmax = softmax;
     config.moe.renormalise = false;
     config.moe.router_bias = config.moe.expert_bias = true;

@@ -7,7 +7,7 @@
 namespace sf {
 namespace {
 
-DecoderConfig config_of(int experts, int top_k, const std::string& softmax = "after") {
+DecoderConfig config_of(int experts, int top_k, RouterSoftmax softmax = RouterSoftmax::kAfter) {
   DecoderConfig config;
   config.width = 16;
   config.moe.num_experts = experts;
@@ -27,7 +27,7 @@ TEST(RouterTest, TiesGoToTheLowestIds) {
 
 TEST(RouterTest, NoiseIsForTrainingOnlyAndStartsWithStdLn2) {
   torch::manual_seed(3);
-  Router router(config_of(8, 8, "before"));
+  Router router(config_of(8, 8, RouterSoftmax::kBefore));
   router.train();
   const Routing noisy = router.forward(torch::randn({20000, 16}));
   // softmax over noisy scores: log gates differ by the noise, whose std is ln 2 + 0.01; differences have sqrt(2) times
@@ -41,7 +41,7 @@ TEST(RouterTest, NoiseIsForTrainingOnlyAndStartsWithStdLn2) {
 }
 
 TEST(RouterTest, TopOneKeepsTheRoutersGradientWithSoftmaxBefore) {
-  Router router(config_of(4, 1, "before"));
+  Router router(config_of(4, 1, RouterSoftmax::kBefore));
   router.eval();
   router.forward(torch::randn({6, 16})).gates_TK.sum().backward();
   EXPECT_GT(router.parameters()[0].grad().abs().sum().item<double>(), 0);
@@ -50,7 +50,7 @@ TEST(RouterTest, TopOneKeepsTheRoutersGradientWithSoftmaxBefore) {
 TEST(RouterTest, RenormalisedGatesSumToOneAndKeepTheirRatios) {
   torch::NoGradGuard no_grad;
   torch::manual_seed(8);
-  DecoderConfig config = config_of(8, 3, "before");
+  DecoderConfig config = config_of(8, 3, RouterSoftmax::kBefore);
   Router plain(config);
   config.moe.renormalise = true;
   Router renormalised(config);
@@ -81,7 +81,7 @@ at::Tensor assignments(const Routing& routing, int64_t experts) {
 TEST(BiasBalancingTest, TheBiasChoosesAndTheScoresWeigh) {
   torch::NoGradGuard no_grad;
   torch::manual_seed(4);
-  for (const char* softmax : {"before", "after"}) {
+  for (const RouterSoftmax softmax : {RouterSoftmax::kBefore, RouterSoftmax::kAfter}) {
     DecoderConfig config = config_of(4, 2, softmax);
     const at::Tensor x = torch::randn({30, 16});
     const Routing plain = uneven_router(config)->forward(x);
@@ -96,7 +96,7 @@ TEST(BiasBalancingTest, TheBiasChoosesAndTheScoresWeigh) {
     // Gates are the scores', in descending order, with no bias in them.
     at::Tensor chosen = biased.logits_TE.gather(1, biased.ids_TK);
     at::Tensor expected =
-        softmax == std::string("after") ? at::softmax(chosen, 1) : biased.probs_TE.gather(1, biased.ids_TK);
+        softmax == RouterSoftmax::kAfter ? at::softmax(chosen, 1) : biased.probs_TE.gather(1, biased.ids_TK);
     EXPECT_TRUE(at::allclose(biased.gates_TK, expected)) << softmax;
     EXPECT_TRUE(biased.gates_TK.select(1, 0).ge(biased.gates_TK.select(1, 1)).all().item<bool>());
     bias[0] = -10;
@@ -127,7 +127,7 @@ TEST(BiasBalancingTest, StepsEvenOutAnUnevenLoad) {
 TEST(WholeExpertDropoutTest, ClosesExpertsInTrainingOnlyAndNeverTooMany) {
   torch::NoGradGuard no_grad;
   torch::manual_seed(6);
-  DecoderConfig config = config_of(4, 2, "before");
+  DecoderConfig config = config_of(4, 2, RouterSoftmax::kBefore);
   config.moe.noisy = false;
   const auto plain = uneven_router(config);
   config.moe.dropout = ExpertDropout::kExpert;

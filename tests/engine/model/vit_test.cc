@@ -223,7 +223,7 @@ TEST(VitTest, ActivationsFollowTheirFormulas) {
     if (item.key().find("scale1") != std::string::npos) item.value().zero_();  // attention adds nothing
     if (item.key().find("scale2") != std::string::npos) item.value().fill_(0.5);
   }
-  auto outputs = [&](const std::string& activation) {
+  auto outputs = [&](VisionActivation activation) {
     config.activation = activation;
     Vit vit(config);
     const auto from = reference.named_parameters(), to = vit.named_parameters();
@@ -241,9 +241,10 @@ TEST(VitTest, ActivationsFollowTheirFormulas) {
   auto expected = [&](const at::Tensor& active) {
     return x + 0.5 * at::linear(active, p["block0.fc2_weight"], p["block0.fc2_bias"]);
   };
-  EXPECT_TRUE(at::allclose(outputs("gelu"), expected(h * 0.5 * (1 + at::erf(h / std::sqrt(2.0)))), 1e-4, 1e-5));
-  EXPECT_TRUE(at::allclose(outputs("quick_gelu"), expected(h / (1 + at::exp(-1.702 * h))), 1e-4, 1e-5));
-  EXPECT_TRUE(at::allclose(outputs("gelu_tanh"),
+  EXPECT_TRUE(at::allclose(outputs(VisionActivation::kGelu), expected(h * 0.5 * (1 + at::erf(h / std::sqrt(2.0)))),
+                           1e-4, 1e-5));
+  EXPECT_TRUE(at::allclose(outputs(VisionActivation::kQuickGelu), expected(h / (1 + at::exp(-1.702 * h))), 1e-4, 1e-5));
+  EXPECT_TRUE(at::allclose(outputs(VisionActivation::kGeluTanh),
                            expected(h * 0.5 * (1 + at::tanh(std::sqrt(2 / M_PI) * (h + 0.044715 * h.pow(3))))), 1e-4,
                            1e-5));
 }

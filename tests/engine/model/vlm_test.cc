@@ -235,6 +235,35 @@ TEST(DecoderTest, ADenseLayerIsAPlainMlp) {
   EXPECT_EQ(vlm.num_active_parameters(), vlm.num_parameters());
 }
 
+TEST(VlmTest, GivesItsParametersByRole) {
+  torch::NoGradGuard no_grad;
+  ModelConfig config = small_config();
+  config.decoder.moe.bias_balancing = true;
+  config.decoder.num_layers = 3;
+  config.decoder.dense_layers = {1};
+  config.decoder.dense_hidden = 24;
+  Vlm vlm(config);
+  const auto all = vlm.named_parameters(), vision = vlm.vision_parameters();
+  size_t named = 0;
+  for (const auto& item : all) {
+    if (!Vlm::is_vision_parameter(item.key())) continue;
+    ++named;
+    ASSERT_TRUE(vision.contains(item.key())) << item.key();
+    EXPECT_TRUE(vision[item.key()].is_same(item.value())) << item.key();
+  }
+  EXPECT_GT(named, 0u);
+  EXPECT_EQ(vision.size(), named);
+  const std::vector<at::Tensor> biases = vlm.balance_biases();
+  ASSERT_EQ(biases.size(), 2u);
+  EXPECT_TRUE(biases[0].is_same(all["decoder.block0.moe.router.balance_bias"]));
+  EXPECT_TRUE(biases[1].is_same(all["decoder.block2.moe.router.balance_bias"]));
+  config.decoder.moe.bias_balancing = false;
+  config.projector = ProjectorKind::kNone;
+  Vlm text(config);
+  EXPECT_TRUE(text.balance_biases().empty());
+  EXPECT_TRUE(text.vision_parameters().is_empty());
+}
+
 TEST(VlmTest, CountsParameters) {
   Vlm vlm(small_config());
   const int64_t expert = 2 * (3 * 32 * 16);  // two layers; three matrices of 32 x 16
