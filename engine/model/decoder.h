@@ -17,15 +17,17 @@ struct DecoderInput {
   // Tokens that are real; undefined = all. Padding never routes, counts or takes capacity.
   at::Tensor real_tokens;  // int64 indices into T, ascending
   // Injected features of the encoder (DeepStack): columns [k*D, (k+1)*D) are added behind block k; zero for text.
-  at::Tensor injected_TI;                            // undefined = none
-  CapacityPolicy* capacity = nullptr;                // null = dropless
+  at::Tensor injected_TI;                     // undefined = none
+  const Ops* ops = &reference_ops(at::kCPU);  // of the device that everything is on
+  CapacityPolicy* capacity = nullptr;         // null = dropless
+  RoutingHook* routing_hook = nullptr;
   std::vector<at::Tensor>* layer_outputs = nullptr;  // filled with the residual stream behind each block, where set
 };
 
 class DecoderBlock : public torch::nn::Module {
  public:
   DecoderBlock(const DecoderConfig& config, int layer);
-  // A dense layer tells the observer nothing.
+  // A dense layer has nothing to observe.
   at::Tensor forward(int layer, const DecoderInput& input, const at::Tensor& x_TD, const RopeTable& rope,
                      AttentionBackend& backend, MoeObserver* observer) const;
 

@@ -3,16 +3,11 @@
 #include <cmath>
 
 #include "engine/model/capacity.h"
-#include "engine/runtime/routing_replay.h"
 
 namespace sf {
 
 ExpertStats::ExpertStats(const DecoderConfig& config, double capacity_factor)
     : config_(config), layers_(routed_layers(config)), capacity_factor_(capacity_factor), seconds_(config.num_layers) {}
-
-void ExpertStats::on_chosen(int layer, Routing& routing) {
-  if (forced_LTK_.defined()) force_experts(forced_LTK_[layer], config_.moe, routing);
-}
 
 void ExpertStats::on_routed(int, const Routing& routing, const Dispatch&) {
   at::Tensor log_probs = at::log_softmax(routing.logits_TE, -1);

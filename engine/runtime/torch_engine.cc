@@ -12,6 +12,7 @@
 #include "engine/runtime/expert_stats.h"
 #include "engine/runtime/explain/explain.h"
 #include "engine/runtime/logits_processors.h"
+#include "engine/runtime/paged_attention.h"
 #include "engine/runtime/prompt_maker.h"
 #include "engine/runtime/routing_replay.h"
 #include "engine/runtime/sequence_pages.h"
@@ -111,6 +112,7 @@ class TorchEngine : public Engine {
   TorchEngineOptions options_;
   const int threads_ = threads_or_default(options_.threads);
   at::Device device_;
+  const Ops& ops_ = ops_for(device_);
   CheckpointModel model_;
   std::unique_ptr<SequencePages> pages_;
   std::unique_ptr<PromptMaker> prompts_;
@@ -277,9 +279,11 @@ StepResult TorchEngine::step(const StepPlan& plan) {
   result.image_encode_seconds = encoded.seconds;
   const Batch batch = make_batch(parts, cache(), device_);
   ExpertStats stats(model_.config.decoder, info_.capacity_factor);
-  stats.set_forced(forced_experts(batch, model_.config.decoder, device_));
-  PagedAttention attention(batch, cache());
+  RoutingReplay replay(batch, model_.config.decoder, device_);
+  PagedAttention attention(batch.attention, cache(), ops_, device_);
   DecoderInput input;
+  input.ops = &ops_;
+  if (replay.any()) input.routing_hook = &replay;
   embed_batch(*model_.vlm, batch, input);
   input.positions_T = model_.config.decoder.rope == "mrope2d" ? mrope_positions(batch) : batch.positions_T;
   std::optional<StrictCapacity> strict;

@@ -86,6 +86,7 @@ at::Tensor ExplainSequence::forward(const at::Tensor& image_BPM, const std::vect
   };
   place_earlier(given_LD, [](const Vlm& model, const at::Tensor& image) { return model.embedded(image); });
   DecoderInput input;
+  input.ops = &reference_ops(model_.device);
   input.x_TD = around(given_LD, vlm().embedded(image_BPM));
   if (const at::Tensor injected_BPI = vlm().injected(image_BPM); injected_BPI.defined()) {
     at::Tensor given_LI = at::zeros({length, injected_BPI.size(2)}, injected_BPI.options());
