@@ -10,7 +10,6 @@
 #include "engine/model/moe_layer.h"
 #include "engine/runtime/batch.h"
 #include "engine/runtime/sampler.h"
-#include "engine/runtime/strict_capacity.h"
 
 namespace sf {
 

@@ -97,9 +97,7 @@ class TorchEngine : public Engine {
   void fill_info(const VerifiedCheckpoint& checkpoint);
   const KvCache& cache() const { return pages_->cache(); }
   // Assignments that an expert takes of one causal window of a request.
-  int64_t window_capacity() const {
-    return expert_capacity(kCapacityWindow, info_.num_experts, info_.top_k, info_.capacity_factor);
-  }
+  int64_t window_capacity() const { return capacity_of_window(model_.config.decoder.moe, info_.capacity_factor); }
   std::vector<BatchPart> plan_parts(const StepPlan& plan, StepResult& result);
   bool begin_sequence(Sequence& sequence, const std::vector<BatchPart>& parts, SequenceStepResult& out,
                       StepResult& result);
@@ -173,7 +171,7 @@ SequenceId TorchEngine::admit(PreparedPromptPtr prompt, const SamplingParams& sa
   }
   sequence->prompt = std::move(mine);
   sequence->sampling = sampling;
-  sequence->window.counts.resize(static_cast<size_t>(info_.num_layers) * info_.num_experts);
+  sequence->window = CapacityWindow(info_.num_layers, info_.num_experts);
   sequence->image_PM.resize(sequence->prompt->pixels.size());
   // Forced experts leave other keys and values than the content says.
   sequence->shares_prefixes =

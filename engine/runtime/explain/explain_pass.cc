@@ -96,7 +96,7 @@ at::Tensor ExplainSequence::forward(const at::Tensor& image_BPM, const std::vect
   input.positions_T = positions(rows, length);
   input.layer_outputs = layers;
   Sequence fresh;  // strict capacity counts from zero, in each sequence for itself
-  fresh.window.counts.resize(static_cast<size_t>(decoder.num_layers) * decoder.moe.num_experts);
+  fresh.window = CapacityWindow(decoder.num_layers, decoder.moe.num_experts);
   std::optional<StrictCapacity> strict;
   if (model_.strict_factor > 0) {
     Batch batch;

@@ -48,7 +48,7 @@ class SequencePagesTest : public testing::Test {
     sequence.prompt = made;
     sequence.sampling.cache_salt = salt;
     sequence.shares_prefixes = true;
-    sequence.window.counts.resize(kStoredLayers * kStoredExperts);
+    sequence.window = CapacityWindow(kStoredLayers, kStoredExperts);
     return sequence;
   }
 
@@ -284,7 +284,7 @@ TEST_F(SequencePagesTest, CachedTokensCountAsIfComputed) {
   ASSERT_TRUE(compute(warm, 60));
   const RequestCounts last = pages_.routing().recount(warm, 60, 10);
   EXPECT_EQ(cached.overflow + last.overflow, all.overflow);
-  EXPECT_EQ(warm.window.counts, cold.window.counts);
+  EXPECT_EQ(warm.window.counts(), cold.window.counts());
   pages_.release(cold);
   pages_.release(warm);
 }
