@@ -6,23 +6,11 @@
 #include <torch/torch.h>
 
 #include "engine/model/attention.h"
+#include "engine/model/decoder_input.h"
 #include "engine/model/moe_layer.h"
 #include "engine/model/norm.h"
 
 namespace sf {
-
-struct DecoderInput {
-  at::Tensor x_TD;         // embedded tokens, modality added
-  at::Tensor positions_T;  // int64 [T]; [T, 3] of (time, row, column) where the config says rope mrope2d
-  // Tokens that are real; undefined = all. Padding never routes, counts or takes capacity.
-  at::Tensor real_tokens;  // int64 indices into T, ascending
-  // Injected features of the encoder (DeepStack): columns [k*D, (k+1)*D) are added behind block k; zero for text.
-  at::Tensor injected_TI;                     // undefined = none
-  const Ops* ops = &reference_ops(at::kCPU);  // of the device that everything is on
-  CapacityPolicy* capacity = nullptr;         // null = dropless
-  RoutingHook* routing_hook = nullptr;
-  std::vector<at::Tensor>* layer_outputs = nullptr;  // filled with the residual stream behind each block, where set
-};
 
 class DecoderBlock : public torch::nn::Module {
  public:

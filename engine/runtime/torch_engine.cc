@@ -279,10 +279,9 @@ StepResult TorchEngine::step(const StepPlan& plan) {
   ExpertStats stats(model_.config.decoder, info_.capacity_factor);
   RoutingReplay replay(batch, model_.config.decoder, device_);
   PagedAttention attention(batch.attention, cache(), ops_, device_);
-  DecoderInput input;
+  DecoderInput input = embed_batch(*model_.vlm, batch);
   input.ops = &ops_;
   if (replay.any()) input.routing_hook = &replay;
-  embed_batch(*model_.vlm, batch, input);
   input.positions_T = model_.config.decoder.rope == "mrope2d" ? mrope_positions(batch) : batch.positions_T;
   std::optional<StrictCapacity> strict;
   if (options_.capacity_mode == "strict") {
