@@ -118,9 +118,9 @@ TEST(ExpertDropoutTest, IsIdentityInEvaluationWhateverItsKind) {
   for (const char* kind : {"output", "hidden", "expert"}) {
     const auto layer = uneven_layer(dropout_config(kind, 0.5));
     layer->eval();
-    EXPECT_TRUE(layer->forward(0, x, nullptr, nullptr).equal(plain->forward(0, x, nullptr, nullptr))) << kind;
+    EXPECT_TRUE(layer->forward(0, x).equal(plain->forward(0, x))) << kind;
     layer->train();
-    EXPECT_FALSE(layer->forward(0, x, nullptr, nullptr).equal(plain->forward(0, x, nullptr, nullptr))) << kind;
+    EXPECT_FALSE(layer->forward(0, x).equal(plain->forward(0, x))) << kind;
   }
 }
 
@@ -132,12 +132,12 @@ TEST(ExpertDropoutTest, KeepsTheExpectationInTraining) {
   for (const char* kind : {"output", "hidden"}) {
     const auto layer = uneven_layer(dropout_config(kind, 0.3));
     layer->eval();
-    const at::Tensor expected = layer->forward(0, x, nullptr, nullptr);
+    const at::Tensor expected = layer->forward(0, x);
     layer->train();
     constexpr int kDraws = 4000;
     at::Tensor sum = at::zeros_like(expected), squares = at::zeros_like(expected);
     for (int i = 0; i < kDraws; ++i) {
-      at::Tensor y = layer->forward(0, x, nullptr, nullptr);
+      at::Tensor y = layer->forward(0, x);
       sum += y;
       squares += y.square();
     }
@@ -157,9 +157,9 @@ TEST(ExpertDropoutTest, OutputMasksWholeOutputs) {
   const auto layer = uneven_layer(config);
   const at::Tensor x = torch::randn({2000, 12});
   layer->eval();
-  const at::Tensor full = layer->forward(0, x, nullptr, nullptr);
+  const at::Tensor full = layer->forward(0, x);
   layer->train();
-  const at::Tensor y = layer->forward(0, x, nullptr, nullptr), masked = y.eq(0).all(1);
+  const at::Tensor y = layer->forward(0, x), masked = y.eq(0).all(1);
   EXPECT_NEAR(masked.to(at::kFloat).mean().item<double>(), 0.25, 0.03);  // three deviations of 2000 draws
   const at::Tensor kept = masked.logical_not().nonzero().flatten();
   EXPECT_TRUE(at::allclose(y.index_select(0, kept), full.index_select(0, kept) / 0.75, 1e-4, 1e-5));
@@ -170,7 +170,7 @@ TEST(MoeLayerTest, TheRouterLearnsFromTheTaskAtTopOne) {
   config.moe.top_k = 1;
   config.moe.router_softmax = "before";
   const auto layer = uneven_layer(config);
-  layer->forward(0, torch::randn({10, 12}), nullptr, nullptr).square().sum().backward();
+  layer->forward(0, torch::randn({10, 12})).square().sum().backward();
   EXPECT_GT(layer->named_parameters()["router.weight"].grad().abs().max().item<double>(), 1e-4);
 }
 
@@ -187,7 +187,7 @@ TEST(MoeLayerTest, GradientsAreThoseOfFiniteDifferences) {
     const auto layer = uneven_layer(config);
     torch::manual_seed(31);
     const at::Tensor x = torch::randn({3, 12}), weight = torch::randn({3, 12});
-    auto loss = [&] { return (layer->forward(0, x, nullptr, nullptr) * weight).sum(); };
+    auto loss = [&] { return (layer->forward(0, x) * weight).sum(); };
     loss().backward();
     torch::NoGradGuard no_grad;
     for (auto& item : layer->named_parameters()) {
