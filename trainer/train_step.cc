@@ -86,12 +86,7 @@ Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vecto
   at::Tensor vision_BNW = vlm.vit().encode(pixels, batch.images.boxes, nullptr, &deepstack);
   at::Tensor image_BPM = vlm.project(vision_BNW, deepstack, pixels.size(2) / token_size, pixels.size(3) / token_size);
   at::Tensor image_BPD = vlm.embedded(image_BPM);
-  at::Tensor text = vlm.embed_text(batch.ids_BL.narrow(1, p, length - p));
-  DecoderInput input;
-  input.x_TD = at::cat({image_BPD, text}, 1).flatten(0, 1);
-  if (const at::Tensor injected = vlm.injected(image_BPM); injected.defined()) {
-    input.injected_TI = at::constant_pad_nd(injected, {0, 0, 0, length - p}).flatten(0, 1);
-  }
+  DecoderInput input = decoder_input(vlm, batch.ids_BL, {{.begin = 0, .image_BPM = image_BPM}});
   input.positions_T = batch.positions_BL.flatten(0, 1);
   input.real_tokens = batch.real_tokens;
   BatchCapacity capacity(vlm.config().decoder.moe, batch.real_tokens.size(0), options.capacity_factor);

@@ -27,7 +27,9 @@ DecoderBlock::DecoderBlock(const DecoderConfig& config, int layer) : residual_af
 
 at::Tensor DecoderBlock::feed_forward(int layer, const DecoderInput& input, const at::Tensor& h_TD,
                                       MoeObserver* observer) const {
-  return mlp_ ? mlp_->forward_first(h_TD) : moe_->forward(layer, h_TD, input.capacity, observer);
+  if (mlp_) return mlp_->forward_first(h_TD, *input.ops);
+  return moe_->forward(
+      layer, h_TD, {.capacity = input.capacity, .hook = input.routing_hook, .observer = observer, .ops = input.ops});
 }
 
 at::Tensor DecoderBlock::forward(int layer, const DecoderInput& input, const at::Tensor& x_TD, const RopeTable& rope,

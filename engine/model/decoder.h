@@ -6,26 +6,16 @@
 #include <torch/torch.h>
 
 #include "engine/model/attention.h"
+#include "engine/model/decoder_input.h"
 #include "engine/model/moe_layer.h"
 #include "engine/model/norm.h"
 
 namespace sf {
 
-struct DecoderInput {
-  at::Tensor x_TD;         // embedded tokens, modality added
-  at::Tensor positions_T;  // int64 [T]; [T, 3] of (time, row, column) where the config says rope mrope2d
-  // Tokens that are real; undefined = all. Padding never routes, counts or takes capacity.
-  at::Tensor real_tokens;  // int64 indices into T, ascending
-  // Injected features of the encoder (DeepStack): columns [k*D, (k+1)*D) are added behind block k; zero for text.
-  at::Tensor injected_TI;                            // undefined = none
-  CapacityPolicy* capacity = nullptr;                // null = dropless
-  std::vector<at::Tensor>* layer_outputs = nullptr;  // filled with the residual stream behind each block, where set
-};
-
 class DecoderBlock : public torch::nn::Module {
  public:
   DecoderBlock(const DecoderConfig& config, int layer);
-  // A dense layer tells the observer nothing.
+  // A dense layer has nothing to observe.
   at::Tensor forward(int layer, const DecoderInput& input, const at::Tensor& x_TD, const RopeTable& rope,
                      AttentionBackend& backend, MoeObserver* observer) const;
   const MoeLayer* moe() const { return moe_.get(); }  // null in a dense layer

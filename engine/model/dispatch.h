@@ -3,7 +3,7 @@
 // so they are deterministic. A slot that is not kept still has its row, so shapes do not depend on what is dropped.
 //
 //   Dispatch d = dispatch(routing, num_experts, kept_within(routing, num_experts, capacity));
-//   at::Tensor y_TD = combine(d, experts.forward(gather_rows(d, x_TD), d));
+//   at::Tensor y_TD = combine(d, experts.forward(gather_rows(d, x_TD), d.ends_E, ops));
 #pragma once
 
 #include <torch/torch.h>

@@ -26,7 +26,13 @@ at::Tensor linear_f32(const at::Tensor& x, const at::Tensor& weight, const at::T
 
 }  // namespace
 
-Routing Router::forward(const at::Tensor& x_TD) const {
+GateRule gate_rule(const MoeConfig& config) {
+  return {.top_k = config.top_k,
+          .softmax_after = config.router_softmax == RouterSoftmax::kAfter,
+          .renormalise = config.renormalise};
+}
+
+Routing Router::forward(const at::Tensor& x_TD, const Ops& ops) const {
   Routing routing;
   at::Tensor x = x_TD.to(at::kFloat);
   routing.logits_TE = linear_f32(x, weight_, bias_);
@@ -40,7 +46,9 @@ Routing Router::forward(const at::Tensor& x_TD) const {
   if (is_training() && config_.dropout == ExpertDropout::kExpert && config_.dropout_rate > 0) {
     scores = scores.masked_fill(closed_experts(), kClosed);
   }
-  choose(scores, routing);
+  const Gates gates = ops.topk_gates(scores, balance_bias_, gate_rule(config_));
+  routing.ids_TK = gates.ids_TK;
+  routing.gates_TK = gates.gates_TK;
   return routing;
 }
 
@@ -48,34 +56,6 @@ at::Tensor Router::closed_experts() const {
   at::Tensor draws = at::rand({config_.num_experts}, weight_.options().dtype(at::kFloat));
   at::Tensor largest = std::get<0>(draws.topk(config_.top_k));
   return (draws < config_.dropout_rate).logical_and(draws < largest[-1]);
-}
-
-void Router::choose(const at::Tensor& scores_TE, Routing& routing) const {
-  // Stable sorts, because topk leaves the order of ties open.
-  auto descending = [](const at::Tensor& values) {
-    return at::sort(values, /*stable=*/true, /*dim=*/-1, /*descending=*/true);
-  };
-  auto first = [this](const at::Tensor& sorted) { return sorted.narrow(-1, 0, config_.top_k); };
-  at::Tensor chosen;  // [T, K] scores
-  if (balance_bias_.defined()) {
-    // The bias moves by steps that suit scores of 0..1. Gates, and the order of slots, are those of the scores alone.
-    at::Tensor biased = at::softmax(scores_TE.detach(), -1) + balance_bias_.to(at::kFloat);
-    biased = biased.masked_fill(scores_TE.detach().eq(kClosed), kClosed);
-    at::Tensor ids = first(std::get<1>(descending(biased)));
-    auto [sorted, order] = descending(scores_TE.gather(-1, ids));
-    routing.ids_TK = ids.gather(-1, order);
-    chosen = sorted;
-  } else {
-    auto [sorted, order] = descending(scores_TE);
-    routing.ids_TK = first(order);
-    chosen = first(sorted);
-  }
-  if (config_.router_softmax == RouterSoftmax::kAfter) {
-    routing.gates_TK = at::softmax(chosen, -1);
-  } else {
-    routing.gates_TK = at::softmax(scores_TE, -1).gather(-1, routing.ids_TK);
-    if (config_.renormalise) routing.gates_TK = routing.gates_TK / routing.gates_TK.sum(-1, true);
-  }
 }
 
 void update_balance_bias(const at::Tensor& balance_bias_E, const at::Tensor& counts_E, double rate) {

@@ -3,6 +3,7 @@
 
 #include <torch/torch.h>
 
+#include "engine/kernels/ops.h"
 #include "engine/model/config.h"
 #include "engine/model/shapes.h"
 
@@ -16,19 +17,21 @@ struct Routing {
   at::Tensor noisy_TE, noise_std_TE;  // logits with their noise and its standard deviation; undefined without noise
 };
 
+// How a model's scores become gates.
+GateRule gate_rule(const MoeConfig& config);
+
 class Router : public torch::nn::Module {
  public:
   explicit Router(const DecoderConfig& config);
   // x_TD -> Routing. Noise N(0,1) * (softplus(x W_noise) + noise_epsilon) * noise_scale is added only while
   // is_training(), and only then does whole-expert dropout close experts (never so many that fewer than top_k are
   // open).
-  Routing forward(const at::Tensor& x_TD) const;
+  Routing forward(const at::Tensor& x_TD, const Ops& ops = reference_ops(at::kCPU)) const;
   // [E]; undefined without bias_balancing. The storage is the module's: update_balance_bias() changes it.
   const at::Tensor& balance_bias() const { return balance_bias_; }
 
  private:
   at::Tensor closed_experts() const;  // bool [E]
-  void choose(const at::Tensor& scores_TE, Routing& routing) const;
 
   MoeConfig config_;
   at::Tensor weight_, noise_weight_;  // [E, D]; both start at zero: balanced, with noise of std ln 2

@@ -43,9 +43,8 @@ EncodedImages encode_images(const Vlm& vlm, const std::vector<BatchPart>& parts,
   return encoded;
 }
 
-void embed_batch(const Vlm& vlm, const Batch& batch, DecoderInput& input) {
-  at::Tensor& x_TD = input.x_TD;
-  x_TD = vlm.embed_text(batch.ids_T);
+DecoderInput embed_batch(const Vlm& vlm, const Batch& batch) {
+  std::vector<PlacedImage> images;
   int64_t first = 0;
   for (const BatchPart& part : batch.parts) {
     const auto& spans = part.sequence->prompt->tokens.images;
@@ -53,18 +52,14 @@ void embed_batch(const Vlm& vlm, const Batch& batch, DecoderInput& input) {
       const int begin = std::max(part.begin, spans[i].begin);
       const int end = std::min(part.begin + part.count, spans[i].begin + spans[i].count);
       if (begin >= end) continue;
-      at::Tensor rows = part.sequence->image_PM[i].narrow(0, begin - spans[i].begin, end - begin);
-      const int64_t at = first + begin - part.begin;
-      x_TD.narrow(0, at, end - begin).copy_(vlm.embedded(rows));
-      if (const at::Tensor injected = vlm.injected(rows); injected.defined()) {
-        if (!input.injected_TI.defined())
-          input.injected_TI = at::zeros({x_TD.size(0), injected.size(1)}, x_TD.options());
-        input.injected_TI.narrow(0, at, end - begin).copy_(injected);
-      }
-      if (end == spans[i].begin + spans[i].count) part.sequence->image_PM[i] = at::Tensor();
+      at::Tensor& image_PM = part.sequence->image_PM[i];
+      images.push_back(
+          {first + begin - part.begin, image_PM.narrow(0, begin - spans[i].begin, end - begin).unsqueeze(0)});
+      if (end == spans[i].begin + spans[i].count) image_PM = at::Tensor();
     }
     first += part.count;
   }
+  return decoder_input(vlm, batch.ids_T.unsqueeze(0), images);
 }
 
 }  // namespace sf

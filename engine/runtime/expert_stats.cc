@@ -3,16 +3,11 @@
 #include <cmath>
 
 #include "engine/model/capacity.h"
-#include "engine/runtime/routing_replay.h"
 
 namespace sf {
 
 ExpertStats::ExpertStats(const DecoderConfig& config, double capacity_factor)
     : config_(config), layers_(routed_layers(config)), capacity_factor_(capacity_factor), seconds_(config.num_layers) {}
-
-void ExpertStats::on_chosen(int layer, Routing& routing) {
-  if (forced_LTK_.defined()) force_experts(forced_LTK_[layer], config_.moe, routing);
-}
 
 void ExpertStats::on_routed(int, const Routing& routing, const Dispatch&) {
   at::Tensor log_probs = at::log_softmax(routing.logits_TE, -1);
@@ -31,15 +26,15 @@ void ExpertStats::count_layer(int layer, const float* row, const Batch& batch, H
   const int experts = config_.moe.num_experts, k = config_.moe.top_k;
   const int64_t tokens = static_cast<int64_t>(batch.modality.size());
   const int64_t step_capacity = expert_capacity(tokens, experts, k, capacity_factor_);
-  const int64_t window_capacity = expert_capacity(kCapacityWindow, experts, k, capacity_factor_);
+  const int64_t window_capacity = capacity_of_window(config_.moe, capacity_factor_);
   std::vector<uint32_t> load(experts);
   MoeStepStats& moe = out.moe;
   int64_t token = 0;
   for (size_t p = 0; p < batch.parts.size(); ++p) {
     const BatchPart& part = batch.parts[p];
-    uint16_t* window = part.sequence->window.counts.data() + int64_t{layer} * experts;
+    CapacityWindow& window = part.sequence->window;
     for (int i = 0; i < part.count; ++i, ++token, row += 2 * k + 1) {
-      if ((part.begin + i) % kCapacityWindow == 0) std::fill(window, window + experts, uint16_t{0});
+      window.begin_token(layer, part.begin + i);
       // A sequence with broken numbers is an error of its own; it must not spoil sums that everybody shares.
       const bool finite = std::isfinite(row[2 * k]);
       const bool reported = part.begin + i < part.sequence->counted;
@@ -51,7 +46,7 @@ void ExpertStats::count_layer(int layer, const float* row, const Batch& batch, H
         if (finite) moe.gate_mass[cell] += row[k + j];
         if (!reported) ++out.assigned[p];
         if (step_capacity > 0 && ++load[expert] > step_capacity) ++moe.overflow_step[cell];
-        if (window_capacity > 0 && ++window[expert] > window_capacity) {
+        if (window.add(layer, expert, window_capacity)) {
           ++moe.overflow_request[cell];
           if (!reported) ++out.overflow[p];
         }

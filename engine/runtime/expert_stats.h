@@ -10,7 +10,6 @@
 #include "engine/model/moe_layer.h"
 #include "engine/runtime/batch.h"
 #include "engine/runtime/sampler.h"
-#include "engine/runtime/strict_capacity.h"
 
 namespace sf {
 
@@ -19,10 +18,6 @@ class ExpertStats : public MoeObserver {
  public:
   ExpertStats(const DecoderConfig& config, double capacity_factor);
 
-  // Experts to force in this step, [layers, T, K] (routing_replay.h); undefined = none.
-  void set_forced(at::Tensor forced_LTK) { forced_LTK_ = std::move(forced_LTK); }
-
-  void on_chosen(int layer, Routing& routing) override;
   void on_routed(int layer, const Routing& routing, const Dispatch& d) override;
   void on_stage_begin(int layer, Stage stage) override;
   void on_stage_end(int layer, Stage stage) override;
@@ -47,7 +42,6 @@ class ExpertStats : public MoeObserver {
   DecoderConfig config_;
   std::vector<int> layers_;  // that route
   double capacity_factor_;
-  at::Tensor forced_LTK_;
   std::vector<at::Tensor> routed_;  // of each of layers_ [T, 2K+1]: ids, gates, entropy
   std::vector<std::array<double, 3>> seconds_;
   std::chrono::steady_clock::time_point stage_began_;

@@ -2,13 +2,12 @@
 
 #include <algorithm>
 
-#include "engine/runtime/expert_stats.h"
+#include "engine/runtime/capacity_window.h"
 
 namespace sf {
 
 PageRouting::PageRouting(const KvCacheOptions& options, const DecoderConfig& config)
     : page_size_(options.page_size),
-      num_experts_(config.moe.num_experts),
       top_k_(config.moe.top_k),
       layers_(routed_layers(config)),
       width_(layers_.size() * config.moe.top_k),
@@ -40,13 +39,11 @@ std::span<const float> PageRouting::gates(const Sequence& sequence, int position
 
 RequestCounts PageRouting::recount(Sequence& sequence, int tokens, int64_t window_capacity) const {
   RequestCounts counts;
-  std::vector<uint16_t>& window = sequence.window.counts;
   for (int i = 0; i < tokens; ++i) {
-    if (i % kCapacityWindow == 0) std::fill(window.begin(), window.end(), uint16_t{0});
+    for (int layer : layers_) sequence.window.begin_token(layer, i);
     const std::span<const uint16_t> experts = ids(sequence, i);
     for (size_t j = 0; j < experts.size(); ++j) {
-      const bool over =
-          ++window[layers_[j / top_k_] * num_experts_ + experts[j]] > window_capacity && window_capacity > 0;
+      const bool over = sequence.window.add(layers_[j / top_k_], experts[j], window_capacity);
       if (i < sequence.counted) continue;
       ++counts.assigned;
       counts.overflow += over;

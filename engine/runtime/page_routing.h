@@ -42,7 +42,7 @@ class PageRouting {
     return (size_t(sequence.pages[position / page_size_]) * page_size_ + position % page_size_) * width_;
   }
 
-  int page_size_, num_experts_, top_k_;
+  int page_size_, top_k_;
   std::vector<int> layers_;    // the decoder's layer of each row
   size_t width_;               // L*K
   std::vector<uint16_t> ids_;  // [pages*page_size, L, K]

@@ -96,10 +96,6 @@ void PrefixCache::forget(int page) {
   cache_.drop(page);
 }
 
-void PrefixCache::clear() {
-  while (!records_.empty()) forget(records_.begin()->first);
-}
-
 void PrefixCache::erase(int page) {
   const auto found = records_.find(page);
   if (found == records_.end()) return;

@@ -52,7 +52,6 @@ class PrefixCache {
   void put(const Sha256Digest& parent, std::span<const PrefixToken> tokens, int page);
   // Effect: the page is found no more; unknown pages are ignored.
   void forget(int page);
-  void clear();
   int num_pages() const { return static_cast<int>(records_.size()); }
 
  private:

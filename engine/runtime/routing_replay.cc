@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/kernels/reference/reference.h"
+
 namespace sf {
 
 at::Tensor forced_experts(const Batch& batch, const DecoderConfig& config, at::Device device) {
@@ -28,12 +30,9 @@ at::Tensor forced_experts(const Batch& batch, const DecoderConfig& config, at::D
 
 void force_experts(const at::Tensor& forced_TK, const MoeConfig& config, Routing& routing) {
   routing.ids_TK = at::where(forced_TK.ge(0), forced_TK, routing.ids_TK);
-  if (config.router_softmax == RouterSoftmax::kAfter) {
-    routing.gates_TK = at::softmax(routing.logits_TE.gather(-1, routing.ids_TK), -1);
-  } else {
-    routing.gates_TK = at::softmax(routing.logits_TE, -1).gather(-1, routing.ids_TK);
-    if (config.renormalise) routing.gates_TK = routing.gates_TK / routing.gates_TK.sum(-1, true);
-  }
+  routing.gates_TK = reference::gates_of(routing.logits_TE, routing.ids_TK, gate_rule(config));
 }
+
+void RoutingReplay::on_routing(int layer, Routing& routing) { force_experts(forced_LTK_[layer], config_, routing); }
 
 }  // namespace sf

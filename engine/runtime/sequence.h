@@ -12,6 +12,7 @@
 #include "engine/checkpoint/sha256.h"
 #include "engine/engine.h"
 #include "engine/image/preprocess.h"
+#include "engine/runtime/capacity_window.h"
 #include "engine/runtime/trie_cursor.h"
 #include "engine/text/prompt.h"
 
@@ -34,11 +35,6 @@ class EnginePrompt : public PreparedPrompt {
   std::vector<Sha256Digest> image_digests;  // of `pixels`; empty = the prompt shares nothing through the prefix cache
   double decode_seconds = 0;
   const void* owner = nullptr;  // the engine that made it
-};
-
-// Counters of the request's causal capacity windows (docs/model.md): [layers, experts], reset every window.
-struct CapacityWindow {
-  std::vector<uint16_t> counts;
 };
 
 struct Sequence {

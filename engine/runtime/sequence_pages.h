@@ -48,8 +48,6 @@ class SequencePages {
   void release(Sequence& sequence);
   // Effect: nothing of the sequence is found any more: its numbers are broken.
   void withdraw(Sequence& sequence);
-  // Effect: forgets every prefix.
-  void clear_prefixes() { prefixes_.clear(); }
 
   const KvCache& cache() const { return cache_; }
   PageRouting& routing() { return routing_; }

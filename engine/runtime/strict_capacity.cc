@@ -4,19 +4,18 @@ namespace sf {
 
 StrictCapacity::StrictCapacity(const Batch& batch, const DecoderConfig& config, double capacity_factor,
                                at::Device device)
-    : num_experts_(config.moe.num_experts),
-      capacity_(expert_capacity(kCapacityWindow, config.moe.num_experts, config.moe.top_k, capacity_factor)) {
+    : num_experts_(config.moe.num_experts), capacity_(capacity_of_window(config.moe, capacity_factor)) {
   const int64_t parts = static_cast<int64_t>(batch.parts.size());
   std::vector<int64_t> first, carry, counts;
   for (int64_t p = 0; p < parts; ++p) {
     const BatchPart& part = batch.parts[p];
-    const auto& window = part.sequence->window.counts;
+    const auto& window = part.sequence->window.counts();
     counts.insert(counts.end(), window.begin(), window.end());
     // A part that begins in the middle of a window goes on counting; every later window starts from zero.
-    int64_t row = part.begin % kCapacityWindow == 0 ? parts : p;
+    int64_t row = starts_capacity_window(part.begin) ? parts : p;
     int64_t window_first = static_cast<int64_t>(first.size());
     for (int i = 0; i < part.count; ++i) {
-      if (i > 0 && (part.begin + i) % kCapacityWindow == 0) {
+      if (i > 0 && starts_capacity_window(part.begin + i)) {
         window_first = static_cast<int64_t>(first.size());
         row = parts;
       }

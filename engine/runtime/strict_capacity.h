@@ -12,9 +12,6 @@
 
 namespace sf {
 
-// Tokens of one causal capacity window of a request; pages are aligned to it.
-inline constexpr int kCapacityWindow = 32;
-
 // One object a step. ExpertStats counts the same windows and carries them from step to step (Sequence::window), so a
 // drop is an overflow of scope `request` and the other way round.
 class StrictCapacity : public CapacityPolicy {

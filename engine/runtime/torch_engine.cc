@@ -12,6 +12,7 @@
 #include "engine/runtime/expert_stats.h"
 #include "engine/runtime/explain/explain.h"
 #include "engine/runtime/logits_processors.h"
+#include "engine/runtime/paged_attention.h"
 #include "engine/runtime/prompt_maker.h"
 #include "engine/runtime/routing_replay.h"
 #include "engine/runtime/sequence_pages.h"
@@ -96,9 +97,7 @@ class TorchEngine : public Engine {
   void fill_info(const VerifiedCheckpoint& checkpoint);
   const KvCache& cache() const { return pages_->cache(); }
   // Assignments that an expert takes of one causal window of a request.
-  int64_t window_capacity() const {
-    return expert_capacity(kCapacityWindow, info_.num_experts, info_.top_k, info_.capacity_factor);
-  }
+  int64_t window_capacity() const { return capacity_of_window(model_.config.decoder.moe, info_.capacity_factor); }
   std::vector<BatchPart> plan_parts(const StepPlan& plan, StepResult& result);
   bool begin_sequence(Sequence& sequence, const std::vector<BatchPart>& parts, SequenceStepResult& out,
                       StepResult& result);
@@ -111,6 +110,7 @@ class TorchEngine : public Engine {
   TorchEngineOptions options_;
   const int threads_ = threads_or_default(options_.threads);
   at::Device device_;
+  const Ops& ops_ = ops_for(device_);
   CheckpointModel model_;
   std::unique_ptr<SequencePages> pages_;
   std::unique_ptr<PromptMaker> prompts_;
@@ -171,7 +171,7 @@ SequenceId TorchEngine::admit(PreparedPromptPtr prompt, const SamplingParams& sa
   }
   sequence->prompt = std::move(mine);
   sequence->sampling = sampling;
-  sequence->window.counts.resize(static_cast<size_t>(info_.num_layers) * info_.num_experts);
+  sequence->window = CapacityWindow(info_.num_layers, info_.num_experts);
   sequence->image_PM.resize(sequence->prompt->pixels.size());
   // Forced experts leave other keys and values than the content says.
   sequence->shares_prefixes =
@@ -277,10 +277,11 @@ StepResult TorchEngine::step(const StepPlan& plan) {
   result.image_encode_seconds = encoded.seconds;
   const Batch batch = make_batch(parts, cache(), device_);
   ExpertStats stats(model_.config.decoder, info_.capacity_factor);
-  stats.set_forced(forced_experts(batch, model_.config.decoder, device_));
-  PagedAttention attention(batch, cache());
-  DecoderInput input;
-  embed_batch(*model_.vlm, batch, input);
+  RoutingReplay replay(batch, model_.config.decoder, device_);
+  PagedAttention attention(batch.attention, cache(), ops_, device_);
+  DecoderInput input = embed_batch(*model_.vlm, batch);
+  input.ops = &ops_;
+  if (replay.any()) input.routing_hook = &replay;
   input.positions_T = model_.config.decoder.rope == RopeKind::kMrope2d ? mrope_positions(batch) : batch.positions_T;
   std::optional<StrictCapacity> strict;
   if (options_.capacity_mode == "strict") {

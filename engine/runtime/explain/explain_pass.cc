@@ -68,35 +68,20 @@ at::Tensor ExplainSequence::forward(const at::Tensor& image_BPM, const std::vect
                                     AttentionBackend& attention, MoeObserver* observer,
                                     std::vector<at::Tensor>* layers) const {
   const int64_t rows = image_BPM.size(0), length = static_cast<int64_t>(ids.size());
-  const ImageSpan& span = image_span();
   const DecoderConfig& decoder = vlm().config().decoder;
   at::Tensor ids_L = torch::tensor(std::vector<int64_t>(ids.begin(), ids.end())).to(model_.device);
-  at::Tensor given_LD = vlm().embed_text(ids_L);
-  if (!earlier_PM_.empty()) given_LD = given_LD.detach().clone();
-  const auto place_earlier = [&](at::Tensor& given_LX, at::Tensor (*part_of)(const Vlm&, const at::Tensor&)) {
-    for (size_t i = 0; i < earlier_PM_.size(); ++i) {
-      const ImageSpan& earlier = prompt_.tokens.images[i];
-      given_LX.narrow(0, earlier.begin, earlier.count).copy_(part_of(vlm(), earlier_PM_[i]));
-    }
-  };
-  // What is given for every token, with the explained image's in its place, in `rows` versions.
-  const auto around = [&](const at::Tensor& given_LX, const at::Tensor& image_BPX) {
-    const at::Tensor given_BLX = given_LX.unsqueeze(0).expand({rows, length, given_LX.size(1)});
-    return at::cat({given_BLX.narrow(1, 0, span.begin), image_BPX, given_BLX.slice(1, span.begin + span.count)}, 1)
-        .flatten(0, 1);
-  };
-  place_earlier(given_LD, [](const Vlm& model, const at::Tensor& image) { return model.embedded(image); });
-  DecoderInput input;
-  input.x_TD = around(given_LD, vlm().embedded(image_BPM));
-  if (const at::Tensor injected_BPI = vlm().injected(image_BPM); injected_BPI.defined()) {
-    at::Tensor given_LI = at::zeros({length, injected_BPI.size(2)}, injected_BPI.options());
-    place_earlier(given_LI, [](const Vlm& model, const at::Tensor& image) { return model.injected(image); });
-    input.injected_TI = around(given_LI, injected_BPI);
+  std::vector<PlacedImage> images;
+  for (size_t i = 0; i < earlier_PM_.size(); ++i) {
+    const at::Tensor& earlier_PM = earlier_PM_[i];
+    images.push_back({prompt_.tokens.images[i].begin, earlier_PM.unsqueeze(0).expand({rows, -1, -1})});
   }
+  images.push_back({image_span().begin, image_BPM});
+  DecoderInput input = decoder_input(vlm(), ids_L.unsqueeze(0).expand({rows, length}), images);
+  input.ops = &reference_ops(model_.device);
   input.positions_T = positions(rows, length);
   input.layer_outputs = layers;
   Sequence fresh;  // strict capacity counts from zero, in each sequence for itself
-  fresh.window.counts.resize(static_cast<size_t>(decoder.num_layers) * decoder.moe.num_experts);
+  fresh.window = CapacityWindow(decoder.num_layers, decoder.moe.num_experts);
   std::optional<StrictCapacity> strict;
   if (model_.strict_factor > 0) {
     Batch batch;

@@ -20,44 +20,10 @@ struct Within : CapacityPolicy {
   at::Tensor kept(int, const Routing& routing) override { return kept_within(routing, 4, 4); }
 };
 
-Routing routed_to(const at::Tensor& ids_TK) {
-  Routing routing;
-  routing.ids_TK = ids_TK;
-  routing.gates_TK = at::full(ids_TK.sizes(), 0.5);
-  return routing;
-}
-
 void fill_biases(Experts& experts) {
   torch::NoGradGuard no_grad;
   for (auto& item : experts.named_parameters()) {
     if (item.key().find("bias") != std::string::npos) torch::nn::init::normal_(item.value());
-  }
-}
-
-TEST(ExpertsTest, GroupedAndMaskedAgreeAndSoDoTheirGradients) {
-  torch::manual_seed(1);
-  const at::Tensor uneven = torch::rand({17, 4}).argsort(1, false).narrow(1, 0, 2).contiguous();
-  const at::Tensor idle = torch::rand({9, 3}).argsort(1, false).narrow(1, 0, 2).contiguous();  // expert 3 gets none
-  for (const auto& [activation, word] : config_choices(ExpertActivation{})) {
-    DecoderConfig config = moe_config();
-    config.moe.activation = activation;
-    config.moe.expert_bias = activation != ExpertActivation::kSwiglu;
-    Experts experts(config, 4, 8);
-    fill_biases(experts);
-    for (const at::Tensor& ids :
-         {uneven, idle, at::full({6, 1}, 2, at::kLong), at::zeros({1, 1}, at::kLong), at::zeros({0, 2}, at::kLong)}) {
-      const Dispatch d = dispatch(routed_to(ids), 4, 0);
-      at::Tensor x = torch::randn({ids.numel(), 12}).set_requires_grad(true), weight = torch::randn({ids.numel(), 12});
-      at::Tensor grouped = experts.forward_grouped(x, d.ends_E), masked = experts.forward_masked(x, d.ends_E);
-      EXPECT_TRUE(at::allclose(grouped, masked, 1e-5, 1e-6)) << word << ids.sizes();
-      if (ids.numel() == 0) continue;
-      std::vector<at::Tensor> inputs = experts.parameters();
-      inputs.push_back(x);
-      auto a = torch::autograd::grad({(grouped * weight).sum()}, inputs),
-           b = torch::autograd::grad({(masked * weight).sum()}, inputs);
-      for (size_t i = 0; i < inputs.size(); ++i)
-        EXPECT_TRUE(at::allclose(a[i], b[i], 1e-4, 1e-5)) << word << ids.sizes() << " " << i;
-    }
   }
 }
 
@@ -85,9 +51,9 @@ TEST(ExpertsTest, EachActivationFollowsItsFormula) {
       hidden = up.clamp_min(0);
     }
     const at::Tensor expected = at::matmul(hidden, parameters["down"][0].t()) + parameters["down_bias"][0];
-    EXPECT_TRUE(at::allclose(experts.forward_first(x), expected, 1e-5, 1e-6)) << word;
-    EXPECT_TRUE(at::allclose(experts.forward_grouped(x, torch::tensor({6, 6, 6, 6}, at::kLong)), expected, 1e-5, 1e-6))
-        << word;
+    EXPECT_TRUE(at::allclose(experts.forward_first(x, reference_ops(at::kCPU)), expected, 1e-5, 1e-6)) << word;
+    const at::Tensor ends = torch::tensor({6, 6, 6, 6}, at::kLong);
+    EXPECT_TRUE(at::allclose(experts.forward(x, ends, reference_ops(at::kCPU)), expected, 1e-5, 1e-6)) << word;
   }
 }
 
@@ -108,8 +74,9 @@ TEST(MoeLayerTest, ASharedExpertIsAddedToEveryToken) {
   Within four;
   for (CapacityPolicy* capacity : {static_cast<CapacityPolicy*>(nullptr),
                                    static_cast<CapacityPolicy*>(&four)}) {  // also to a token that every expert dropped
-    const at::Tensor expected = without.forward(0, x, capacity, nullptr) + shared.forward_first(x);
-    EXPECT_TRUE(at::allclose(with.forward(0, x, capacity, nullptr), expected, 1e-5, 1e-6));
+    const at::Tensor expected =
+        without.forward(0, x, {.capacity = capacity}) + shared.forward_first(x, reference_ops(at::kCPU));
+    EXPECT_TRUE(at::allclose(with.forward(0, x, {.capacity = capacity}), expected, 1e-5, 1e-6));
   }
 }
 
@@ -119,7 +86,7 @@ TEST(MoeLayerTest, TokensAboveTheCapacityGiveNothing) {
   layer.eval();
   const at::Tensor x = torch::randn({10, 12});
   Within four;
-  const at::Tensor all = layer.forward(0, x, nullptr, nullptr), cut = layer.forward(0, x, &four, nullptr);
+  const at::Tensor all = layer.forward(0, x), cut = layer.forward(0, x, {.capacity = &four});
   EXPECT_TRUE(at::allclose(cut.narrow(0, 0, 4), all.narrow(0, 0, 4), 1e-5, 1e-6));
   EXPECT_EQ(cut.narrow(0, 4, 6).abs().sum().item<double>(), 0);
   EXPECT_GT(all.narrow(0, 4, 6).abs().min().item<double>(), 0);
@@ -150,9 +117,9 @@ TEST(ExpertDropoutTest, IsIdentityInEvaluationWhateverItsKind) {
   for (const ExpertDropout kind : {ExpertDropout::kOutput, ExpertDropout::kHidden, ExpertDropout::kExpert}) {
     const auto layer = uneven_layer(dropout_config(kind, 0.5));
     layer->eval();
-    EXPECT_TRUE(layer->forward(0, x, nullptr, nullptr).equal(plain->forward(0, x, nullptr, nullptr))) << kind;
+    EXPECT_TRUE(layer->forward(0, x).equal(plain->forward(0, x))) << kind;
     layer->train();
-    EXPECT_FALSE(layer->forward(0, x, nullptr, nullptr).equal(plain->forward(0, x, nullptr, nullptr))) << kind;
+    EXPECT_FALSE(layer->forward(0, x).equal(plain->forward(0, x))) << kind;
   }
 }
 
@@ -164,12 +131,12 @@ TEST(ExpertDropoutTest, KeepsTheExpectationInTraining) {
   for (const ExpertDropout kind : {ExpertDropout::kOutput, ExpertDropout::kHidden}) {
     const auto layer = uneven_layer(dropout_config(kind, 0.3));
     layer->eval();
-    const at::Tensor expected = layer->forward(0, x, nullptr, nullptr);
+    const at::Tensor expected = layer->forward(0, x);
     layer->train();
     constexpr int kDraws = 4000;
     at::Tensor sum = at::zeros_like(expected), squares = at::zeros_like(expected);
     for (int i = 0; i < kDraws; ++i) {
-      at::Tensor y = layer->forward(0, x, nullptr, nullptr);
+      at::Tensor y = layer->forward(0, x);
       sum += y;
       squares += y.square();
     }
@@ -189,9 +156,9 @@ TEST(ExpertDropoutTest, OutputMasksWholeOutputs) {
   const auto layer = uneven_layer(config);
   const at::Tensor x = torch::randn({2000, 12});
   layer->eval();
-  const at::Tensor full = layer->forward(0, x, nullptr, nullptr);
+  const at::Tensor full = layer->forward(0, x);
   layer->train();
-  const at::Tensor y = layer->forward(0, x, nullptr, nullptr), masked = y.eq(0).all(1);
+  const at::Tensor y = layer->forward(0, x), masked = y.eq(0).all(1);
   EXPECT_NEAR(masked.to(at::kFloat).mean().item<double>(), 0.25, 0.03);  // three deviations of 2000 draws
   const at::Tensor kept = masked.logical_not().nonzero().flatten();
   EXPECT_TRUE(at::allclose(y.index_select(0, kept), full.index_select(0, kept) / 0.75, 1e-4, 1e-5));
@@ -202,7 +169,7 @@ TEST(MoeLayerTest, TheRouterLearnsFromTheTaskAtTopOne) {
   config.moe.top_k = 1;
   config.moe.router_softmax = RouterSoftmax::kBefore;
   const auto layer = uneven_layer(config);
-  layer->forward(0, torch::randn({10, 12}), nullptr, nullptr).square().sum().backward();
+  layer->forward(0, torch::randn({10, 12})).square().sum().backward();
   EXPECT_GT(layer->named_parameters()["router.weight"].grad().abs().max().item<double>(), 1e-4);
 }
 
@@ -219,7 +186,7 @@ TEST(MoeLayerTest, GradientsAreThoseOfFiniteDifferences) {
     const auto layer = uneven_layer(config);
     torch::manual_seed(31);
     const at::Tensor x = torch::randn({3, 12}), weight = torch::randn({3, 12});
-    auto loss = [&] { return (layer->forward(0, x, nullptr, nullptr) * weight).sum(); };
+    auto loss = [&] { return (layer->forward(0, x) * weight).sum(); };
     loss().backward();
     torch::NoGradGuard no_grad;
     for (auto& item : layer->named_parameters()) {
@@ -252,9 +219,35 @@ TEST(MoeLayerTest, TellsTheObserverStageByStage) {
     void on_stage_end(int, Stage stage) override { lines.push_back("end " + std::to_string(int(stage))); }
   } log;
   torch::NoGradGuard no_grad;
-  MoeLayer(moe_config()).forward(3, torch::randn({5, 12}), nullptr, &log);
+  MoeLayer(moe_config()).forward(3, torch::randn({5, 12}), {.observer = &log});
   EXPECT_EQ(log.lines,
             (std::vector<std::string>{"begin 0", "routed 3 5 10", "end 0", "begin 1", "end 1", "begin 2", "end 2"}));
+}
+
+TEST(MoeLayerTest, AHookDecidesBeforeTheTokensAreDispatched) {
+  struct OnlyTheLast : RoutingHook {
+    void on_routing(int layer, Routing& routing) override {
+      EXPECT_EQ(layer, 7);
+      routing.ids_TK = at::full_like(routing.ids_TK, 3);
+      routing.gates_TK = at::full_like(routing.gates_TK, 0.5);
+    }
+  } hook;
+  struct Routed : MoeObserver {
+    void on_routed(int, const Routing&, const Dispatch& d) override { ends_E = d.ends_E; }
+    at::Tensor ends_E;
+  } routed;
+  torch::NoGradGuard no_grad;
+  torch::manual_seed(9);
+  MoeLayer layer(moe_config());
+  layer.eval();
+  const at::Tensor x = torch::randn({5, 12});
+  const at::Tensor y = layer.forward(7, x, {.hook = &hook, .observer = &routed});
+  EXPECT_TRUE(routed.ends_E.equal(torch::tensor({0, 0, 0, 10}, at::kLong)));
+  Experts experts(moe_config(), 4, 8);
+  auto parameters = layer.named_parameters();
+  for (auto& item : experts.named_parameters()) item.value().copy_(parameters["experts." + item.key()]);
+  const at::Tensor expected = experts.forward(x, torch::tensor({0, 0, 0, 5}, at::kLong), reference_ops(at::kCPU));
+  EXPECT_TRUE(at::allclose(y, expected, 1e-5, 1e-6));
 }
 
 }  // namespace

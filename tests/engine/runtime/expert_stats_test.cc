@@ -35,7 +35,7 @@ struct Routed {
       logits.push_back(torch::randn({tokens, kExperts}) * 2);
       ids.push_back(std::get<1>(logits.back().topk(kTopK, 1)));
     }
-    sequence.window.counts.resize(kLayers * kExperts);
+    sequence.window = CapacityWindow(kLayers, kExperts);
   }
   int size() const { return static_cast<int>(ids[0].size(0)); }
   int expert(int layer, int token, int slot) const { return ids[layer][token][slot].item<int>(); }

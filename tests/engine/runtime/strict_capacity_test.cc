@@ -27,7 +27,7 @@ struct Request {
       logits.push_back(torch::randn({tokens, kStrictExperts}) * 2);
       ids.push_back(std::get<1>(logits.back().topk(kStrictTopK, 1)));
     }
-    sequence.window.counts.resize(kStrictLayers * kStrictExperts);
+    sequence.window = CapacityWindow(kStrictLayers, kStrictExperts);
   }
 
   // By the definition: tokens in order, windows from zero.
