@@ -29,11 +29,11 @@ json token_json(const std::string& text, float logprob) {
 json logprobs_json(const std::vector<TokenLogprob>& tokens) {
   json content = json::array();
   for (const TokenLogprob& token : tokens) {
-    json told = token_json(token.text, token.logprob);
-    told["top_logprobs"] = json::array();
+    json entry = token_json(token.text, token.logprob);
+    entry["top_logprobs"] = json::array();
     for (const TokenAlternative& other : token.top)
-      told["top_logprobs"].push_back(token_json(other.text, other.logprob));
-    content.push_back(std::move(told));
+      entry["top_logprobs"].push_back(token_json(other.text, other.logprob));
+    content.push_back(std::move(entry));
   }
   return {{"content", content}, {"refusal", nullptr}};
 }
@@ -68,20 +68,19 @@ Usage total_usage(const std::vector<const Summary*>& summaries) {
   return usage;
 }
 
-std::string chat_json(const ChatHead& head, const std::vector<WholeAnswer>& choices, bool logprobs) {
+std::string chat_json(const ChatHead& head, const std::vector<WholeAnswer>& choices, const Usage& usage,
+                      bool logprobs) {
   json body = head_json(head, "chat.completion");
   json list = json::array();
-  std::vector<const Summary*> summaries;
   for (size_t i = 0; i < choices.size(); ++i) {
     const Summary& summary = *choices[i].summary;
-    summaries.push_back(&summary);
     list.push_back({{"index", i},
                     {"message", {{"role", "assistant"}, {"content", choices[i].text}, {"refusal", nullptr}}},
                     {"logprobs", logprobs ? logprobs_json(choices[i].tokens) : json(nullptr)},
                     {"finish_reason", reason_text(summary.finish_reason)}});
   }
   body["choices"] = list;
-  body["usage"] = usage_json(total_usage(summaries));
+  body["usage"] = usage_json(usage);
   return dump(body);
 }
 

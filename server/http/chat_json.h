@@ -18,7 +18,7 @@ struct ChatHead {
 Usage total_usage(const std::vector<const Summary*>& summaries);
 
 // REQUIRES: every choice has a summary.
-std::string chat_json(const ChatHead& head, const std::vector<WholeAnswer>& choices, bool logprobs);
+std::string chat_json(const ChatHead& head, const std::vector<WholeAnswer>& choices, const Usage& usage, bool logprobs);
 
 // Chunks of one choice: its role, a delta with its tokens (written where `logprobs`), its end.
 std::string chat_role_chunk(const ChatHead& head, int index);

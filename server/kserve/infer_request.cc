@@ -21,22 +21,6 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   return text.str() + (shape.empty() ? "[]" : shape.size() > 8 ? ",...]" : "]");
 }
 
-void add_summary(Summary& sum, const Summary& other) {
-  if (other.finish_reason == FinishReason::kLength) sum.finish_reason = FinishReason::kLength;
-  sum.usage.image_tokens += other.usage.image_tokens;
-  sum.usage.prompt_tokens += other.usage.prompt_tokens;
-  sum.usage.completion_tokens += other.usage.completion_tokens;
-  sum.usage.cached_tokens += other.usage.cached_tokens;
-  sum.assigned_tokens += other.assigned_tokens;
-  sum.overflow_tokens += other.overflow_tokens;
-  const auto longer = [](double& time, double of_other) { time = std::max(time, of_other); };
-  longer(sum.timings.queue_ms, other.timings.queue_ms);
-  longer(sum.timings.image_ms, other.timings.image_ms);
-  longer(sum.timings.prefill_ms, other.timings.prefill_ms);
-  longer(sum.timings.decode_ms, other.timings.decode_ms);
-  longer(sum.timings.total_ms, other.timings.total_ms);
-}
-
 }  // namespace
 
 size_t check_input(const InferTensorHead& head, int max_batch) {
@@ -131,15 +115,28 @@ InferAnswers submit_infer(Service& service, InferBatch batch, const std::string&
   return answers;
 }
 
+void add_summary(Summary& sum, const Summary& other) {
+  if (other.finish_reason == FinishReason::kLength) sum.finish_reason = FinishReason::kLength;
+  sum.usage.image_tokens += other.usage.image_tokens;
+  sum.usage.prompt_tokens += other.usage.prompt_tokens;
+  sum.usage.completion_tokens += other.usage.completion_tokens;
+  sum.usage.cached_tokens += other.usage.cached_tokens;
+  sum.assigned_tokens += other.assigned_tokens;
+  sum.overflow_tokens += other.overflow_tokens;
+  const auto longer = [](double& time, double of_other) { time = std::max(time, of_other); };
+  longer(sum.timings.queue_ms, other.timings.queue_ms);
+  longer(sum.timings.image_ms, other.timings.image_ms);
+  longer(sum.timings.prefill_ms, other.timings.prefill_ms);
+  longer(sum.timings.decode_ms, other.timings.decode_ms);
+  longer(sum.timings.total_ms, other.timings.total_ms);
+}
+
 InferResult wait_for_answers(const InferAnswers& answers, int poll_interval_ms,
                              const std::function<bool()>& is_unwanted) {
+  WholeAnswers all = wait_for_all(answers, poll_interval_ms, is_unwanted);
+  if (all.error) return {{}, std::nullopt, std::move(all.error)};
   InferResult result;
-  for (const auto& stream : answers) {
-    WholeAnswer answer = wait_for_answer(*stream, poll_interval_ms, is_unwanted);
-    if (answer.error) {
-      for (const auto& other : answers) other->cancel();
-      return {{}, std::nullopt, std::move(answer.error)};
-    }
+  for (WholeAnswer& answer : all.answers) {
     result.texts.push_back(std::move(answer.text));
     if (result.summary) {
       add_summary(*result.summary, *answer.summary);

@@ -88,7 +88,10 @@ using InferAnswers = std::vector<std::shared_ptr<ResponseStream>>;
 // since it was looked up and the request had asked for that one.
 InferAnswers submit_infer(Service& service, InferBatch batch, const std::string& asked_version);
 
-// Exactly one of `summary` and `error` is set. Counts are the sum of all answers', times the longest.
+// Effect: `sum` gets what `other` counted, a question of the same batch: counts are added, of times the longest stays.
+void add_summary(Summary& sum, const Summary& other);
+
+// Exactly one of `summary` and `error` is set; `summary` is of all answers, as add_summary makes it.
 struct InferResult {
   std::vector<std::string> texts;
   std::optional<Summary> summary;

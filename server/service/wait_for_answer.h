@@ -1,14 +1,15 @@
-// Waits for a whole answer, and ends the wait once the client is gone.
+// Waits for whole answers, and ends the wait once the client is gone.
 //
 //   const WholeAnswer answer = wait_for_answer(*stream, 20, client_left);
 //   if (answer.error) throw *answer.error;
 //   write(answer.text);
 //
-// One thread only: the stream's reader.
+// One thread only: the streams' reader.
 #pragma once
 
 #include <algorithm>
 #include <iterator>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -48,6 +49,29 @@ WholeAnswer wait_for_answer(ResponseStream& stream, int poll_interval_ms, const 
       return answer;
     }
   }
+}
+
+// `answers` are of all streams in their order, or `error` is set.
+struct WholeAnswers {
+  std::vector<WholeAnswer> answers;
+  std::optional<Error> error;
+};
+
+// The same of several streams. Blocks until all have ended, or one has failed: the others are cancelled then.
+template <typename IsClientGone>
+WholeAnswers wait_for_all(const std::vector<std::shared_ptr<ResponseStream>>& streams, int poll_interval_ms,
+                          const IsClientGone& is_client_gone) {
+  WholeAnswers all;
+  for (const auto& stream : streams) {
+    all.answers.push_back(wait_for_answer(*stream, poll_interval_ms, is_client_gone));
+    if (!all.answers.back().error) continue;
+    all.error = std::move(all.answers.back().error);
+    for (const auto& other : streams) {
+      if (other != stream) other->cancel();
+    }
+    break;
+  }
+  return all;
 }
 
 }  // namespace sf::server
