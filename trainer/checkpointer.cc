@@ -6,15 +6,15 @@
 
 #include "engine/base/base64.h"
 #include "engine/base/file.h"
+#include "engine/image/image.h"
 #include "engine/runtime/prompt_maker.h"
 #include "engine/runtime/weights.h"
-#include "trainer/data/image_file.h"
 
 namespace sf {
 namespace {
 
 constexpr float kGoldenMargin = 0.1f;
-constexpr size_t kGoldenQuestions = 3;  // of one image
+constexpr size_t kGoldenQuestions = 3;  // of one image, spread over all of them
 
 }  // namespace
 
@@ -61,25 +61,30 @@ Manifest write_checkpoint(const std::filesystem::path& directory, const Checkpoi
   manifest.created_unix =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
   manifest.scores = content.scores;
+  manifest.evaluation_id = content.evaluation_id;
   manifest.expert_histogram = content.expert_histogram;
   manifest.image_expert_histogram = content.image_expert_histogram;
   return write_checkpoint_manifest(directory, manifest);
 }
 
-std::string make_golden(Vlm& vlm, const Tokenizer& tokenizer, int images, uint64_t seed) {
+std::string make_golden(Vlm& vlm, const Tokenizer& tokenizer, const std::vector<Example>& examples) {
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
-  EvaluationSet set{.kind = EvaluationSet::Kind::kPaper, .images = images, .seed = seed, .paraphrased = true};
-  evaluate(vlm, tokenizer, set, [&](const EvaluatedImage& image) {
+  VlmExaminee model(vlm, tokenizer);
+  const auto visit = [&](int, const Example& example, const std::vector<AnsweredQuestion>& answers) {
     nlohmann::ordered_json questions = nlohmann::ordered_json::array();
-    for (size_t i = 0; i < image.questions.size() && questions.size() < kGoldenQuestions; i += 5) {
-      if (!image.right[i] || image.margin[i] <= kGoldenMargin) continue;
-      questions.push_back(
-          {{"question", image.questions[i].text}, {"answer", image.questions[i].answer}, {"margin", image.margin[i]}});
+    const size_t stride = std::max<size_t>(1, answers.size() / (kGoldenQuestions + 1));
+    for (size_t i = 0; i < answers.size() && questions.size() < kGoldenQuestions; i += stride) {
+      if (!answers[i].right || answers[i].margin <= kGoldenMargin) continue;
+      const QuestionAnswer& asked = example.questions[i];
+      questions.push_back({{"question", asked.question}, {"answer", asked.answer}, {"margin", answers[i].margin}});
     }
     if (questions.empty()) return;
-    const std::string png = data::encode_png(image_of(image.sample.pixels, vlm.config().image));
-    rows.push_back({{"image", encode_base64(png)}, {"questions", questions}});
-  });
+    const std::string file =
+        example.encoded.empty() ? encode_png(image_of(example.pixels, vlm.config().image)) : example.encoded;
+    rows.push_back({{"image", encode_base64(file)}, {"questions", questions}});
+  };
+  model.ask(
+      static_cast<int>(examples.size()), [&](int i) { return examples[static_cast<size_t>(i)]; }, visit);
   return nlohmann::ordered_json{{"format_version", 1}, {"cases", rows}}.dump() + "\n";
 }
 

@@ -20,6 +20,7 @@ struct CheckpointContent {
   int64_t step = 0;
   std::string parent;  // digest
   std::map<std::string, double> scores;
+  std::string evaluation_id;  // what `scores` were measured on
   std::vector<std::vector<int64_t>> expert_histogram, image_expert_histogram;
 };
 
@@ -29,8 +30,8 @@ Manifest write_checkpoint(const std::filesystem::path& directory, const Checkpoi
 // The model's pixels as an 8-bit image that preprocesses to them again.
 Image image_of(const PixelValues& values, const ImageConfig& config);
 
-// Images, questions and the model's own right answers whose top-2 logit margin is above 0.1: what a server checks a
-// new version with. `images` at most.
-std::string make_golden(Vlm& vlm, const Tokenizer& tokenizer, int images, uint64_t seed);
+// Images, questions and the model's own right answers whose top-2 logit margin is above 0.1, three of an image at most:
+// what a server checks a new version with.
+std::string make_golden(Vlm& vlm, const Tokenizer& tokenizer, const std::vector<Example>& examples);
 
 }  // namespace sf

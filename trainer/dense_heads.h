@@ -1,41 +1,25 @@
-// Dense supervision of the vision encoder: what the generator knows of every token, asked of the encoder's output by
-// one linear layer. Phase 1 trains on it alone; phase 2 keeps it beside the answers, so that questions do not wash it
-// out.
+// Dense supervision of the vision encoder: what a task knows of every token, asked of the encoder's output by one
+// linear layer. Phase 1 trains on it alone; phase 2 keeps it beside the answers, so that questions do not wash it out.
 //
-//   DenseLoss loss = dense_loss(heads.forward(vit.forward(pixels, boxes)), dense_targets(samples, token_size), false);
+//   const std::vector<DenseTarget> targets = task.dense_targets();
+//   DenseHeads heads(width, targets);
+//   DenseLoss loss = dense_loss(heads.forward(vit.forward(pixels, boxes)), label_tensors(examples, targets.size()),
+//   targets, false);
 #pragma once
 
-#include <array>
 #include <vector>
 
 #include <torch/torch.h>
 
-#include "trainer/tasks/sort_of_clevr/dense_labels.h"
+#include "trainer/task.h"
 
 namespace sf {
 
-// The heads, thrown away afterwards: one linear layer for all questions.
+// The heads, thrown away afterwards: one linear layer for all targets. One thread only.
 class DenseHeads : public torch::nn::Module {
  public:
-  enum Target {
-    kColour,
-    kShape,
-    kNearestColour,
-    kNearestShape,
-    kFurthestColour,
-    kFurthestShape,
-    kSameShape,
-    kLeftRight,
-    kTopBottom,
-    kNumTargets
-  };
-  static constexpr std::array<int, kNumTargets> kClasses = {6, 2, 6, 2, 6, 2, 6, 2, 2};
-  static constexpr std::array<const char*, kNumTargets> kNames = {"colour",        "shape",           "nearest_colour",
-                                                                  "nearest_shape", "furthest_colour", "furthest_shape",
-                                                                  "count",         "left_right",      "top_bottom"};
-
-  explicit DenseHeads(int64_t width);
-  // x_BNW -> [B, N, 2 + sum of classes]: objectness, whether the image is a scene, then the targets' logits.
+  DenseHeads(int64_t width, const std::vector<DenseTarget>& targets);
+  // x_BNW -> [B, N, 2 + sum of classes]: objectness, whether the image is of the task, then the targets' logits.
   at::Tensor forward(const at::Tensor& x_BNW) const;
 
  private:
@@ -43,19 +27,21 @@ class DenseHeads : public torch::nn::Module {
 };
 
 struct DenseLoss {
-  at::Tensor loss;                                         // scalar
-  std::array<double, DenseHeads::kNumTargets> accuracy{};  // at object tokens
+  at::Tensor loss;               // scalar
+  std::vector<double> accuracy;  // of each target, at object tokens
   double object_accuracy = 0;
 };
 
-// Labels of a batch as tensors. targets [kNumTargets, B, N] int64, -1 = none.
-struct DenseTargets {
+// TokenLabels of a batch as tensors.
+struct LabelTensors {
   at::Tensor object_BN;  // f32 0/1
-  at::Tensor scene_B;    // f32 0/1
-  at::Tensor targets;
+  at::Tensor in_task_B;  // f32 0/1
+  at::Tensor classes;    // [targets, B, N] int64, -1 = unknown
 };
 
-DenseTargets dense_targets(const std::vector<data::Sample>& samples, int token_size);
-DenseLoss dense_loss(const at::Tensor& logits, const DenseTargets& targets, bool with_accuracy);
+// REQUIRES: every example has labels, all of one size, for `num_targets` targets.
+LabelTensors label_tensors(const std::vector<Example>& examples, size_t num_targets);
+DenseLoss dense_loss(const at::Tensor& logits, const LabelTensors& labels, const std::vector<DenseTarget>& targets,
+                     bool with_accuracy);
 
 }  // namespace sf

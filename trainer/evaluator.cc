@@ -1,207 +1,146 @@
 #include "trainer/evaluator.h"
 
 #include <limits>
-#include <map>
 
 #include "engine/runtime/prompt_maker.h"
-#include "trainer/tasks/sort_of_clevr/dataset.h"
-#include "trainer/tasks/sort_of_clevr/non_scene.h"
-#include "trainer/tasks/sort_of_clevr/renderer.h"
 #include "trainer/train_step.h"
 
 namespace sf {
 namespace {
 
-constexpr float kClearMargin = 3.0f;
-constexpr int kBatch = 16;
+constexpr size_t kBatch = 16;
 
-struct Held {
-  data::Sample sample;
-  std::vector<data::Question> questions;
-};
-
-Held paper_image(data::Rng& rng, const PreprocessOptions& pre, data::Phrasing phrasing) {
-  const data::Scene scene = data::generate_scene(rng, {});
-  const Image image = data::render(scene, data::plain_style(), rng);
-  return {data::sample_of(scene, image, pre), data::paper_questions(rng, scene, phrasing)};
-}
-
-Held make_held(const EvaluationSet& set, const PreprocessOptions& pre, int index) {
-  using Kind = EvaluationSet::Kind;
-  data::Rng rng(set.seed ^ 0x5eed0fe7a1ull, static_cast<uint64_t>(index));
-  if (set.kind == Kind::kPaper) {
-    return paper_image(rng, pre, set.paraphrased ? data::Phrasing::kMixed : data::Phrasing::kCanonical);
-  }
-  data::SampleOptions samples;
-  samples.pre = pre;
-  data::QuestionMix mix;
-  mix.count = 20;
-  if (set.kind == Kind::kNonScene) {
-    samples.non_scene_fraction = 1;
-    mix.count = 4;
-  }
-  if (set.kind == Kind::kDescribe || set.kind == Kind::kAbsent) {
-    mix.weights.fill(0);
-    mix.weights[set.kind == Kind::kDescribe ? data::kDescribe : data::kAbsentColour] = 1;
-    if (set.kind == Kind::kDescribe) mix.count = 1;
-  }
-  Held held{data::make_sample(rng, data::draw_grid(rng, samples), samples), {}};
-  held.questions = data::sample_questions(rng, held.sample.scene, mix);
-  return held;
-}
-
-bool is_refusal(const data::Question& question) {
-  return question.kind == data::kAbsentColour || question.kind == data::kOffTopic || question.kind == data::kNonScene;
-}
-
-void count(KindScore& score, const data::Question& question, bool right) {
-  ++score.asked;
-  score.right += right;
-  if (question.margin >= kClearMargin) {
-    ++score.clear_asked;
-    score.clear_right += right;
-  }
-}
-
-// The smallest top-2 gap over each question's answer tokens.
-std::vector<float> margins(const PackedBatch& batch, const at::Tensor& answer_logits) {
-  at::Tensor top = std::get<0>(answer_logits.topk(2, 1));
-  at::Tensor gaps = (top.select(1, 0) - top.select(1, 1)).contiguous();
-  const float* gap = gaps.const_data_ptr<float>();
-  std::vector<float> smallest(batch.questions.size(), std::numeric_limits<float>::max());
-  for (size_t i = 0; i < batch.loss_question.size(); ++i) {
-    float& margin = smallest[batch.loss_question[i]];
-    margin = std::min(margin, gap[i]);
-  }
-  return smallest;
-}
-
-class Run {
+// Evaluation mode for a while.
+class EvaluationMode {
  public:
-  Run(Vlm& vlm, const Tokenizer& tokenizer, const std::function<void(const EvaluatedImage&)>& visit)
-      : vlm_(vlm), tokenizer_(tokenizer), visit_(visit), words_(alignment_words(tokenizer)), heads_(vlm.config()) {
-    refusals_ = {tokenizer.encode("there is no").front(), tokenizer.encode(data::kRefusal).front()};
-    const DecoderConfig& decoder = vlm.config().decoder;
-    report.expert_histogram.assign(decoder.num_layers, std::vector<int64_t>(decoder.moe.num_experts));
-    report.image_expert_histogram = report.expert_histogram;
-  }
-
-  void add(const std::vector<Held>& images) {
-    std::vector<data::Sample> samples;
-    std::vector<std::vector<data::Question>> questions;
-    for (const Held& held : images) {
-      samples.push_back(held.sample);
-      questions.push_back(held.questions);
-    }
-    const PackedBatch batch = packed_batch(samples, questions, tokenizer_, packed_batch_options(vlm_.config()));
-    const Losses losses = forward_losses(vlm_, batch, words_, heads_, {});
-    const std::vector<bool> right = answered(batch, losses.answer_logits);
-    score(batch, losses, right);
-    if (visit_) tell(images, right, margins(batch, losses.answer_logits));
-  }
-
-  EvaluationReport report;
+  explicit EvaluationMode(Vlm& vlm) : vlm_(vlm), was_training_(vlm.is_training()) { vlm_.eval(); }
+  ~EvaluationMode() { vlm_.train(was_training_); }
+  EvaluationMode(const EvaluationMode&) = delete;
+  EvaluationMode& operator=(const EvaluationMode&) = delete;
 
  private:
-  void score(const PackedBatch& batch, const Losses& losses, const std::vector<bool>& right) {
-    at::Tensor guesses = losses.answer_logits.argmax(1).contiguous();
-    int previous = -1;
-    for (size_t i = 0; i < batch.loss_question.size(); ++i) {
-      const int q = batch.loss_question[i];
-      if (q == previous) continue;
-      previous = q;
-      const data::Question& question = batch.questions[q];
-      if (is_refusal(question)) continue;
-      ++report.answerable;
-      const int guess = static_cast<int>(guesses.const_data_ptr<int64_t>()[i]);
-      report.answerable_refused += guess == refusals_[0] || guess == refusals_[1];
+  torch::NoGradGuard no_grad_;
+  Vlm& vlm_;
+  const bool was_training_;
+};
+
+// By question: whether it was answered, the smallest top-2 gap over the answer's tokens, and the first token said.
+std::vector<AnsweredQuestion> answers_of(const PackedBatch& batch, const at::Tensor& answer_logits) {
+  const at::Tensor top = std::get<0>(answer_logits.topk(2, 1));
+  const at::Tensor gaps = (top.select(1, 0) - top.select(1, 1)).contiguous();
+  const at::Tensor guesses = answer_logits.argmax(1).contiguous();
+  const std::vector<bool> right = answered(batch, answer_logits);
+  std::vector<AnsweredQuestion> answers;
+  int previous = -1;
+  for (size_t i = 0; i < batch.loss_question.size(); ++i) {
+    const int q = batch.loss_question[i];
+    if (q != previous) {
+      answers.push_back({right[static_cast<size_t>(q)], std::numeric_limits<float>::max(),
+                         static_cast<int>(guesses.const_data_ptr<int64_t>()[i])});
     }
-    for (size_t q = 0; q < batch.questions.size(); ++q) {
-      const data::Question& question = batch.questions[q];
-      count(report.kinds[question.kind], question, right[q]);
-      count(report.all, question, right[q]);
-      if (question.kind <= data::kTopBottom) count(report.non_relational, question, right[q]);
-      if (question.relational) count(report.relational, question, right[q]);
+    previous = q;
+    answers.back().margin = std::min(answers.back().margin, gaps.const_data_ptr<float>()[i]);
+  }
+  return answers;
+}
+
+struct IndexedExample {
+  int index = 0;
+  Example example;
+};
+
+class Questioning {
+ public:
+  Questioning(Vlm& vlm, const Tokenizer& tokenizer, const Examinee::Visit& visit)
+      : vlm_(vlm), tokenizer_(tokenizer), visit_(visit), packing_(packed_batch_options(vlm.config())) {
+    const DecoderConfig& decoder = vlm.config().decoder;
+    counts.all.assign(decoder.num_layers, std::vector<int64_t>(decoder.moe.num_experts));
+    counts.image = counts.all;
+  }
+
+  void add(std::vector<IndexedExample>& group) {
+    std::vector<Example> examples;
+    for (IndexedExample& one : group) examples.push_back(std::move(one.example));
+    const PackedBatch batch = packed_batch(examples, tokenizer_, packing_);
+    const Losses losses = forward_losses(vlm_, batch, nullptr, {});
+    const std::vector<AnsweredQuestion> answers = answers_of(batch, losses.answer_logits);
+    auto next = answers.begin();
+    for (size_t i = 0; i < group.size(); ++i) {
+      const auto end = next + static_cast<ptrdiff_t>(examples[i].questions.size());
+      if (visit_) visit_(group[i].index, examples[i], std::vector<AnsweredQuestion>(next, end));
+      next = end;
     }
-    for (const LayerRouting& routing : losses.report.layers) {
+    count(losses.report.layers);
+    group.clear();
+  }
+
+  ExpertCounts counts;
+
+ private:
+  void count(const std::vector<LayerRouting>& layers) {
+    for (const LayerRouting& routing : layers) {
       const auto& tokens = routing.expert_tokens;
       const size_t layer = static_cast<size_t>(routing.layer);
       for (size_t e = 0; e < tokens.size() / 2; ++e) {
-        report.expert_histogram[layer][e] += tokens[2 * e] + tokens[2 * e + 1];
-        report.image_expert_histogram[layer][e] += tokens[2 * e];
+        counts.all[layer][e] += tokens[2 * e] + tokens[2 * e + 1];
+        counts.image[layer][e] += tokens[2 * e];
       }
-    }
-  }
-
-  void tell(const std::vector<Held>& images, const std::vector<bool>& right, const std::vector<float>& gaps) {
-    size_t q = 0;
-    for (const Held& held : images) {
-      EvaluatedImage image{held.sample, held.questions, {}, {}};
-      for (size_t i = 0; i < held.questions.size(); ++i, ++q) {
-        image.right.push_back(right[q]);
-        image.margin.push_back(gaps[q]);
-      }
-      visit_(image);
     }
   }
 
   Vlm& vlm_;
   const Tokenizer& tokenizer_;
-  const std::function<void(const EvaluatedImage&)>& visit_;
-  std::vector<int> words_;
-  AuxiliaryHeads heads_;
-  std::array<int, 2> refusals_{};
+  const Examinee::Visit& visit_;
+  const PackedBatchOptions packing_;
 };
+
+std::string text_of(const Tokenizer& tokenizer, const std::vector<int>& ids) {
+  // The caller keeps the tokenizer alive: nothing is owned here.
+  Detokenizer stream(std::shared_ptr<const Tokenizer>(std::shared_ptr<const Tokenizer>(), &tokenizer));
+  std::string text;
+  for (const int id : ids) text += stream.push(id);
+  return text + stream.finish();
+}
 
 }  // namespace
 
-EvaluationReport evaluate(Vlm& vlm, const Tokenizer& tokenizer, const EvaluationSet& set,
-                          const std::function<void(const EvaluatedImage&)>& visit) {
-  torch::NoGradGuard no_grad;
-  const bool was_training = vlm.is_training();
-  vlm.eval();
-  Run run(vlm, tokenizer, visit);
-  const PreprocessOptions pre = preprocess_options(vlm.config().image);
-  std::map<std::pair<int, int>, std::vector<Held>> waiting;  // one batch needs one grid
-  for (int i = 0; i < set.images; ++i) {
-    Held held = make_held(set, pre, i);
-    const GridSize grid = held.sample.pixels.grid;
+PreprocessOptions VlmExaminee::preprocess() const { return preprocess_options(vlm_.config().image); }
+
+ExpertCounts VlmExaminee::ask(int count, const std::function<Example(int)>& make, const Visit& visit) {
+  const EvaluationMode mode(vlm_);
+  Questioning questioning(vlm_, tokenizer_, visit);
+  std::map<std::pair<int, int>, std::vector<IndexedExample>> waiting;  // one batch needs one grid
+  for (int i = 0; i < count; ++i) {
+    Example example = make(i);
+    const GridSize grid = example.pixels.grid;
     auto& group = waiting[{grid.rows, grid.columns}];
-    group.push_back(std::move(held));
-    if (group.size() == kBatch) {
-      run.add(group);
-      group.clear();
-    }
+    group.push_back({i, std::move(example)});
+    if (group.size() == kBatch) questioning.add(group);
   }
   for (auto& [grid, group] : waiting) {
-    if (!group.empty()) run.add(group);
+    if (!group.empty()) questioning.add(group);
   }
-  vlm.train(was_training);
-  return run.report;
+  return std::move(questioning.counts);
 }
 
-void merge(EvaluationReport& into, const EvaluationReport& other) {
-  auto add = [](KindScore& a, const KindScore& b) {
-    a.asked += b.asked;
-    a.right += b.right;
-    a.clear_asked += b.clear_asked;
-    a.clear_right += b.clear_right;
-  };
-  for (size_t k = 0; k < into.kinds.size(); ++k) add(into.kinds[k], other.kinds[k]);
-  add(into.non_relational, other.non_relational);
-  add(into.relational, other.relational);
-  add(into.all, other.all);
-  into.answerable += other.answerable;
-  into.answerable_refused += other.answerable_refused;
-  auto add_counts = [](auto& a, const auto& b) {
-    a.resize(b.size());
-    for (size_t l = 0; l < b.size(); ++l) {
-      a[l].resize(b[l].size());
-      for (size_t e = 0; e < b[l].size(); ++e) a[l][e] += b[l][e];
+std::vector<std::string> VlmExaminee::generate(const Example& example, int max_tokens) {
+  const EvaluationMode mode(vlm_);
+  const PackedBatchOptions packing = packed_batch_options(vlm_.config());
+  TokenLists said(1, std::vector<std::vector<int>>(example.questions.size()));
+  std::vector<bool> ended(example.questions.size());
+  for (int i = 0; i < max_tokens && std::find(ended.begin(), ended.end(), false) != ended.end(); ++i) {
+    const PackedBatch batch = packed_batch({example}, tokenizer_, packing, &said);
+    const at::Tensor guesses = forward_losses(vlm_, batch, nullptr, {}).answer_logits.argmax(1).contiguous();
+    for (size_t q = 0; q < ended.size(); ++q) {
+      if (ended[q]) continue;
+      const int guess = static_cast<int>(guesses.const_data_ptr<int64_t>()[q]);
+      ended[q] = tokenizer_.is_end(guess);
+      if (!ended[q]) said[0][q].push_back(guess);
     }
-  };
-  add_counts(into.expert_histogram, other.expert_histogram);
-  add_counts(into.image_expert_histogram, other.image_expert_histogram);
+  }
+  std::vector<std::string> texts;
+  for (const std::vector<int>& ids : said[0]) texts.push_back(text_of(tokenizer_, ids));
+  return texts;
 }
 
 }  // namespace sf

@@ -1,4 +1,4 @@
-// Samples of one grid as the tensors that the vision encoder takes.
+// Examples of one grid as the tensors that the vision encoder takes.
 #pragma once
 
 #include <vector>
@@ -6,7 +6,7 @@
 #include <torch/torch.h>
 
 #include "engine/model/vit.h"
-#include "trainer/tasks/sort_of_clevr/sample.h"
+#include "trainer/task.h"
 
 namespace sf {
 
@@ -15,7 +15,7 @@ struct ImageBatch {
   std::vector<ImageBox> boxes;
 };
 
-// REQUIRES: all samples share one grid, and there is at least one.
-ImageBatch image_batch(const std::vector<data::Sample>& samples);
+// REQUIRES: all examples share one grid, and there is at least one.
+ImageBatch image_batch(const std::vector<Example>& examples);
 
 }  // namespace sf

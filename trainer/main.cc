@@ -2,12 +2,14 @@
 #include <atomic>
 #include <csignal>
 #include <iostream>
+#include <memory>
 #include <optional>
 
 #include "engine/base/error.h"
 #include "engine/base/flags.h"
 #include "engine/base/progress.h"
 #include "engine/base/wait_policy.h"
+#include "trainer/tasks/registry.h"
 #include "trainer/tasks/sort_of_clevr/export_scenes.h"
 #include "trainer/tracking/metrics_server.h"
 #include "trainer/tracking/training_metrics.h"
@@ -20,6 +22,7 @@ std::atomic<bool> stop_requested{false};
 extern "C" void on_signal(int) { stop_requested = true; }
 
 struct Options {
+  sf::TaskOptions task;
   sf::TrainOptions train;
   int metrics_port = -1;
   std::string metrics_host = "127.0.0.1";
@@ -29,20 +32,34 @@ struct Options {
 
 void add_options(CLI::App& app, Options& o) {
   sf::TrainOptions& t = o.train;
-  app.add_option("--data", t.data,
+  sf::TaskOptions& task = o.task;
+  app.add_option("--data", task.data,
                  "sort-of-clevr, or your own .jsonl (image, question, answer) or .csv (image, caption)")
+      ->capture_default_str();
+  app.add_option(
+      "--eval-data", task.eval_data,
+      "Own data: a file of held-out rows, which are scored and never trained on; default: rows with \"split\": "
+      "\"eval\", else --eval-fraction");
+  app.add_option("--eval-fraction", task.eval_fraction,
+                 "Own data: share of the rows that is held out, by their images; at least 32 rows, at most a fifth")
       ->capture_default_str();
   app.add_option("--model", t.model, "Preset: toy, tiny, seed (the original SparseFusion), small or base")
       ->capture_default_str();
   app.add_option("--out", t.out, "Store that versions are published into");
   app.add_option("--init", t.init, "Checkpoint directory to start from");
-  app.add_flag("--resume", t.resume, "Go on from the store's last version");
-  app.add_option("--publish", t.publish, "better: only versions that score no worse than their parent; all")
+  app.add_flag("--resume", t.resume,
+               "Go on from the store's last state: its last version, or what was not published since");
+  app.add_option("--publish", t.publish,
+                 "better: only versions that score no lower than the store's last one, else --init; all")
       ->capture_default_str();
-  app.add_option("--epochs", t.epochs, "Passes over --epoch-images pictures; 0 = --steps counts")
+  app.add_option("--epochs", t.epochs,
+                 "Passes over your own images, or over --epoch-images generated ones; 0 = --steps counts")
       ->capture_default_str();
-  app.add_option("--epoch-images", t.epoch_images, "Generated pictures that count as one epoch")->capture_default_str();
-  app.add_option("--steps", t.steps, "Steps of the whole model")->capture_default_str();
+  app.add_option("--epoch-images", task.epoch_images, "Generated pictures that count as one epoch")
+      ->capture_default_str();
+  app.add_option("--steps", t.steps,
+                 "Steps of the whole model; 0 = 5000, of your own data 20 passes over its images, 150 to 5000")
+      ->capture_default_str();
   app.add_option("--vit-steps", t.vit_steps, "Steps of the vision encoder alone, before; 0 = none")
       ->capture_default_str();
   app.add_option("--vit-state", t.vit_state, "Phase 1's training state of an earlier run, to resume or reuse");
@@ -92,11 +109,13 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--data-threads", t.data_threads, "Threads that draw pictures")->capture_default_str();
   app.add_option("--evaluate-every", t.evaluate_every, "Steps between evaluations; each may publish a version")
       ->capture_default_str();
-  app.add_option("--evaluation-pictures", t.evaluation_images, "Held-out pictures of an evaluation")
+  app.add_option("--evaluation-pictures", task.evaluation_images,
+                 "Held-out pictures of an evaluation; 0 = 100, of your own data all up to 2000")
       ->capture_default_str();
   app.add_option("--keep", t.keep, "Versions left in the store; those in use by a server are never removed")
       ->capture_default_str();
-  app.add_option("--max-bad-rows", t.max_bad_rows, "Rows of your own data that may be skipped")->capture_default_str();
+  app.add_option("--max-bad-rows", task.max_bad_rows, "Rows of your own data that may be skipped")
+      ->capture_default_str();
   app.add_option("--metrics-port", o.metrics_port, "Prometheus metrics; 0 = any free port, -1 = none")
       ->capture_default_str();
   app.add_option("--metrics-host", o.metrics_host, "Address of the metrics port")->capture_default_str();
@@ -122,16 +141,6 @@ void add_moe_options(CLI::App& app, sf::MoeOverrides& m) {
   app.add_option("--expert-dropout-rate", m.dropout_rate, "Share that is dropped in training; 0 = none");
 }
 
-std::string describe(const sf::EvaluationReport& report, double score) {
-  std::string line = sf::concat("score ", score, " non-relational ", report.non_relational.accuracy(), " relational ",
-                                report.relational.accuracy());
-  for (int k = 0; k < sf::data::kNumKinds; ++k) {
-    if (report.kinds[k].asked > 0)
-      line += sf::concat(" ", sf::data::kind_name(static_cast<sf::data::Kind>(k)), " ", report.kinds[k].accuracy());
-  }
-  return line;
-}
-
 int run(Options& options, const CLI::App& app) {
   if (!options.export_folder.empty()) {
     sf::data::ExportOptions exported;
@@ -143,7 +152,10 @@ int run(Options& options, const CLI::App& app) {
   if (options.train.out.empty()) std::cerr << "no --out: nothing will be published" << std::endl;
   options.train.vit_steps_given = app.count("--vit-steps") > 0;
   options.train.capacity_given = app.count("--capacity-factor") > 0;
-  sf::TrainingMetrics metrics;
+  sf::TrainSink sink;
+  sink.message = options.task.message = [](const std::string& line) { std::cerr << line << std::endl; };
+  const std::unique_ptr<sf::Task> task = sf::make_task(options.task);
+  sf::TrainingMetrics metrics(task->accuracy_kinds());
   std::optional<sf::MetricsServer> server;
   if (options.metrics_port >= 0) {
     server.emplace(options.metrics_host, options.metrics_port, [&metrics] { return metrics.text(); });
@@ -152,23 +164,23 @@ int run(Options& options, const CLI::App& app) {
   std::signal(SIGTERM, on_signal);
   std::signal(SIGINT, on_signal);
   std::optional<sf::Progress> progress;
-  sf::TrainSink sink;
-  sink.message = [](const std::string& line) { std::cerr << line << std::endl; };
   sink.step = [&](int64_t step, int64_t total, const sf::StepReport& report) {
     metrics.on_step(step, report);
     if (!progress) progress.emplace("train", total, "steps", sf::ProgressOptions{}, step - 1);
     progress->update(step, sf::concat("loss ", report.loss, " answer ", report.answer, " align ", report.alignment,
                                       " balance ", report.balance));
   };
-  sink.evaluated = [&](int64_t step, const sf::EvaluationReport& report, double score) {
-    metrics.on_evaluated(report);
-    std::cerr << "\nstep " << step << ": " << describe(report, score) << std::endl;
+  sink.evaluated = [&](int64_t step, const sf::TaskEvaluation& evaluation) {
+    metrics.on_evaluated(evaluation);
+    std::cerr << "\nstep " << step << ": " << evaluation.summary << std::endl;
   };
   sink.published = [&](int64_t version, int64_t step, double score) {
     metrics.on_published(step);
     std::cerr << "published version " << version << " (step " << step << ", score " << score << ")" << std::endl;
   };
-  sf::train(options.train, sink, [] { return stop_requested.load(); });
+  const sf::TrainOutcome outcome = sf::train(options.train, *task, sink, [] { return stop_requested.load(); });
+  progress.reset();  // prints its last line
+  std::cerr << outcome.summary << std::endl;
   return sf::kExitSuccess;
 }
 

@@ -13,15 +13,16 @@ struct Segment {
   int answer_begin = 0;  // index of the question's last token: predictions start there
 };
 
-// The prompt as engine/runtime/prompt_maker.cc makes it, and the answer.
-Segment make_segment(const data::Question& question, bool normalize, const Tokenizer& tokenizer,
-                     const TemplateTokens& tokens) {
+// The prompt as engine/runtime/prompt_maker.cc makes it, and the answer, or `generated`.
+Segment make_segment(const QuestionAnswer& asked, bool normalize, const Tokenizer& tokenizer,
+                     const TemplateTokens& tokens, const std::vector<int>* generated) {
   PromptBuilder builder(tokenizer, tokens);
-  builder.add_question(normalize ? normalized_question(question.text) : question.text);
+  builder.add_question(normalize ? normalized_question(asked.question) : asked.question);
   Segment segment{std::move(builder).finish().ids, 0};
   segment.answer_begin = static_cast<int>(segment.ids.size()) - 1;
-  const std::vector<int> answer = tokenizer.encode(question.answer);
+  const std::vector<int> answer = generated ? *generated : tokenizer.encode(asked.answer);
   segment.ids.insert(segment.ids.end(), answer.begin(), answer.end());
+  if (generated) segment.answer_begin = static_cast<int>(segment.ids.size()) - 1;
   segment.ids.push_back(tokens.eos);
   return segment;
 }
@@ -42,20 +43,18 @@ void fill_mask(const std::vector<int>& owner, float* mask) {
   }
 }
 
-void mark_words(const data::Sample& sample, const PackedBatchOptions& options, at::Tensor words_PK) {
+void mark_words(const Example& example, const PackedBatchOptions& options, at::Tensor words_PK) {
   auto words = words_PK.accessor<float, 2>();
-  const GridSize grid = sample.pixels.grid;
-  auto mark = [&](int64_t token, const data::Object& object) {
-    words[token][object.colour] = 1;
-    words[token][data::kNumColours + object.shape] = 1;
+  const GridSize grid = example.pixels.grid;
+  auto mark = [&](int64_t token, const NamedObject& object) {
+    for (const int word : object.words) words[token][word] = 1;
   };
-  for (size_t i = 0; i < sample.scene.objects.size(); ++i) {
-    if (!sample.visible(i, options.cell_size)) continue;
-    for (int64_t token = 0; token < options.image_tokens.whole; ++token) mark(token, sample.scene.objects[i]);
+  for (const NamedObject& object : example.objects) {
+    for (int64_t token = 0; token < options.image_tokens.whole; ++token) mark(token, object);
     if (!options.image_tokens.cells) continue;
-    const int row = std::clamp(static_cast<int>(sample.centres[i].y) / options.cell_size, 0, grid.rows - 1);
-    const int column = std::clamp(static_cast<int>(sample.centres[i].x) / options.cell_size, 0, grid.columns - 1);
-    mark(options.image_tokens.whole + int64_t{row} * grid.columns + column, sample.scene.objects[i]);
+    const int row = std::clamp(static_cast<int>(object.y) / options.cell_size, 0, grid.rows - 1);
+    const int column = std::clamp(static_cast<int>(object.x) / options.cell_size, 0, grid.columns - 1);
+    mark(options.image_tokens.whole + int64_t{row} * grid.columns + column, object);
   }
 }
 
@@ -75,16 +74,14 @@ at::Tensor mrope_positions(const at::Tensor& places_BL, const ImageSpan& image) 
 
 }  // namespace
 
-std::vector<int> alignment_words(const Tokenizer& tokenizer) {
+std::vector<int> alignment_words(const Tokenizer& tokenizer, const std::vector<std::string>& words) {
   std::vector<int> ids;
-  auto add = [&](std::string_view word) {
+  for (const std::string& word : words) {
     const std::vector<int> pieces = tokenizer.encode(word);
     if (pieces.size() != 1)
       throw invalid_argument("tokenizer.model", "the word ", word, " is not one piece of the vocabulary");
     ids.push_back(pieces[0]);
-  };
-  for (int c = 0; c < data::kNumColours; ++c) add(data::colour_word(static_cast<data::Colour>(c)));
-  for (int s = 0; s < data::kNumShapes; ++s) add(data::shape_word(static_cast<data::Shape>(s)));
+  }
   return ids;
 }
 
@@ -95,24 +92,23 @@ PackedBatchOptions packed_batch_options(const ModelConfig& config) {
           .normalize_questions = config.normalize_questions};
 }
 
-PackedBatch packed_batch(const std::vector<data::Sample>& samples,
-                         const std::vector<std::vector<data::Question>>& questions, const Tokenizer& tokenizer,
-                         const PackedBatchOptions& options) {
-  SF_CHECK(samples.size() == questions.size(), "packed_batch: one list of questions per picture");
+PackedBatch packed_batch(const std::vector<Example>& examples, const Tokenizer& tokenizer,
+                         const PackedBatchOptions& options, const TokenLists* generated) {
   const TemplateTokens tokens = template_tokens(tokenizer);
   PackedBatch batch;
-  batch.images = image_batch(samples);
-  const GridSize grid = samples.front().pixels.grid;
-  const int64_t rows = static_cast<int64_t>(samples.size()),
+  batch.images = image_batch(examples);
+  const GridSize grid = examples.front().pixels.grid;
+  const int64_t rows = static_cast<int64_t>(examples.size()),
                 image_tokens = options.image_tokens.count(grid.rows, grid.columns);
   batch.image_tokens = image_tokens;
 
-  std::vector<std::vector<Segment>> segments(samples.size());
+  std::vector<std::vector<Segment>> segments(examples.size());
   int64_t length = 0;
-  for (size_t b = 0; b < samples.size(); ++b) {
+  for (size_t b = 0; b < examples.size(); ++b) {
     int64_t row_length = image_tokens;
-    for (const data::Question& question : questions[b]) {
-      segments[b].push_back(make_segment(question, options.normalize_questions, tokenizer, tokens));
+    for (size_t q = 0; q < examples[b].questions.size(); ++q) {
+      segments[b].push_back(make_segment(examples[b].questions[q], options.normalize_questions, tokenizer, tokens,
+                                         generated ? &(*generated)[b][q] : nullptr));
       row_length += static_cast<int64_t>(segments[b].back().ids.size());
     }
     length = std::max(length, row_length);
@@ -121,7 +117,7 @@ PackedBatch packed_batch(const std::vector<data::Sample>& samples,
   batch.ids_BL = at::full({rows, length}, std::max(tokens.pad, 0), at::kLong);
   batch.positions_BL = at::zeros({rows, length}, at::kLong);
   batch.mask_BLL = at::empty({rows, length, length}, at::kFloat);
-  batch.words = at::zeros({rows, image_tokens, data::kNumColours + data::kNumShapes}, at::kFloat);
+  batch.words = at::zeros({rows, image_tokens, static_cast<int64_t>(options.num_words)}, at::kFloat);
   auto ids = batch.ids_BL.accessor<int64_t, 2>();
   auto positions = batch.positions_BL.accessor<int64_t, 2>();
   std::vector<int64_t> real, loss_index, loss_target;
@@ -146,13 +142,13 @@ PackedBatch packed_batch(const std::vector<data::Sample>& samples,
         loss_index.push_back(b * length + at);
         loss_target.push_back(segment.ids[i + 1]);
         loss_weight.push_back(answer_tokens > 2 ? static_cast<float>(options.long_answer_weight) : 1.0f);
-        batch.loss_question.push_back(static_cast<int>(batch.questions.size()));
+        batch.loss_question.push_back(batch.num_questions);
       }
-      batch.questions.push_back(questions[b][q]);
+      ++batch.num_questions;
     }
     for (int64_t i = 0; i < at; ++i) real.push_back(b * length + i);
     fill_mask(owner, batch.mask_BLL[b].data_ptr<float>());
-    mark_words(samples[b], options, batch.words[b]);
+    if (options.num_words > 0) mark_words(examples[b], options, batch.words[b]);
   }
   if (options.rope_2d) {
     const GridSize cells = options.image_tokens.cells ? grid : GridSize{};
@@ -163,7 +159,7 @@ PackedBatch packed_batch(const std::vector<data::Sample>& samples,
   batch.loss_index = torch::tensor(loss_index, at::kLong);
   batch.loss_target = torch::tensor(loss_target, at::kLong);
   batch.loss_weight = torch::tensor(loss_weight, at::kFloat);
-  if (options.dense_token_size > 0) batch.dense = dense_targets(samples, options.dense_token_size);
+  if (examples.front().labels) batch.labels = label_tensors(examples, options.num_targets);
   return batch;
 }
 

@@ -13,7 +13,6 @@
 #include "engine/text/prompt.h"
 #include "trainer/dense_heads.h"
 #include "trainer/image_batch.h"
-#include "trainer/tasks/sort_of_clevr/questions.h"
 
 namespace sf {
 
@@ -27,16 +26,16 @@ struct PackedBatch {
   // The answers: at flat index loss_index[i] the model must say loss_target[i].
   at::Tensor loss_index, loss_target;
   at::Tensor loss_weight;          // f32
-  std::vector<int> loss_question;  // which question of `questions` entry i belongs to
-  // Multi-label words of each image token: [B, P, number of alignment words], 1 where such an object is centred; a
+  std::vector<int> loss_question;  // which question entry i belongs to; they are counted row by row
+  int num_questions = 0;
+  // Multi-label words of each image token: [B, P, options.num_words], 1 where an object of that name is centred; a
   // token of the whole image has the words of all its objects.
   at::Tensor words;
-  std::optional<DenseTargets> dense;      // of the encoder's tokens, where options.dense_token_size asks for them
-  std::vector<data::Question> questions;  // flat, row by row
+  std::optional<LabelTensors> labels;  // of the encoder's tokens, where the examples have them
 };
 
-// Token ids of the colour words, then of the shape words. Errors: InvalidArgument naming a word that is not one piece.
-std::vector<int> alignment_words(const Tokenizer& tokenizer);
+// Token ids of a task's object_words(). Errors: InvalidArgument naming a word that is not one piece.
+std::vector<int> alignment_words(const Tokenizer& tokenizer, const std::vector<std::string>& words);
 
 struct PackedBatchOptions {
   ImageTokenRule image_tokens = {};  // what an image's grid becomes
@@ -44,15 +43,19 @@ struct PackedBatchOptions {
   double long_answer_weight = 0.25;  // of each token of an answer of more than two tokens
   bool rope_2d = false;              // decoder.rope is mrope2d
   bool normalize_questions = false;  // as config.json's
-  int dense_token_size = 0;          // pixels along one encoder token's side; 0 = no dense targets
+  size_t num_words = 0;              // of the task's object_words()
+  size_t num_targets = 0;            // of its dense_targets()
 };
 
 // The options that the model's configuration decides.
 PackedBatchOptions packed_batch_options(const ModelConfig& config);
 
-// REQUIRES: questions[i] belong to samples[i]; all samples share one grid.
-PackedBatch packed_batch(const std::vector<data::Sample>& samples,
-                         const std::vector<std::vector<data::Question>>& questions, const Tokenizer& tokenizer,
-                         const PackedBatchOptions& options);
+// Token ids by example and question.
+using TokenLists = std::vector<std::vector<std::vector<int>>>;
+
+// Effect: the examples' questions and answers. With `generated`, what the model has said so far instead of the answers,
+// and the loss stands on the next token alone: a step of greedy decoding. REQUIRES: all examples share one grid.
+PackedBatch packed_batch(const std::vector<Example>& examples, const Tokenizer& tokenizer,
+                         const PackedBatchOptions& options, const TokenLists* generated = nullptr);
 
 }  // namespace sf

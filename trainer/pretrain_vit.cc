@@ -19,40 +19,26 @@ void save(const std::string& path, const std::string& bytes) {
   std::filesystem::rename(path + ".tmp", path);
 }
 
-struct DenseBatch {
+struct LabelledBatch {
   ImageBatch images;
-  DenseTargets targets;
+  LabelTensors labels;
 };
 
-// Few objects at first, then mostly six: the paper's number, and the hardest.
-void set_object_range(data::SampleOptions& options, data::Rng& rng, double progress) {
-  if (progress < 0.12) {
-    options.min_objects = 2;
-    options.max_objects = 6;
-  } else {
-    options.min_objects = rng.chance(0.65f) ? 6 : 1;
-    options.max_objects = 6;
-  }
-}
-
-DenseBatch make_batch(const data::SampleOptions& images, const PretrainOptions& options, int token_size,
-                      int64_t index) {
-  data::Rng rng(options.seed, static_cast<uint64_t>(index));
-  data::SampleOptions sample_options = images;
-  set_object_range(sample_options, rng, double(index) / double(options.steps));
-  const GridSize grid = data::draw_grid(rng, sample_options);
-  std::vector<data::Sample> samples;
-  for (int i = 0; i < options.batch_size; ++i) samples.push_back(data::make_sample(rng, grid, sample_options));
-  return {image_batch(samples), dense_targets(samples, token_size)};
+LabelledBatch make_batch(const Task& task, size_t num_targets, ExampleRequest request, int64_t steps, int64_t index) {
+  request.step = index;
+  request.progress = double(index) / double(steps);
+  const std::vector<Example> examples = task.encoder_examples(request);
+  return {image_batch(examples), label_tensors(examples, num_targets)};
 }
 
 }  // namespace
 
-bool pretrain_vit(Vit& vit, const VisionConfig& config, const data::SampleOptions& images,
+bool pretrain_vit(Vit& vit, const VisionConfig& config, const Task& task, const PreprocessOptions& pre,
                   const PretrainOptions& options, const std::function<void(const PretrainReport&)>& report,
                   const std::function<bool()>& stop) {
   torch::manual_seed(options.seed);
-  DenseHeads heads(config.width);
+  const std::vector<DenseTarget> targets = task.dense_targets();
+  DenseHeads heads(config.width, targets);
   torch::OrderedDict<std::string, at::Tensor> parameters = vit.named_parameters();
   for (const auto& item : heads.named_parameters()) parameters.insert("heads." + item.key(), item.value());
   OptimizerOptions optimizer_options;
@@ -68,16 +54,19 @@ bool pretrain_vit(Vit& vit, const VisionConfig& config, const data::SampleOption
   if (resumable && std::filesystem::exists(options.checkpoint_path)) {
     first = restore_training_state(read_file(options.checkpoint_path, kMaxPretrainStateBytes), parameters, optimizer);
   }
-  Prefetcher<DenseBatch> batches([&](int64_t i) { return make_batch(images, options, config.token_size, i); }, first,
-                                 {.threads = options.data_threads, .depth = 4});
+  const ExampleRequest request{
+      .pre = pre, .num_images = options.batch_size, .seed = options.seed, .label_size = config.token_size};
+  Prefetcher<LabelledBatch> batches(
+      [&](int64_t i) { return make_batch(task, targets.size(), request, options.steps, i); }, first,
+      {.threads = options.data_threads, .depth = 4});
   auto started = std::chrono::steady_clock::now();
   int64_t since = 0;
   for (int64_t step = first; step < options.steps; ++step) {
-    DenseBatch batch = batches.next();
+    LabelledBatch batch = batches.next();
     const bool last = step + 1 == options.steps;
     const bool reporting = (step + 1) % options.report_every == 0 || last;
     DenseLoss loss = dense_loss(heads.forward(vit.patches(vit.encode(batch.images.pixels, batch.images.boxes))),
-                                batch.targets, reporting);
+                                batch.labels, targets, reporting);
     loss.loss.backward();
     optimizer.step(step);
     ++since;

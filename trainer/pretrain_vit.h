@@ -1,9 +1,7 @@
-// Phase 1: the vision encoder alone, on what the generator knows of every token: is an object centred here; its colour
-// and shape; the nearest and the furthest object's colour and shape; how many share its shape; left or right; top or
-// bottom. Relations are learned here, in the encoder, where a relative position bias makes distances easy; the decoder
-// then only has to look them up.
+// Phase 1: the vision encoder alone, on what the task knows of every token. What it knows of relations is learned here,
+// in the encoder, where a relative position bias makes distances easy; the decoder then only has to look it up.
 //
-//   pretrain_vit(vit, config, images, options, [](const PretrainReport& r) { ... }, [] { return stop_requested; });
+//   pretrain_vit(vit, config, task, pre, options, [](const PretrainReport& r) { ... }, [] { return stop_requested; });
 #pragma once
 
 #include <functional>
@@ -35,8 +33,8 @@ struct PretrainReport {
 
 // Effect: trains in place, until the last step or until `stop` gives true (looked at once a step; the state is then
 // written). Resumes from options.checkpoint_path when that file exists, on the same stream of images. True if the
-// last step was reached.
-bool pretrain_vit(Vit& vit, const VisionConfig& config, const data::SampleOptions& images,
+// last step was reached. REQUIRES: task.dense_targets() is not empty.
+bool pretrain_vit(Vit& vit, const VisionConfig& config, const Task& task, const PreprocessOptions& pre,
                   const PretrainOptions& options, const std::function<void(const PretrainReport&)>& report,
                   const std::function<bool()>& stop);
 

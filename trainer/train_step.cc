@@ -73,12 +73,25 @@ at::Tensor alignment_loss(const Vlm& vlm, const at::Tensor& image_BPD, const Pac
 
 }  // namespace
 
-AuxiliaryHeads::AuxiliaryHeads(const ModelConfig& config)
-    : alignment_bias(at::full({data::kNumColours + data::kNumShapes}, -2.0).set_requires_grad(true)),
-      dense(config.vision.width) {}
+AuxiliaryHeads::AuxiliaryHeads(const ModelConfig& config, const Task& task, const Tokenizer& tokenizer)
+    : words(alignment_words(tokenizer, task.object_words())), targets(task.dense_targets()) {
+  if (!words.empty()) {
+    alignment_bias = at::full({static_cast<int64_t>(words.size())}, -2.0).set_requires_grad(true);
+  }
+  if (!targets.empty()) dense.emplace(config.vision.width, targets);
+}
 
-Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vector<int>& words,
-                      const AuxiliaryHeads& heads, const LossOptions& options) {
+torch::OrderedDict<std::string, at::Tensor> AuxiliaryHeads::parameters() const {
+  torch::OrderedDict<std::string, at::Tensor> parameters;
+  if (alignment_bias.defined()) parameters.insert("alignment_bias", alignment_bias);
+  if (dense) {
+    for (const auto& item : dense->named_parameters()) parameters.insert("dense." + item.key(), item.value());
+  }
+  return parameters;
+}
+
+Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const AuxiliaryHeads* heads,
+                      const LossOptions& options) {
   const int64_t length = batch.ids_BL.size(1), p = batch.image_tokens;
   const int token_size = vlm.config().vision.token_size;
   const at::Tensor& pixels = batch.images.pixels;
@@ -100,18 +113,24 @@ Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vecto
   out.answer_logits = vlm.decoder().logits(hidden.index_select(0, batch.loss_index));
   at::Tensor token_loss = at::cross_entropy_loss(out.answer_logits, batch.loss_target, {}, at::Reduction::None);
   at::Tensor answer = (token_loss * batch.loss_weight).sum() / batch.loss_weight.sum();
-  at::Tensor alignment = alignment_loss(vlm, image_BPD, batch, words, heads.alignment_bias);
+  at::Tensor alignment;
+  if (heads && !heads->words.empty()) {
+    alignment = alignment_loss(vlm, image_BPD, batch, heads->words, heads->alignment_bias);
+  }
   out.total = answer;
   routing.add_to(out.total, out.report);
-  out.total = out.total + options.alignment * alignment;
-  if (batch.dense && options.dense > 0) {
-    at::Tensor loss = dense_loss(heads.dense.forward(vlm.vit().patches(vision_BNW)), *batch.dense, false).loss;
+  if (alignment.defined()) {
+    out.total = out.total + options.alignment * alignment;
+    out.report.alignment = alignment.item<double>();
+  }
+  if (heads && heads->dense && batch.labels && options.dense > 0) {
+    const at::Tensor logits = heads->dense->forward(vlm.vit().patches(vision_BNW));
+    at::Tensor loss = dense_loss(logits, *batch.labels, heads->targets, false).loss;
     out.total = out.total + options.dense * loss;
     out.report.dense = loss.item<double>();
   }
   out.report.loss = out.total.item<double>();
   out.report.answer = answer.item<double>();
-  out.report.alignment = alignment.item<double>();
   out.report.tokens = batch.real_tokens.size(0);
   out.report.layers = std::move(routing.layers);
   return out;
@@ -125,7 +144,7 @@ void step_balance_biases(const std::vector<at::Tensor>& biases, const std::vecto
 }
 
 std::vector<bool> answered(const PackedBatch& batch, const at::Tensor& answer_logits) {
-  std::vector<bool> right(batch.questions.size(), true);
+  std::vector<bool> right(static_cast<size_t>(batch.num_questions), true);
   at::Tensor matches = answer_logits.argmax(1).eq(batch.loss_target).contiguous();
   const bool* match = matches.const_data_ptr<bool>();
   for (size_t i = 0; i < batch.loss_question.size(); ++i) {

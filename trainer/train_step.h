@@ -1,6 +1,7 @@
 // Phase 2: one step of the whole model on packed questions. The forward pass is the class that serves.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,7 @@ struct LossOptions {
   double global_entropy = 0;       // LIMoE's: each modality on half of the experts (two at least) or more
   double bias_update_rate = 1e-3;  // a step of balance_bias, where the model has one
   double alignment = 3.0;          // image tokens through the tied word embeddings name the objects centred in them
-  double dense = 0.3;  // what the encoder's tokens say of the scene (dense_heads.h), where the batch has targets
+  double dense = 0.3;  // what the encoder's tokens say of the image (dense_heads.h), where the batch has labels
   double capacity_factor = 2.0;
 };
 
@@ -49,17 +50,23 @@ struct Losses {
   at::Tensor answer_logits;  // [answer tokens, V]
 };
 
-// What training adds to the model and throws away afterwards.
+// What training adds to the model for a task and throws away afterwards.
 struct AuxiliaryHeads {
-  explicit AuxiliaryHeads(const ModelConfig& config);
+  AuxiliaryHeads(const ModelConfig& config, const Task& task, const Tokenizer& tokenizer);
 
+  // Named as the training state has them; none where the task knows nothing of its images.
+  torch::OrderedDict<std::string, at::Tensor> parameters() const;
+
+  std::vector<int> words;     // token ids of the task's object words
   at::Tensor alignment_bias;  // of the alignment loss: objects are rare
-  DenseHeads dense;
+  std::vector<DenseTarget> targets;
+  std::optional<DenseHeads> dense;
 };
 
-// Forward and losses; the model's mode (train or eval) decides on router noise.
-Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const std::vector<int>& words,
-                      const AuxiliaryHeads& heads, const LossOptions& options);
+// Forward and losses; the model's mode (train or eval) decides on router noise. `heads` may be null: the losses of the
+// answers and the router alone.
+Losses forward_losses(const Vlm& vlm, const PackedBatch& batch, const AuxiliaryHeads* heads,
+                      const LossOptions& options);
 
 // Effect: one step of each layer's bias (Vlm::balance_biases()), after an optimiser step, from the loads of that step.
 void step_balance_biases(const std::vector<at::Tensor>& biases, const std::vector<LayerRouting>& layers, double rate);

@@ -1,7 +1,7 @@
 // The training job: phase 1 (vision encoder), phase 2 (whole model), evaluation, publishing, resuming.
 //
-//   TrainReportSink sink = ...;             // progress bar, metrics port
-//   train(options, sink);
+//   TrainSink sink = ...;             // progress bar, metrics port
+//   const TrainOutcome outcome = train(options, *task, sink, [] { return stop_requested; });
 #pragma once
 
 #include <chrono>
@@ -10,34 +10,31 @@
 #include <string>
 #include <thread>
 
-#include "trainer/evaluator.h"
 #include "trainer/moe_overrides.h"
+#include "trainer/task.h"
 #include "trainer/train_step.h"
 
 namespace sf {
 
 struct TrainOptions {
-  std::string data = "sort-of-clevr";  // or a .jsonl or .csv file
   std::string model = "tiny";
   std::string out;                 // the store
   std::string init;                // checkpoint directory to start from; empty = from scratch
-  bool resume = false;             // go on from the store's last version
+  bool resume = false;             // go on from the store's last state: a version, or one that was not published
   std::string publish = "better";  // "better" or "all"
-  int64_t epochs = 0;              // one epoch = epoch_images images; 0 = use steps
-  int64_t epoch_images = 10'000;
-  int64_t steps = 5000;          // phase 2
-  int64_t vit_steps = 6000;      // phase 1; 0 = none
-  bool vit_steps_given = false;  // else a vision encoder that is given needs no phase 1
-  std::string vit_state;         // phase 1's file of an earlier run
-  std::string vit_init;          // checkpoint of a vision encoder, or of a whole model for its encoder
-  bool freeze_vit = false;       // phase 2 leaves the encoder as it is: no gradient, no optimizer state
-  std::string projector;         // "cls", "mlp" or "shuffle2"; empty = the preset's
-  int batch_size = 16;           // images
-  int questions = 8;             // of one image
+  int64_t epochs = 0;              // passes over Task::images_per_epoch(); 0 = use steps
+  int64_t steps = 0;               // phase 2; 0 = the task's default
+  int64_t vit_steps = 6000;        // phase 1; 0 = none
+  bool vit_steps_given = false;    // else a vision encoder that is given needs no phase 1
+  std::string vit_state;           // phase 1's file of an earlier run
+  std::string vit_init;            // checkpoint of a vision encoder, or of a whole model for its encoder
+  bool freeze_vit = false;         // phase 2 leaves the encoder as it is: no gradient, no optimizer state
+  std::string projector;           // "cls", "mlp" or "shuffle2"; empty = the preset's
+  int batch_size = 16;             // images
+  int questions = 8;               // of one image
   int vit_batch_size = 48;
   double learning_rate = 1e-3;
   double vit_rate_factor = 0.2;  // phase 2
-  double non_scene_fraction = 0.06;
   LossOptions losses;
   MoeOverrides moe;
   bool capacity_given = false;
@@ -45,9 +42,7 @@ struct TrainOptions {
   int threads = 0;  // 0 = the processors this process may use
   int data_threads = 1;
   int64_t evaluate_every = 500;  // steps between evaluations, each of which may publish
-  int evaluation_images = 100;
-  int keep = 5;  // versions left in the store
-  int max_bad_rows = 0;
+  int keep = 5;                  // versions left in the store
   int vocab_size = 512;
   // How the trainer waits before it tries again to publish, at most a second a call.
   std::function<void(double seconds)> sleep_s = [](double seconds) {
@@ -55,24 +50,24 @@ struct TrainOptions {
   };
 };
 
-// What a training run tells while it runs. Called on the training thread.
+// What a training run reports while it runs. Called on the training thread.
 struct TrainSink {
   std::function<void(const std::string& line)> message;  // one plain line
   std::function<void(int64_t step, int64_t total, const StepReport&)> step;
-  std::function<void(int64_t step, const EvaluationReport&, double score)> evaluated;
+  std::function<void(int64_t step, const TaskEvaluation&)> evaluated;
   std::function<void(int64_t version, int64_t step, double score)> published;
 };
 
-// Effect: trains until the last step or until `stop` gives true (looked at once a step; what was computed since the
-// last version is then published as the policy says, in phase 1 its state is written and nothing is published). Errors:
-// InvalidArgument naming the option or file at fault.
-void train(const TrainOptions& options, const TrainSink& sink, const std::function<bool()>& stop);
-
-// The score of a version: mean accuracy over paper images (non-relational and relational) and varied ones.
-struct Scores {
-  std::map<std::string, double> values;  // "score", "non_relational", "relational", "varied", ...
-  EvaluationReport report;
+struct TrainOutcome {
+  int64_t published_version = 0;  // the last one; 0 = none
+  std::string summary;            // one line: what was published, or why not and how to publish it
 };
-Scores score_model(Vlm& vlm, const Tokenizer& tokenizer, int images);
+
+// Effect: trains until the last step or until `stop` gives true (looked at once a step; what was computed since the
+// last version is then published as the policy says, in phase 1 its state is written and nothing is published). With a
+// store the last state is always kept there: in the version, or where that is not published in last_state.h's folder.
+// Errors: InvalidArgument naming the option or file at fault.
+TrainOutcome train(const TrainOptions& options, const Task& task, const TrainSink& sink,
+                   const std::function<bool()>& stop);
 
 }  // namespace sf

@@ -109,6 +109,11 @@ Manifest manifest_from_json(const nlohmann::json& object) {
   const nlohmann::json& scores = json_member(object, "scores", kName);
   if (!scores.is_object()) fail("'scores' must be an object");
   for (const auto& item : scores.items()) manifest.scores[item.key()] = json_number(scores, item.key(), kName);
+  const bool has_evaluation_id = object.contains("evaluation_id");
+  if (has_evaluation_id) {
+    manifest.evaluation_id = json_string(object, "evaluation_id", kName);
+    if (!is_sha256_hex(manifest.evaluation_id)) fail("'evaluation_id' is no digest");
+  }
   manifest.expert_histogram = histogram_from_json(json_member(object, "expert_histogram", kName), "expert_histogram");
   const bool by_modality = object.contains("image_expert_histogram");
   if (by_modality) {
@@ -120,7 +125,7 @@ Manifest manifest_from_json(const nlohmann::json& object) {
   manifest.files = files_from_json(json_member(object, "files", kName), "files");
   manifest.training_state = files_from_json(json_member(object, "training_state", kName), "training_state");
   json_string(object, "manifest_sha256", kName);
-  if (object.size() != (by_modality ? 10 : 9)) fail("has unknown fields");
+  if (object.size() != size_t{9} + by_modality + has_evaluation_id) fail("has unknown fields");
   return manifest;
 }
 
@@ -152,6 +157,8 @@ bool is_plain_file_name(std::string_view name) {
 std::string manifest_to_json(const Manifest& manifest) {
   SF_REQUIRE(manifest.step >= 0 && manifest.created_unix >= 0, "manifest: step and created_unix must not be negative");
   SF_REQUIRE(manifest.parent.empty() || is_sha256_hex(manifest.parent), "manifest: parent must be a digest or empty");
+  SF_REQUIRE(manifest.evaluation_id.empty() || is_sha256_hex(manifest.evaluation_id),
+             "manifest: evaluation_id must be a digest or empty");
   Json scores = Json::object();
   for (const auto& [name, score] : manifest.scores) {
     SF_REQUIRE(std::isfinite(score), "manifest: score '", name, "' is not finite");
@@ -169,8 +176,9 @@ std::string manifest_to_json(const Manifest& manifest) {
                  {"step", manifest.step},
                  {"parent", manifest.parent},
                  {"created_unix", manifest.created_unix},
-                 {"scores", scores},
-                 {"expert_histogram", manifest.expert_histogram}};
+                 {"scores", scores}};
+  if (!manifest.evaluation_id.empty()) object["evaluation_id"] = manifest.evaluation_id;
+  object["expert_histogram"] = manifest.expert_histogram;
   if (!manifest.image_expert_histogram.empty()) object["image_expert_histogram"] = manifest.image_expert_histogram;
   object["files"] = files_to_json(manifest.files);
   object["training_state"] = files_to_json(manifest.training_state);

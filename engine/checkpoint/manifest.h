@@ -32,6 +32,9 @@ struct Manifest {
   std::string parent = {};  // digest of the checkpoint that it came from; empty = none
   int64_t created_unix = 0;
   std::map<std::string, double> scores = {};  // on the evaluation set; finite
+  // Of the evaluation set, a sha256 in hex: scores of different sets are not to be compared. Empty = not known (older
+  // manifests have no such field).
+  std::string evaluation_id = {};
   // [layers][experts] tokens of the evaluation set; may be empty.
   std::vector<std::vector<int64_t>> expert_histogram = {};
   // Of those, the image tokens; empty where they were not counted by modality (then the file has no such field).

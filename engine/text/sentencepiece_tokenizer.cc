@@ -128,7 +128,7 @@ std::string train_sentencepiece(const std::vector<std::string>& sentences, const
   std::unordered_map<std::string, std::string> arguments = {
       {"model_type", "bpe"},
       {"vocab_size", std::to_string(options.vocab_size)},
-      {"hard_vocab_limit", "true"},
+      {"hard_vocab_limit", options.exact ? "true" : "false"},
       {"byte_fallback", "true"},
       {"character_coverage", "1.0"},
       {"split_digits", "true"},

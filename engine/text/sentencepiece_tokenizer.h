@@ -33,13 +33,15 @@ std::string with_plain_spaces(std::string_view piece);
 
 struct TokenizerTraining {
   int vocab_size = 768;                                    // includes 256 byte pieces, <unk> 0, <s> 1, </s> 2, <pad> 3
+  bool exact = true;                                       // false: fewer pieces where the sentences have no more
   std::vector<std::string> user_symbols = {};              // whole pieces that text can name
   std::vector<std::string> control_symbols = {"<image>"};  // never produced from text
 };
 
 // Effect: trains BPE with byte fallback on `sentences`, one thread (so the result is reproducible), and returns the
 // bytes of tokenizer.model. Leading space as a mark (add_dummy_prefix), no Unicode normalisation, runs of spaces become
-// one, digits split. Errors: InvalidArgument where the sentences cannot fill vocab_size.
+// one, digits split. Errors: InvalidArgument where the sentences cannot fill an exact
+// vocab_size.
 std::string train_sentencepiece(const std::vector<std::string>& sentences, const TokenizerTraining& options);
 
 }  // namespace sf

@@ -85,6 +85,14 @@ TEST_F(IncludeArrowsTest, TrainerServerClientAndTestsStayApart) {
   EXPECT_EQ(violations().size(), 4u);
 }
 
+TEST_F(IncludeArrowsTest, TheTrainerKnowsNoTaskAndNoTaskKnowsAnother) {
+  write("trainer/trainer.cc", "#include \"trainer/task.h\"\n#include \"trainer/tasks/sort_of_clevr/scene.h\"\n");
+  write("trainer/tasks/user_rows/user_data.cc", "#include \"trainer/tasks/sort_of_clevr/scene.h\"\n");
+  write("trainer/tasks/registry.cc", "#include \"trainer/tasks/sort_of_clevr/scene.h\"\n");
+  write("trainer/main.cc", "#include \"trainer/tasks/registry.h\"\n");
+  EXPECT_EQ(violations().size(), 2u);
+}
+
 TEST_F(IncludeArrowsTest, LibrariesStayInTheirFolders) {
   write("engine/image/image.cc", "#include <torch/torch.h>\n");
   write("server/service/service.cc", "#include <grpcpp/grpcpp.h>\n#include \"sparsefusion/v1/vqa.pb.h\"\n");

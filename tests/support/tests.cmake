@@ -1,6 +1,6 @@
 if(TARGET sf_trainer)
   add_library(sf_test_model STATIC ${PROJECT_SOURCE_DIR}/tests/support/tiny_model.cc)
   target_compile_options(sf_test_model PRIVATE -Wall -Wextra)
-  target_link_libraries(sf_test_model PUBLIC sf_trainer)
+  target_link_libraries(sf_test_model PUBLIC sf_trainer sf_trainer_tasks)
   sf_use_torch(sf_test_model)
 endif()

@@ -7,18 +7,31 @@
 #include "engine/text/sentencepiece_tokenizer.h"
 #include "tests/support/tiny_model.h"
 #include "trainer/checkpointer.h"
+#include "trainer/tasks/sort_of_clevr/evaluation.h"
+#include "trainer/tasks/sort_of_clevr/sort_of_clevr_task.h"
 
 namespace sf {
 namespace {
 
 using Kind = EvaluationSet::Kind;
 
+// A held-out image and what the model made of it.
+struct Seen {
+  HeldOutImage image;
+  std::vector<AnsweredQuestion> answers;
+};
+
 class EvaluatorTest : public testing::Test {
  protected:
-  EvaluationReport run(Kind kind, int images, std::vector<EvaluatedImage>* seen = nullptr) {
-    std::function<void(const EvaluatedImage&)> visit;
-    if (seen) visit = [seen](const EvaluatedImage& image) { seen->push_back(image); };
-    return evaluate(*vlm_, *tokenizer_, {.kind = kind, .images = images, .seed = 7}, visit);
+  EvaluationReport run(Kind kind, int images, std::vector<Seen>* seen = nullptr) {
+    VisitHeldOut visit;
+    if (seen) {
+      visit = [seen](const HeldOutImage& image, const std::vector<AnsweredQuestion>& answers) {
+        seen->push_back({image, answers});
+      };
+    }
+    VlmExaminee model(*vlm_, *tokenizer_);
+    return evaluate(model, {.kind = kind, .images = images, .seed = 7}, visit);
   }
 
   std::shared_ptr<Vlm> vlm_ = test::tiny_vlm(3);
@@ -26,7 +39,7 @@ class EvaluatorTest : public testing::Test {
 };
 
 TEST_F(EvaluatorTest, ThePapersSetAsksTenQuestionsOfEachGroup) {
-  std::vector<EvaluatedImage> seen;
+  std::vector<Seen> seen;
   const EvaluationReport report = run(Kind::kPaper, 18, &seen);  // more than one batch of 16
   EXPECT_EQ(seen.size(), 18u);
   EXPECT_EQ(report.non_relational.asked, 180);
@@ -40,19 +53,18 @@ TEST_F(EvaluatorTest, ThePapersSetAsksTenQuestionsOfEachGroup) {
 }
 
 TEST_F(EvaluatorTest, TheReportIsTheSumOfWhatTheVisitorSees) {
-  std::vector<EvaluatedImage> seen;
+  std::vector<Seen> seen;
   const EvaluationReport report = run(Kind::kVaried, 6, &seen);
   std::array<KindScore, data::kNumKinds> expected;
   int64_t clear = 0;
-  for (const EvaluatedImage& image : seen) {
-    ASSERT_EQ(image.right.size(), image.questions.size());
-    ASSERT_EQ(image.margin.size(), image.questions.size());
+  for (const auto& [image, answers] : seen) {
+    ASSERT_EQ(answers.size(), image.questions.size());
     for (size_t q = 0; q < image.questions.size(); ++q) {
       KindScore& score = expected[image.questions[q].kind];
       ++score.asked;
-      score.right += image.right[q];
+      score.right += answers[q].right;
       clear += image.questions[q].margin >= 3;
-      EXPECT_GE(image.margin[q], 0);
+      EXPECT_GE(answers[q].margin, 0);
     }
   }
   for (int k = 0; k < data::kNumKinds; ++k) {
@@ -76,11 +88,11 @@ TEST_F(EvaluatorTest, EachSetAsksWhatItSays) {
 
 TEST_F(EvaluatorTest, TheHistogramHoldsEveryAssignmentAndTheSameSeedGivesTheSameReport) {
   const EvaluationReport report = run(Kind::kPaper, 3), again = run(Kind::kPaper, 3);
-  EXPECT_EQ(report.expert_histogram, again.expert_histogram);
+  EXPECT_EQ(report.experts.all, again.experts.all);
   EXPECT_EQ(report.all.right, again.all.right);
-  ASSERT_EQ(report.expert_histogram.size(), 2u);
+  ASSERT_EQ(report.experts.all.size(), 2u);
   auto total = [&](int layer) {
-    return std::accumulate(report.expert_histogram[layer].begin(), report.expert_histogram[layer].end(), int64_t{0});
+    return std::accumulate(report.experts.all[layer].begin(), report.experts.all[layer].end(), int64_t{0});
   };
   EXPECT_EQ(total(0), total(1));
   EXPECT_EQ(total(0) % 2, 0);                  // top-2
@@ -104,22 +116,44 @@ TEST_F(EvaluatorTest, MergingAddsEveryCount) {
   EXPECT_EQ(sum.all.right, first.all.right + second.all.right);
   EXPECT_EQ(sum.kinds[data::kNonScene].asked, 8);
   EXPECT_EQ(sum.relational.asked, first.relational.asked);
-  EXPECT_EQ(sum.expert_histogram[1][2], first.expert_histogram[1][2] + second.expert_histogram[1][2]);
+  EXPECT_EQ(sum.experts.all[1][2], first.experts.all[1][2] + second.experts.all[1][2]);
   EvaluationReport empty;
   merge(empty, second);
-  EXPECT_EQ(empty.expert_histogram, second.expert_histogram);
+  EXPECT_EQ(empty.experts.all, second.experts.all);
+}
+
+// The first token of what greedy decoding says is the one that the answer is judged by.
+TEST_F(EvaluatorTest, GeneratesWhatItIsJudgedBy) {
+  VlmExaminee model(*vlm_, *tokenizer_);
+  Example example = example_of(held_out_image({.kind = Kind::kPaper, .images = 1, .seed = 3}, model.preprocess(), 0));
+  example.questions.resize(3);
+  const std::vector<std::string> one = model.generate(example, 1), five = model.generate(example, 5);
+  ASSERT_EQ(five.size(), 3u);
+  const auto visit = [&](int, const Example&, const std::vector<AnsweredQuestion>& answers) {
+    for (size_t q = 0; q < five.size(); ++q) {
+      std::string first =
+          tokenizer_->is_end(answers[q].first_token) ? "" : tokenizer_->piece_bytes(answers[q].first_token);
+      if (first.starts_with(' ')) first.erase(0, 1);
+      EXPECT_EQ(one[q], first);
+      EXPECT_TRUE(five[q].starts_with(first)) << five[q] << " after " << first;
+    }
+  };
+  model.ask(
+      1, [&](int) { return example; }, visit);
 }
 
 // A model that answers nothing right has no golden cases: the golden check falls back to finite logits.
 TEST_F(EvaluatorTest, GoldenCasesAreOnlyWhatTheModelGotRight) {
-  const std::string golden = make_golden(*vlm_, *tokenizer_, 2, 5);
-  std::vector<EvaluatedImage> seen;
-  EvaluationSet set{.kind = Kind::kPaper, .images = 2, .seed = 5, .paraphrased = true};
-  evaluate(*vlm_, *tokenizer_, set, [&](const EvaluatedImage& image) { seen.push_back(image); });
+  VlmExaminee model(*vlm_, *tokenizer_);
+  const auto task = make_sort_of_clevr_task({});
+  const std::vector<Example> examples = task->golden_examples(model.preprocess());
+  const std::string golden = make_golden(*vlm_, *tokenizer_, examples);
   bool any = false;
-  for (const EvaluatedImage& image : seen) {
-    for (size_t q = 0; q < image.right.size(); q += 5) any = any || (image.right[q] && image.margin[q] > 0.1f);
-  }
+  const auto visit = [&](int, const Example&, const std::vector<AnsweredQuestion>& answers) {
+    for (size_t q = 0; q < answers.size(); q += 5) any = any || (answers[q].right && answers[q].margin > 0.1f);
+  };
+  model.ask(
+      static_cast<int>(examples.size()), [&](int i) { return examples[static_cast<size_t>(i)]; }, visit);
   EXPECT_EQ(golden.find("\"question\"") != std::string::npos, any);
   EXPECT_NE(golden.find("\"cases\""), std::string::npos);
 }

@@ -6,47 +6,50 @@
 #include "engine/runtime/prompt_maker.h"
 #include "engine/text/sentencepiece_tokenizer.h"
 #include "tests/support/tiny_model.h"
+#include "trainer/tasks/sort_of_clevr/sort_of_clevr_task.h"
 #include "trainer/train_step.h"
 
 namespace sf {
 namespace {
 
-struct Material {
-  std::vector<data::Sample> samples;
-  std::vector<std::vector<data::Question>> questions;
-};
+constexpr size_t kWords = data::kNumColours + data::kNumShapes;
 
-Material material(const ModelConfig& config, int images, int questions) {
-  Material out;
+std::vector<Example> material(const ModelConfig& config, int images, int questions) {
+  std::vector<Example> out;
   data::SampleOptions options;
   options.pre = preprocess_options(config.image);
   options.min_objects = 3;
   data::Rng rng(9);
   const GridSize grid = data::draw_grid(rng, options);
   for (int i = 0; i < images; ++i) {
-    out.samples.push_back(data::make_sample(rng, grid, options));
+    const data::Sample sample = data::make_sample(rng, grid, options);
     data::QuestionMix mix;
     mix.count = questions;
-    out.questions.push_back(data::sample_questions(rng, out.samples.back().scene, mix));
+    out.push_back(example_of(sample, data::sample_questions(rng, sample.scene, mix), config.image.cell_size, 0));
   }
   return out;
+}
+
+Example with_question(const Example& example, QuestionAnswer question) {
+  Example one = example;
+  one.questions = {std::move(question)};
+  return one;
 }
 
 TEST(PackedBatchTest, APackedRowEqualsOneRowForEachQuestion) {
   torch::NoGradGuard no_grad;
   const auto vlm = test::tiny_vlm(4);
   const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
-  const std::vector<int> words = alignment_words(*tokenizer);
-  const Material m = material(vlm->config(), 3, 5);
-  const PackedBatch packed = packed_batch(m.samples, m.questions, *tokenizer, {});
-  const Losses losses = forward_losses(*vlm, packed, words, AuxiliaryHeads(vlm->config()), {});
+  const std::vector<Example> m = material(vlm->config(), 3, 5);
+  const PackedBatch packed = packed_batch(m, *tokenizer, {});
+  const Losses losses = forward_losses(*vlm, packed, nullptr, {});
   const at::Tensor together = losses.answer_logits;
   std::vector<at::Tensor> alone;
   double loss = 0, weight = 0;
-  for (size_t b = 0; b < m.samples.size(); ++b) {
-    for (const data::Question& question : m.questions[b]) {
-      const PackedBatch one = packed_batch({m.samples[b]}, {{question}}, *tokenizer, {});
-      const Losses mine = forward_losses(*vlm, one, words, AuxiliaryHeads(vlm->config()), {});
+  for (const Example& example : m) {
+    for (const QuestionAnswer& question : example.questions) {
+      const PackedBatch one = packed_batch({with_question(example, question)}, *tokenizer, {});
+      const Losses mine = forward_losses(*vlm, one, nullptr, {});
       alone.push_back(mine.answer_logits);
       loss += mine.report.answer * one.loss_weight.sum().item<double>();
       weight += one.loss_weight.sum().item<double>();
@@ -60,16 +63,16 @@ TEST(PackedBatchTest, APackedRowEqualsOneRowForEachQuestion) {
 
 TEST(PackedBatchTest, AQuestionSeesTheImageAndItselfAndNothingLater) {
   const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
-  Material m = material(test::tiny_config(), 2, 4);
-  m.questions[1].resize(2);  // so that the second row is padded
-  const PackedBatch batch = packed_batch(m.samples, m.questions, *tokenizer, {});
+  std::vector<Example> m = material(test::tiny_config(), 2, 4);
+  m[1].questions.resize(2);  // so that the second row is padded
+  const PackedBatch batch = packed_batch(m, *tokenizer, {});
   const int64_t length = batch.ids_BL.size(1), p = batch.image_tokens;
   for (int64_t b = 0; b < 2; ++b) {
     std::vector<int> owner(length, -1);  // question of each token, from the texts alone
     int64_t at = p;
-    for (size_t q = 0; q < m.questions[b].size(); ++q) {
-      const size_t size =
-          1 + tokenizer->encode(m.questions[b][q].text).size() + tokenizer->encode(m.questions[b][q].answer).size() + 1;
+    for (size_t q = 0; q < m[b].questions.size(); ++q) {
+      const size_t size = 1 + tokenizer->encode(m[b].questions[q].question).size() +
+                          tokenizer->encode(m[b].questions[q].answer).size() + 1;
       for (size_t i = 0; i < size; ++i, ++at) {
         owner[at] = static_cast<int>(q);
         EXPECT_EQ(batch.positions_BL[b][at].item<int64_t>(), p + int64_t(i));
@@ -91,27 +94,27 @@ TEST(PackedBatchTest, AQuestionSeesTheImageAndItselfAndNothingLater) {
 
 TEST(PackedBatchTest, LongAnswersWeighLessPerToken) {
   const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
-  const Material m = material(test::tiny_config(), 1, 1);
-  data::Question brief = m.questions[0][0], wordy = brief;
+  const std::vector<Example> m = material(test::tiny_config(), 1, 1);
+  QuestionAnswer brief = m[0].questions[0], wordy = brief;
   brief.answer = "red";
   wordy.answer = "a red circle at the top left";
   PackedBatchOptions options;
   options.long_answer_weight = 0.125;
-  EXPECT_TRUE(packed_batch(m.samples, {{brief}}, *tokenizer, options).loss_weight.eq(1).all().item<bool>());
-  EXPECT_TRUE(packed_batch(m.samples, {{wordy}}, *tokenizer, options).loss_weight.eq(0.125).all().item<bool>());
+  EXPECT_TRUE(packed_batch({with_question(m[0], brief)}, *tokenizer, options).loss_weight.eq(1).all().item<bool>());
+  EXPECT_TRUE(packed_batch({with_question(m[0], wordy)}, *tokenizer, options).loss_weight.eq(0.125).all().item<bool>());
 }
 
 TEST(PackedBatchTest, NormalizesQuestionsAsServingDoesAndAnswersNever) {
   const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
-  const Material m = material(test::tiny_config(), 1, 1);
-  data::Question plain = m.questions[0][0], typed = plain, shouted = plain;
-  plain.text = "count blue";
-  typed.text = "Count BLUE\n";
+  const std::vector<Example> m = material(test::tiny_config(), 1, 1);
+  QuestionAnswer plain = m[0].questions[0], typed = plain, shouted = plain;
+  plain.question = "count blue";
+  typed.question = "Count BLUE\n";
   plain.answer = typed.answer = "red";
-  shouted.text = plain.text;
+  shouted.question = plain.question;
   shouted.answer = "RED";
-  const auto ids = [&](const data::Question& question, bool normalize) {
-    return packed_batch(m.samples, {{question}}, *tokenizer, {.normalize_questions = normalize}).ids_BL;
+  const auto ids = [&](const QuestionAnswer& question, bool normalize) {
+    return packed_batch({with_question(m[0], question)}, *tokenizer, {.normalize_questions = normalize}).ids_BL;
   };
   EXPECT_TRUE(ids(typed, true).equal(ids(plain, true)));
   EXPECT_FALSE(ids(typed, false).equal(ids(plain, false)));
@@ -122,16 +125,14 @@ TEST(PackedBatchTest, CapacityIsForTrainingOnlyAndCountsRealTokens) {
   torch::NoGradGuard no_grad;
   const auto vlm = test::tiny_vlm(4);
   const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
-  Material m = material(vlm->config(), 2, 6);
-  m.questions[1].resize(1);
-  const PackedBatch batch = packed_batch(m.samples, m.questions, *tokenizer, {});
+  std::vector<Example> m = material(vlm->config(), 2, 6);
+  m[1].questions.resize(1);
+  const PackedBatch batch = packed_batch(m, *tokenizer, {});
   LossOptions options;
   options.capacity_factor = 0.5;  // half of an even load: at least half of all assignments are dropped
-  const std::vector<int> words = alignment_words(*tokenizer);
   for (bool training : {false, true}) {
     vlm->train(training);
-    for (const LayerRouting& layer :
-         forward_losses(*vlm, batch, words, AuxiliaryHeads(vlm->config()), options).report.layers) {
+    for (const LayerRouting& layer : forward_losses(*vlm, batch, nullptr, options).report.layers) {
       EXPECT_EQ(layer.assignments, batch.real_tokens.size(0) * 2);
       int64_t image = 0, text = 0;
       for (size_t e = 0; e < layer.expert_tokens.size(); e += 2) {
@@ -150,8 +151,9 @@ TEST(PackedBatchTest, CapacityIsForTrainingOnlyAndCountsRealTokens) {
 
 TEST(AlignmentWordsTest, AreColoursThenShapesAndMustBeWholePieces) {
   const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
-  const std::vector<int> words = alignment_words(*tokenizer);
-  ASSERT_EQ(words.size(), size_t(data::kNumColours + data::kNumShapes));
+  const std::vector<std::string> names = make_sort_of_clevr_task({})->object_words();
+  const std::vector<int> words = alignment_words(*tokenizer, names);
+  ASSERT_EQ(words.size(), kWords);
   EXPECT_EQ(words[data::kBlue], tokenizer->encode("blue").front());
   EXPECT_EQ(words[data::kNumColours + data::kSquare], tokenizer->encode("square").front());
   TokenizerTraining training;
@@ -160,7 +162,7 @@ TEST(AlignmentWordsTest, AreColoursThenShapesAndMustBeWholePieces) {
   const std::vector<std::string> other_language(200, "wie viele Formen sind links zu sehen und was ist rechts davon?");
   const auto foreign = load_sentencepiece(train_sentencepiece(other_language, training));
   try {
-    alignment_words(*foreign);
+    alignment_words(*foreign, names);
     ADD_FAILURE() << "accepted";
   } catch (const Error& error) {
     EXPECT_EQ(error.field(), "tokenizer.model");
@@ -169,14 +171,14 @@ TEST(AlignmentWordsTest, AreColoursThenShapesAndMustBeWholePieces) {
 
 TEST(PackedBatchTest, LossStandsOnTheAnswersTokensOnly) {
   const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
-  const Material m = material(test::tiny_config(), 2, 3);
-  const PackedBatch batch = packed_batch(m.samples, m.questions, *tokenizer, {});
+  const std::vector<Example> m = material(test::tiny_config(), 2, 3);
+  const PackedBatch batch = packed_batch(m, *tokenizer, {});
   size_t expected = 0;
-  for (const auto& row : m.questions) {
-    for (const data::Question& question : row) expected += tokenizer->encode(question.answer).size() + 1;
+  for (const Example& example : m) {
+    for (const QuestionAnswer& question : example.questions) expected += tokenizer->encode(question.answer).size() + 1;
   }
   EXPECT_EQ(batch.loss_index.size(0), static_cast<int64_t>(expected));
-  EXPECT_EQ(batch.questions.size(), 6u);
+  EXPECT_EQ(batch.num_questions, 6);
   // Every target is the token that follows its place in the row.
   const at::Tensor ids = batch.ids_BL.flatten();
   EXPECT_TRUE(ids.index_select(0, batch.loss_index + 1).equal(batch.loss_target));
@@ -184,18 +186,19 @@ TEST(PackedBatchTest, LossStandsOnTheAnswersTokensOnly) {
 
 TEST(PackedBatchTest, EachImageTokenCarriesTheWordsOfItsObjects) {
   const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
-  const Material m = material(test::tiny_config(), 4, 1);
-  const PackedBatch batch = packed_batch(m.samples, m.questions, *tokenizer, {});
-  for (size_t b = 0; b < m.samples.size(); ++b) {
-    const at::Tensor colours = batch.words[b].narrow(1, 0, data::kNumColours);
-    EXPECT_EQ(colours.sum().item<int64_t>(), static_cast<int64_t>(m.samples[b].scene.objects.size()));
+  const std::vector<Example> m = material(test::tiny_config(), 4, 1);
+  const PackedBatch batch = packed_batch(m, *tokenizer, {.num_words = kWords});
+  for (size_t b = 0; b < m.size(); ++b) {
+    const at::Tensor colours = batch.words[static_cast<int64_t>(b)].narrow(1, 0, data::kNumColours);
+    EXPECT_EQ(colours.sum().item<int64_t>(), static_cast<int64_t>(m[b].objects.size()));
+    EXPECT_GE(m[b].objects.size(), 3u);
   }
 }
 
 TEST(AnsweredTest, CountsAnAnswerOnlyIfEveryTokenIsRight) {
   const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
-  const Material m = material(test::tiny_config(), 1, 4);
-  const PackedBatch batch = packed_batch(m.samples, m.questions, *tokenizer, {});
+  const std::vector<Example> m = material(test::tiny_config(), 1, 4);
+  const PackedBatch batch = packed_batch(m, *tokenizer, {});
   at::Tensor logits = at::one_hot(batch.loss_target, tokenizer->vocab_size()).to(at::kFloat);
   EXPECT_EQ(answered(batch, logits), std::vector<bool>(4, true));
   logits[0].zero_();

@@ -5,9 +5,15 @@
 #include "engine/runtime/prompt_maker.h"
 #include "engine/text/sentencepiece_tokenizer.h"
 #include "tests/support/tiny_model.h"
+#include "trainer/tasks/sort_of_clevr/sort_of_clevr_task.h"
 
 namespace sf {
 namespace {
+
+// The heads of Sort-of-CLEVR.
+AuxiliaryHeads heads_of(const ModelConfig& config, const Tokenizer& tokenizer) {
+  return AuxiliaryHeads(config, *make_sort_of_clevr_task({}), tokenizer);
+}
 
 PackedBatch two_images(const ModelConfig& config, const Tokenizer& tokenizer) {
   data::SampleOptions options;
@@ -15,15 +21,14 @@ PackedBatch two_images(const ModelConfig& config, const Tokenizer& tokenizer) {
   options.min_objects = 3;
   data::Rng rng(10);
   const GridSize grid = data::draw_grid(rng, options);
-  std::vector<data::Sample> samples;
-  std::vector<std::vector<data::Question>> questions;
+  std::vector<Example> examples;
   for (int i = 0; i < 2; ++i) {
-    samples.push_back(data::make_sample(rng, grid, options));
+    const data::Sample sample = data::make_sample(rng, grid, options);
     data::QuestionMix mix;
     mix.count = 3 + i;
-    questions.push_back(data::sample_questions(rng, samples.back().scene, mix));
+    examples.push_back(example_of(sample, data::sample_questions(rng, sample.scene, mix), config.image.cell_size, 0));
   }
-  return packed_batch(samples, questions, tokenizer, {});
+  return packed_batch(examples, tokenizer, {.num_words = data::kNumColours + data::kNumShapes});
 }
 
 // `more` columns of padding at every row's end.
@@ -46,16 +51,15 @@ PackedBatch padded(const PackedBatch& batch, int64_t more) {
 TEST(ForwardLossesTest, PaddingTakesNoPartInCountsLossesOrCapacity) {
   const auto vlm = test::tiny_vlm(4);
   const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
-  const std::vector<int> words = alignment_words(*tokenizer);
   const PackedBatch batch = two_images(vlm->config(), *tokenizer);
-  const AuxiliaryHeads heads(vlm->config());
+  const AuxiliaryHeads heads = heads_of(vlm->config(), *tokenizer);
   LossOptions options;
   options.capacity_factor = 1.0;
   options.importance = options.load = options.modality = 0.1;
   auto report_of = [&](const PackedBatch& given) {
     torch::manual_seed(3);
     vlm->train();
-    return forward_losses(*vlm, given, words, heads, options).report;
+    return forward_losses(*vlm, given, &heads, options).report;
   };
   const StepReport plain = report_of(batch);
   EXPECT_GT(plain.layers[0].dropped, 0);
@@ -91,12 +95,24 @@ TEST(ForwardLossesTest, TheTotalIsTheWeighedSumOfItsParts) {
                             .alignment = 2,
                             .dense = 0};
   vlm->train();
-  const StepReport r =
-      forward_losses(*vlm, batch, alignment_words(*tokenizer), AuxiliaryHeads(vlm->config()), options).report;
+  const AuxiliaryHeads heads = heads_of(vlm->config(), *tokenizer);
+  const StepReport r = forward_losses(*vlm, batch, &heads, options).report;
   const double sum = r.answer + 0.5 * r.balance + 0.25 * r.router_z + 2 * r.alignment + 3 * r.importance + 4 * r.load +
                      5 * r.modality + 6 * r.local_entropy + 7 * r.global_entropy;
   EXPECT_NEAR(r.loss, sum, 1e-5 * sum);
   for (double part : {r.importance, r.load, r.modality, r.local_entropy}) EXPECT_GT(part, 0);
+}
+
+// A task that knows nothing of its images: no alignment loss, which would teach that nothing is anywhere.
+TEST(ForwardLossesTest, WithoutObjectWordsThereIsNoAlignmentLoss) {
+  const auto vlm = test::tiny_vlm(4);
+  const auto tokenizer = load_sentencepiece(test::tiny_tokenizer_model());
+  const PackedBatch batch = two_images(vlm->config(), *tokenizer);
+  vlm->train();
+  const StepReport r = forward_losses(*vlm, batch, nullptr, {.balance = 0, .router_z = 0}).report;
+  EXPECT_EQ(r.alignment, 0);
+  EXPECT_EQ(r.dense, 0);
+  EXPECT_NEAR(r.loss, r.answer, 1e-6 * r.answer);
 }
 
 TEST(ForwardLossesTest, LimoesTwoEntropiesAreWeighedApart) {
@@ -114,7 +130,8 @@ TEST(ForwardLossesTest, LimoesTwoEntropiesAreWeighedApart) {
   const auto report_of = [&](double local, double global) {
     const LossOptions options{
         .balance = 0, .router_z = 0, .local_entropy = local, .global_entropy = global, .dense = 0};
-    return forward_losses(*vlm, batch, alignment_words(*tokenizer), AuxiliaryHeads(vlm->config()), options).report;
+    const AuxiliaryHeads heads = heads_of(vlm->config(), *tokenizer);
+    return forward_losses(*vlm, batch, &heads, options).report;
   };
   const StepReport none = report_of(0, 0), local = report_of(2, 0), both = report_of(2, 3);
   EXPECT_EQ(none.local_entropy, 0);
@@ -139,9 +156,8 @@ TEST(ForwardLossesTest, DenseLayersAndInjectedFeaturesAreTrained) {
     auto vlm = std::make_shared<Vlm>(parse_model_config(to_json(config)));
     vlm->train();
     const PackedBatch batch = two_images(vlm->config(), *tokenizer);
-    const AuxiliaryHeads heads(vlm->config());
-    const Losses losses =
-        forward_losses(*vlm, batch, alignment_words(*tokenizer), heads, {.importance = 0.1, .dense = 0});
+    const AuxiliaryHeads heads = heads_of(vlm->config(), *tokenizer);
+    const Losses losses = forward_losses(*vlm, batch, &heads, {.importance = 0.1, .dense = 0});
     losses.total.backward();
     for (const auto& item : vlm->named_parameters()) {
       if (item.key().find(".mlp.") == std::string::npos && item.key().find("deepstack") == std::string::npos) continue;

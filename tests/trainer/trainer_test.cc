@@ -11,9 +11,12 @@
 #include "engine/checkpoint/checkpoint_reader.h"
 #include "engine/checkpoint/store.h"
 #include "engine/runtime/checkpoint_model.h"
+#include "tests/support/forwarding_task.h"
 #include "tests/support/no_free_files.h"
 #include "tests/support/paths.h"
 #include "tests/support/tiny_model.h"
+#include "trainer/last_state.h"
+#include "trainer/tasks/registry.h"
 #include "trainer/tracking/training_metrics.h"
 
 namespace sf {
@@ -29,24 +32,31 @@ TrainOptions toy_options(const std::filesystem::path& store) {
   options.batch_size = 2;
   options.questions = 3;
   options.evaluate_every = 100;
-  options.evaluation_images = 1;
   options.publish = "all";
   options.threads = 1;
   return options;
 }
 
-// Trains until `stop_at`; the loss of every step.
+// Generated scenes, scored on one image of each held-out set.
+const Task& scenes() {
+  static const std::unique_ptr<Task> task = make_task({.evaluation_images = 1});
+  return *task;
+}
+
+// Trains until `stop_at`; the loss of every step. The last message is the outcome's.
 std::vector<double> losses_of(const TrainOptions& options, int64_t stop_at,
-                              std::vector<std::string>* messages = nullptr) {
+                              std::vector<std::string>* messages = nullptr, const Task& task = scenes()) {
   std::vector<double> losses;
   TrainSink sink;
   sink.message = [messages](const std::string& line) {
     if (messages) messages->push_back(line);
   };
   sink.step = [&](int64_t, int64_t, const StepReport& report) { losses.push_back(report.loss); };
-  sink.evaluated = [](int64_t, const EvaluationReport&, double) {};
+  sink.evaluated = [](int64_t, const TaskEvaluation&) {};
   sink.published = [](int64_t, int64_t, double) {};
-  train(options, sink, [&] { return static_cast<int64_t>(losses.size()) >= stop_at; });
+  const TrainOutcome outcome =
+      train(options, task, sink, [&] { return static_cast<int64_t>(losses.size()) >= stop_at; });
+  if (messages) messages->push_back(outcome.summary);
   return losses;
 }
 
@@ -69,8 +79,9 @@ TEST(TrainerTest, IsStoppedWhileTheVisionEncoderTrainsAlone) {
   std::vector<std::string> messages;
   EXPECT_TRUE(losses_of(options, 0, &messages).empty()) << "phase 2 has not begun";
   EXPECT_TRUE(list_versions(options.out).empty());
-  ASSERT_FALSE(messages.empty());
-  EXPECT_NE(messages.back().find(".pretrain_vit.safetensors"), std::string::npos) << messages.back();
+  ASSERT_GE(messages.size(), 2u);
+  EXPECT_NE(messages[messages.size() - 2].find(".pretrain_vit.safetensors"), std::string::npos);
+  EXPECT_NE(messages.back().find("nothing was published"), std::string::npos) << messages.back();
 }
 
 // The early phases ask other kinds of questions: a run that stops in one must go on in it.
@@ -191,8 +202,14 @@ TEST(TrainerTest, AWorseScoreIsRefusedUnlessAllArePublished) {
   EXPECT_TRUE(list_versions(options.out).empty());
   ASSERT_FALSE(messages.empty());
   EXPECT_NE(messages.back().find("below the parent's"), std::string::npos) << messages.back();
+  EXPECT_NE(messages.back().find("--resume --publish all"), std::string::npos) << messages.back();
+  // What the last line says works: nothing is trained again, and the kept state is published.
+  ASSERT_TRUE(find_last_state(options.out));
+  options.resume = true;
   options.publish = "all";
-  losses_of(options, 1);
+  EXPECT_TRUE(losses_of(options, 100, &messages).empty());
+  EXPECT_NE(messages.back().find("published version 1"), std::string::npos) << messages.back();
+  EXPECT_FALSE(find_last_state(options.out));
   ASSERT_EQ(list_versions(options.out).size(), 1u);
   const Manifest manifest = open_checkpoint(list_versions(options.out)[0].path).manifest();
   EXPECT_LT(manifest.scores.at("score"), 0.7);
@@ -229,9 +246,9 @@ TEST(TrainerTest, AFaultOfTheMachineWhilePublishingIsWaitedFor) {
   TrainSink sink;
   sink.message = [&](const std::string& line) { messages.push_back(line); };
   sink.step = [](int64_t, int64_t, const StepReport&) {};
-  sink.evaluated = [&](int64_t, const EvaluationReport&, double) { full.emplace(); };
+  sink.evaluated = [&](int64_t, const TaskEvaluation&) { full.emplace(); };
   sink.published = [](int64_t, int64_t, double) {};
-  train(options, sink, [] { return false; });
+  train(options, scenes(), sink, [] { return false; });
   EXPECT_EQ(naps, 7) << "1 + 2 + 4 seconds";
   EXPECT_NO_THROW(open_checkpoint(list_versions(options.out).at(0).path));
   EXPECT_THAT(messages, testing::Contains(testing::HasSubstr("Too many open files; tried again in 1 s")));
@@ -247,9 +264,9 @@ TEST(TrainerTest, PatienceWithAFaultOfTheMachineHasAnEnd) {
   TrainSink sink;
   sink.message = [](const std::string&) {};
   sink.step = [](int64_t, int64_t, const StepReport&) {};
-  sink.evaluated = [&](int64_t, const EvaluationReport&, double) { full.emplace(); };
+  sink.evaluated = [&](int64_t, const TaskEvaluation&) { full.emplace(); };
   sink.published = [](int64_t, int64_t, double) {};
-  EXPECT_THROW(train(options, sink, [] { return false; }), MachineFault);
+  EXPECT_THROW(train(options, scenes(), sink, [] { return false; }), MachineFault);
   EXPECT_LE(naps, 420);
 }
 
@@ -266,21 +283,107 @@ TEST(TrainerTest, KeepsAsManyVersionsAsItWasTold) {
   EXPECT_EQ(versions[1].number, 4);
 }
 
+// Six own images of one question each, in `folder`.
+std::string write_rows(const std::filesystem::path& folder) {
+  std::string rows;
+  for (int i = 0; i < 6; ++i) {
+    const std::string name = "image" + std::to_string(i) + ".png";
+    write_file(folder / name, test::random_image(static_cast<uint64_t>(i), 80, 80));
+    rows +=
+        R"({"image": ")" + name + R"(", "question": "what is it?", "answer": "picture )" + std::to_string(i) + "\"}\n";
+  }
+  write_file(folder / "rows.jsonl", rows);
+  return (folder / "rows.jsonl").string();
+}
+
 TEST(TrainerTest, StartsFromACheckpointAndTrainsOnAUsersRows) {
   test::TempFolder folder;
-  write_file(folder.path() / "red.png", test::random_image(1, 80, 80));
-  write_file(folder.path() / "rows.jsonl", R"({"image": "red.png", "question": "what is it?", "answer": "a picture"})"
-                                           "\n"
-                                           R"({"image": "gone.png", "question": "?", "answer": "x"})"
-                                           "\n");
+  const std::string rows = write_rows(folder.path());
+  write_file(rows, read_file(rows, 1 << 20) + R"({"image": "gone.png", "question": "?", "answer": "x"})" + "\n");
   TrainOptions options = toy_options(folder.path() / "store");
   losses_of(options, 1);
   options.init = (folder.path() / "store/1").string();
-  options.out.clear();
-  options.data = (folder.path() / "rows.jsonl").string();
-  EXPECT_THROW(losses_of(options, 1), Error);  // one bad row, none allowed
-  options.max_bad_rows = 1;
-  EXPECT_EQ(losses_of(options, 2).size(), 2u);
+  options.out = (folder.path() / "own").string();
+  EXPECT_THROW(make_task({.data = rows}), Error);  // one bad row, none allowed
+  const auto task = make_task({.data = rows, .max_bad_rows = 1});
+  EXPECT_EQ(losses_of(options, 2, nullptr, *task).size(), 2u);
+  const Manifest manifest = open_checkpoint(list_versions(options.out).at(0).path).manifest();
+  EXPECT_EQ(manifest.evaluation_id, task->evaluation_id());
+  EXPECT_NE(manifest.evaluation_id, scenes().evaluation_id());
+  EXPECT_TRUE(manifest.scores.contains("exact_match"));
+  EXPECT_TRUE(manifest.scores.contains("token_f1"));
+  EXPECT_FALSE(manifest.scores.contains("relational"));
+}
+
+// A tokenizer of the rows' own words, and no phase of circles and squares.
+TEST(TrainerTest, ANewModelOfAUsersRowsKnowsNothingElse) {
+  test::TempFolder folder;
+  const auto task = make_task({.data = write_rows(folder.path())});
+  TrainOptions options = toy_options(folder.path() / "store");
+  std::vector<std::string> messages;
+  EXPECT_EQ(losses_of(options, 2, &messages, *task).size(), 2u);
+  EXPECT_THAT(messages, testing::Contains(testing::HasSubstr("not trained alone first")));
+  const CheckpointModel model = load_checkpoint_model(open_checkpoint(list_versions(options.out).at(0).path));
+  EXPECT_LT(model.tokenizer->vocab_size(), 512);
+  EXPECT_GT(model.tokenizer->encode("square").size(), 1u);
+  // Resumed under another task, whose heads are not in the state: said, with what to do.
+  options.resume = true;
+  try {
+    losses_of(options, 1);
+    ADD_FAILURE() << "resumed";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("not one piece"), std::string::npos) << error.what();
+  }
+}
+
+// The state of a run that publishes nothing is what --resume goes on from, to the last bit.
+TEST(TrainerTest, ARunThatPublishesNothingIsResumedWhereItStopped) {
+  test::TempFolder folder;
+  TrainOptions first = toy_options(folder.path() / "first");
+  losses_of(first, 1);
+  const auto options_of = [&](const char* name) {
+    TrainOptions options = toy_options(folder.path() / name);
+    options.init = (folder.path() / "first/1").string();
+    options.publish = "better";
+    return options;
+  };
+  // A score that no model reaches, once the parent has been asked.
+  class Unreachable : public test::ForwardingTask {
+   public:
+    using ForwardingTask::ForwardingTask;
+    TaskEvaluation evaluate(Examinee& model) const override {
+      TaskEvaluation evaluation = ForwardingTask::evaluate(model);
+      evaluation.scores["score"] = asked++ == 0 ? 1.0 : 0.5;
+      return evaluation;
+    }
+    mutable int asked = 0;
+  };
+  const std::vector<double> whole = losses_of(options_of("whole"), 8, nullptr, Unreachable(scenes()));
+  TrainOptions options = options_of("parts");
+  std::vector<double> parts = losses_of(options, 3, nullptr, Unreachable(scenes()));
+  EXPECT_TRUE(list_versions(options.out).empty());
+  options.resume = true;
+  Unreachable again(scenes());
+  again.asked = 1;  // the parent's score is remembered with the state
+  for (double loss : losses_of(options, 100, nullptr, again)) parts.push_back(loss);
+  ASSERT_EQ(parts.size(), 8u);
+  for (size_t i = 0; i < 8; ++i) EXPECT_DOUBLE_EQ(parts[i], whole[i]) << "step " << i;
+  EXPECT_TRUE(list_versions(options.out).empty());
+}
+
+TEST(TrainerTest, AVersionPublishedSinceIsResumedInsteadOfTheKeptState) {
+  test::TempFolder folder;
+  TrainOptions options = toy_options(folder.path() / "store");
+  losses_of(options, 2);
+  keep_last_state(options.out, [&](const std::filesystem::path& kept) {
+    std::filesystem::copy(folder.path() / "store/1", kept, std::filesystem::copy_options::recursive);
+    write_file(kept / kTrainingStateFolder / "run.json", R"({"warm": 0, "after_version": 0, "parent_score": 0.5})");
+    write_checkpoint_manifest(kept, {.step = 2});
+  });
+  options.resume = true;
+  std::vector<std::string> messages;
+  losses_of(options, 1, &messages);
+  EXPECT_THAT(messages, testing::Contains(testing::HasSubstr("resuming version 1 at step 2")));
 }
 
 TEST(TrainerTest, NamesTheOptionAtFault) {
@@ -297,6 +400,7 @@ TEST(TrainerTest, NamesTheOptionAtFault) {
   };
   refused([](TrainOptions& o) { o.publish = "always"; }, "publish");
   refused([](TrainOptions& o) { o.batch_size = 0; }, "batch-size");
+  refused([](TrainOptions& o) { o.steps = -1; }, "steps");
   refused([](TrainOptions& o) { o.model = "huge"; }, "huge");
   refused([](TrainOptions& o) { o.init = "/nowhere"; }, "nowhere");
   refused(
@@ -308,26 +412,25 @@ TEST(TrainerTest, NamesTheOptionAtFault) {
 }
 
 TEST(TrainingMetricsTest, HasEveryFamilyFromTheFirstScrape) {
-  const std::string text = TrainingMetrics().text();
+  const std::vector<std::string> kinds = scenes().accuracy_kinds();
+  const std::string text = TrainingMetrics(kinds).text();
   for (const char* family : {"loss", "accuracy", "tokens_total", "steps_total", "expert_tokens_total", "dropped_ratio",
                              "max_violation_ratio", "dead_experts", "checkpoint_step"}) {
     const std::string name = std::string("sparsefusion_train_") + family;
     EXPECT_NE(text.find("# HELP " + name + " "), std::string::npos) << name;
     EXPECT_NE(text.find("\n" + name), std::string::npos) << name;
   }
-  for (int k = 0; k < data::kNumKinds; ++k) {
-    EXPECT_NE(text.find("kind=\"" + std::string(data::kind_name(static_cast<data::Kind>(k))) + "\""), std::string::npos)
-        << k;
-  }
+  EXPECT_EQ(kinds.size(), 14u);
+  for (const std::string& kind : kinds) EXPECT_NE(text.find("kind=\"" + kind + "\""), std::string::npos) << kind;
 }
 
 TEST(TrainingMetricsTest, ShowsWhatAStepAndAnEvaluationSay) {
-  TrainingMetrics metrics;
+  TrainingMetrics metrics({"shape"});
   StepReport report;
   report.layers.push_back({0, {3, 1, 0, 0}, 4, 1});
   metrics.on_step(1, report);
-  EvaluationReport evaluation;
-  evaluation.kinds[data::kShape] = {.asked = 4, .right = 3};
+  TaskEvaluation evaluation;
+  evaluation.accuracy = {{"shape", 0.75}};
   metrics.on_evaluated(evaluation);
   metrics.on_published(1);
   const std::string text = metrics.text();

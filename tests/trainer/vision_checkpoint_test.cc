@@ -12,6 +12,7 @@
 #include "tests/support/paths.h"
 #include "tests/support/tiny_model.h"
 #include "trainer/checkpointer.h"
+#include "trainer/tasks/registry.h"
 #include "trainer/trainer.h"
 
 namespace sf {
@@ -37,7 +38,6 @@ TrainOptions short_run(const std::filesystem::path& store) {
   options.batch_size = 2;
   options.questions = 2;
   options.evaluate_every = 100;
-  options.evaluation_images = 1;
   options.publish = "all";
   options.threads = 1;
   return options;
@@ -47,9 +47,10 @@ CheckpointModel trained(const TrainOptions& options) {
   TrainSink sink;
   sink.message = [](const std::string&) {};
   sink.step = [](int64_t, int64_t, const StepReport& report) { EXPECT_TRUE(std::isfinite(report.loss)); };
-  sink.evaluated = [](int64_t, const EvaluationReport&, double) {};
+  sink.evaluated = [](int64_t, const TaskEvaluation&) {};
   sink.published = [](int64_t, int64_t, double) {};
-  train(options, sink, [] { return false; });
+  const auto task = make_task({.evaluation_images = 1});
+  train(options, *task, sink, [] { return false; });
   return load_checkpoint_model(open_checkpoint(list_versions(options.out).back().path));
 }
 

@@ -38,7 +38,7 @@ std::vector<OfflineRequest> load_requests(const OfflineCommandOptions& options) 
   if (options.pairs.empty()) return generated_requests(options.requests, options.seed);
   std::vector<OfflineRequest> requests;
   for (const data::UserImage& image : data::load_user_data(options.pairs, {}).images) {
-    for (const data::Question& question : image.questions) requests.push_back({image.bytes, question.text, {}});
+    for (const data::UserQuestion& question : image.questions) requests.push_back({image.bytes, question.text, {}});
   }
   if (static_cast<int>(requests.size()) > options.requests) requests.resize(options.requests);
   return requests;

@@ -9,6 +9,7 @@
 #include "tools/model/commands.h"
 #include "tools/model/offline_runner.h"
 #include "trainer/evaluator.h"
+#include "trainer/tasks/sort_of_clevr/evaluation.h"
 #include "trainer/tasks/user_rows/user_data.h"
 
 namespace sf {
@@ -46,8 +47,9 @@ void print_report(const std::string& title, const EvaluationReport& report, bool
 int eval_generated(const OfflineCommandOptions& options) {
   CheckpointModel model = load_checkpoint_model(open_checkpoint(options.model));
   using Kind = EvaluationSet::Kind;
+  VlmExaminee examinee(*model.vlm, *model.tokenizer);
   const auto run = [&](Kind kind, bool paraphrased = false) {
-    return evaluate(*model.vlm, *model.tokenizer,
+    return evaluate(examinee,
                     {.kind = kind, .images = options.images, .seed = options.seed, .paraphrased = paraphrased});
   };
   print_report(concat(options.images, " pictures of the paper, its 20 questions each, plain wording"),
@@ -74,7 +76,7 @@ int eval_rows(const OfflineCommandOptions& options) {
   std::vector<OfflineRequest> requests;
   std::vector<std::string> expected;
   for (const data::UserImage& image : rows.images) {
-    for (const data::Question& question : image.questions) {
+    for (const data::UserQuestion& question : image.questions) {
       requests.push_back({image.bytes, question.text, {}});
       expected.push_back(question.answer);
     }

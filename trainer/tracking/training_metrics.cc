@@ -55,14 +55,12 @@ struct TrainingMetrics::Families {
 };
 
 // Every family is there from the first scrape; of layers and experts only the first are known before the first step.
-TrainingMetrics::TrainingMetrics() : families_(std::make_unique<Families>()) {
+TrainingMetrics::TrainingMetrics(const std::vector<std::string>& kinds) : families_(std::make_unique<Families>()) {
   Families& f = *families_;
   for (const char* part : {"total", "answer", "balance", "router_z", "alignment", "dense", "importance", "load",
                            "modality", "local_entropy", "global_entropy"})
     f.loss.Add({{"part", part}});
-  for (int k = 0; k < data::kNumKinds; ++k)
-    f.accuracy.Add({{"kind", std::string(data::kind_name(static_cast<data::Kind>(k)))}});
-  for (const char* group : {"non_relational", "relational"}) f.accuracy.Add({{"kind", group}});
+  for (const std::string& kind : kinds) f.accuracy.Add({{"kind", kind}});
   for (const char* modality : {"image", "text"})
     f.expert_tokens.Add({{"layer", "0"}, {"expert", "0"}, {"modality", modality}});
   for (auto* family : {&f.dropped, &f.violation, &f.dead}) family->Add({{"layer", "0"}});
@@ -104,14 +102,8 @@ void TrainingMetrics::on_step(int64_t, const StepReport& report) {
   }
 }
 
-void TrainingMetrics::on_evaluated(const EvaluationReport& report) {
-  for (int k = 0; k < data::kNumKinds; ++k) {
-    if (report.kinds[k].asked == 0) continue;
-    families_->accuracy.Add({{"kind", std::string(data::kind_name(static_cast<data::Kind>(k)))}})
-        .Set(report.kinds[k].accuracy());
-  }
-  families_->accuracy.Add({{"kind", "non_relational"}}).Set(report.non_relational.accuracy());
-  families_->accuracy.Add({{"kind", "relational"}}).Set(report.relational.accuracy());
+void TrainingMetrics::on_evaluated(const TaskEvaluation& evaluation) {
+  for (const auto& [kind, accuracy] : evaluation.accuracy) families_->accuracy.Add({{"kind", kind}}).Set(accuracy);
 }
 
 void TrainingMetrics::on_published(int64_t step) { families_->checkpoint_step.Set(double(step)); }

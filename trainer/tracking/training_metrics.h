@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "trainer/trainer.h"
 
@@ -12,10 +13,11 @@ namespace sf {
 // Thread-safe.
 class TrainingMetrics {
  public:
-  TrainingMetrics();
+  // `kinds`: the accuracies that are there from the first scrape.
+  explicit TrainingMetrics(const std::vector<std::string>& kinds);
   ~TrainingMetrics();
   void on_step(int64_t step, const StepReport& report);
-  void on_evaluated(const EvaluationReport& report);
+  void on_evaluated(const TaskEvaluation& evaluation);
   void on_published(int64_t step);
   // Prometheus text format 0.0.4.
   std::string text() const;

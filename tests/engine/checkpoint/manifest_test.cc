@@ -115,6 +115,17 @@ TEST(ManifestTest, TheHistogramOfImageTokensIsOptionalAndAPartOfTheWhole) {
               HasSubstr("image_expert_histogram"));
 }
 
+TEST(ManifestTest, WhatTheScoresWereMeasuredOnIsOptionalAndADigest) {
+  EXPECT_EQ(manifest_to_json(example()).find("evaluation_id"), std::string::npos);
+  Manifest manifest = example();
+  manifest.evaluation_id = std::string(64, 'e');
+  EXPECT_EQ(parse_manifest(manifest_to_json(manifest)), manifest);
+  manifest.evaluation_id = "circles";
+  EXPECT_THROW(manifest_to_json(manifest), Error);
+  const std::string field = "\"expert_histogram\": [";
+  EXPECT_THAT(error_of(with(field, "\"evaluation_id\": \"circles\", " + field)).what(), HasSubstr("evaluation_id"));
+}
+
 TEST(ManifestTest, NamesThatLeadElsewhereAreRefused) {
   for (const char* name :
        {"../x", "a/b", "..", ".", "", ".hidden", "/etc/passwd", "a\\\\b", "manifest.json", "a b", "\\u0000"}) {

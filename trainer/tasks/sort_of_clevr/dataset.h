@@ -12,7 +12,6 @@
 
 #include "trainer/tasks/sort_of_clevr/questions.h"
 #include "trainer/tasks/sort_of_clevr/sample.h"
-#include "trainer/tasks/user_rows/user_data.h"
 
 namespace sf::data {
 
@@ -30,10 +29,5 @@ struct Batch {
 
 // Effect: generates batch `index` of the stream `seed`. REQUIRES: batch_size >= 1, index >= 0.
 Batch make_batch(const DatasetOptions& options, uint64_t seed, int64_t index);
-
-// The same from a user's own images: one is drawn, the others come from those of its grid, with replacement; at most
-// `max_questions` of an image's questions are taken. Errors: those of decode_image. REQUIRES: data is not empty.
-Batch make_user_batch(const UserData& data, const PreprocessOptions& pre, int batch_size, int max_questions,
-                      uint64_t seed, int64_t index);
 
 }  // namespace sf::data

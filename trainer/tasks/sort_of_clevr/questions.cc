@@ -129,9 +129,9 @@ Kind draw_kind(Rng& rng, const std::array<float, kNumKinds>& weights) {
 }  // namespace
 
 std::string_view kind_name(Kind kind) {
-  static constexpr std::array<std::string_view, kNumKinds + 1> kNames = {
-      "shape",           "left_right", "top_bottom",    "closest_shape", "furthest_shape", "count", "closest_colour",
-      "furthest_colour", "describe",   "absent_colour", "off_topic",     "non_scene",      "user"};
+  static constexpr std::array<std::string_view, kNumKinds> kNames = {
+      "shape",          "left_right",      "top_bottom", "closest_shape", "furthest_shape", "count",
+      "closest_colour", "furthest_colour", "describe",   "absent_colour", "off_topic",      "non_scene"};
   return kNames[kind];
 }
 
@@ -237,8 +237,6 @@ double blind_optimum(Kind kind) {
       return 1;  // the text alone tells, where all six colours are present
     case kNonScene:
       return 0;  // the text alone never tells
-    case kUser:
-      return 0;  // unknown
   }
   return 0;
 }

@@ -30,7 +30,6 @@ enum Kind {
   kAbsentColour,  // asks about a colour that the image lacks
   kOffTopic,      // asks about something else
   kNonScene,      // any question about an image that is no scene
-  kUser,          // from a file of the user; in no mix, not counted in kNumKinds
 };
 inline constexpr int kNumKinds = kNonScene + 1;
 

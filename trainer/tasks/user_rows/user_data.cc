@@ -48,15 +48,11 @@ class Loader {
     }
   }
 
-  void add(std::string image_bytes, std::string question, std::string answer) {
-    check_text(question, "question");
-    check_text(answer, "answer");
-    UserImage& image = image_of(std::move(image_bytes));
-    Question entry;
-    entry.kind = kUser;
-    entry.text = std::move(question);
-    entry.answer = std::move(answer);
-    image.questions.push_back(std::move(entry));
+  void add(std::string image_bytes, UserQuestion question) {
+    check_text(question.text, "question", options_.max_text_bytes);
+    check_text(question.answer, "answer", options_.max_text_bytes);
+    if (!question.kind.empty()) check_text(question.kind, "kind", options_.max_kind_bytes);
+    image_of(std::move(image_bytes)).questions.push_back(std::move(question));
   }
 
   // A path where a file of that name exists, else a data URI or plain base64.
@@ -86,10 +82,9 @@ class Loader {
     }
   }
 
-  void check_text(const std::string& text, const std::string& field) const {
+  static void check_text(const std::string& text, const std::string& field, size_t max_bytes) {
     if (text.empty()) throw RowError(field + " is empty");
-    if (text.size() > options_.max_text_bytes)
-      throw RowError(field + " is longer than " + std::to_string(options_.max_text_bytes) + " bytes");
+    if (text.size() > max_bytes) throw RowError(field + " is longer than " + std::to_string(max_bytes) + " bytes");
     if (!is_valid_utf8(text)) throw RowError(field + " is not valid UTF-8");
   }
 
@@ -121,6 +116,20 @@ std::string text_field(const nlohmann::json& object, const char* name) {
   return found->get<std::string>();
 }
 
+// Empty where the row has no such field.
+std::string optional_text_field(const nlohmann::json& object, const char* name) {
+  return object.contains(name) ? text_field(object, name) : "";
+}
+
+UserQuestion question_of(const nlohmann::json& object) {
+  UserQuestion question{text_field(object, "question"), text_field(object, "answer"),
+                        optional_text_field(object, "kind")};
+  const std::string split = optional_text_field(object, "split");
+  if (!split.empty() && split != "train" && split != "eval") throw RowError("split is neither train nor eval");
+  question.held_out = split == "eval";
+  return question;
+}
+
 void load_jsonl(std::istream& in, Loader& loader) {
   std::string line;
   for (int number = 1; std::getline(in, line); ++number) {
@@ -130,7 +139,7 @@ void load_jsonl(std::istream& in, Loader& loader) {
       if (object.is_discarded()) throw RowError("not valid JSON");
       if (!object.is_object()) throw RowError("not a JSON object");
       const std::string image = text_field(object, "image");
-      loader.add(loader.image_bytes(image), text_field(object, "question"), text_field(object, "answer"));
+      loader.add(loader.image_bytes(image), question_of(object));
     });
   }
 }
@@ -145,7 +154,7 @@ void load_csv(std::istream& in, Loader& loader) {
     loader.row(row->line, [&] {
       if (!row->error.empty()) throw RowError(row->error);
       if (row->fields.size() != 2) throw RowError("expected 2 fields, got " + std::to_string(row->fields.size()));
-      loader.add(loader.image_bytes(row->fields[0]), "describe the picture", row->fields[1]);
+      loader.add(loader.image_bytes(row->fields[0]), {"describe the picture", row->fields[1]});
     });
   }
 }

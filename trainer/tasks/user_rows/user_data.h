@@ -4,8 +4,9 @@
 //   for (const BadRow& row : data.bad_rows) warn(row.line, row.reason);
 //
 // `.jsonl`: one object a line, `image` (a path, relative to the file's folder, or base64, or a data URI), `question`,
-// `answer`; other keys are ignored, empty lines too. `.csv` (RFC 4180): base64 image, caption; a first row
-// "image,caption" is a heading. A caption answers "describe the image". Thread-safe: free functions without state.
+// `answer`, and optionally `split` ("train" or "eval") and `kind`, by which scores are told apart; other keys are
+// ignored, empty lines too. `.csv` (RFC 4180): base64 image, caption; a first row "image,caption" is a heading. A
+// caption answers "describe the picture". Thread-safe: free functions without state.
 #pragma once
 
 #include <filesystem>
@@ -14,7 +15,6 @@
 #include <vector>
 
 #include "engine/image/image.h"
-#include "trainer/tasks/sort_of_clevr/questions.h"
 
 namespace sf::data {
 
@@ -23,11 +23,17 @@ struct BadRow {
   std::string reason;  // one line, no values from the file longer than a word
 };
 
-// Rows with the same image are one UserPicture.
+struct UserQuestion {
+  std::string text, answer;
+  std::string kind = {};  // empty: none given
+  bool held_out = false;  // `split` is "eval"
+};
+
+// Rows with the same image are one UserImage.
 struct UserImage {
-  std::string bytes;                // encoded, as in the file; decodes within the limits
-  int width = 0, height = 0;        // upright
-  std::vector<Question> questions;  // kind kUser
+  std::string bytes;          // encoded, as in the file; decodes within the limits
+  int width = 0, height = 0;  // upright
+  std::vector<UserQuestion> questions;
 };
 
 struct UserData {
@@ -41,6 +47,7 @@ struct UserDataOptions {
   int max_bad_rows = 0;  // more than this many: an error
   ImageLimits limits;
   size_t max_text_bytes = 8192;  // of a question or an answer
+  size_t max_kind_bytes = 64;
 };
 
 // Effect: reads every row and decodes every image once, so that training meets no surprise.

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include "engine/base/error.h"
-#include "trainer/data/image_file.h"
 
 namespace sf::data {
 namespace {
@@ -45,37 +44,6 @@ TEST(DatasetTest, RefusesEmptyBatches) {
   DatasetOptions options = small();
   options.batch_size = 0;
   EXPECT_THROW(make_batch(options, 1, 0), Error);
-  EXPECT_THROW(make_user_batch({}, {}, 4, 4, 1, 0), Error);
-}
-
-UserImage user_image(int width, int height, int questions) {
-  UserImage image;
-  image.bytes = encode_png(filled(width, height, {10, 20, 30}));
-  image.width = width;
-  image.height = height;
-  for (int i = 0; i < questions; ++i) {
-    Question question;
-    question.kind = kUser;
-    question.text = "question " + std::to_string(i);
-    question.answer = "answer";
-    image.questions.push_back(question);
-  }
-  return image;
-}
-
-TEST(DatasetTest, UserBatchesGroupImagesOfOneGrid) {
-  UserData data;
-  data.images = {user_image(60, 60, 9), user_image(40, 80, 1), user_image(90, 90, 2)};
-  for (int64_t i = 0; i < 20; ++i) {
-    const Batch batch = make_user_batch(data, {}, 5, 3, 1, i);
-    ASSERT_EQ(batch.samples.size(), 5u);
-    for (size_t s = 0; s < 5; ++s) {
-      EXPECT_EQ(batch.samples[s].pixels.grid, batch.grid);
-      EXPECT_GE(batch.questions[s].size(), 1u);
-      EXPECT_LE(batch.questions[s].size(), 3u);
-      EXPECT_EQ(batch.questions[s][0].kind, kUser);
-    }
-  }
 }
 
 }  // namespace

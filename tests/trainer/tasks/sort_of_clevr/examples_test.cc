@@ -35,7 +35,7 @@ TEST(ExamplesTest, TheyLoadAsTrainingData) {
   EXPECT_GE(data.images.size(), 6u);
   std::set<std::string> answers;
   for (const UserImage& image : data.images) {
-    for (const Question& question : image.questions) answers.insert(question.answer);
+    for (const UserQuestion& question : image.questions) answers.insert(question.answer);
   }
   EXPECT_TRUE(answers.count(std::string(kRefusal)));
   EXPECT_GE(answers.size(), 15u);

@@ -54,7 +54,30 @@ TEST_F(UserDataTest, ReadsPathsBase64AndDataUris) {
   EXPECT_EQ(data.images[0].questions[1].answer, "b");
   EXPECT_EQ(data.images[0].width, 20);
   EXPECT_EQ(data.images[0].height, 10);
-  EXPECT_EQ(data.images[0].questions[0].kind, kUser);
+  EXPECT_EQ(data.images[0].questions[0].kind, "");
+}
+
+TEST_F(UserDataTest, ReadsTheSplitAndTheKindOfARow) {
+  file("a.png", image());
+  std::string rows;
+  for (const std::string& more : {std::string(R"("split": "eval", "kind": "sign")"), std::string(R"("split": "train")"),
+                                  std::string(R"("split": "validation")"), std::string(R"("kind": 7)"),
+                                  "\"kind\": \"" + std::string(65, 'k') + "\""}) {
+    rows += R"({"image": "a.png", "question": "q", "answer": "a", )" + more + "}\n";
+  }
+  const auto path = file("rows.jsonl", rows);
+  UserDataOptions three_bad;
+  three_bad.max_bad_rows = 3;
+  const UserData data = load_user_data(path, three_bad);
+  ASSERT_EQ(data.images.size(), 1u);
+  ASSERT_EQ(data.images[0].questions.size(), 2u);
+  EXPECT_TRUE(data.images[0].questions[0].held_out);
+  EXPECT_EQ(data.images[0].questions[0].kind, "sign");
+  EXPECT_FALSE(data.images[0].questions[1].held_out);
+  ASSERT_EQ(data.bad_rows.size(), 3u);
+  EXPECT_EQ(data.bad_rows[0].reason, "split is neither train nor eval");
+  EXPECT_EQ(data.bad_rows[1].reason, "kind is not a string");
+  EXPECT_EQ(data.bad_rows[2].reason, "kind is longer than 64 bytes");
 }
 
 TEST_F(UserDataTest, BadRowsAreReportedByLineAndSkipped) {
