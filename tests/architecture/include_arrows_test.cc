@@ -80,7 +80,7 @@ TEST_F(IncludeArrowsTest, OnlyMainOfTheServerNamesTheTorchEngine) {
 
 TEST_F(IncludeArrowsTest, TrainerServerClientAndTestsStayApart) {
   write("trainer/trainer.cc", "#include \"server/service/service.h\"\n");
-  write("client/client.cc", "#include \"engine/base/error.h\"\n");
+  write("client/client.cc", "#include \"engine/image/resize.h\"\n");
   write("engine/runtime/batch.cc", "#include \"tests/support/tiny_model.h\"\n#include \"trainer/losses.h\"\n");
   EXPECT_EQ(violations().size(), 4u);
 }
