@@ -158,7 +158,7 @@ const ApiKey* KeyRing::find(std::string_view authorization) const {
   const std::string_view presented = bearer_key(authorization);
   const std::string digest = hash_api_key(presented);
   const ApiKey* found = nullptr;
-  for (const ApiKey& key : keys_) {  // all of them: the time tells nothing
+  for (const ApiKey& key : keys_) {  // all of them: the time says nothing of them
     if (!presented.empty() && CRYPTO_memcmp(key.sha256.data(), digest.data(), kHexDigits) == 0) found = &key;
   }
   return found;

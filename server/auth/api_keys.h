@@ -1,13 +1,15 @@
 // Who may call: keys in a file, known by their SHA-256 only, with what each may do and how often.
 //
-//   # name   sha256 of the key, in hex                                          scopes       [requests a minute]
-//   alice    5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5   infer        600
-//   ops      ...                                                                infer,admin
+//     # name   sha256 of the key, in hex                                          scopes       [requests a minute]
+//     alice    5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5   infer        600
+//     ops      ...                                                                infer,admin
 //
-//   KeyRing keys(parse_api_keys(text));
-//   const std::string name = keys.admit(authorization_header, Access::kInfer);    // throws where it may not
+//   KeyRing keys(parse_api_keys(text), [] { return static_cast<double>(std::time(nullptr)); });
+//   const std::string name = keys.admit(authorization_header, Access::kInfer);  // throws where it may not
 //
 // Keys have to be long random strings (openssl rand -hex 32): a digest without salt hides nothing that can be guessed.
+//
+// Thread-safe.
 #pragma once
 
 #include <functional>
@@ -31,13 +33,13 @@ struct ApiKey {
 
 // Thread-safe. Errors: InvalidArgument (field "api-keys") naming the file and the line, never what stands in it; also
 // for the digest of no key at all (an empty text, white space, what a script prints for a variable that is not set),
-// which would let everybody in.
+// which would open the server to any client.
 std::vector<ApiKey> parse_api_keys(std::string_view text, const std::string& file = "line ");
 
 // The keys of a file; errors say `path:line`. Errors: those of parse_api_keys and of read_mounted_file.
 std::vector<ApiKey> read_api_keys(const std::string& path);
 
-// What is wrong with a key that somebody wants to give out; empty where nothing is.
+// What is wrong with a key that is to be given out; empty where nothing is.
 std::string wrong_with_key(std::string_view key);
 
 // 64 lower-case hex digits.

@@ -3,6 +3,8 @@
 //   const CertificateSet set = read_certificate_set({"chain.pem", "key.pem", "clients.pem"});
 //   SSL_set_SSL_CTX(connection, set.context.get());     // OpenSSL's users
 //   use(set.chain_pem, set.key_pem);                    // who brings a TLS of its own
+//
+// Immutable after it was read.
 #pragma once
 
 #include <openssl/types.h>

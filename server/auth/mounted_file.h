@@ -1,4 +1,6 @@
 // Files that an operator names: keys, certificates.
+//
+// Thread-safe: free functions.
 #pragma once
 
 #include <cstdint>

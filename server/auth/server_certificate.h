@@ -3,6 +3,8 @@
 //   ServerCertificate certificate({"chain.pem", "key.pem", ""});
 //   const CertificateSetPtr set = certificate.current();    // for one handshake: the holder keeps the set alive
 //   certificate.reload();                                   // SIGHUP: new handshakes get the new one
+//
+// Thread-safe.
 #pragma once
 
 #include <memory>
@@ -14,7 +16,6 @@ namespace sf::server {
 
 using CertificateSetPtr = std::shared_ptr<const CertificateSet>;
 
-// Thread-safe.
 class ServerCertificate {
  public:
   // Blocks while it reads. Errors: those of read_certificate_set. REQUIRES: files.is_on().

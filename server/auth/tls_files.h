@@ -1,4 +1,6 @@
 // Where a port's certificate lies. All PEM.
+//
+// Plain values.
 #pragma once
 
 #include <string>

@@ -1,9 +1,10 @@
 // One accepted socket, in the clear or with TLS: reads and writes that never wait, the bytes that were read and belong
 // to what comes next, and those that the client has not taken yet.
 //
-//   Connection connection(fd, address, ssl);
+//   std::atomic<size_t> num_unsent{0};  // of all connections
+//   Connection connection(fd, address, ssl, ConnectionRates(), num_unsent);
 //   if (connection.receive() == Io::kDone) parse(connection.inbox());
-//   connection.send(text);                      // what the client does not take at once is kept
+//   connection.send(text, max_kept, num_sent);  // what the client does not take at once is kept
 //   if (!connection.is_flushed()) wait_until_writable(); connection.flush();
 //
 // One thread at a time: the loop's or a worker's.
@@ -74,7 +75,7 @@ class Connection {
   void put_back(std::string text);
   bool ended() const { return ended_; }
   bool failed() const { return failed_; }
-  // TLS: bytes that were read from the socket and not given out yet, of which no poll() tells.
+  // TLS: bytes that were read from the socket and not given out yet, which no poll() shows.
   bool has_hidden_bytes() const;
 
   // --- writing ---
@@ -87,7 +88,7 @@ class Connection {
   bool reads_too_slowly(std::chrono::steady_clock::time_point now);
   size_t num_unsent_of_all() const { return num_unsent_.load(std::memory_order_relaxed); }
 
-  // Effect: says that nothing more will be written, and lets the client's bytes come in, to be thrown away.
+  // Effect: says that nothing more will be written, and the client's bytes are read and thrown away.
   void shut_writing();
   // Effect: throws away what has come, past TLS, at most a block. `num_bytes` says how much.
   Io discard(size_t& num_bytes);

@@ -6,11 +6,13 @@
 //   loop.drain();              // idle connections have a second left, others are closed after their next answer
 //   loop.stop();
 //
-//   accepted -> handshake -> head -> worker -> flushing -> head ...            kept alive, pipelined requests in order
-//                                           \-> flushing -> lingering -> closed
+//     accepted -> handshake -> head -> worker -> flushing -> head ...          kept alive, pipelined requests in order
+//                                             \-> flushing -> lingering -> closed
 //
 // What a client can hold is a file and at most a head of bytes, and of both there is a bound: a new connection takes
 // the place of the one that has been idle or slow for longest.
+//
+// Thread-safe, except that start() and stop() belong to one thread.
 #pragma once
 
 #include <atomic>
@@ -57,7 +59,6 @@ class ConnectionHandler {
   virtual std::string busy_answer(const Connection& connection, const RequestHead& head) const = 0;
 };
 
-// start() and stop(): one thread. The others: any.
 class ConnectionLoop {
  public:
   // REQUIRES: `handler` outlives this.

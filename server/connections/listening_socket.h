@@ -1,4 +1,6 @@
 // A socket that listens, and how many files this process may have open.
+//
+// Thread-safe: free functions.
 #pragma once
 
 #include <cstddef>

@@ -1,10 +1,11 @@
 // A connection as cpp-httplib reads and writes it while a worker serves one request: it begins with the bytes that were
 // read already and waits where the socket has none, under a minimum rate in both directions.
 //
-//   RequestStream stream(connection, {.read_timeout = 5s}, stop_fd);
+//   RequestStream stream(*connection, {.read_timeout = 5s}, stop_fd);
 //   stream.begin(parser);
-//   server.process(stream);
-//   if (stream.failed()) ...                 // else what came behind the request is in connection.inbox()
+//   char buffer[4096];
+//   stream.read(buffer, sizeof buffer);  // the library's call
+//   if (stream.failed()) hang_up();      // else what came behind the request is in connection->inbox()
 //
 // One thread at a time.
 #pragma once
@@ -38,7 +39,7 @@ class RequestStream final : public httplib::Stream {
   // What may be written between two writes of an answer to find out whether a client that shut its side still reads.
   // Empty: nothing may.
   void set_probe(std::string bytes) { probe_ = std::move(bytes); }
-  // Whether somebody still waits for the answer. A client that shut its writing side may; one that closed the
+  // Whether the client still waits for the answer. A client that shut its writing side may; one that closed the
   // connection looks the same until something was written to it, so then the probe is.
   bool is_peer_alive() const override;
   // Whether the connection is of no use for another request.
@@ -74,7 +75,7 @@ class RequestStream final : public httplib::Stream {
   mutable std::string probe_;
   mutable bool probed_ = false;
   mutable bool failed_ = false;  // nothing more can be written
-  bool reading_failed_ = false;  // nothing more can be read; its client may still be told so
+  bool reading_failed_ = false;  // nothing more can be read; its client may still get an answer
 };
 
 }  // namespace sf::server

@@ -1,4 +1,6 @@
 // TLS for accepted sockets.
+//
+// Thread-safe: free functions.
 #pragma once
 
 #include <openssl/types.h>

@@ -4,6 +4,8 @@
 //   WorkerPool pool({.num_threads = 128, .num_reserved = 2});
 //   pool.submit(job, /*urgent=*/false);
 //   pool.shut_down();
+//
+// Thread-safe; jobs must not throw.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +23,6 @@ struct WorkerPoolOptions {
   int num_reserved = 2;  // threads beside them, for urgent jobs alone
 };
 
-// Thread-safe; jobs must not throw.
 class WorkerPool {
  public:
   using Job = std::function<void()>;

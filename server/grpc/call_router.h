@@ -7,6 +7,8 @@
 // One generic service instead of the generated ones: those hand a call of one message over only when it has come whole.
 // Here the key, the number of open calls and the time that a message may take are looked at before the first byte of it
 // is read, and a message is taken as bytes (message_buffer.h).
+//
+// Thread-safe once every method was added.
 #pragma once
 
 #include <functional>

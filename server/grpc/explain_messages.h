@@ -1,4 +1,6 @@
 // Between the wire's explain messages and the service's structs.
+//
+// Pure functions.
 #pragma once
 
 #include <string>

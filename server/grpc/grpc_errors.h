@@ -1,4 +1,6 @@
 // The one place where an error becomes a gRPC status (the table of docs/api.md).
+//
+// Pure functions.
 #pragma once
 
 #include <grpcpp/support/status.h>

@@ -6,6 +6,8 @@
 //   grpc.start();
 //   grpc.drain();     // health says NOT_SERVING at once; calls in flight go on
 //   grpc.stop();      // cancels what still runs
+//
+// Thread-safe, except that start() and stop() belong to one thread.
 #pragma once
 
 #include <memory>
@@ -42,7 +44,7 @@ struct GrpcOptions {
   std::string program_version = "0";      // what ServerMetadata says
   // One for all frontends that speak the Open Inference Protocol.
   std::shared_ptr<InferStatistics> infer_statistics = std::make_shared<InferStatistics>();
-  KeyRing* keys = nullptr;  // null: nobody needs a key. Else all but health does. Outlives the server
+  KeyRing* keys = nullptr;  // null: no key is needed. Else all but health does. Outlives the server
   std::shared_ptr<const ServerCertificate> certificate = {};  // null: no TLS
 };
 

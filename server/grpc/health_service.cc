@@ -75,17 +75,17 @@ class HealthService::Watch final : public CallHandler {
     }
     MutexLock lock(health_.mutex_);
     health_.watches_.insert(this);
-    tell();
+    notify();
   }
   void on_half_close() override { call_.finish(grpc::Status(grpc::INVALID_ARGUMENT, "the call has no message")); }
   void on_written() override {
     MutexLock lock(health_.mutex_);
     writing_ = false;
-    tell();
+    notify();
   }
 
   // Effect: sends the status if the client has another. REQUIRES: health.mutex_ is held.
-  void tell() SF_NO_THREAD_SAFETY_ANALYSIS {
+  void notify() SF_NO_THREAD_SAFETY_ANALYSIS {
     const Status status = !known_            ? wire::HealthCheckResponse::SERVICE_UNKNOWN
                           : health_.serving_ ? wire::HealthCheckResponse::SERVING
                                              : wire::HealthCheckResponse::NOT_SERVING;
@@ -155,7 +155,7 @@ void HealthService::run() {
 
 void HealthService::publish(bool serving) {
   if (std::exchange(serving_, serving) == serving) return;
-  for (Watch* watch : watches_) watch->tell();
+  for (Watch* watch : watches_) watch->notify();
 }
 
 }  // namespace sf::server

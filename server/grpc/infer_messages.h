@@ -1,4 +1,6 @@
 // Between the Open Inference Protocol's messages and the structs that REST shares.
+//
+// Pure functions.
 #pragma once
 
 #include <string>

@@ -1,11 +1,13 @@
 // One ModelStreamInfer call: many requests at once, each with its own id; their responses in the order in which they
-// are made. What fails is told in the response (error_message) and the call goes on, unless its metadata ask for
+// are made. A failure is a response of its own (error_message) and the call goes on, unless its metadata ask for
 // triton_grpc_error: then the first error ends it.
 //
 //   method.serve = [&](GrpcCall& call) { return std::make_unique<InferStream>(deps, call, num_streams); };
 //
 // Each request in flight is a task in the pool; without one the call holds no thread. What is in flight is bounded: a
 // client that sends more is not read from.
+//
+// Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -32,11 +34,11 @@ class InferStream final : public CallHandler {
  private:
   // --- a task of the pool each ---
   void serve(const grpc::ByteBuffer& bytes);
-  // Effect: takes the request to the service. Never throws: false if it was refused, and the client told so.
+  // Effect: takes the request to the service. Never throws: false if it was refused, and the client has the error.
   bool accept(InferCall& infer, const grpc::ByteBuffer& bytes);
   void answer_whole(const InferCall& infer);
   void answer_in_parts(const InferCall& infer);
-  // Effect: what is told the client of one event. Returns whether it was the last.
+  // Effect: writes what the client gets of one event. Returns whether it was the last.
   bool handle(const InferCall& infer, const Event& event);
 
   void write(const inference::ModelStreamInferResponse& message) { call_.write(serialize(message)); }

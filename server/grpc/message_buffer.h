@@ -3,6 +3,8 @@
 //
 //   inference::ModelInferRequest message;
 //   const size_t num_bytes = parse_message(buffer, message, limits.max_body_bytes);
+//
+// Thread-safe: free functions.
 #pragma once
 
 #include <google/protobuf/message.h>

@@ -36,7 +36,7 @@ class TlsCredentials final : public grpc::ServerCredentials {
     const CertificateSetPtr set = credentials.certificate_->current();
     if (credentials.handed_out_ == set->generation) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
     const grpc_ssl_pem_key_cert_pair pair{set->key_pem.c_str(), set->chain_pem.c_str()};
-    // gRPC 1.51 aborts without authorities here; where no client is asked for a certificate nobody looks at them.
+    // gRPC 1.51 aborts without authorities here; where no client is asked for a certificate they are not used.
     const std::string& authorities = set->client_ca_pem.empty() ? set->chain_pem : set->client_ca_pem;
     *config = grpc_ssl_server_certificate_config_create(authorities.c_str(), &pair, 1);
     credentials.handed_out_ = set->generation;

@@ -1,6 +1,8 @@
 // gRPC's TLS with a certificate that may change while it serves.
 //
 //   builder.AddListeningPort(address, make_tls_credentials(certificate), &port);
+//
+// Thread-safe: free functions.
 #pragma once
 
 #include <grpcpp/security/server_credentials.h>

@@ -1,5 +1,7 @@
-// What a request needs to be let in, by its method and path alone: whatever is not named here needs a key, so that a
-// route that somebody adds is closed until somebody opens it.
+// What a request needs to be let in, by its method and path alone: what is not named here needs a key, so that a
+// new route is closed until it is opened here.
+//
+// Thread-safe: free functions.
 #pragma once
 
 #include <httplib.h>

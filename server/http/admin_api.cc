@@ -89,8 +89,8 @@ void register_admin_routes(Listener& listener, Service& service) {
   const std::pair<const char*, Command> commands[] = {
       {"/v1/admin/load", load}, {"/v1/admin/pin", pin}, {"/v1/admin/unpin", unpin}, {"/v1/admin/rollback", rollback}};
   for (const auto& [path, command] : commands) {
-    listener.post(path, [&service, told = command](const auto& request, auto& response, const auto& reader) {
-      run(service, told, request, response, reader);
+    listener.post(path, [&service, command = command](const auto& request, auto& response, const auto& reader) {
+      run(service, command, request, response, reader);
     });
   }
 }

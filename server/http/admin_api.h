@@ -1,5 +1,7 @@
-// Versions and experts over HTTP. Reading is for everybody who may ask; the commands stand on the management port, and
-// on the public one only where keys are asked for.
+// Versions and experts over HTTP. Reading is for any client that is let in; the commands stand on the management port,
+// and on the public one only where keys are asked for.
+//
+// One thread only: routes are added before listener.start(). The handlers are thread-safe.
 #pragma once
 
 #include "server/http/listener.h"

@@ -1,4 +1,6 @@
 // Versions and expert loads as JSON text.
+//
+// Pure functions.
 #pragma once
 
 #include <string>

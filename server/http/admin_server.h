@@ -4,6 +4,8 @@
 //
 //   AdminServer admin({.port = 0}, service);
 //   admin.start();
+//
+// Thread-safe, except that start() and stop() belong to one thread.
 #pragma once
 
 #include <memory>
@@ -24,7 +26,7 @@ struct AdminOptions {
   // Names accepted in Host beside `host`, localhost and loopback addresses: what a scraper calls this machine. An IP
   // address literal is always accepted: only names can be rebound.
   std::vector<std::string> allowed_hosts = {};
-  KeyRing* keys = nullptr;  // null: nobody needs a key. Else all but health and /metrics does. Outlives the server
+  KeyRing* keys = nullptr;  // null: no key is needed. Else all but health and /metrics does. Outlives the server
   std::shared_ptr<const ServerCertificate> certificate = {};  // null: no TLS
 };
 

@@ -1,4 +1,6 @@
 // The body of POST /v1/answer, JSON or multipart, as AnswerFields.
+//
+// Thread-safe: free functions.
 #pragma once
 
 #include <string>

@@ -1,7 +1,7 @@
 // An answer as server-sent events, an event a write: what the Presenter makes of each event of its streams, in turn, up
 // to the end or the first error.
 //
-//   AnswerEvents::send(response, {presenter, streams, first_event, request.path, call.id},
+//   AnswerEvents::send(response, {presenter, streams, first, request.path, "call-id"},
 //                      {.is_stopping = is_stopping}, [](int code, const Summary* total) { ... });
 //
 // One thread only: the one that serves the connection.

@@ -1,16 +1,14 @@
 // The one way of a request to the service and of its answer to the client, whole or in parts, under all REST APIs: what
 // is caught, what it becomes (a refusal, a status, an event), when the client counts as gone, what is recorded.
 //
-//   void serve(AnswerHandler& handler, Service& service, const httplib::Request& request, httplib::Response& response)
-//   {
-//     handler.serve("rest", request, response, [&](const HttpCall&, const IsUnwanted& is_unwanted) {
-//       AnswerRequest asked;  // read from the request; what is thrown here refuses it
-//       asked.is_unwanted = is_unwanted;
-//       return PreparedAnswer{.presenter = std::make_shared<PlainText>(),
-//                             .submit = [&service, asked] { return AnswerStreams{service.submit(asked)}; },
-//                             .streamed = true};
-//     });
-//   }
+//   AnswerHandler handler(http_options, service, is_stopping);
+//   handler.serve("rest", request, response, [&](const HttpCall&, const IsUnwanted& is_unwanted) {
+//     AnswerRequest asked;  // read from the request; what is thrown here refuses it
+//     asked.is_unwanted = is_unwanted;
+//     return PreparedAnswer{.presenter = presenter,
+//                           .submit = [=] { return AnswerStreams{service.submit(asked)}; },
+//                           .streamed = true};
+//   });
 //
 // Thread-safe.
 #pragma once

@@ -1,4 +1,6 @@
 // The objects of POST /v1/answer and /v1/explain and the model objects of GET /v1/models, as JSON text.
+//
+// Plain values and pure functions.
 #pragma once
 
 #include <string>

@@ -6,6 +6,8 @@
 //
 // What is read is parsed as it comes, 64 KiB at most at a time: no body lies in memory beside what was made of it, and
 // the deadline, a client that leaves (the next read fails) and the server's stop end it wherever it is.
+//
+// One thread only: a reader is of one body.
 #pragma once
 
 #include <httplib.h>

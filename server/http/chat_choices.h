@@ -1,9 +1,9 @@
 // A chat answer that is one of given strings (guided choice), in the spellings of this server, vLLM and OpenAI:
 //
-//   {"choices": ["circle", "square"]}                       the answer as it stands
-//   {"guided_choice": [...]}, {"structured_outputs": {"choice": [...]}}
-//   {"response_format": {"type": "json_schema", "json_schema": {"schema": S}}}
-//   {"structured_outputs": {"json": S}}, {"guided_json": S}, {"json_schema": S}
+//     {"choices": ["circle", "square"]}                       the answer as it stands
+//     {"guided_choice": [...]}, {"structured_outputs": {"choice": [...]}}
+//     {"response_format": {"type": "json_schema", "json_schema": {"schema": S}}}
+//     {"structured_outputs": {"json": S}}, {"guided_json": S}, {"json_schema": S}
 //
 // where S is a JSON schema of an enum of strings or integers, or of an object with one property that is such an enum.
 // The model chooses among the enum's values; the content is JSON then: "circle" in quotes, or {"shape": "circle"}. What

@@ -1,4 +1,6 @@
 // OpenAI's chat.completion and chat.completion.chunk objects, as JSON text.
+//
+// Plain values and pure functions.
 #pragma once
 
 #include <string>

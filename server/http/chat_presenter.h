@@ -1,7 +1,7 @@
 // A chat completion: OpenAI's chat.completion object, or its chunks: the role of each choice, the deltas of all, the
 // end of each, and the usage if it was asked for.
 //
-//   const auto presenter = std::make_shared<ChatPresenter>(service, call_id, std::move(chat));
+//   const auto presenter = std::make_shared<ChatPresenter>(service, "call-id", chat);
 //
 // One thread only: the one that serves the connection.
 #pragma once

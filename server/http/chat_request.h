@@ -3,7 +3,7 @@
 //   ChatRequest chat = read_chat_request(body, limits);      // throws Error naming the field
 //
 // What this server cannot do (calling tools, audio, JSON mode ...) is refused by name where it would change the answer,
-// and ignored where it would not: guard/unread_fields.h has the table. Thread-safe.
+// and ignored where it would not: server/wire/unread_fields.h has the table. Thread-safe.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -1,6 +1,8 @@
 // The parameters behind a header's value: `form-data; name="image"; filename=a.png` (RFC 9110, section 5.6.6).
 //
 //   std::optional<std::string> boundary = header_parameter(content_type, "boundary");
+//
+// Pure functions.
 #pragma once
 
 #include <optional>

@@ -1,4 +1,6 @@
 // Health and /metrics: the same routes on the public and on the management port.
+//
+// One thread only: routes are added before listener.start(). The handlers are thread-safe.
 #pragma once
 
 #include "server/http/listener.h"

@@ -2,7 +2,7 @@
 // browser: with its own name made to point here (DNS rebinding), which then stands in Host, or simply across origins,
 // which then stands in Origin. Only names can be rebound, so an address literal is always this machine's own.
 //
-//   check_public_request({.is_loopback = is_loopback_host(options.host), .allowed_hosts = ...}, request);
+//   check_public_request({.is_loopback = is_loopback_host(host), .allowed_hosts = {"demo.local"}}, request);
 //
 // gRPC needs nothing of the kind: browsers do not speak it, and gRPC-Web is not offered. Thread-safe: free functions.
 #pragma once
@@ -37,14 +37,14 @@ bool is_loopback_host(const std::string& host);
 bool is_own_host(std::string_view host_header, const std::vector<std::string>& allowed);
 
 // Whether an Origin header (empty = none was sent) names the page's own server: the very host and port of
-// `host_header`, or a host of `allowed`. Another port of this machine is another origin; "null" is nobody's own.
+// `host_header`, or a host of `allowed`. Another port of this machine is another origin; "null" is no page's own.
 bool is_own_origin(std::string_view origin, std::string_view host_header, const std::vector<std::string>& allowed = {});
 
 // What port 8000 asks of a request where no keys are asked for.
 struct PublicRules {
   bool is_loopback = true;                      // bound elsewhere, any Host is taken: an operator opened it
   std::vector<std::string> allowed_hosts = {};  // names taken in Host beside localhost and addresses
-  std::vector<std::string> cors_origins = {};   // whose pages may call; "*" = everybody's
+  std::vector<std::string> cors_origins = {};   // whose pages may call; "*" = any
 };
 
 // Effect: lets the request pass or throws PermissionDenied (field "Host" or "Origin"): a foreign Host on a port bound

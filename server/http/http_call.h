@@ -2,7 +2,7 @@
 // reported to the service.
 //
 //   const HttpCall call = begin_call("openai", request, response);   // sets X-Request-Id
-//   ... catch (...) { fail_call(service, call, request, response, thrown_error(), version); }
+//   record_call(service, call, 200, /*model_version=*/3, /*summary=*/nullptr);   // or fail_call
 //
 // Thread-safe: free functions.
 #pragma once

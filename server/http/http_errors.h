@@ -1,4 +1,6 @@
 // The one place where an error becomes an HTTP answer (the table of docs/api.md).
+//
+// Pure functions.
 #pragma once
 
 #include <string>

@@ -2,8 +2,8 @@
 // Inference Protocol under /v2, health, /metrics and the page at "/"; with keys the admin commands too.
 //
 //   HttpServer http({.host = "127.0.0.1", .port = 0}, service);
-//   http.start();                       // bound and listening: http.port() tells where
-//   http.drain();                       // SIGTERM: the service refuses, kept connections are let go
+//   http.start();                       // bound and listening on http.port()
+//   http.drain();                       // SIGTERM: the service refuses, kept connections are closed
 //   http.stop();                        // cancels what still runs and joins every thread
 //
 // Thread-safe, except that start() and stop() belong to the owner's thread.
@@ -40,9 +40,9 @@ struct HttpOptions {
   std::string program_version = "0";  // what GET /v2 and /version say
   // One for all frontends that speak the Open Inference Protocol.
   std::shared_ptr<InferStatistics> infer_statistics = std::make_shared<InferStatistics>();
-  KeyRing* keys = nullptr;  // null: nobody needs a key, and there are no admin routes. Outlives the server
+  KeyRing* keys = nullptr;  // null: no key is needed, and there are no admin routes. Outlives the server
   std::vector<std::string> allowed_hosts = {};  // names taken in Host on a loopback port without keys (host_check.h)
-  std::vector<std::string> cors_origins = {};   // whose pages may call; "*" = everybody's
+  std::vector<std::string> cors_origins = {};   // whose pages may call; "*" = any
   std::shared_ptr<const ServerCertificate> certificate = {};  // null: no TLS
   std::function<int()> grpc_port = {};                        // for the page: where gRPC answers; 0 or null: nowhere
   // Of request bodies that are being read, beyond the first MiB of each; null: eight bodies of the largest size.

@@ -1,6 +1,6 @@
 // POST /v2/models/{m}[/versions/{v}]/infer, /generate and /generate_stream: translation only, the service decides.
 //
-//   KserveInferApi infer(options, service, listener, statistics);
+//   KserveInferApi infer(http_options, service, listener, statistics);
 //   infer.register_routes();
 //
 // Thread-safe.

@@ -1,4 +1,6 @@
 // The objects of the Open Inference Protocol over HTTP, as JSON text, with the keys that Triton's clients look for.
+//
+// Pure functions.
 #pragma once
 
 #include <string>

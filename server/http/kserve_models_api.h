@@ -1,5 +1,7 @@
 // What the Open Inference Protocol says of server and models over HTTP: GET /v2, /v2/models/{m}[/versions/{v}] with
 // ready, config and stats, GET /v2/models/stats.
+//
+// Thread-safe.
 #pragma once
 
 #include <string>
@@ -11,7 +13,6 @@
 
 namespace sf::server {
 
-// Thread-safe.
 class KserveModelsApi {
  public:
   // REQUIRES: all outlive the listener's last request.

@@ -91,8 +91,8 @@ void register_repository_routes(Listener& listener, Service& service, Repository
                                                               {"unload", RepositoryChange::kUnload}};
   for (const auto& [name, change] : changes) {
     listener.post(std::string("/v2/repository/models/:model/") + name,
-                  [&service, rules, told = change](const auto& request, auto& response, const auto& reader) {
-                    run_change(service, rules, told, request, response, reader);
+                  [&service, rules, change = change](const auto& request, auto& response, const auto& reader) {
+                    run_change(service, rules, change, request, response, reader);
                   });
   }
 }

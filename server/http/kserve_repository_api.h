@@ -1,5 +1,7 @@
 // The model repository over HTTP: POST /v2/repository/index, and POST /v2/repository/models/{m}/load and unload, which
 // are commands: on the management port, and on the public one only where keys are asked for.
+//
+// One thread only: routes are added before listener.start(). The handlers are thread-safe.
 #pragma once
 
 #include "server/http/listener.h"
@@ -7,7 +9,7 @@
 namespace sf::server {
 
 enum class RepositoryRules {
-  kRefuseChanges,  // a port that anybody may ask: load and unload are 403
+  kRefuseChanges,  // a port without keys: load and unload are 403
   kWithKeys,    // the listener's gate asks for scope admin; no Content-Type is as good as JSON, as Triton's clients do
   kManagement,  // Content-Type has to be JSON: no form of a foreign web page can send that
 };

@@ -1,6 +1,6 @@
 // The bodies of POST .../infer and of POST .../generate (Triton's extension) as inference requests.
 //
-//   HttpInfer http = read_infer_body(json, binary, limits);   // throws Error naming the tensor or parameter
+//   HttpInfer http = read_infer_body(body, binary, limits);   // throws Error naming the tensor or parameter
 //
 // Thread-safe.
 #pragma once

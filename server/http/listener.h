@@ -4,6 +4,8 @@
 //   Listener listener({.host = "127.0.0.1", .port = 0, .num_threads = 128}, service);
 //   listener.get("/healthz", [](const httplib::Request&, httplib::Response& res) { ... });
 //   listener.start();
+//
+// Thread-safe, except that start() and stop() belong to one thread. Handlers run on the pool's.
 #pragma once
 
 #include <httplib.h>
@@ -37,12 +39,11 @@ struct ListenerOptions {
   // Whether a GET or HEAD of this path waits for nothing: such are answered while every other thread is held.
   std::function<bool(const std::string& path)> is_urgent = {};
   bool count_refusals = true;  // whether refused requests are counted in the metrics; they are logged in any case
-  KeyRing* keys = nullptr;     // for the names of callers in the log; null: nobody needs a key
-  std::vector<std::string> cors_origins = {};                 // whose pages may call; "*" = everybody's
+  KeyRing* keys = nullptr;     // for the names of callers in the log; null: no key is needed
+  std::vector<std::string> cors_origins = {};                 // whose pages may call; "*" = any
   std::shared_ptr<const ServerCertificate> certificate = {};  // null: no TLS
 };
 
-// start() and stop() belong to one thread; handlers run on the pool's.
 class Listener final : private ConnectionHandler {
  public:
   using Handler = httplib::Server::Handler;

@@ -1,6 +1,6 @@
 // POST /v1/answer and /v1/explain, GET /v1/models and GET /v1/models/{id}: translation only, the service decides.
 //
-//   NativeApi native(options, service, listener);
+//   NativeApi native(http_options, service, listener);
 //   native.register_routes();
 //
 // Thread-safe.

@@ -1,6 +1,6 @@
 // POST /v1/chat/completions as OpenAI's clients speak it: translation only, the service decides.
 //
-//   OpenAiApi openai(options, service, listener);
+//   OpenAiApi openai(http_options, service, listener);
 //   openai.register_routes();
 //
 // Thread-safe.

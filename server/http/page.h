@@ -1,4 +1,6 @@
 // The page at "/": drop an image, ask, watch the answer stream in. Self-contained, under a strict content policy.
+//
+// One thread only: routes are added before listener.start(). The handlers are thread-safe.
 #pragma once
 
 #include <functional>

@@ -6,7 +6,9 @@
 // microseconds and `priority` a number (0 or 1 interactive, above it batch) or a text; `stream` must say what is so
 // anyway; `binary_data_output` and `triton_enable_empty_final_response` are the protocol's; what else begins with
 // `triton_`, and `headers`, is ignored; a sequence (`sequence_id` ...) is refused; for every other name
-// guard/unread_fields.h decides.
+// server/wire/unread_fields.h decides.
+//
+// Pure functions.
 #pragma once
 
 #include <cstdint>

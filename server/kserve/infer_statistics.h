@@ -1,5 +1,5 @@
 // Counts and times of the requests that came over the Open Inference Protocol, by the name that they asked for: what
-// ModelStatistics and GET /v2/models/stats tell. perf_analyzer reads them before and after each window.
+// ModelStatistics and GET /v2/models/stats show. perf_analyzer reads them before and after each window.
 //
 //   statistics.record_success("sparsefusion", summary, elapsed_s);
 //   uint64_t ns = statistics.of("sparsefusion").queue.ns;

@@ -13,7 +13,7 @@ struct Row {
   std::string version, state, reason;
 };
 
-// Nothing for a version that nobody tried: it is as unknown here as one of another store.
+// Nothing for a version that was never tried: it is as unknown here as one of another store.
 std::optional<Row> row_of(const VersionStatus& status) {
   const std::string version = std::to_string(status.version);
   if (status.state == VersionState::kServed) return Row{version, kRepositoryReady, ""};

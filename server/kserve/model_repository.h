@@ -26,9 +26,9 @@ struct RepositoryEntry {
   std::string reason;   // why it is unavailable: "unloaded", "retired", "canary: 1 of 36 answers differ ..."
 };
 
-// Of each name every version that serves, loads, was refused, retires or was unloaded; not those that nobody tried. At
-// least one row a name. With `only_ready` the READY rows alone, which may be none. Errors: NotFound for a service that
-// has no versions.
+// Of each name every version that serves, loads, was refused, retires or was unloaded; not those that were never tried.
+// At least one row a name. With `only_ready` the READY rows alone, which may be none. Errors: NotFound for a service
+// that has no versions.
 std::vector<RepositoryEntry> repository_index(const Service& service, bool only_ready);
 
 enum class RepositoryChange {

@@ -3,6 +3,8 @@
 //
 //   CollectorConnection connection(parse_collector_url("http://127.0.0.1:4318", "/v1/traces"), 3000);
 //   const bool sent = connection.post(body);
+//
+// One thread at a time, except that a post() may be ended from any thread.
 #pragma once
 
 #include <memory>

@@ -2,7 +2,8 @@
 // gen_ai.server.request.duration, gen_ai.server.time_to_first_token, gen_ai.server.time_per_output_token.
 // https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/
 //
-//   MetricExporter exporter({.endpoint = "http://127.0.0.1:4318", .source = {"sparsefusion-server", "0.1.0"}}, count);
+//   MetricExporter exporter({.endpoint = "http://127.0.0.1:4318", .source = {"sparsefusion-server", "0.1.0"}},
+//                           [](const char* result) { ... }, unix_now);
 //   exporter.add(record);    // from any thread; adds to a histogram, never waits for the collector
 //   exporter.stop();         // what was counted is sent once more, for at most a second
 //

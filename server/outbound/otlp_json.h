@@ -1,7 +1,7 @@
 // What traces and metrics have in common in OTLP's JSON, and how a request is called in OpenTelemetry's semantic
 // conventions: https://opentelemetry.io/docs/specs/semconv/gen-ai/ and .../http/
 //
-//   json attributes = {attribute("gen_ai.operation.name", gen_ai_operation("openai", "/v1/chat/completions"))};
+//   json attributes = {attribute("gen_ai.operation.name", gen_ai_operation("/v1/chat/completions"))};
 //
 // Thread-safe: values and free functions.
 #pragma once

@@ -35,7 +35,7 @@ struct SpanExporterOptions {
 
 class SpanExporter final : public TraceSink {
  public:
-  // Told of spans that were sent ("exported") or lost ("dropped"), on any thread.
+  // Called for spans that were sent ("exported") or lost ("dropped"), on any thread.
   using Count = std::function<void(const char* result, size_t spans)>;
 
   // Errors: those of parse_collector_url.

@@ -1,4 +1,6 @@
 // How a frontend gets an image that a request names by URL.
+//
+// Plain values; the functions in them are thread-safe.
 #pragma once
 
 #include <functional>

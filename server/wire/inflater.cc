@@ -45,7 +45,7 @@ struct Inflater::Stream {
   std::string first = {};
   std::array<char, 64 << 10> block;
 
-  // "deflate" is zlib's format by the standard; bare deflate is told by the two bytes that zlib's format begins with.
+  // "deflate" is zlib's format by the standard; bare deflate is known by the two bytes that zlib's format begins with.
   int window() const {
     if (coding == ContentCoding::kGzip) return kGzipWindow;
     const auto method = static_cast<unsigned char>(first[0]), flags = static_cast<unsigned char>(first[1]);

@@ -2,6 +2,8 @@
 //
 //   nlohmann::json body = parse_json_object(text, json_limits(limits));
 //   std::optional<std::string> question = get_string(body, "question");
+//
+// Pure functions.
 #pragma once
 
 #include <cstdint>

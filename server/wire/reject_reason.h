@@ -1,5 +1,7 @@
-// The label `reason` of requests that a frontend refused before the service saw them: a small closed set, whatever
-// clients send.
+// The label `reason` of requests that a frontend refused before the service saw them: a small closed set, independent
+// of what clients send.
+//
+// Pure functions.
 #pragma once
 
 #include "engine/base/error.h"

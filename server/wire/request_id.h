@@ -1,4 +1,6 @@
 // A request's id: the client's if it is harmless in a header and a log line, else one of ours.
+//
+// Thread-safe: free functions.
 #pragma once
 
 #include <cstdint>

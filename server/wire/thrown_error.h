@@ -1,6 +1,8 @@
-// Whatever was thrown, as an Error: the catch (...) of every frontend.
+// Any exception as an Error: the catch (...) of every frontend.
 //
 //   try { ... } catch (...) { const Error error = thrown_error(); ... }
+//
+// Thread-safe: free functions.
 #pragma once
 
 #include <exception>
