@@ -35,11 +35,11 @@ Manifest write_encoder(const VisionImport& import, const TensorSource& source, c
 
 }  // namespace
 
-Manifest import_encoder(const std::string& from, const ImportOptions& options, const VisionImportOptions& vision) {
+Manifest import_encoder(VisionImporter importer, const ImportOptions& options, const VisionImportOptions& vision) {
   const ShardedTensors source = ShardedTensors::of_file(options.source);
   const VisionImportFiles files{read_beside(options.source, "config.json"),
                                 read_beside(options.source, "preprocessor_config.json")};
-  const VisionImport import = from == "timm" ? import_timm(source, vision, files) : import_clip(source, vision, files);
+  const VisionImport import = importer(source, vision, files);
   check_plan(import.plan, source);
   parse_vision_config(import.config_json);  // before anything is written
   if (std::filesystem::exists(options.destination)) {

@@ -2,7 +2,8 @@
 // config.json (image and vision), preprocessor_config.json, model.safetensors (f32, "vision.*"), manifest.json. Weights
 // are streamed.
 //
-//   import_encoder("timm", {.source = "vit_small_patch16_224.safetensors", .destination = "vit"}, {.image_size = 96});
+//   import_encoder(import_timm, {.source = "vit_small_patch16_224.safetensors", .destination = "vit"}, {.image_size =
+//   96});
 #pragma once
 
 #include "engine/import/import_model.h"
@@ -10,8 +11,12 @@
 
 namespace sf {
 
-// `from`: "timm" or "clip". config.json and preprocessor_config.json beside the file are honoured. Errors: as
-// import_hf_model; InvalidArgument for a size that is no whole number of patches.
-Manifest import_encoder(const std::string& from, const ImportOptions& options, const VisionImportOptions& vision);
+// import_timm or import_clip.
+using VisionImporter = VisionImport (*)(const TensorSource& source, const VisionImportOptions& options,
+                                        const VisionImportFiles& files);
+
+// config.json and preprocessor_config.json beside the file are honoured. Errors: as import_hf_model; InvalidArgument
+// for a size that is no whole number of patches.
+Manifest import_encoder(VisionImporter importer, const ImportOptions& options, const VisionImportOptions& vision);
 
 }  // namespace sf

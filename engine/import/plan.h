@@ -1,7 +1,7 @@
 // How the tensors of a foreign model become ours: each of ours is a row of pieces of theirs. The plan says what every
 // piece must look like, so nothing is inferred from shapes, and what is missing or left over has a name.
 //
-//   ImportPlan plan = plan_hf_import(...);               // import_hf.h
+//   ImportPlan plan = plan_hf_import(hf, source, "").plan;   // hf_model.h
 //   check_plan(plan, source);
 //   ManifestFile file = write_planned(plan, source, directory / "model.safetensors", {.dtype = Dtype::kF32});
 #pragma once

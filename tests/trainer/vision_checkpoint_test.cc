@@ -27,7 +27,7 @@ void convert(const std::filesystem::path& directory, VisionImportOptions vision 
   ImportOptions options;
   options.source = kTimmFile;
   options.destination = directory;
-  import_encoder("timm", options, vision);
+  import_encoder(import_timm, options, vision);
 }
 
 TrainOptions short_run(const std::filesystem::path& store) {
@@ -163,7 +163,7 @@ TEST(VisionCheckpointTest, SaysWhatIsNoEncoder) {
   ImportOptions options;
   options.source = kTimmFile;
   options.destination = folder.path() / "odd";
-  EXPECT_NE(refusal([&] { import_encoder("timm", options, {.num_heads = 2, .image_size = 60}); }).find("multiple"),
+  EXPECT_NE(refusal([&] { import_encoder(import_timm, options, {.num_heads = 2, .image_size = 60}); }).find("multiple"),
             std::string::npos);
   EXPECT_FALSE(std::filesystem::exists(options.destination));
   convert(folder.path() / "encoder");

@@ -3,10 +3,10 @@
 #include <optional>
 #include <string>
 
+#include "engine/base/error.h"
 #include "engine/base/progress.h"
 #include "engine/checkpoint/checkpoint_reader.h"
-#include "engine/import/import_encoder.h"
-#include "engine/import/import_model.h"
+#include "engine/import/registry.h"
 #include "tools/model/commands.h"
 
 namespace sf {
@@ -41,14 +41,7 @@ int convert_command(const OfflineCommandOptions& options) {
   import.progress = [&](int64_t done, int64_t total) { if (!progress) progress.emplace("convert", total / kMebi, "MiB");
   progress->update(done / kMebi);
 };
-if (options.from == "hf")
-  import_hf_model(import);
-else if (options.from == "seed")
-  import_seemore_model(import);
-else if (options.from == "timm" || options.from == "clip")
-  import_encoder(options.from, import, options.vision);
-else
-  throw invalid_argument("from", "from: must be hf, seed, timm or clip, got ", options.from);
+import_checkpoint(options.from, import, options.vision);
 if (progress) progress->finish();
 std::cout << "wrote " << options.destination << "\npeak RSS " << peak_rss_mib() << " MiB\n";
 return 0;
