@@ -158,7 +158,8 @@ Reloader::Outcome Reloader::try_version(int64_t version, bool chosen) {
   Outcome outcome = Outcome::kRejected;
   try {
     outcome = try_stages(version, chosen, stage);
-    if (outcome == Outcome::kPublished) report({version, "success", "none", "", deps_.clock->now_s() - began_s_});
+    if (outcome == Outcome::kPublished)
+      report({version, "success", "none", success_note_, deps_.clock->now_s() - began_s_});
   } catch (const std::exception& error) {
     outcome = judge_failure(version, stage, error);
   }
@@ -200,9 +201,15 @@ Reloader::Outcome Reloader::try_stages(int64_t version, bool chosen, std::string
     candidate = source_.open(version);
     golden = candidate->golden();
   });
-  const std::optional<double> score = candidate->score();
-  if (const ServingVersionPtr served = slot_.current(); served && !chosen && served->score && score) {
-    if (*score < *served->score - options_.max_score_drop) return refuse(version, *score, *served->score);
+  const EvaluationScore score{candidate->score(), candidate->evaluation_id()};
+  success_note_.clear();
+  if (const ServingVersionPtr served = slot_.current(); served && !chosen) {
+    const EvaluationScore serving{served->score, served->evaluation_id};
+    if (refused_by_score(score, serving, options_.max_score_drop)) return refuse(version, *score.value, *serving.value);
+    if (score.value && serving.value && !are_comparable(score, serving)) {
+      success_note_ = concat("score ", *score.value, " is not compared with the served one's ", *serving.value,
+                             ": they are of different evaluations");
+    }
   }
   if (options_.mode == ReloadMode::kReplace) free_served();
   std::unique_ptr<Engine> engine;
@@ -217,11 +224,13 @@ Reloader::Outcome Reloader::try_stages(int64_t version, bool chosen, std::string
   return Outcome::kPublished;
 }
 
-void Reloader::publish(int64_t version, std::unique_ptr<Engine> engine, std::optional<double> score,
+void Reloader::publish(int64_t version, std::unique_ptr<Engine> engine, const EvaluationScore& score,
                        std::shared_ptr<const void> hold) {
   const ServingVersionPtr served = slot_.current();
   int64_t before = served ? served->version : freed_version_;
-  slot_.publish(make_serving_version(version, std::move(engine), score, std::move(hold), deps_));
+  auto serving = make_serving_version(version, std::move(engine), score.value, std::move(hold), deps_);
+  serving->evaluation_id = score.evaluation_id;
+  slot_.publish(std::move(serving));
   {
     MutexLock lock(mutex_);
     if (unloaded_) before = *unloaded_;
@@ -366,11 +375,12 @@ std::vector<VersionStatus> Reloader::list() const {
   for (const ServingVersionPtr& version : live) {
     // What is in memory, whatever has become of the files.
     const ModelInfo& info = version->engine->info();
-    rows[version->version] = {.version = version->version,
-                              .state = VersionState::kRetired,
-                              .reason = {},
-                              .message = {},
-                              .facts = {info.digest, info.step, info.created_unix, version->score}};
+    rows[version->version] = {
+        .version = version->version,
+        .state = VersionState::kRetired,
+        .reason = {},
+        .message = {},
+        .facts = {info.digest, info.step, info.created_unix, version->score, version->evaluation_id}};
   }
   if (served) rows[served->version].state = VersionState::kServed;
   if (unloaded_) {

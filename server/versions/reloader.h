@@ -24,6 +24,7 @@
 #include "engine/base/mutex.h"
 #include "server/versions/model_slot.h"
 #include "server/versions/pin_file.h"
+#include "server/versions/score_rule.h"
 #include "server/versions/version_source.h"
 
 namespace sf::server {
@@ -132,7 +133,7 @@ class Reloader {
   Outcome try_stages(int64_t version, bool chosen, std::string& stage);
   void free_served();
   void serve_again_what_was_freed();
-  void publish(int64_t version, std::unique_ptr<Engine> engine, std::optional<double> score,
+  void publish(int64_t version, std::unique_ptr<Engine> engine, const EvaluationScore& score,
                std::shared_ptr<const void> hold);
   Outcome refuse(int64_t version, double score, double served_score);
   Outcome fail(int64_t version, const std::string& reason, const std::string& message);
@@ -165,6 +166,7 @@ class Reloader {
   int64_t passed_over_ = 0;             // the highest version when an operator chose by hand
   std::vector<int64_t> served_before_;  // oldest first
   ReloadEvent last_event_;
+  std::string success_note_;   // message of the version being tried, should it be published
   int64_t freed_version_ = 0;  // of kReplace: what served before the version being tried
   std::shared_ptr<const void> freed_hold_;
 
