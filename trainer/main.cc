@@ -58,7 +58,7 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--epoch-images", task.epoch_images, "Generated pictures that count as one epoch")
       ->capture_default_str();
   app.add_option("--steps", t.steps,
-                 "Steps of the whole model; 0 = 5000, of your own data 20 passes over its images, 150 to 5000")
+                 "Steps of the whole model; 0 = 5000, of your own data 30 passes over its images, 250 to 5000")
       ->capture_default_str();
   app.add_option("--vit-steps", t.vit_steps, "Steps of the vision encoder alone, before; 0 = none")
       ->capture_default_str();

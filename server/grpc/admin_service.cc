@@ -41,6 +41,7 @@ void add_versions(const std::vector<VersionStatus>& versions, Response& response
     row.set_created_unix(status.facts.created_unix);
     row.set_digest(status.facts.digest);
     if (status.facts.score) row.set_score(*status.facts.score);
+    row.set_evaluation_id(status.facts.evaluation_id);
   }
 }
 

@@ -13,15 +13,17 @@ std::string dump(const json& value) { return value.dump(-1, ' ', false, json::er
 json text_or_null(const std::string& text) { return text.empty() ? json(nullptr) : json(text); }
 
 json row(const VersionStatus& status) {
-  return {{"version", status.version},
-          {"state", state_name(status.state)},
-          {"reason", text_or_null(status.reason)},
-          {"message", text_or_null(status.message)},
-          {"pinned", status.pinned},
-          {"step", status.facts.step},
-          {"created", status.facts.created_unix},
-          {"digest", text_or_null(status.facts.digest)},
-          {"score", status.facts.score ? json(*status.facts.score) : json(nullptr)}};
+  json row = {{"version", status.version},
+              {"state", state_name(status.state)},
+              {"reason", text_or_null(status.reason)},
+              {"message", text_or_null(status.message)},
+              {"pinned", status.pinned},
+              {"step", status.facts.step},
+              {"created", status.facts.created_unix},
+              {"digest", text_or_null(status.facts.digest)},
+              {"score", status.facts.score ? json(*status.facts.score) : json(nullptr)}};
+  if (!status.facts.evaluation_id.empty()) row["evaluation_id"] = status.facts.evaluation_id;
+  return row;
 }
 
 json list(const std::vector<VersionStatus>& versions) {

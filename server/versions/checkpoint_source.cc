@@ -24,6 +24,7 @@ class CheckpointCandidate final : public Candidate {
   CheckpointCandidate(VerifiedCheckpoint checkpoint, const EngineFactory& factory)
       : checkpoint_(std::move(checkpoint)), factory_(factory) {}
   std::optional<double> score() const override { return headline_score(checkpoint_.manifest().scores); }
+  std::string evaluation_id() const override { return checkpoint_.manifest().evaluation_id; }
   std::vector<GoldenImage> golden() const override {
     if (!checkpoint_.has_file(kGoldenName)) return {};
     return parse_golden(checkpoint_.file(kGoldenName));
@@ -59,7 +60,8 @@ std::optional<VersionFacts> facts_of(const fs::path& directory) {
   try {
     const std::string bytes = read_file(directory / kManifestName, kMaxManifestBytes);
     const Manifest manifest = parse_manifest(bytes);
-    return VersionFacts{sha256_hex(bytes), manifest.step, manifest.created_unix, headline_score(manifest.scores)};
+    return VersionFacts{sha256_hex(bytes), manifest.step, manifest.created_unix, headline_score(manifest.scores),
+                        manifest.evaluation_id};
   } catch (const std::exception& error) {
     if (is_machine_fault(error)) return std::nullopt;
     return VersionFacts{};  // the load, if it comes to one, says what is wrong

@@ -67,7 +67,7 @@ LoadResult Loader::run(Trial trial) {
   try {
     const std::optional<std::string> refusal = run_stages(trial);
     result = refusal ? conclude(trial, LoadOutcome::kRejected, {0, "refused", "score", *refusal, 0})
-                     : conclude(trial, LoadOutcome::kPublished, {0, "success", "none", "", 0});
+                     : conclude(trial, LoadOutcome::kPublished, {0, "success", "none", trial.note, 0});
   } catch (const std::exception& error) {
     const LoadOutcome outcome = judge_failure(error, trial.stage);
     const std::string reason = outcome == LoadOutcome::kShortOfMemory  ? kOutOfMemoryReason
@@ -123,7 +123,7 @@ std::optional<std::string> Loader::run_stages(Trial& trial) {
     candidate = source_.open(trial.version);
     golden = candidate->golden();
   });
-  const std::optional<double> score = candidate->score();
+  const EvaluationScore score{candidate->score(), candidate->evaluation_id()};
   if (std::optional<std::string> refusal = refusal_of(trial, score)) return refusal;
   if (options_.mode == ReloadMode::kReplace) free_served();
   std::unique_ptr<Engine> engine;
@@ -138,18 +138,25 @@ std::optional<std::string> Loader::run_stages(Trial& trial) {
   return std::nullopt;
 }
 
-std::optional<std::string> Loader::refusal_of(const Trial& trial, std::optional<double> score) const {
+std::optional<std::string> Loader::refusal_of(Trial& trial, const EvaluationScore& score) const {
   const ServingVersionPtr served = slot_.current();
-  if (!served || trial.chosen || !served->score || !score) return std::nullopt;
-  if (*score >= *served->score - options_.max_score_drop) return std::nullopt;
-  return concat("score ", *score, " is more than ", options_.max_score_drop, " below the served one's ",
-                *served->score);
+  if (!served || trial.chosen || !served->score || !score.value) return std::nullopt;
+  const EvaluationScore serving{served->score, served->evaluation_id};
+  if (!are_comparable(score, serving)) {
+    trial.note = concat("score ", *score.value, " is not compared with the served one's ", *serving.value,
+                        ": they are of different evaluations");
+  }
+  if (!refused_by_score(score, serving, options_.max_score_drop)) return std::nullopt;
+  return concat("score ", *score.value, " is more than ", options_.max_score_drop, " below the served one's ",
+                *serving.value);
 }
 
-void Loader::publish(int64_t version, std::unique_ptr<Engine> engine, std::optional<double> score,
+void Loader::publish(int64_t version, std::unique_ptr<Engine> engine, const EvaluationScore& score,
                      std::shared_ptr<const void> hold) {
   const int64_t served = slot_.current_version();
-  slot_.publish(make_serving_version(version, std::move(engine), score, std::move(hold), deps_));
+  auto serving = make_serving_version(version, std::move(engine), score.value, std::move(hold), deps_);
+  serving->evaluation_id = score.evaluation_id;
+  slot_.publish(std::move(serving));
   catalog_.published(version, served != 0 ? served : freed_version_);
   freed_version_ = 0;
   freed_hold_.reset();

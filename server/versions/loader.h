@@ -14,6 +14,7 @@
 
 #include "server/versions/catalog.h"
 #include "server/versions/model_slot.h"
+#include "server/versions/score_rule.h"
 
 namespace sf::server {
 
@@ -61,14 +62,15 @@ class Loader {
     bool chosen = false;           // by an operator: its score does not count
     std::string stage = {};        // under way
     double began_s = 0;
+    std::string note = {};  // what its success is logged with
   };
 
   LoadResult run(Trial trial);
   // Effect: published. Otherwise why the version was refused for its score. Errors: what a stage throws.
   std::optional<std::string> run_stages(Trial& trial);
   void run_stage(Trial& trial, const char* stage, const std::function<void()>& work);
-  std::optional<std::string> refusal_of(const Trial& trial, std::optional<double> score) const;
-  void publish(int64_t version, std::unique_ptr<Engine> engine, std::optional<double> score,
+  std::optional<std::string> refusal_of(Trial& trial, const EvaluationScore& score) const;
+  void publish(int64_t version, std::unique_ptr<Engine> engine, const EvaluationScore& score,
                std::shared_ptr<const void> hold);
   LoadResult conclude(const Trial& trial, LoadOutcome outcome, ReloadEvent event);
   void free_served();

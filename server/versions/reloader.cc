@@ -41,11 +41,12 @@ std::vector<VersionStatus> Reloader::list() const {
   loaded.served = served ? served->version : 0;
   for (const ServingVersionPtr& version : slot_.live()) {
     const ModelInfo& info = version->engine->info();
-    loaded.rows.push_back({.version = version->version,
-                           .state = VersionState::kRetired,
-                           .reason = {},
-                           .message = {},
-                           .facts = {info.digest, info.step, info.created_unix, version->score}});
+    loaded.rows.push_back(
+        {.version = version->version,
+         .state = VersionState::kRetired,
+         .reason = {},
+         .message = {},
+         .facts = {info.digest, info.step, info.created_unix, version->score, version->evaluation_id}});
   }
   return catalog_.list(loaded);
 }

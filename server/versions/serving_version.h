@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "engine/engine.h"
 #include "server/scheduler/scheduler_thread.h"
@@ -19,6 +20,7 @@ namespace sf::server {
 struct ServingVersion {
   int64_t version = 0;
   std::optional<double> score;  // of the manifest
+  std::string evaluation_id;    // what it was measured on
   // Members go in reverse: the thread first, then the engine, then the mark that keeps the files in the store.
   std::shared_ptr<const void> hold;
   std::shared_ptr<VersionMetrics> metrics;

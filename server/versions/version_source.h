@@ -26,6 +26,8 @@ class Candidate {
  public:
   virtual ~Candidate() = default;
   virtual std::optional<double> score() const = 0;  // of the manifest; nothing where it has none
+  // What the score was measured on; empty where the manifest does not say.
+  virtual std::string evaluation_id() const { return ""; }
   // What the golden check asks; empty where the version brings nothing. Errors: those of parse_golden.
   virtual std::vector<GoldenImage> golden() const = 0;
   // Errors: ResourceExhausted or bad_alloc where memory is short, a fault of the machine (both may work later);

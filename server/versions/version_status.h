@@ -47,6 +47,7 @@ struct VersionFacts {
   int64_t step = 0;
   int64_t created_unix = 0;
   std::optional<double> score;
+  std::string evaluation_id = {};  // what the score was measured on; empty where the manifest does not say
   friend bool operator==(const VersionFacts&, const VersionFacts&) = default;
 };
 

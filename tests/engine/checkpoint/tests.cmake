@@ -1,5 +1,5 @@
 if(TARGET sf_engine_checkpoint)
-  sf_test(engine_checkpoint DIR engine/checkpoint DEPS sf_engine_checkpoint)
+  sf_test(engine_checkpoint DIR engine/checkpoint DEPS sf_engine_checkpoint sf_engine_import)
 elseif(TARGET sf_engine_safetensors)
   sf_test(engine_checkpoint SOURCES ${PROJECT_SOURCE_DIR}/tests/engine/checkpoint/safetensors_test.cc DEPS sf_engine_safetensors)
 endif()

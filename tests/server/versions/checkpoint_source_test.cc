@@ -35,6 +35,7 @@ class CheckpointSourceTest : public ::testing::Test {
     std::ofstream(directory / "model.safetensors") << "weights of " << accuracy;
     Manifest manifest;
     manifest.scores["accuracy"] = accuracy;
+    manifest.evaluation_id = std::string(64, 'e');
     write_checkpoint_manifest(directory, manifest);
   }
   fs::path publish(int64_t version, double accuracy = 0.9) {
@@ -65,6 +66,7 @@ TEST_F(CheckpointSourceTest, LoadsWhatItVerified) {
   source->versions();
   auto candidate = source->open(3);
   EXPECT_EQ(candidate->score(), 0.75);
+  EXPECT_EQ(candidate->evaluation_id(), std::string(64, 'e'));
   fs::remove_all(directory);  // what happens on disk now reaches no reader
   EXPECT_EQ(candidate->load()->info().digest.size(), 64u);
 }
@@ -182,6 +184,7 @@ TEST_F(CheckpointSourceTest, RunningOutOfDescriptorsSaysNothingAboutAVersion) {
   }
   EXPECT_EQ(source->fingerprint(1), fingerprint);
   EXPECT_EQ(source->facts(1)->score, 0.9);
+  EXPECT_EQ(source->facts(1)->evaluation_id, std::string(64, 'e'));
 }
 
 TEST_F(CheckpointSourceTest, AStoreThatIsGoneIsAnErrorAndAnEmptyOneIsNot) {

@@ -18,6 +18,7 @@ class FakeSource final : public VersionSource {
  public:
   struct Entry {
     std::optional<double> score;
+    std::string evaluation_id;
     std::string fingerprint = "1";
     bool is_waiting = false;  // for its manifest
     std::vector<GoldenImage> golden;
@@ -48,7 +49,8 @@ class FakeSource final : public VersionSource {
   std::optional<VersionFacts> facts(int64_t version) override {
     ++num_facts;
     if (!facts_known) return std::nullopt;
-    return VersionFacts{"digest" + std::to_string(version), version * 100, 1'700'000'000, entries[version].score};
+    return VersionFacts{"digest" + std::to_string(version), version * 100, 1'700'000'000, entries[version].score,
+                        entries[version].evaluation_id};
   }
   bool waiting(int64_t version) override { return entries[version].is_waiting; }
   std::shared_ptr<const void> hold(int64_t version) override {
@@ -76,13 +78,16 @@ class FakeSource final : public VersionSource {
  private:
   class FakeCandidate final : public Candidate {
    public:
-    explicit FakeCandidate(const Entry& entry) : score_(entry.score), golden_(entry.golden), load_(entry.load) {}
+    explicit FakeCandidate(const Entry& entry)
+        : score_(entry.score), evaluation_id_(entry.evaluation_id), golden_(entry.golden), load_(entry.load) {}
     std::optional<double> score() const override { return score_; }
+    std::string evaluation_id() const override { return evaluation_id_; }
     std::vector<GoldenImage> golden() const override { return golden_; }
     std::unique_ptr<Engine> load() override { return load_(); }
 
    private:
     std::optional<double> score_;
+    std::string evaluation_id_;
     std::vector<GoldenImage> golden_;
     std::function<std::unique_ptr<Engine>()> load_;
   };

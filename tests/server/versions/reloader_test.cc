@@ -181,6 +181,17 @@ TEST_F(ReloaderTest, AWorseScoreIsRefused) {
   EXPECT_TRUE(reloader_->poll_once()) << "a small drop passes";
 }
 
+TEST_F(ReloaderTest, AScoreOfAnotherEvaluationIsNotCompared) {
+  source_.add(1, 0.96).evaluation_id = "circles";
+  reloader_->poll_once();
+  source_.add(2, 0.5).evaluation_id = "own rows";
+  EXPECT_TRUE(reloader_->poll_once());
+  EXPECT_EQ(served(), 2);
+  source_.add(3, 0.4).evaluation_id = "own rows";
+  EXPECT_FALSE(reloader_->poll_once()) << "of the same evaluation and worse";
+  EXPECT_EQ(reloader_->quarantined().at(0).reason, "score");
+}
+
 TEST_F(ReloaderTest, ScoresThatAreMissingRefuseNobody) {
   source_.add(1, 0.9);
   reloader_->poll_once();

@@ -20,7 +20,7 @@ constexpr const char* kOther = "other";
 constexpr int kGoldenImages = 12;
 constexpr size_t kMaxGoldenBytes = 256 << 10;  // of one image's file
 constexpr int kGoldenSide = 320;               // of an image whose file is larger
-constexpr int64_t kPasses = 20, kMinSteps = 150, kMaxSteps = 5000;
+constexpr int64_t kPasses = 30, kMinSteps = 250, kMaxSteps = 5000;
 
 using data::UserImage;
 using data::UserQuestion;

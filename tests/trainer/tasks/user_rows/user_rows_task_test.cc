@@ -135,11 +135,11 @@ TEST_F(UserRowsTaskTest, GoldenExamplesAreHeldOutImagesAsFiles) {
   }
 }
 
-TEST_F(UserRowsTaskTest, StepsAreTwentyPassesWithinBounds) {
+TEST_F(UserRowsTaskTest, StepsAreThirtyPassesWithinBounds) {
   const auto task = make_user_rows_task({.data = rows("a", 10, "x")});
   EXPECT_EQ(task->images_per_epoch(), 8);
-  EXPECT_EQ(task->default_steps(16), 150);
-  EXPECT_EQ(task->warmup_steps(150), 15);
+  EXPECT_EQ(task->default_steps(16), 250);
+  EXPECT_EQ(task->warmup_steps(250), 25);
   EXPECT_EQ(task->warmup_steps(5000), 200);
 }
 
