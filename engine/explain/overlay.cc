@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <opencv2/imgproc.hpp>
 
 #include "engine/base/error.h"
 #include "engine/image/preprocess.h"
@@ -12,106 +13,92 @@ namespace {
 constexpr int kGap = 8;         // between panels
 constexpr int kUsageCell = 32;  // of the usage map
 constexpr int kLegend = 8;      // height of its strip of the experts' colours
-constexpr Rgb8 kPaper = {255, 255, 255};
+constexpr double kTint = 0.6;   // weight of a colour over the image
 
-Image blank(int width, int height, Rgb8 colour) {
-  Image image{width, height, std::vector<uint8_t>(static_cast<size_t>(width) * height * 3)};
-  for (size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = colour[i % 3];
-  return image;
+constexpr std::array<Rgb8, 8> kCategories = {{{230, 159, 0},
+                                              {86, 180, 233},
+                                              {0, 158, 115},
+                                              {240, 228, 66},
+                                              {0, 114, 178},
+                                              {213, 94, 0},
+                                              {204, 121, 167},
+                                              {120, 120, 120}}};
+
+// OpenCV would start a pool of threads beside the engine's.
+[[maybe_unused]] const bool kOneThread = (cv::setNumThreads(1), true);
+
+cv::Mat3b pixels_of(Image& image) {
+  return {image.height, image.width, reinterpret_cast<cv::Vec3b*>(image.pixels.data())};
 }
 
-void blend(Image& image, int x, int y, Rgb8 colour, double alpha) {
-  uint8_t* pixel = image.pixels.data() + (static_cast<size_t>(y) * image.width + x) * 3;
-  for (size_t c = 0; c < 3; ++c)
-    pixel[c] = static_cast<uint8_t>(std::lround(pixel[c] * (1 - alpha) + colour[c] * alpha));
+cv::Scalar scalar(Rgb8 colour) { return {double(colour[0]), double(colour[1]), double(colour[2])}; }
+
+Image white(int width, int height) {
+  return {width, height, std::vector<uint8_t>(static_cast<size_t>(width) * height * 3, 255)};
 }
 
-void grey_out(Image& image) {
-  for (size_t i = 0; i + 2 < image.pixels.size(); i += 3) {
-    const double grey = 0.299 * image.pixels[i] + 0.587 * image.pixels[i + 1] + 0.114 * image.pixels[i + 2];
-    for (size_t c = 0; c < 3; ++c) image.pixels[i + c] = static_cast<uint8_t>(std::lround(grey));
-  }
+Image at_overlay_size(const Image& source, const OverlayOptions& options) {
+  const double scale = double(options.long_side) / std::max(source.width, source.height);
+  const auto side = [&](int pixels) { return std::max(1, static_cast<int>(std::lround(pixels * scale))); };
+  return resize_bicubic(source, side(source.width), side(source.height));
 }
 
-void fill(Image& image, int left, int top, int width, int height, Rgb8 colour) {
-  for (int y = top; y < top + height; ++y) {
-    for (int x = left; x < left + width; ++x) blend(image, x, y, colour, 1);
-  }
+// Pixels of an overlay that show a range of the grid's cells; may reach outside where the grid has padding.
+cv::Rect cells_in(const Image& overlay, const Explanation& e, cv::Rect cells) {
+  const auto pixel = [&](int cell, int offset, int scaled, int size) {
+    return cvRound((double(cell) * e.image.cell_size - offset) * size / scaled);
+  };
+  const auto x = [&](int column) { return pixel(column, e.image.left, e.image.scaled_width, overlay.width); };
+  const auto y = [&](int row) { return pixel(row, e.image.top, e.image.scaled_height, overlay.height); };
+  return {cv::Point(x(cells.x), y(cells.y)), cv::Point(x(cells.br().x), y(cells.br().y))};
 }
 
-void paste(Image& into, const Image& from, int left) {
-  for (int y = 0; y < from.height; ++y) {
-    const uint8_t* row = from.pixels.data() + static_cast<size_t>(y) * from.width * 3;
-    std::copy(row, row + from.width * 3, into.pixels.data() + (static_cast<size_t>(y) * into.width + left) * 3);
-  }
-}
-
-// The image at the overlay's size, and where its pixels lie in the grid, in cells.
-class Canvas {
- public:
-  Canvas(const Image& source, const Explanation& e, const OverlayOptions& options) : e_(e) {
-    const double scale = double(options.long_side) / std::max(source.width, source.height);
-    const auto side = [&](int pixels) { return std::max(1, static_cast<int>(std::lround(pixels * scale))); };
-    image = resize_bicubic(source, side(source.width), side(source.height));
-  }
-
-  double column_of(int x) const { return in_cells(x, image.width, e_.image.left, e_.image.scaled_width); }
-  double row_of(int y) const { return in_cells(y, image.height, e_.image.top, e_.image.scaled_height); }
-  // Whether (x, y) is within `width` pixels of an edge of its cell.
-  bool near_edge(int x, int y, int width) const {
-    return std::floor(column_of(x)) != std::floor(column_of(x + width)) ||
-           std::floor(row_of(y)) != std::floor(row_of(y + width)) ||
-           std::floor(column_of(x)) != std::floor(column_of(x - width)) ||
-           std::floor(row_of(y)) != std::floor(row_of(y - width));
-  }
-
-  Image image;
-
- private:
-  double in_cells(int pixel, int size, int offset, int scaled) const {
-    return (offset + (pixel + 0.5) * scaled / size) / e_.image.cell_size;
-  }
-  const Explanation& e_;
-};
-
-// Bilinear between cell centres; flat beyond the outermost ones.
-double interpolate(const std::vector<float>& cells, int rows, int columns, double row, double column) {
-  const double y = std::clamp(row - 0.5, 0.0, rows - 1.0), x = std::clamp(column - 0.5, 0.0, columns - 1.0);
-  const int top = std::min(static_cast<int>(y), std::max(0, rows - 2)),
-            left = std::min(static_cast<int>(x), std::max(0, columns - 2));
-  const int bottom = std::min(top + 1, rows - 1), right = std::min(left + 1, columns - 1);
-  const double down = y - top, across = x - left;
-  const auto cell = [&](int r, int c) { return double(cells[static_cast<size_t>(r) * columns + c]); };
-  return (cell(top, left) * (1 - across) + cell(top, right) * across) * (1 - down) +
-         (cell(bottom, left) * (1 - across) + cell(bottom, right) * across) * down;
-}
-
-int index_in_grid(const Explanation& e, double row, double column) {
-  const int r = std::clamp(static_cast<int>(row), 0, e.rows - 1),
-            c = std::clamp(static_cast<int>(column), 0, e.columns - 1);
-  return r * e.columns + c;
+cv::Rect cell_in(const Image& overlay, const Explanation& e, int index) {
+  return cells_in(overlay, e, {index % e.columns, index / e.columns, 1, 1});
 }
 
 }  // namespace
 
+Rgb8 heat_colour(double value) {
+  cv::Mat3b bgr;
+  cv::applyColorMap(cv::Mat1b(1, 1, cv::saturate_cast<uint8_t>(255 * value)), bgr, cv::COLORMAP_INFERNO);
+  return {bgr(0)[2], bgr(0)[1], bgr(0)[0]};
+}
+
+Rgb8 expert_colour(int expert, int num_experts) {
+  if (num_experts <= static_cast<int>(kCategories.size()))
+    return kCategories[static_cast<size_t>(expert) % kCategories.size()];
+  const double turn = double(expert) / double(num_experts);
+  Rgb8 out{};
+  for (size_t c = 0; c < 3; ++c)
+    out[c] = cv::saturate_cast<uint8_t>(140 + 110 * std::cos(6.283185307179586 * (turn - double(c) / 3)));
+  return out;
+}
+
 Image heatmap_overlay(const Image& image, const Explanation& e, const std::vector<float>& heatmap,
                       const OverlayOptions& options) {
   SF_CHECK(heatmap.size() == static_cast<size_t>(e.rows) * e.columns, "overlay: the heatmap is not of this grid");
-  Canvas canvas(image, e, options);
   const auto peak = std::max_element(heatmap.begin(), heatmap.end());
-  const int peak_cell = static_cast<int>(peak - heatmap.begin());
-  for (int y = 0; y < canvas.image.height; ++y) {
-    for (int x = 0; x < canvas.image.width; ++x) {
-      const double row = canvas.row_of(y), column = canvas.column_of(x);
-      const bool seen = row >= 0 && column >= 0 && row < e.rows && column < e.columns;  // a crop leaves the edges out
-      const double share = seen ? interpolate(heatmap, e.rows, e.columns, row, column) : 0;
-      const double value = share / std::max(double(*peak), 1e-12);
-      blend(canvas.image, x, y, heat_colour(value), 0.6);
-      if (seen && index_in_grid(e, row, column) == peak_cell && canvas.near_edge(x, y, 2))
-        blend(canvas.image, x, y, kPaper, 1);
-    }
+  Image overlay = at_overlay_size(image, options);
+  cv::Mat3b pixels = pixels_of(overlay);
+
+  const cv::Rect grid = cells_in(overlay, e, {0, 0, e.columns, e.rows});
+  const cv::Rect seen = grid & cv::Rect({}, pixels.size());  // a crop leaves the edges out
+  cv::Mat1b levels(pixels.size(), uint8_t{0});
+  if (!seen.empty()) {
+    cv::Mat smooth;
+    cv::resize(cv::Mat1f(e.rows, e.columns, const_cast<float*>(heatmap.data())), smooth, grid.size(), 0, 0,
+               cv::INTER_LINEAR);
+    smooth(seen - grid.tl()).convertTo(levels(seen), CV_8U, 255 / std::max(double(*peak), 1e-12));
   }
-  return canvas.image;
+  cv::Mat3b heat;
+  cv::applyColorMap(levels, heat, cv::COLORMAP_INFERNO);
+  cv::cvtColor(heat, heat, cv::COLOR_BGR2RGB);
+  cv::addWeighted(pixels, 1 - kTint, heat, kTint, 0, pixels);
+
+  const cv::Rect frame = cell_in(overlay, e, static_cast<int>(peak - heatmap.begin()));
+  cv::rectangle(pixels, frame.tl() + cv::Point(1, 1), frame.br() - cv::Point(2, 2), cv::Scalar::all(255), 2);
+  return overlay;
 }
 
 std::vector<float> mean_heatmap(const Explanation& e) {
@@ -146,20 +133,26 @@ Image expert_overlay(const Image& image, const Explanation& e, const OverlayOpti
   }
   SF_CHECK(cells.size() == static_cast<size_t>(e.rows) * e.columns, "overlay: the routing is not of this grid");
   const int layers = static_cast<int>(cells[0]->ids.size());
-  Canvas plain(image, e, options);
-  grey_out(plain.image);  // so that colours mean experts only
-  Image out = blank(layers * (plain.image.width + kGap) - kGap, plain.image.height, kPaper);
+  Image overlay = at_overlay_size(image, options);
+  cv::Mat grey;  // so that colours mean experts only
+  cv::cvtColor(pixels_of(overlay), grey, cv::COLOR_RGB2GRAY);
+  cv::cvtColor(grey, grey, cv::COLOR_GRAY2RGB);
+
+  Image out = white(layers * (overlay.width + kGap) - kGap, overlay.height);
   for (int layer = 0; layer < layers; ++layer) {
-    Canvas canvas = plain;
-    for (int y = 0; y < canvas.image.height; ++y) {
-      for (int x = 0; x < canvas.image.width; ++x) {
-        const TokenRouting& token = *cells[index_in_grid(e, canvas.row_of(y), canvas.column_of(x))];
-        if (token.ids[layer].empty()) continue;  // a dense layer stays grey
-        const bool edge = canvas.near_edge(x, y, 1);
-        blend(canvas.image, x, y, expert_colour(token.ids[layer][0], e.num_experts), edge ? 1.0 : 0.6);
+    cv::Mat panel = pixels_of(out)({layer * (overlay.width + kGap), 0, overlay.width, overlay.height});
+    grey.copyTo(panel);
+    cv::Mat tint = grey.clone();
+    const auto for_each_cell = [&](const auto& paint) {
+      for (size_t i = 0; i < cells.size(); ++i) {
+        const std::vector<int>& ids = cells[i]->ids[layer];
+        if (ids.empty()) continue;  // a dense layer stays grey
+        paint(cell_in(overlay, e, static_cast<int>(i)), scalar(expert_colour(ids[0], e.num_experts)));
       }
-    }
-    paste(out, canvas.image, layer * (plain.image.width + kGap));
+    };
+    for_each_cell([&](cv::Rect cell, const cv::Scalar& colour) { cv::rectangle(tint, cell, colour, cv::FILLED); });
+    cv::addWeighted(panel, 1 - kTint, tint, kTint, 0, panel);
+    for_each_cell([&](cv::Rect cell, const cv::Scalar& colour) { cv::rectangle(panel, cell, colour); });
   }
   return out;
 }
@@ -184,17 +177,20 @@ std::vector<std::vector<double>> expert_shares(const Explanation& e, bool image)
 Image expert_usage_map(const Explanation& e) {
   const auto image_shares = expert_shares(e, true), text_shares = expert_shares(e, false);
   const int layers = static_cast<int>(image_shares.size()), panel = e.num_experts * kUsageCell;
-  Image out = blank(2 * panel + 3 * kGap, layers * kUsageCell + 2 * kGap + kLegend, kPaper);
+  Image out = white(2 * panel + 3 * kGap, layers * kUsageCell + 2 * kGap + kLegend);
   double largest = 1e-12;
   for (const auto* shares : {&image_shares, &text_shares}) {
     for (const auto& layer : *shares) largest = std::max(largest, *std::max_element(layer.begin(), layer.end()));
   }
+  const auto fill = [&](cv::Rect area, Rgb8 colour) {
+    cv::rectangle(pixels_of(out), area, scalar(colour), cv::FILLED);
+  };
   int left = kGap;
   for (const auto* shares : {&image_shares, &text_shares}) {
     for (int expert = 0; expert < e.num_experts; ++expert) {
-      fill(out, left + expert * kUsageCell, kGap, kUsageCell - 1, kLegend - 1, expert_colour(expert, e.num_experts));
+      fill({left + expert * kUsageCell, kGap, kUsageCell - 1, kLegend - 1}, expert_colour(expert, e.num_experts));
       for (int layer = 0; layer < layers; ++layer) {
-        fill(out, left + expert * kUsageCell, kGap + kLegend + layer * kUsageCell, kUsageCell - 1, kUsageCell - 1,
+        fill({left + expert * kUsageCell, kGap + kLegend + layer * kUsageCell, kUsageCell - 1, kUsageCell - 1},
              heat_colour((*shares)[layer][expert] / largest));
       }
     }

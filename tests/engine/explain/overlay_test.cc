@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <opencv2/core.hpp>
 #include <set>
 
 #include "engine/base/error.h"
@@ -69,6 +70,39 @@ TEST(OverlayTest, PaddingAroundTheImageIsLeftOut) {
   EXPECT_GT(brightness(image, 8, 8), brightness(image, 8, 28));
   EXPECT_GT(brightness(image, 8, 8), brightness(image, 56, 8));
 }
+
+TEST(OverlayTest, WhatACropCutsOffShowsNoHeatAndNoExpert) {
+  // A wide image of which the model saw the middle third, as 1 x 1 cells.
+  Explanation e = test::small_explanation();
+  e.rows = e.columns = 1;
+  e.routing = {{"<image>", true, {{0}}, {{1.0f}}}};
+  e.image = {
+      .width = 90, .height = 30, .cell_size = 32, .left = -32, .top = 0, .scaled_width = 96, .scaled_height = 32};
+  const Image heat = heatmap_overlay(plain(90, 30, {0, 0, 0}), e, {1}, {.long_side = 90});
+  EXPECT_GT(brightness(heat, 45, 15), 300);
+  EXPECT_LT(brightness(heat, 10, 15), 10);
+  EXPECT_LT(brightness(heat, 80, 15), 10);
+  const Image experts = expert_overlay(plain(90, 30, {0, 0, 0}), e, {.long_side = 90});
+  EXPECT_GT(brightness(experts, 45, 15), 100);
+  EXPECT_EQ(brightness(experts, 10, 15), 0);
+}
+
+TEST(OverlayTest, AGridNarrowerThanAPixelIsDrawn) {
+  Explanation e = test::small_explanation();
+  e.rows = e.columns = 1;
+  e.routing = {{"<image>", true, {{0}}, {{1.0f}}}};
+  e.image = {.width = 10'000,
+             .height = 10,
+             .cell_size = 32,
+             .left = -15'984,
+             .top = 0,
+             .scaled_width = 32'000,
+             .scaled_height = 32};
+  EXPECT_EQ(heatmap_overlay(plain(10'000, 10, {9, 9, 9}), e, {1}, {.long_side = 480}).width, 480);
+  EXPECT_EQ(expert_overlay(plain(10'000, 10, {9, 9, 9}), e, {.long_side = 480}).width, 480);
+}
+
+TEST(OverlayTest, DrawingStartsNoThreads) { EXPECT_EQ(cv::getNumThreads(), 1); }
 
 TEST(OverlayTest, EveryGridAndSizeIsDrawn) {
   for (int rows : {1, 2}) {

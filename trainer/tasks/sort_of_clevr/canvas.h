@@ -1,5 +1,5 @@
-// Drawing on an RGB image: discs, turned boxes, polygons, lines. Coverage is analytic or sampled 4x4; with `antialias`
-// off a pixel is painted when its centre is inside.
+// Drawing on an RGB image: discs, turned boxes, polygons, lines, words. Positions and sizes are exact below a pixel;
+// with `antialias` off a pixel is painted when its centre is inside.
 //
 //   Canvas canvas(image, /*antialias=*/true);
 //   canvas.disc(30, 40, 8, {255, 0, 0});
@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "engine/image/image.h"
@@ -44,10 +45,12 @@ class Canvas {
   void polygon(const std::vector<Point>& corners, Rgb colour);  // even-odd
   void line(Point a, Point b, float width, Rgb colour);
   void pie(float x, float y, float radius, float from, float to, Rgb colour);  // radians, from < to <= from + 2 pi
+  // Capital letters and digits of height 5 * dot and stride 4 * dot, their top left corner at (x, y). Returns the x
+  // behind the last one.
+  float word(std::string_view word, float x, float y, float dot, Rgb colour);
 
  private:
-  template <typename Coverage>
-  void paint(float left, float top, float right, float bottom, Rgb colour, const Coverage& coverage);
+  void fill(const std::vector<std::vector<Point>>& contours, Rgb colour);  // the second contour is a hole
   Image& image_;
   bool antialias_;
 };

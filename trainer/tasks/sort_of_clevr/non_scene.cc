@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "trainer/tasks/sort_of_clevr/non_scene_sheet.h"
+#include "trainer/tasks/sort_of_clevr/opencv_image.h"
 #include "trainer/tasks/sort_of_clevr/renderer.h"
 #include "trainer/tasks/sort_of_clevr/sample.h"
 
@@ -49,27 +50,15 @@ void noise(Sheet& s) {
 
 void smooth_noise(Sheet& s) {
   const int cells = s.rng.range(2, 14);
-  Image small = filled(cells, cells, {});
-  for (auto& value : small.pixels) value = static_cast<uint8_t>(s.rng.below(256));
-  const bool grey = s.rng.chance(0.3f);
-  for (int y = 0; y < s.image.height; ++y) {
-    const float v = static_cast<float>(y) / s.height * static_cast<float>(cells - 1);
-    const int row = std::min(static_cast<int>(v), cells - 2);
-    for (int x = 0; x < s.image.width; ++x) {
-      const float u = static_cast<float>(x) / s.width * static_cast<float>(cells - 1);
-      const int column = std::min(static_cast<int>(u), cells - 2);
-      const float fx = u - static_cast<float>(column), fy = v - static_cast<float>(row);
-      for (int c = 0; c < 3; ++c) {
-        const auto at = [&](int r, int q) {
-          return static_cast<float>(small.pixels[(r * cells + q) * 3 + (grey ? 0 : c)]);
-        };
-        const float top = at(row, column) * (1 - fx) + at(row, column + 1) * fx;
-        const float bottom = at(row + 1, column) * (1 - fx) + at(row + 1, column + 1) * fx;
-        s.image.pixels[(static_cast<size_t>(y) * s.image.width + x) * 3 + c] =
-            static_cast<uint8_t>(top * (1 - fy) + bottom * fy);
-      }
-    }
+  cv::Mat3b small(cells, cells);
+  for (cv::Vec3b& pixel : small) {
+    for (int c = 0; c < 3; ++c) pixel[c] = static_cast<uint8_t>(s.rng.below(256));
   }
+  if (s.rng.chance(0.3f)) {  // grey
+    for (cv::Vec3b& pixel : small) pixel = cv::Vec3b::all(pixel[0]);
+  }
+  const float steps = static_cast<float>(cells - 1);
+  interpolate(small, {s.width / steps, s.height / steps}, {s.image.width, s.image.height}).copyTo(pixels_of(s.image));
 }
 
 void blocks(Sheet& s) {

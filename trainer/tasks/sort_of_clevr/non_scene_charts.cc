@@ -1,13 +1,21 @@
 #include <algorithm>
 #include <cmath>
+#include <string>
 
-#include "trainer/tasks/sort_of_clevr/glyphs.h"
 #include "trainer/tasks/sort_of_clevr/non_scene_sheet.h"
 
 namespace sf::data {
 namespace {
 
 constexpr float kTurn = 6.2831853f;
+
+// Of capital letters or digits.
+std::string random_word(Rng& rng) {
+  std::string word(static_cast<size_t>(rng.range(1, 9)), 'A');
+  const bool digits = rng.chance(0.15f);
+  for (char& c : word) c = digits ? static_cast<char>('0' + rng.below(10)) : static_cast<char>('A' + rng.below(26));
+  return word;
+}
 
 void draw_axes(Sheet& s, Canvas& canvas, float left, float bottom, float top, float right) {
   const Rgb ink = distance(s.ground, {0, 0, 0}) > 150 ? Rgb{20, 20, 20} : Rgb{230, 230, 230};
@@ -18,7 +26,7 @@ void draw_axes(Sheet& s, Canvas& canvas, float left, float bottom, float top, fl
   for (int i = 0; i < 5; ++i) {
     const float y = bottom - (bottom - top) * static_cast<float>(i) / 5;
     canvas.line({left - 3, y}, {left, y}, width, ink);
-    draw_word(canvas, random_word(s.rng).substr(0, 2), 1, y - 2, dot, ink);
+    canvas.word(random_word(s.rng).substr(0, 2), 1, y - 2, dot, ink);
   }
 }
 
@@ -34,7 +42,7 @@ void paint_text(Sheet& s) {
     float x = indent;
     const float end = s.width * s.rng.uniform(0.5f, 1);
     while (x < end)
-      x = draw_word(canvas, random_word(s.rng), x, y, dot, one_colour ? ink : visible(s.rng, s.ground)) + 2 * dot;
+      x = canvas.word(random_word(s.rng), x, y, dot, one_colour ? ink : visible(s.rng, s.ground)) + 2 * dot;
   }
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "engine/base/error.h"
+#include "trainer/tasks/sort_of_clevr/opencv_image.h"
 
 namespace sf::data {
 namespace {
@@ -33,27 +34,14 @@ void fill_gradient(Image& image, const Style& style) {
 
 // Bilinear value noise, the same on all channels.
 void add_texture(Image& image, float amplitude, float cell, Rng& rng) {
-  const int columns = static_cast<int>(static_cast<float>(image.width) / cell) + 2;
-  const int rows = static_cast<int>(static_cast<float>(image.height) / cell) + 2;
-  std::vector<float> knots(static_cast<size_t>(columns) * rows);
+  cv::Mat1f knots(static_cast<int>(static_cast<float>(image.height) / cell) + 2,
+                  static_cast<int>(static_cast<float>(image.width) / cell) + 2);
   for (float& knot : knots) knot = rng.uniform(-amplitude, amplitude);
-  uint8_t* pixel = image.pixels.data();
-  for (int y = 0; y < image.height; ++y) {
-    const float v = static_cast<float>(y) / cell;
-    const int row = static_cast<int>(v);
-    const float fy = v - static_cast<float>(row);
-    const float* upper = &knots[static_cast<size_t>(row) * columns];
-    const float* lower = upper + columns;
-    for (int x = 0; x < image.width; ++x, pixel += 3) {
-      const float u = static_cast<float>(x) / cell;
-      const int column = static_cast<int>(u);
-      const float fx = u - static_cast<float>(column);
-      const float top = upper[column] + (upper[column + 1] - upper[column]) * fx;
-      const float bottom = lower[column] + (lower[column + 1] - lower[column]) * fx;
-      const int offset = static_cast<int>(std::lround(top + (bottom - top) * fy));
-      for (int channel = 0; channel < 3; ++channel) pixel[channel] = clamp_byte(pixel[channel] + offset);
-    }
-  }
+  cv::Mat1s offset;
+  interpolate(knots, {cell, cell}, {image.width, image.height}).convertTo(offset, CV_16S);
+  cv::Mat3s offsets;
+  cv::merge(std::vector<cv::Mat>(3, offset), offsets);
+  cv::add(pixels_of(image), offsets, pixels_of(image), cv::noArray(), CV_8U);
 }
 
 void draw_object(Canvas& canvas, const Object& object, const Style& style) {
@@ -85,23 +73,9 @@ void add_noise(Image& image, float amplitude, Rng& rng) {
 }
 
 void blur(Image& image, float weight) {
-  const int w = static_cast<int>(std::clamp(weight, 0.f, 1.f) * 64);  // of 256, for each of the two neighbours
-  const int stride = image.width * 3;
-  const auto pass = [w](const uint8_t* from, uint8_t* to, const uint8_t* before, const uint8_t* after, int n) {
-    for (int i = 0; i < n; ++i) {
-      to[i] = static_cast<uint8_t>((from[i] * (256 - 2 * w) + (before[i] + after[i]) * w + 128) >> 8);
-    }
-  };
-  std::vector<uint8_t> source = image.pixels;
-  for (int y = 0; y < image.height; ++y) {
-    const uint8_t* row = &source[static_cast<size_t>(y) * stride];
-    pass(row + 3, &image.pixels[static_cast<size_t>(y) * stride + 3], row, row + 6, std::max(0, stride - 6));
-  }
-  source = image.pixels;
-  for (int y = 1; y + 1 < image.height; ++y) {
-    const uint8_t* row = &source[static_cast<size_t>(y) * stride];
-    pass(row, &image.pixels[static_cast<size_t>(y) * stride], row - stride, row + stride, stride);
-  }
+  const float side = std::floor(std::clamp(weight, 0.f, 1.f) * 64) / 256;  // exact in fixed point
+  const cv::Vec3f kernel(side, 1 - 2 * side, side);
+  cv::sepFilter2D(pixels_of(image), pixels_of(image), -1, kernel, kernel);
 }
 
 Image jpeg_round_trip(const Image& image, int quality, bool subsample) {

@@ -31,6 +31,29 @@ TEST(CanvasTest, AreasAreThoseOfGeometry) {
   }
 }
 
+TEST(CanvasTest, AShapeMovesByLessThanAPixel) {
+  const auto centre = [](float x) {
+    Image image = filled(40, 40, {});
+    Canvas(image, true).box(x, 20, 5, 5, 0, kWhite);
+    double sum = 0;
+    for (int i = 0; i < 40 * 40; ++i) sum += image.pixels[static_cast<size_t>(i) * 3] * (i % 40 + 0.5);
+    return sum / 255 / painted(image);
+  };
+  for (const float x : {20.f, 20.25f, 20.5f, 20.8f}) EXPECT_NEAR(centre(x), x, 0.1);
+}
+
+TEST(CanvasTest, WordsKeepTheirStrideAndStayInTheirHeight) {
+  for (const bool antialias : {true, false}) {
+    Image image = filled(100, 40, {});
+    EXPECT_EQ(Canvas(image, antialias).word("A0Z", 10, 10, 4, kWhite), 58);
+    EXPECT_GT(painted(image), 100);
+    for (int x = 0; x < 100; ++x) {
+      EXPECT_EQ(image.pixels[(size_t{7} * 100 + x) * 3], 0) << x;   // above
+      EXPECT_EQ(image.pixels[(size_t{32} * 100 + x) * 3], 0) << x;  // below
+    }
+  }
+}
+
 TEST(CanvasTest, ShapesMayReachOutside) {
   Image image = filled(20, 20, {});
   Canvas canvas(image, true);

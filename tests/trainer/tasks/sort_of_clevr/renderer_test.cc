@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <opencv2/core.hpp>
 
+#include "trainer/tasks/sort_of_clevr/non_scene.h"
 #include "trainer/tasks/sort_of_clevr/sample.h"
 
 namespace sf::data {
@@ -170,6 +172,29 @@ TEST(RendererTest, BlurAndNoiseKeepTheMean) {
   for (const uint8_t value : image.pixels) sum += value;
   EXPECT_NEAR(sum / double(image.pixels.size()), 100, 1);
 }
+
+// Training is reproducible on processors that differ in their vector instructions.
+TEST(RendererTest, PixelsDoNotDependOnTheProcessorsInstructions) {
+  const auto pixels = [](bool optimized, uint64_t seed) {
+    cv::setUseOptimized(optimized);
+    Rng rng(seed);
+    const Scene scene = generate_scene(rng, varied_scene_options(rng, 193, 161, 1, 6));
+    Style style = random_style(rng);
+    style.texture = 12;
+    style.blur = 0.7f;
+    style.jpeg_quality = 0;
+    std::vector<uint8_t> all = render(scene, style, rng).pixels;
+    for (int type = 0; type < kNumNonScenes; ++type) {
+      const Image image = render_non_scene(rng, static_cast<NonScene>(type), 131, 97);
+      all.insert(all.end(), image.pixels.begin(), image.pixels.end());
+    }
+    cv::setUseOptimized(true);
+    return all;
+  };
+  for (uint64_t seed = 0; seed < 5; ++seed) EXPECT_EQ(pixels(false, seed), pixels(true, seed)) << seed;
+}
+
+TEST(RendererTest, DrawingStartsNoThreads) { EXPECT_EQ(cv::getNumThreads(), 1); }
 
 TEST(RendererTest, PostProcessingTakesTheSmallestImages) {
   Rng rng(9);
