@@ -1,0 +1,29 @@
+// What OpenCV's static library names and drawing never calls: LAPACK, BLAS and GLX. With these in their place a program
+// links core and imgproc alone; the shared library would bring 50 packages (Mesa, LLVM, LAPACK, Fortran) into the
+// server's image. Hidden, so that they stand in no other library's way.
+#include <cstdlib>
+
+#define SF_ABSENT(name) \
+  extern "C" __attribute__((visibility("hidden"))) void name() { std::abort(); }
+
+SF_ABSENT(cblas_sgemm)
+SF_ABSENT(cblas_dgemm)
+SF_ABSENT(cblas_cgemm)
+SF_ABSENT(cblas_zgemm)
+SF_ABSENT(sgels_)
+SF_ABSENT(dgels_)
+SF_ABSENT(sgesdd_)
+SF_ABSENT(dgesdd_)
+SF_ABSENT(sgesv_)
+SF_ABSENT(dgesv_)
+SF_ABSENT(sgeqrf_)
+SF_ABSENT(dgeqrf_)
+SF_ABSENT(sgetrf_)
+SF_ABSENT(dgetrf_)
+SF_ABSENT(sposv_)
+SF_ABSENT(dposv_)
+SF_ABSENT(spotrf_)
+SF_ABSENT(dpotrf_)
+SF_ABSENT(glXGetCurrentContext)
+SF_ABSENT(glXGetCurrentDisplay)
+SF_ABSENT(glXGetProcAddressARB)
