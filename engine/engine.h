@@ -272,8 +272,6 @@ class Engine {
   }
 
   // --- the scheduler's thread only ---
-  // Whether pages for `num_tokens` more are free or can be made free now.
-  virtual bool can_admit(int num_tokens) const = 0;
   // Effect: registers a sequence; computes nothing. Errors: check_routing. REQUIRES: `prompt` was made by this engine.
   virtual SequenceId admit(PreparedPromptPtr prompt, const SamplingParams& sampling) = 0;
   // The routing of every token computed so far; empty where the engine keeps none.

@@ -79,9 +79,6 @@ class TorchEngine : public Engine {
     return explain_answer(model, *mine, sampling, options, check);
   }
 
-  bool can_admit(int num_tokens) const override {
-    return cache().pages_for(std::min(num_tokens, info_.max_context)) <= cache().free_pages();
-  }
   SequenceId admit(PreparedPromptPtr prompt, const SamplingParams& sampling) override;
   RoutingRecord routing_record(SequenceId id) const override;
   void release(SequenceId id) override;

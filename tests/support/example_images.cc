@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tests/support/encode_image.h"
 #include "trainer/data/image_file.h"
 #include "trainer/tasks/sort_of_clevr/non_scene.h"
 #include "trainer/tasks/sort_of_clevr/renderer.h"
@@ -85,8 +86,8 @@ std::vector<data::Question> questions_about(data::Rng& rng, const Scene& scene, 
 }
 
 std::string encode(const std::string& file, const Image& image) {
-  if (file.ends_with(".jpg")) return data::encode_jpeg(image, 90);
-  if (file.ends_with(".webp")) return data::encode_webp(image, 90);
+  if (file.ends_with(".jpg")) return encode_jpeg(image, 90);
+  if (file.ends_with(".webp")) return encode_webp(image, 90);
   return data::encode_png(image);
 }
 

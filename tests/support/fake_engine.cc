@@ -208,10 +208,6 @@ Explanation FakeEngine::explain(const PreparedPrompt& prompt, const SamplingPara
   return e;
 }
 
-bool FakeEngine::can_admit(int num_tokens) const {
-  return (num_tokens + options_.page_size - 1) / options_.page_size <= options_.total_pages - used_pages_;
-}
-
 PreparedChoicesPtr FakeEngine::prepare_choices(const std::vector<std::string>& texts) const {
   auto choices = std::make_shared<PreparedChoices>();
   choices->texts = texts;

@@ -79,7 +79,6 @@ class FakeEngine final : public Engine {
   // The scripted answer over a grid of 2 x 2, all of a token's weight on cell (its index % 4).
   Explanation explain(const PreparedPrompt& prompt, const SamplingParams& sampling, const ExplainOptions& options,
                       const ExplainCheck& check) const override;
-  bool can_admit(int num_tokens) const override;
   SequenceId admit(PreparedPromptPtr prompt, const SamplingParams& sampling) override;
   RoutingRecord routing_record(SequenceId id) const override;
   void release(SequenceId id) override;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "tests/support/encode_image.h"
 #include "trainer/data/image_file.h"
 
 namespace sf::test {
@@ -209,9 +210,9 @@ std::string encode_somehow(data::Rng& rng, const Image& image) {
     case 0:
       return data::encode_png(image);
     case 1:
-      return data::encode_jpeg(image, rng.range(70, 95));
+      return encode_jpeg(image, rng.range(70, 95));
     default:
-      return data::encode_webp(image, rng.chance(0.5f) ? 100 : rng.range(70, 95));
+      return encode_webp(image, rng.chance(0.5f) ? 100 : rng.range(70, 95));
   }
 }
 

@@ -120,7 +120,6 @@ TEST_F(ReloaderTest, AFailedWarmUpKeepsTheOldVersion) {
     PromptCost estimate_cost(const std::vector<Message>&) const override { return {}; }
     PreparedPromptPtr prepare(const std::vector<Message>&, const PrepareCheck&) const override { return nullptr; }
     std::unique_ptr<TokenStream> token_stream() const override { return nullptr; }
-    bool can_admit(int) const override { return true; }
     SequenceId admit(PreparedPromptPtr, const SamplingParams&) override { return 0; }
     void release(SequenceId) override {}
     void preempt(SequenceId) override {}

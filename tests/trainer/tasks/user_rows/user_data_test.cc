@@ -8,6 +8,7 @@
 #include "engine/base/base64.h"
 #include "engine/base/error.h"
 #include "engine/base/machine_fault.h"
+#include "tests/support/encode_image.h"
 #include "tests/support/no_free_files.h"
 #include "trainer/data/image_file.h"
 #include "trainer/tasks/sort_of_clevr/canvas.h"
@@ -210,9 +211,9 @@ TEST(ExportTest, RowsKeepTheObjectsBoxes) {
 
 TEST(ImageFileTest, EveryFormatDecodesAgain) {
   const Image image = filled(33, 17, {200, 30, 60});
-  for (const std::string& bytes : {encode_png(image), encode_webp(image, 100)})
+  for (const std::string& bytes : {encode_png(image), test::encode_webp(image, 100)})
     EXPECT_EQ(decode_image(bytes).pixels, image.pixels);
-  for (const std::string& bytes : {encode_jpeg(image, 90), encode_webp(image, 80)}) {
+  for (const std::string& bytes : {test::encode_jpeg(image, 90), test::encode_webp(image, 80)}) {
     const Image back = decode_image(bytes);
     EXPECT_EQ(back.width, 33);
     EXPECT_EQ(back.height, 17);
