@@ -132,7 +132,7 @@ TEST_F(EvaluatorTest, GeneratesWhatItIsJudgedBy) {
   const auto visit = [&](int, const Example&, const std::vector<AnsweredQuestion>& answers) {
     for (size_t q = 0; q < five.size(); ++q) {
       std::string first =
-          tokenizer_->is_end(answers[q].first_token) ? "" : tokenizer_->piece_bytes(answers[q].first_token);
+          tokenizer_->is_end(answers[q].first_token) ? "" : tokenizer_->bytes_of(answers[q].first_token);
       if (first.starts_with(' ')) first.erase(0, 1);
       EXPECT_EQ(one[q], first);
       EXPECT_TRUE(five[q].starts_with(first)) << five[q] << " after " << first;
