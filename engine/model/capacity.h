@@ -27,11 +27,11 @@ class CapacityPolicy {
   virtual at::Tensor kept(int layer, const Routing& routing) = 0;
 };
 
-// One capacity for all tokens of a batch: training. Never used in serving, where requests would
-// push each other's tokens out.
+// One capacity for all tokens of a batch: training. Never used in serving, where requests would push each
+// other's tokens out.
 class BatchCapacity : public CapacityPolicy {
  public:
-  // `num_tokens`: real ones; padding takes no room.
+  // `num_tokens`: real ones; padding takes no capacity.
   BatchCapacity(const MoeConfig& config, int64_t num_tokens, double factor);
   at::Tensor kept(int layer, const Routing& routing) override;
 

@@ -1,6 +1,6 @@
 // config.json of a checkpoint: every size and switch of the model. Plain values, thread-safe functions; no torch.
 //
-//   ModelConfig config = parse_model_config(json_text);   // unknown keys are errors, missing ones have defaults
+//   ModelConfig config = parse_model_config(json_text);   // unknown keys are errors; all have defaults
 //   std::string text = to_json(config);
 #pragma once
 

@@ -6,8 +6,8 @@
 //   at::Tensor hidden_TD = decoder.forward(input, backend);
 //   at::Tensor logits_TV = decoder.logits(hidden_TD);
 //
-// Thread-safe as long as the weights do not change: const methods only read them. Backend,
-// observer and hook of a pass: one thread only.
+// Thread-safe as long as the weights do not change: const methods only read them. Backend, observer and
+// hook of a pass: one thread only.
 #pragma once
 
 #include <torch/torch.h>

@@ -14,8 +14,8 @@
 
 namespace sf {
 
-// ExpertStats counts the same windows and carries them from step to step (Sequence::window), so a
-// drop is an overflow of scope `request` and the other way round.
+// ExpertStats counts the same windows and carries them from step to step (Sequence::window), so a drop is an overflow
+// of scope `request` and the other way round.
 class StrictCapacity : public CapacityPolicy {
  public:
   // Reads the counters that the sequences carry; the step's tokens come on top.

@@ -1,7 +1,7 @@
 // Guided choice: how far one sequence has come with scoring its choices, node after node of their trie.
 //
 //   TrieCursor cursor(trie);
-//   while (!cursor.score(logprobs_of(cursor.node()))) {   // of node().children, behind prompt and node().path
+//   while (!cursor.score(logprobs_of(cursor.node()))) {   // of node().children, behind node().path
 //     const int kept = cursor.common();                   // so many tokens of the path stay for the next node
 //   }
 //   ChosenAnswer chosen = cursor.choose(sampling, position);
