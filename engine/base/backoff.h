@@ -1,4 +1,5 @@
-// How long to wait before the next try: `first_s`, doubled each time up to `last_s`. Pure; the caller has the clock.
+// How long to wait before the next try: `first_s`, doubled each time up to `last_s`. The caller has the clock.
+// One thread only.
 //
 //   Backoff backoff(1, 60);
 //   const double retry_at_s = now_s + backoff.next_s();   // 1, 2, 4 ... 60, 60
@@ -9,7 +10,6 @@
 
 namespace sf {
 
-// One thread only.
 class Backoff {
  public:
   Backoff(double first_s, double last_s) : first_s_(first_s), last_s_(last_s) {}

@@ -2,6 +2,8 @@
 //
 //   SF_REQUIRE(width > 0, "image: width must be positive, got ", width);   // the caller's fault
 //   SF_CHECK(rows == ids.size(), "dispatch: rows do not match");           // ours
+//
+// Thread-safe: plain values and free functions.
 #pragma once
 
 #include <sstream>

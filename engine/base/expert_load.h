@@ -1,6 +1,8 @@
 // How evenly the experts of one layer are used, from counts alone.
 //
 //   ExpertLoad load = expert_load(assignments_per_expert);
+//
+// Pure functions.
 #pragma once
 
 #include <cstdint>

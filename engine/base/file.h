@@ -1,7 +1,12 @@
 // Whole files, and what it takes for them to survive a power cut.
 //
 //   std::string config = read_file(dir / "config.json", 1 << 20);
-//   write_file(dir / "a.json", text);  sync_tree(dir);  rename(dir, final);  sync_directory(parent);
+//   write_file(dir / "a.json", text);
+//   sync_tree(dir);
+//   rename(dir, final_dir);
+//   sync_directory(final_dir.parent_path());
+//
+// Thread-safe: the free functions and RandomAccessFile. A FileDescriptor and an OutputFile: one thread only.
 #pragma once
 
 #include <cstdint>
@@ -29,21 +34,21 @@ class FileDescriptor {
 
 // Effect: reads all of a regular file that is no symbolic link. Blocks. The bytes are this process's own from then on.
 // Errors: NotFound; InvalidArgument for what is no regular file; DataLoss where the file is over `max_bytes` or changes
-// its size while it is read. A fault of the machine is told apart from all of these (machine_fault.h).
+// its size while it is read. A fault of the machine is none of these (machine_fault.h).
 std::string read_file(const std::filesystem::path& path, int64_t max_bytes);
 
 // Effect: the same, a MiB at a time, so that a large file takes no memory; returns its size. Errors: as read_file.
 int64_t read_pieces(const std::filesystem::path& path, int64_t max_bytes,
                     const std::function<void(std::string_view)>& use);
 
-// A file whose parts are read where they lie, for what is larger than memory. Thread-safe. Movable.
+// A file whose parts are read where they lie, for what is larger than memory. Thread-safe; movable.
 class RandomAccessFile {
  public:
   // Errors: as read_file.
   explicit RandomAccessFile(const std::filesystem::path& path);
   int64_t size() const { return size_; }
   int descriptor() const { return file_.get(); }
-  // Effect: fills `out` with bytes [begin, begin + size). Errors: DataLoss where the file has not so many.
+  // Effect: fills `out` with bytes [begin, begin + size). Errors: DataLoss where the file ends before that.
   void read(int64_t begin, int64_t size, char* out) const;
 
  private:

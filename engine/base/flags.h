@@ -1,12 +1,10 @@
 // What all programs have in common on the command line: --help, --version, --config FILE (TOML), SPARSEFUSION_*
 // environment variables, and how they fail.
 //
-//   int main(int argc, char** argv) {
-//     ServerOptions options;
-//     return sf::run_program({"sparsefusion-server", "Answers questions about images", SF_VERSION}, argc, argv,
-//         [&](CLI::App& app) { app.add_option("--http-port", options.http_port, "Port of the REST API"); },
-//         [&](const CLI::App&) { return serve(options); });
-//   }
+//   int http_port = 8080;
+//   return run_program({"sparsefusion-server", "Answers questions about images", "0.1.0"}, argc, argv,
+//       [&](CLI::App& app) { app.add_option("--http-port", http_port, "Port of the REST API"); },
+//       [&](const CLI::App&) { return serve(http_port); });
 //
 // Every option with a long name can be set in four places; the first that names it wins: the flag --http-port, the
 // variable SPARSEFUSION_HTTP_PORT, the key http-port (or http_port) of the --config file, its default. Options of a
@@ -38,7 +36,7 @@ inline constexpr int kExitSuccess = 0;
 inline constexpr int kExitFailure = 1;
 inline constexpr int kExitUsage = 2;  // unknown flag or key, missing or malformed value
 
-// Effect: lets `configure` add options and subcommands, parses, calls `run` and returns its exit status. --help and
+// Effect: calls `configure` to add options and subcommands, parses, calls `run` and returns its exit status. --help and
 // --version print to out and return 0. A usage error prints one line to err and returns 2; an exception of `run` (or of
 // a subcommand's callback) prints one line and returns 1. Never throws what is derived from std::exception.
 int run_program(const ProgramInfo& info, int argc, const char* const* argv,

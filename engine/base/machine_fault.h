@@ -1,11 +1,14 @@
-// What an errno says about: the machine (too many open files, an I/O error, a stale handle, a permission, no memory) or
+// What an errno is about: the machine (too many open files, an I/O error, a stale handle, a permission, no memory) or
 // the thing that was asked for (no such file, a symbolic link). The first may pass and is worth another try; it is
 // never a verdict about a file's content.
 //
-//   if (::read(fd, out, size) < 0) throw_errno("file: cannot read 'a'", errno, "a");
-//   catch (const std::exception& error) { if (is_machine_fault(error)) try_again_later(); }
+//   try {
+//     if (::read(fd, out, size) < 0) throw_errno("file: cannot read 'a'", errno, "a");
+//   } catch (const std::exception& error) {
+//     if (is_machine_fault(error)) try_again_later();
+//   }
 //
-// Thread-safe.
+// Thread-safe: free functions.
 #pragma once
 
 #include <exception>

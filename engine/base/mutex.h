@@ -7,6 +7,8 @@
 //   ...
 //   MutexLock lock(mutex_);
 //   while (jobs_.empty()) ready_.wait(mutex_);
+//
+// Thread-safe: Mutex and CondVar. A MutexLock belongs to the thread that made it.
 #pragma once
 
 #include <chrono>

@@ -1,7 +1,9 @@
 // JSON from strangers: no duplicate keys, no invalid UTF-8, bounded depth, nothing behind the value.
 //
 //   nlohmann::json config = parse_strict_json(text, "config.json");
-//   int width = json_int(config, "width", 1, 1 << 20, "config.json");
+//   const int64_t width = json_int(config, "width", 1, 1 << 20, "config.json");
+//
+// Thread-safe: free functions.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +14,7 @@
 namespace sf {
 
 // Errors: InvalidArgument whose message starts with `name`, for anything that is not one strict JSON value of at most
-// `max_depth` nested objects and arrays. Thread-safe.
+// `max_depth` nested objects and arrays.
 nlohmann::json parse_strict_json(std::string_view text, const std::string& name, int max_depth = 32);
 
 // One member of an object. Errors: InvalidArgument (field = the key) where it is missing, of another type or out of

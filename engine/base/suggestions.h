@@ -1,8 +1,8 @@
 // "Did you mean": the known word that a mistyped one is nearest to.
 //
-//   nearest_word("--http-prot", {"--http-port", "--grpc-port"})   // "--http-port"
+//   std::string flag = nearest_word("--http-prot", {"--http-port", "--grpc-port"});   // "--http-port"
 //
-// Thread-safe: free functions. The client has its own (client/suggestions.h): it includes nothing of the engine.
+// Thread-safe: free functions.
 #pragma once
 
 #include <string>

@@ -1,6 +1,6 @@
 // A TOML 1.0 file of settings, read by toml++ and flattened: every key with its tables, its values as text, its line.
 //
-//   for (const TomlEntry& entry : parse_toml(text, "settings.toml")) apply(entry.key, entry.values);
+//   for (const TomlEntry& entry : parse_toml(text, "settings.toml")) set_option(entry.key, entry.values);
 //
 // Thread-safe: free functions.
 #pragma once

@@ -1,7 +1,7 @@
 // How many processors this process may use: those it may run on (sched_setaffinity, cpusets), and no more than the
 // quota of the control groups it is in (a container's --cpus, systemd's CPUQuota, Kubernetes' limits).
 //
-//   at::set_num_threads(usable_processors());
+//   const int threads = threads_or_default(0);   // 0: as many as this process may use
 //
 // Thread-safe: free functions.
 #pragma once

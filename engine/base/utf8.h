@@ -1,6 +1,8 @@
 // UTF-8, strictly: no overlong forms, no surrogates, nothing above U+10FFFF (RFC 3629).
 //
 //   if (!is_valid_utf8(question)) throw invalid_argument("question", "not UTF-8");
+//
+// Thread-safe: free functions.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +18,7 @@ size_t valid_utf8_prefix(std::string_view text);
 // REQUIRES: `code_point` is one, and no surrogate.
 void append_utf8(std::string& text, uint32_t code_point);
 
-// What stands at the front of `text`.
+// What `text` begins with.
 struct Utf8Front {
   enum class Kind {
     kCharacter,   // one whole character of `length` bytes
@@ -30,8 +32,8 @@ struct Utf8Front {
 // REQUIRES: `text` is not empty.
 Utf8Front utf8_front(std::string_view text);
 
-// Effect: takes all that is decided off the front of `pending` and returns it, with U+FFFD for invalid bytes. What is
-// left in `pending` is the start of one character, at most 3 bytes.
+// Effect: takes all that is decided off the beginning of `pending` and returns it, with U+FFFD for invalid bytes. What
+// is left in `pending` is the start of one character, at most 3 bytes.
 std::string take_whole_utf8(std::string& pending);
 
 }  // namespace sf

@@ -3,12 +3,10 @@
 // takes half a minute. libgomp reads its policy from the environment when it is loaded, before main(): so the program
 // sets it and starts itself again.
 //
-//   int main(int argc, char** argv) {
-//     sf::wait_without_spinning(argv);
-//     ...
+//   wait_without_spinning(argv);   // the first statement of main()
 //
-// REQUIRES: the first thing in main(), on the only thread: nothing is open and nothing is lost. Process id, arguments,
-// environment, signal mask and open files stay.
+// One thread only. REQUIRES: the first thing in main(), before any other thread is started: nothing is open and nothing
+// is lost. Process id, arguments, environment, signal mask and open files stay.
 #pragma once
 
 #include <functional>

@@ -2,7 +2,7 @@
 // the thread that runs them in the background sets what that does. As a kernel's cond_resched().
 //
 //   YieldScope scope([&] { throttle.wait(); });  // this thread's loops wait for a gap between requests
-//   model->forward(...);                         // calls yield_to_requests() between its blocks
+//   yield_to_requests();                         // as a forward pass calls it between its blocks
 //
 // Without a scope it costs the read of one pointer. One thread only: a scope is its thread's own.
 #pragma once

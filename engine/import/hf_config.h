@@ -1,6 +1,11 @@
 // What a Hugging Face directory says about its model in JSON: config.json (text and vision), the image processor, the
 // tokenizer's added tokens, how to generate. Keys that are left out have the defaults of that model's class in
 // transformers.
+//
+//   const HfConfig hf = read_hf_config(directory);
+//   const int64_t layers = hf.text.num_layers;
+//
+// Thread-safe: plain values and free functions.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
 // What sets the families of Hugging Face models apart, one file each (llama.cc, mixtral.cc, llava.cc) and one row each
 // in registry.cc: the defaults of its class, and where the parts lie that other families have not.
 //
-//   const HfTextFamily& family = hf_text_family("mixtral");
-//   family.plan_feed_forward(planner, text, "decoder.block0.moe.", "model.layers.0.");
+//   const HfTextFamily* family = find_hf_text_family("mixtral");   // null for one that is unknown
+//   family->plan_feed_forward(planner, hf.text, "decoder.block0.moe.", "model.layers.0.");
 //
 // Thread-safe: immutable tables.
 #pragma once
@@ -25,7 +25,7 @@ struct HfTextFamily {
   int64_t intermediate_size = 0, max_context = 0;
   int64_t num_kv_heads = 0;  // 0 = num_attention_heads
   double norm_eps = 0, rope_theta = 0;
-  bool has_window = false;     // sliding_window is read;
+  bool has_window = false;     // sliding_window is read
   int64_t default_window = 0;  // 0 = none
   bool routed = false;         // has num_local_experts and num_experts_per_tok
   // Plans one layer's router and experts. `ours` begins their names, `theirs` those of the layer.

@@ -6,6 +6,8 @@
 //   ShardedTensors source(directory);
 //   HfImport import = plan_hf_import(hf, source, "llava-1.5");
 //   check_plan(import.plan, source);
+//
+// Thread-safe: free functions.
 #pragma once
 
 #include <string>

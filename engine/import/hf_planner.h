@@ -26,8 +26,9 @@ class HfPlanner {
   bool has(const std::string& name) const { return source_.tensors().contains(name); }
   // The first prefix under which `probe` exists; the first of all where none does, so that the error has a name.
   std::string prefix_of(const std::vector<std::string>& prefixes, const std::string& probe) const;
-  // A number in a configuration must not fill the memory with a plan for tensors that no file has: each of `count`
-  // things has at least one of its own. Errors: InvalidArgument (field "config.json") with the key.
+  // Refuses a `count` (of layers, of experts) above the number of tensors in the file: each has at least one of its
+  // own, and a number in a configuration must not fill the memory with a plan. Errors: InvalidArgument (field
+  // "config.json") with the key.
   void require_tensors_for(const std::string& key, int64_t count) const;
 
   void add(const std::string& name, Shape shape, std::vector<ImportPiece> pieces);

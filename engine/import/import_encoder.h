@@ -2,8 +2,10 @@
 // config.json (image and vision), preprocessor_config.json, model.safetensors (f32, "vision.*"), manifest.json. Weights
 // are streamed.
 //
-//   import_encoder(import_timm, {.source = "vit_small_patch16_224.safetensors", .destination = "vit"}, {.image_size =
-//   96});
+//   const ImportOptions options{.source = "vit_small_patch16_224.safetensors", .destination = "vit"};
+//   Manifest manifest = import_encoder(import_timm, options, {.image_size = 96});
+//
+// Thread-safe: a free function; imports to different destinations may run at once.
 #pragma once
 
 #include "engine/import/import_model.h"

@@ -1,7 +1,9 @@
 // A foreign model -> a checkpoint directory that the server serves. Weights are streamed: memory does not grow with the
 // model.
 //
-//   import_hf_model({.source = "llava-dir", .destination = "out"});
+//   Manifest manifest = import_hf_model({.source = "llava-dir", .destination = "out"});
+//
+// Thread-safe: free functions; imports to different destinations may run at once.
 #pragma once
 
 #include <filesystem>

@@ -3,6 +3,8 @@
 // torch._utils._rebuild_tensor_v2 and torch's storages are known, each as a plain value. Everything else is refused.
 //
 //   std::map<std::string, PickledTensor> tensors = parse_state_dict(bytes_of_data_pkl, "model.pth");
+//
+// Pure functions.
 #pragma once
 
 #include <cstdint>

@@ -4,6 +4,8 @@
 //   ImportPlan plan = plan_hf_import(hf, source, "").plan;   // hf_model.h
 //   check_plan(plan, source);
 //   ManifestFile file = write_planned(plan, source, directory / "model.safetensors", {.dtype = Dtype::kF32});
+//
+// Plain values, and thread-safe functions over them. write_planned(): one thread at a time for a path.
 #pragma once
 
 #include <cstdint>

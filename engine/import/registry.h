@@ -1,9 +1,9 @@
 // What can be imported: one row for every `--from` of sparsefusion-model convert. A new format is a file and a row
 // here; a new Hugging Face family a file and a row of hf_family.h's tables, which registry.cc holds too.
 //
-//   import_checkpoint("hf", {.source = "llava-dir", .destination = "out"}, {});
+//   Manifest manifest = import_checkpoint("hf", {.source = "llava-dir", .destination = "out"}, {});
 //
-// Thread-safe: immutable.
+// Thread-safe: the table is immutable; imports to different destinations may run at once.
 #pragma once
 
 #include <string>

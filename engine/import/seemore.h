@@ -7,6 +7,8 @@
 //   TorchFile source("seemore.pth");
 //   SeemoreImport import = plan_seemore_import(source);
 //   check_plan(import.plan, source);
+//
+// Thread-safe: free functions.
 #pragma once
 
 #include <string>

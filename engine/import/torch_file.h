@@ -2,7 +2,9 @@
 // in it is executed (pickle.h).
 //
 //   TorchFile source("seemore.pth");
-//   source.read("decoder.lm_head.weight", 0, bytes, out);
+//   source.read("decoder.lm_head.weight", 0, size, out);
+//
+// Immutable after construction; thread-safe.
 #pragma once
 
 #include <filesystem>

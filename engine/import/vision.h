@@ -3,6 +3,8 @@
 //   ShardedTensors source = ShardedTensors::of_file("vit_small_patch16_224.safetensors");
 //   VisionImport import = import_timm(source, {.image_size = 96}, files);
 //   check_plan(import.plan, source);
+//
+// Thread-safe: free functions.
 #pragma once
 
 #include <string>

@@ -1,4 +1,11 @@
 // What import_timm and import_clip share: the plan under construction, and config.json from a few facts.
+//
+//   VisionPlanner planner(source);
+//   const VisionPlanner::Shape& stem = planner.shape("patch_embed.proj.weight", 4);   // [W, 3, patch, patch]
+//   planner.copy("vision.class_token", "cls_token", {stem[0]}, {1, 1, stem[0]});
+//   check_plan(planner.plan, source);
+//
+// A VisionPlanner: one thread only. The functions are pure functions. The source must outlive the planner.
 #pragma once
 
 #include <array>

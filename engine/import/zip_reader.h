@@ -1,5 +1,10 @@
 // The table of contents of a zip file whose entries are stored, not compressed: what torch.save() writes. Format:
 // PKWARE's APPNOTE.TXT, ZIP64 included. Every offset is checked against the file; nothing is unpacked.
+//
+//   RandomAccessFile file("model.pth");
+//   std::map<std::string, ZipEntry> entries = read_zip_directory(file, "model.pth");
+//
+// Thread-safe: a free function.
 #pragma once
 
 #include <cstdint>

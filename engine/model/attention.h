@@ -1,5 +1,12 @@
 // Causal attention of the decoder. The layer projects and rotates; where keys and values live is the backend's
 // business: a packed training batch (PackedAttention, here) or the paged cache (engine/runtime/paged_attention.h).
+//
+//   PackedAttention backend(mask_BLL);
+//   Attention attention(config.decoder);
+//   at::Tensor y_TD = attention.forward(layer, x_TD, rope, backend);
+//
+// Attention: thread-safe as long as the weights do not change; const methods only read them. A backend: one thread
+// only.
 #pragma once
 
 #include <torch/torch.h>

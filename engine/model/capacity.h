@@ -1,7 +1,9 @@
-// Who keeps a place where more tokens want an expert than it has room for.
+// Which tokens keep their place at an expert that is given more than its capacity.
 //
 //   BatchCapacity capacity(moe, num_tokens, factor);    // a CapacityPolicy for one step of training
 //   at::Tensor kept_TK = capacity.kept(layer, routing);
+//
+// kept_within() and expert_capacity() are pure functions; a CapacityPolicy: one thread only.
 #pragma once
 
 #include <torch/torch.h>
@@ -25,11 +27,11 @@ class CapacityPolicy {
   virtual at::Tensor kept(int layer, const Routing& routing) = 0;
 };
 
-// One capacity for all tokens of a batch: training. Never used in serving, where it would let requests push each
+// One capacity for all tokens of a batch: training. Never used in serving, where requests would push each
 // other's tokens out.
 class BatchCapacity : public CapacityPolicy {
  public:
-  // `num_tokens`: real ones; padding takes no room.
+  // `num_tokens`: real ones; padding takes no capacity.
   BatchCapacity(const MoeConfig& config, int64_t num_tokens, double factor);
   at::Tensor kept(int layer, const Routing& routing) override;
 

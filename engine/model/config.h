@@ -1,6 +1,6 @@
 // config.json of a checkpoint: every size and switch of the model. Plain values, thread-safe functions; no torch.
 //
-//   ModelConfig config = parse_model_config(json_text);   // an unknown key names itself; a missing one has its default
+//   ModelConfig config = parse_model_config(json_text);   // unknown keys are errors; all have defaults
 //   std::string text = to_json(config);
 #pragma once
 
@@ -88,7 +88,7 @@ struct DecoderConfig {
   bool tied_head = true;               // the output matrix is the embedding table
   bool head_bias = false;              // on the logits
   int max_context = 512;               // prompt and answer together
-  std::vector<int> dense_layers = {};  // layers, counted from 0, with a plain MLP that nobody routes (Qwen's
+  std::vector<int> dense_layers = {};  // layers, counted from 0, with a plain MLP and no router (Qwen's
                                        // mlp_only_layers; DeepSeek's first_k_dense_replace n is 0..n-1)
   int dense_hidden = 0;                // width of that MLP; its activation and biases are the experts'
   MoeConfig moe;                       // of all other layers

@@ -1,6 +1,13 @@
 // The decoder: embedding, pre-norm blocks of causal attention and feed-forward (a mixture of experts, or in dense
 // layers one MLP), head. One class for training, prefill and decode; only the AttentionBackend differs. Its switches
 // (DecoderConfig) span the bundled model, Llama, Mixtral and the original SparseFusion.
+//
+//   Decoder decoder(config.decoder);
+//   at::Tensor hidden_TD = decoder.forward(input, backend);
+//   at::Tensor logits_TV = decoder.logits(hidden_TD);
+//
+// Thread-safe as long as the weights do not change: const methods only read them. Backend, observer and
+// hook of a pass: one thread only.
 #pragma once
 
 #include <torch/torch.h>

@@ -1,9 +1,12 @@
 // What the decoder is given: one definition of how a prompt's text and images become its rows, for serving, training
 // and explanations.
 //
-//   DecoderInput input = decoder_input(vlm, ids_BL, {{.begin = 0, .image_BPM = vlm.encode_images(pixels, boxes)}});
+//   const PlacedImage image{.begin = 0, .image_BPM = vlm.encode_images(pixels, boxes)};
+//   DecoderInput input = decoder_input(vlm, ids_BL, {image});
 //   input.positions_T = positions_T;
 //   at::Tensor hidden_TD = vlm.decoder().forward(input, attention);
+//
+// Plain values; decoder_input() is thread-safe.
 #pragma once
 
 #include <vector>

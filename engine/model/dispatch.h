@@ -1,9 +1,11 @@
-// Token rows <-> expert rows. Stateless: dispatch() decides where each (token, slot) goes, gather_rows() sorts the
-// tokens by expert, combine() brings the experts' rows back. Both movements have exact gradients without scatter-adds,
-// so they are deterministic. A slot that is not kept still has its row, so shapes do not depend on what is dropped.
+// Token rows <-> expert rows: dispatch() decides where each (token, slot) goes, gather_rows() sorts the tokens by
+// expert, combine() brings the experts' rows back. Both movements have exact gradients without scatter-adds, so they
+// are deterministic. A slot that is not kept still has its row, so shapes do not depend on what is dropped.
 //
 //   Dispatch d = dispatch(routing, num_experts, kept_within(routing, num_experts, capacity));
 //   at::Tensor y_TD = combine(d, experts.forward(gather_rows(d, x_TD), d.ends_E, ops));
+//
+// Plain values and pure functions.
 #pragma once
 
 #include <torch/torch.h>

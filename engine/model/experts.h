@@ -1,4 +1,9 @@
 // E feed-forward networks over rows sorted by expert, and a single one over all tokens (the shared expert).
+//
+//   Experts experts(config.decoder, num_experts, 128);   // F = 128
+//   at::Tensor y_RD = experts.forward(x_RD, ends_E, ops);
+//
+// Thread-safe as long as the weights do not change: const methods only read them.
 #pragma once
 
 #include <torch/torch.h>

@@ -2,9 +2,13 @@
 //
 //   weight_ = register_parameter("weight", randn_or_empty({outputs, inputs}) / std::sqrt(double(inputs)));
 //
-//   NoInitialWeights scope;                           // as transformers' no_init_weights: drawing normal numbers takes
-//   auto vlm = std::make_shared<Vlm>(config);         // longer than reading the file
+//   NoInitialWeights scope;                              // as transformers' no_init_weights
+//   auto vlm = std::make_shared<Vlm>(config);
 //   load_tensors(bytes, name, vlm->named_parameters());  // fills every one of them, or fails
+//
+// Drawing normal numbers takes longer than reading the file.
+//
+// One thread only: a scope is its thread's own. randn_or_empty() is thread-safe.
 #pragma once
 
 #include <ATen/ATen.h>

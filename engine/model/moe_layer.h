@@ -1,5 +1,11 @@
 // The mixture-of-experts feed-forward: route, dispatch, run, combine. What it saw is handed to an observer, so the
 // layer itself keeps no state between calls.
+//
+//   MoeLayer moe_layer(config.decoder);
+//   at::Tensor y_TD = moe_layer.forward(layer, x_TD, {.observer = &observer, .ops = &ops});
+//
+// A MoeLayer: thread-safe as long as the weights do not change; const methods only read them. Policy, hook and
+// observer of a pass: one thread only.
 #pragma once
 
 #include <torch/torch.h>

@@ -1,5 +1,10 @@
 // The decoder's norms, statistics in f32: RMSNorm with a learned scale (Zhang and Sennrich 2019, arXiv 1910.07467), or
 // LayerNorm with scale and bias (Ba 2016, arXiv 1607.06450).
+//
+//   Norm norm(NormKind::kRms, 96, 1e-6);
+//   at::Tensor y_TD = norm.forward(x_TD);
+//
+// Thread-safe as long as the weights do not change: const methods only read them.
 #pragma once
 
 #include <torch/torch.h>

@@ -1,5 +1,10 @@
 // Vision tokens -> image tokens of the decoder: a two-layer GELU MLP, behind a LayerNorm where projector_norm says so,
 // on 2x2 neighbours side by side (pixel shuffle), on every token, or on the class token.
+//
+//   Projector projector(config);
+//   at::Tensor image_BPD = projector.forward(x_BNW, rows, columns);
+//
+// Thread-safe as long as the weights do not change: const methods only read them.
 #pragma once
 
 #include <torch/torch.h>

@@ -4,6 +4,8 @@
 //
 //   RopeTable table = make_rope_table(positions, {.rotated = 64, .theta = 1e6});
 //   q_THC = apply_rope(q_THC, table);
+//
+// Plain values and pure functions.
 #pragma once
 
 #include <torch/torch.h>

@@ -1,4 +1,11 @@
 // Noisy top-k routing (Shazeer 2017, arXiv 1701.06538). In f32 whatever the model's dtype; ties go to the lowest id.
+//
+//   Router router(config.decoder);
+//   Routing routing = router.forward(x_TD, ops);
+//   update_balance_bias(router.balance_bias(), counts_E, 1e-3);   // bias_balancing, each step
+//
+// A Router: thread-safe as long as the weights do not change; const methods only read them. update_balance_bias()
+// changes the balance bias: one thread at a time, and no forward pass meanwhile.
 #pragma once
 
 #include <torch/torch.h>

@@ -1,5 +1,9 @@
 // Losses over one layer's routing of real tokens: scalars that training weighs and adds. All are differentiable in
 // whatever dtype the routing has.
+//
+//   at::Tensor loss = 0.01 * balance_loss(routing) + 0.001 * router_z_loss(routing);
+//
+// Pure functions.
 #pragma once
 
 #include <torch/torch.h>

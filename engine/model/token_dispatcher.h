@@ -6,6 +6,8 @@
 // With expert parallelism each rank holds some of the experts: an all-to-all dispatcher sends a token's row to the rank
 // of its expert in dispatch() and the outputs back in combine(), and dispatch.h's maths orders what arrives. A MoeLayer
 // keeps one dispatcher, and the rows it is given need not be those of its own tokens.
+//
+// Thread-safe.
 #pragma once
 
 #include "engine/model/dispatch.h"
@@ -18,7 +20,6 @@ struct DispatchedRows {
   at::Tensor ends_E;   // int64: row after the last of each of them; stays on the device
 };
 
-// Thread-safe.
 class TokenDispatcher {
  public:
   virtual ~TokenDispatcher() = default;

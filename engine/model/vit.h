@@ -4,6 +4,8 @@
 //
 //   at::Tensor x_BNW = vit.encode(pixels, boxes);   // every token
 //   at::Tensor features = vit.features(x_BNW);      // those that the projector is given
+//
+// Thread-safe as long as the weights do not change: const methods only read them.
 #pragma once
 
 #include <torch/torch.h>

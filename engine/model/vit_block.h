@@ -1,4 +1,10 @@
 // One pre-LayerNorm transformer block of the vision encoder, bidirectional.
+//
+//   VitBlock block(config.vision);
+//   VitMaps maps;   // without it attention is fused
+//   at::Tensor y_BNW = block.forward(x_BNW, rows, columns, &maps);
+//
+// Thread-safe as long as the weights do not change: const methods only read them.
 #pragma once
 
 #include <vector>

@@ -1,8 +1,12 @@
 // The visual language model: vision encoder -> projector -> decoder, in one parameter set.
 //
-//   at::Tensor image_BPD = vlm.encode_images(pixels, boxes);
-//   at::Tensor text_TD = vlm.embed_text(ids_T);
-//   at::Tensor hidden = vlm.decoder().forward(input, backend);
+//   Vlm vlm(config);
+//   const PlacedImage image{.begin = 0, .image_BPM = vlm.encode_images(pixels, boxes)};
+//   DecoderInput input = decoder_input(vlm, ids_BL, {image});
+//   input.positions_T = positions_T;
+//   at::Tensor hidden_TD = vlm.decoder().forward(input, backend);
+//
+// Thread-safe as long as the weights do not change: const methods only read them.
 #pragma once
 
 #include <torch/torch.h>

@@ -1,7 +1,7 @@
 // The tokens of one step, flat over sequences, and where attention finds their keys.
 //
 //   Batch batch = make_batch(parts, cache, device);
-//   PagedAttention attention(batch.attention, cache, ops, device);
+//   PagedAttention attention(batch.attention, cache, ops_for(device), device);
 //
 // One thread only.
 #pragma once

@@ -3,8 +3,8 @@
 // is an overflow of scope `request` and the other way round (docs/model.md).
 //
 //   sequence.window = CapacityWindow(num_layers, num_experts);
-//   sequence.window.begin_token(layer, position);             // for each token in order, in every layer that routes
-//   overflow += sequence.window.add(layer, expert, capacity);
+//   sequence.window.begin_token(layer, position);   // for each token in order, in every layer that routes
+//   overflow += sequence.window.add(layer, expert, capacity);   // for each of its experts
 //
 // One thread only.
 #pragma once

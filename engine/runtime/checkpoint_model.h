@@ -1,4 +1,9 @@
 // A verified checkpoint -> the model and its tokenizer, ready to use.
+//
+//   CheckpointModel model = load_checkpoint_model(open_checkpoint(store / "12"));
+//   const std::vector<int> ids = model.tokenizer->encode("what colour is the square?");
+//
+// Thread-safe: free functions.
 #pragma once
 
 #include <memory>

@@ -1,8 +1,10 @@
 // The token trie over the strings that an answer is chosen from (PreparedChoices in engine.h has the formula).
 //
 //   auto trie = std::make_shared<const ChoiceTrie>(texts, paths, end_token);
-//   for (const ChoiceTrie::Branch& place : trie->branches()) ... log-probabilities of place.children after place.path
-//   ... ChosenAnswer chosen = trie->choose(logprobs, sampling, position);
+//   for (const ChoiceTrie::Branch& place : trie->branches()) {
+//     ...   // put the log-probabilities of place.children, behind place.path, into logprobs
+//   }
+//   ChosenAnswer chosen = trie->choose(logprobs, sampling, position);
 //
 // Only where it branches is anything computed: of `circle` and `square` with different first tokens that is the place
 // behind the prompt alone. 64 choices have at most 63 such places. Immutable; thread-safe.

@@ -1,4 +1,8 @@
 // --device: where an engine's tensors live.
+//
+//   const at::Device device = choose_device("auto");
+//
+// Thread-safe: a free function.
 #pragma once
 
 #include <string>

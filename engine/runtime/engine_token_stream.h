@@ -1,4 +1,10 @@
-// The text of one answer of the torch engine: its detokenizer behind engine.h's face.
+// The torch engine's TokenStream (engine.h): the text of one answer, token by token.
+//
+//   EngineTokenStream stream(tokenizer);
+//   text += stream.push(token);
+//   text += stream.finish();
+//
+// One thread only.
 #pragma once
 
 #include <memory>
@@ -10,7 +16,6 @@
 
 namespace sf {
 
-// One thread only.
 class EngineTokenStream : public TokenStream {
  public:
   explicit EngineTokenStream(std::shared_ptr<const Tokenizer> tokenizer) : detokenizer_(std::move(tokenizer)) {}

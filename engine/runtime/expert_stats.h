@@ -1,5 +1,11 @@
 // What the MoE layers did in one step, counted. Routing stays on the device during the forward pass; finish() brings
 // all layers over in one copy, together with the sampled tokens.
+//
+//   ExpertStats stats(config, factor);
+//   at::Tensor hidden_TD = vlm.decoder().forward(input, attention, &stats);
+//   ExpertStats::HostStep step = stats.finish(batch, &sampled);
+//
+// One thread only; one object a step.
 #pragma once
 
 #include <array>
@@ -13,7 +19,6 @@
 
 namespace sf {
 
-// One thread only; one object a step.
 class ExpertStats : public MoeObserver {
  public:
   ExpertStats(const DecoderConfig& config, double capacity_factor);

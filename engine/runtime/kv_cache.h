@@ -1,10 +1,13 @@
-// The paged store of keys and values: per layer one K and one V tensor [pages*page_size, G, C], and who holds each
-// page.
+// The paged store of keys and values: per layer one K and one V tensor [pages*page_size, G, C], and which sequences
+// hold each page.
 //
 //   KvCache cache({.num_pages = 256}, decoder_config, device);
-//   if (auto pages = cache.allocate(3)) ...;  cache.release(*pages);
+//   if (auto pages = cache.allocate(3)) {
+//     ...
+//     cache.release(*pages);
+//   }
 //
-// A page is free, in use (by one sequence or several that begin alike), or idle: used by nobody, but kept for its
+// A page is free, in use (by one sequence or several that begin alike), or idle: without a user, but kept for its
 // content until allocate() needs it. One thread only.
 #pragma once
 
@@ -31,8 +34,8 @@ class KvCache {
 
   // Pages for a budget of memory; at least one sequence of max_context fits.
   // Errors: FailedPrecondition where this is more than the machine (or the container) can ever give,
-  // ResourceExhausted where it is more than is free now; both name what asks for it. Sooner said than found out: the
-  // kernel hands out more memory than there is, and kills who then uses it.
+  // ResourceExhausted where it is more than is free now; both name what asks for it. Checked in advance, because the
+  // kernel promises more memory than there is and kills the process that uses it.
   static KvCacheOptions options_for(int64_t mebibytes, const DecoderConfig& config, const MemoryLimit& memory = {});
 
   // Effect: takes `count` pages, all or none: free ones first, then idle ones, whichever is idle longest. An idle page

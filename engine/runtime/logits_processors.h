@@ -2,10 +2,10 @@
 //
 //   if (changes_logits(context)) logits_V = process_logits(logits_V, context);
 //
-//   z[t] = -inf                     of every end token, with ignore_eos and before min_tokens
-//   z[t] += logit_bias[t]
-//   z[t] = z[t] / r, if z[t] > 0, else z[t] * r      r = repetition_penalty; t in the prompt or the answer
-//   z[t] -= frequency_penalty * count(t) + presence_penalty * [count(t) > 0]      counts in the answer alone
+//     z[t] = -inf                     of every end token, with ignore_eos and before min_tokens
+//     z[t] += logit_bias[t]
+//     z[t] = z[t] / r, if z[t] > 0, else z[t] * r      r = repetition_penalty; t in the prompt or the answer
+//     z[t] -= frequency_penalty * count(t) + presence_penalty * [count(t) > 0]      counts in the answer alone
 //
 // A row at a time, so no request changes another's. Thread-safe.
 #pragma once

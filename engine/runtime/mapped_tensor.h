@@ -2,6 +2,10 @@
 // the kernel has the memory back at once, while the allocator keeps what it gets, in pieces between those of its
 // successor. A server that reloads would have to ask for it (malloc_trim), and its requests would wait for the
 // allocator meanwhile.
+//
+//   move_to_one_mapping(vlm.parameters());
+//
+// mapped_zeros() is thread-safe. One thread only for tensors that move: no other may use them meanwhile.
 #pragma once
 
 #include <ATen/ATen.h>

@@ -2,7 +2,7 @@
 // container's limit, systemd's MemoryMax).
 //
 //   const MemoryLimit memory = memory_limit();
-//   if (bytes > memory.total_bytes) ...
+//   if (cache_bytes > memory.total_bytes) ...
 //
 // Thread-safe: a free function.
 #pragma once

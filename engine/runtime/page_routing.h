@@ -1,8 +1,8 @@
 // Which experts every token in the paged cache went to, with which gates: beside the keys and values of each page, so
 // that a token that is not computed again still has its routing. 6 bytes a layer that routes and slot of top-k.
 //
-//   routing.record(batch, rows_LTW, page_size);                   // after a step
-//   RequestCounts counts = routing.recount(sequence, 36, capacity);   // for tokens that were found in the cache
+//   routing.record(batch, rows_LTW.data_ptr<float>());                // after a step
+//   RequestCounts counts = routing.recount(sequence, 36, capacity);   // for 36 tokens found in the cache
 //
 // One thread only.
 #pragma once
@@ -15,7 +15,7 @@
 
 namespace sf {
 
-// A request's own counts: they depend on its tokens alone, whoever computed them.
+// A request's own counts: they depend on its tokens alone, not on the request that computed them.
 struct RequestCounts {
   uint32_t assigned = 0;  // expert assignments
   uint32_t overflow = 0;  // of them above the capacity of the request's causal windows

@@ -1,4 +1,9 @@
-// Messages -> EnginePrompt: everything of a request that needs no torch. Thread-safe.
+// Messages -> EnginePrompt: everything of a request that needs no torch.
+//
+//   const PromptMaker maker(tokenizer, model_config, image_limits);
+//   std::shared_ptr<EnginePrompt> prompt = maker.make(messages);
+//
+// Thread-safe.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,9 @@
 // The next token of every sequence that has one due. Draws come from a counter keyed by (request seed, position), so
 // they depend on no other request.
+//
+//   Sampled sampled = sample(logits_SV, {{.params = sampling, .position = position}});   // a row a sequence
+//
+// Pure functions.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +34,8 @@ struct Sampled {
 };
 
 // logits_SV f32; one row of parameters each. Rows that change their logits do so first (logits_processors.h), each on a
-// copy of its own. temperature 0 takes the highest logit; otherwise top_k, then top_p cut the
-// tempered distribution and Gumbel noise picks (equal to sampling from it).
+// copy of its own. temperature 0 takes the highest logit; otherwise top_k, then top_p cut the tempered distribution and
+// Gumbel noise picks (equal to sampling from it).
 Sampled sample(const at::Tensor& logits_SV, const std::vector<SamplingRow>& rows);
 
 // Uniform in (0, 1): a hash of (seed, position, index). Pure.

@@ -1,4 +1,8 @@
 // One request inside the engine: its tokens, how far they are computed, the pages that hold their keys and values.
+//
+//   Sequence sequence{.id = 1, .prompt = prompt, .sampling = sampling, .ids = prompt->tokens.ids};
+//
+// A Sequence: one thread only, the scheduler's. An EnginePrompt is immutable once it is made.
 #pragma once
 
 #include <algorithm>

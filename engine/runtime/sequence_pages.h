@@ -1,8 +1,8 @@
 // The pages of every sequence: taken as it grows, shared with those that begin alike, kept for later ones, given back.
 //
-//   PrefixHit hit = pages.reuse(sequence);          // before its first step: sequence.computed may now be above 0
+//   PrefixHit hit = pages.reuse(sequence);          // before its first step; sets sequence.computed
 //   if (!pages.extend(sequence, end)) ...           // out of pages: nothing changed
-//   ... compute tokens [sequence.computed, end) ...
+//   ...                                             // compute tokens [sequence.computed, end)
 //   pages.publish(sequence, begin);                 // others find them from now on
 //   pages.release(sequence);
 //

@@ -5,6 +5,8 @@
 //
 //   StrictCapacity capacity(batch, decoder, factor, device);
 //   input.capacity = &capacity;
+//
+// One thread only; one object a step.
 #pragma once
 
 #include "engine/model/capacity.h"
@@ -12,8 +14,8 @@
 
 namespace sf {
 
-// One object a step. ExpertStats counts the same windows and carries them from step to step (Sequence::window), so a
-// drop is an overflow of scope `request` and the other way round.
+// ExpertStats counts the same windows and carries them from step to step (Sequence::window), so a drop is an overflow
+// of scope `request` and the other way round.
 class StrictCapacity : public CapacityPolicy {
  public:
   // Reads the counters that the sequences carry; the step's tokens come on top.

@@ -1,6 +1,8 @@
 // The engine on LibTorch: the model of engine/model over a paged cache, on a CPU or a GPU.
 //
 //   auto engine = make_torch_engine(open_checkpoint(dir), {.device = "auto", .threads = 2});
+//
+// Thread-safe: a free function. The engine's own rule is in engine.h.
 #pragma once
 
 #include <memory>

@@ -1,9 +1,10 @@
 // Guided choice: how far one sequence has come with scoring its choices, node after node of their trie.
 //
 //   TrieCursor cursor(trie);
-//   ids = prompt + cursor.node().path;                   // compute these, read the logits behind the last
-//   if (cursor.score(logprobs_of_children)) chosen = cursor.choose(sampling, position);
-//   else kept = cursor.common();                          // so much of the path stays; then the next node()
+//   while (!cursor.score(logprobs_of(cursor.node()))) {   // of node().children, behind node().path
+//     const int kept = cursor.common();                   // so many tokens of the path stay for the next node
+//   }
+//   ChosenAnswer chosen = cursor.choose(sampling, position);
 //
 // Scores outlive a preemption: only keys and values are computed again. One thread only.
 #pragma once

@@ -1,4 +1,9 @@
 // Parameters of a model <-> model.safetensors. Names are the modules' paths ("decoder.block0.attention.q_proj").
+//
+//   const std::string file_bytes = serialize_tensors(vlm.named_parameters());
+//   load_tensors(file_bytes, "model.safetensors", vlm.named_parameters());
+//
+// Thread-safe: free functions. No other thread may use the parameters that load_tensors() changes.
 #pragma once
 
 #include <string>

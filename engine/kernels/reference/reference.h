@@ -1,4 +1,4 @@
-// Today's operations on LibTorch. A device's table is made of these (reference_ops()); tests call them by name.
+// The operations on LibTorch. A device's table is made of these (reference_ops()); tests call them by name.
 //
 //   at::Tensor y_RD = reference::grouped_moe_ffn(weights, x_RD, ends_E);
 //   at::Tensor gates_TK = reference::gates_of(scores_TE, ids_TK, rule);

@@ -1,7 +1,8 @@
 // Explains one answer: computes it again outside the cache and keeps what the pass saw. The steps:
+// generate the answer, a whole pass a token; one pass over prompt and answer that keeps attention maps, routing and the
+// residual stream; heatmaps (heatmap.h, occlusion.h) and logit lens from these.
 //
-//   generate the answer, a whole pass a token -> one pass over prompt and answer that keeps attention maps, routing and
-//   the residual stream -> heatmaps (heatmap.h, occlusion.h), logit lens
+//   Explanation explanation = explain_answer(model, prompt, sampling, {.lens_top = 3}, [] {});
 //
 // Thread-safe beside steps of the same model: weights are only read, and gradients are of attention maps, never stored
 // in a parameter.

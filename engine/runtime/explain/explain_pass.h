@@ -1,9 +1,11 @@
 // One sequence through the model outside the cache: whole, dense, and keeping what an explanation needs.
 //
 //   ExplainSequence sequence(model, prompt);
-//   at::Tensor image_BPD = sequence.encode(sequence.pixels());
+//   at::Tensor image_BPM = sequence.encode(sequence.pixels());
 //   DenseAttention attention(DenseAttention::Keep::kMaps);
-//   at::Tensor hidden_TD = sequence.forward(image_BPD, ids, attention);
+//   at::Tensor hidden_TD = sequence.forward(image_BPM, ids, attention);
+//
+// One thread only for an object of these classes. The model is only read: other threads may use it meanwhile.
 #pragma once
 
 #include <algorithm>
@@ -28,7 +30,7 @@ struct ExplainedModel {
   double strict_factor = 0;  // the capacity factor where the engine drops (strict mode); 0 = dropless
 };
 
-// Causal attention of one sequence, computed eagerly. One thread only.
+// Causal attention of one sequence, computed eagerly.
 class DenseAttention : public AttentionBackend {
  public:
   enum class Keep {
@@ -57,7 +59,7 @@ class RoutingTrace : public MoeObserver {
   std::vector<at::Tensor> gates_TK;  // f32
 };
 
-// Of several images the last one is explained; the others are what they are. REQUIRES: model and prompt outlive it;
+// Of several images the last one is explained; the others stay as they are. REQUIRES: model and prompt outlive it;
 // the prompt has an image.
 class ExplainSequence {
  public:

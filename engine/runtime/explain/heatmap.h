@@ -1,5 +1,8 @@
 // Attention maps -> weights over the image's cells. Pure functions.
 //
+//   at::Tensor weights_RP = walk_back(rows_RN, steps_NN).narrow(1, span.begin, span.count);
+//   std::vector<float> heatmap = normalised_heatmap(weights_RP[0]);
+//
 // A walk goes from an answer row of the last layer back to the first: rows <- rows * step of each layer, where a step
 // is the map with the residual. Through the vision encoder it goes on from the image tokens to the vision tokens.
 #pragma once

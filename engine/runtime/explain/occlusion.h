@@ -1,5 +1,9 @@
 // What the answer owes to each part of the image: paint it over and see how much less likely each token becomes
 // (Zeiler and Fergus 2014, arXiv 1311.2901). Asks the model itself, so it needs no faith in attention.
+//
+//   at::Tensor drops = occlusion_drops(sequence, ids, [] {});
+//
+// Thread-safe beside other uses of the same model; the sequence: one thread only.
 #pragma once
 
 #include <vector>

@@ -1,5 +1,10 @@
 #pragma once
 
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -22,6 +27,8 @@ extern const std::string question, digest, piece;
 extern Throttle throttle;
 extern int argc;
 extern char** argv;
+int serve(int port);
+void set_option(const std::string& key, const std::vector<std::string>& values);
 bool receive(const std::string& piece);
 void try_again_later();
 
