@@ -79,7 +79,7 @@ void measure_files(const Measure& measure) {
        [](size_t n) { return "[" + repeat("a.", 15) + "a]\n" + numbered("k", " = 1\n", n); });
   toml("dotted keys", 2000, [](size_t n) { return numbered("t", ".u.k = 1\n", n); });
   toml("lines of an array", 10'000, [](size_t n) { return "k = [\n" + repeat("1, \n", n) + "]\n"; });
-  toml("a long comment", 60'000, [](size_t n) { return repeat("#.", n); });
+  toml("a long comment", 30'000, [](size_t n) { return repeat("#.", n); });
   toml("values", 10'000, [](size_t n) { return "k = [" + repeat("1, ", n) + "1]\n"; });
   toml("a string", 30'000, [](size_t n) { return "k = \"" + repeat("\\n", n) + "\"\n"; });
   toml("blank lines", 60'000, [](size_t n) { return repeat("\n", n); });
