@@ -1,6 +1,8 @@
 // A 3x5 bitmap font, enough to draw something that reads as text.
 //
 //   draw_word(canvas, "MOE 42", x, y, dot, colour);
+//
+// One thread at a time for a canvas or an Rng.
 #pragma once
 
 #include <string>
