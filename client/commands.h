@@ -53,8 +53,7 @@ int run_versions(Client& client, bool json, std::ostream& out);
 int run_reload(Client& client, VersionCommand command, int64_t version, std::ostream& out);
 
 // The experts' load: one line an expert. With `watch_s` above 0 again and again, each table with the tokens since the
-// one before, until `keep_going`, which is called between two tables and waits
-// for that time, returns false.
+// one before, until `keep_going`, which is called between two tables and waits for that time, returns false.
 struct ExpertsCommand {
   bool json = false;
   double watch_s = 0;

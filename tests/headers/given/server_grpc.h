@@ -9,6 +9,7 @@
 namespace sf::server::examples_server_grpc {
 
 extern Service& service;
+extern const GrpcOptions grpc_options;
 extern const CallDeps deps;
 extern const InferDeps infer_deps;
 extern grpc::GenericCallbackServerContext& context;
