@@ -3,7 +3,7 @@
 //   std::vector<Question> pairs = read_questions("pairs.jsonl");
 //   LoadResult result = run_load(pairs, {.concurrency = 32}, [&] { return connect(connection); });
 //
-// Thread-safe: free functions. run_load calls what it is given from its clients' threads, all ended when it returns.
+// Thread-safe: free functions. run_load makes its clients on the caller's thread; their threads end before it returns.
 #pragma once
 
 #include <functional>

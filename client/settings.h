@@ -32,7 +32,7 @@ struct ConnectionChoice {
   Source rest = Source::kDefault;  // --rest
   std::string admin_url = kDefaultAdminUrl;
   bool asks = false;       // a question: over gRPC by default; the rest over REST, which every server offers
-  bool commands = false;   // of reload: on the management port by default; with keys also where a setting says
+  bool commands = false;   // of reload: on the management port by default; with keys also elsewhere, if set so
   bool rest_only = false;  // gRPC does not have it
 };
 
