@@ -1,4 +1,4 @@
-// sparsefusion.v1.ModelAdmin's messages as the client's structs.
+// sparsefusion.v1.ModelAdmin's messages as the client's structs. Pure functions.
 #pragma once
 
 #include <vector>

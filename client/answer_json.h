@@ -1,4 +1,4 @@
-// The REST API's objects as the client's structs.
+// The REST API's objects as the client's structs. Pure functions.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -3,6 +3,8 @@
 //   std::unique_ptr<Client> client = make_grpc_client("127.0.0.1:8001");
 //   Answer answer = client->ask({.image = bytes, .question = "what shape is the red object?"});
 //   client->ask_stream(question, [](std::string_view delta) { std::cout << delta; return true; });
+//
+// Thread-safe: several threads may ask one client at once.
 #pragma once
 
 #include <cstdint>
@@ -123,7 +125,7 @@ struct ExpertTable {
 
 enum class VersionCommand { kLoad, kPin, kUnpin, kRollback };
 
-// Thread-safe: several threads may ask at once. Every call throws ClientError.
+// Every call throws ClientError.
 class Client {
  public:
   virtual ~Client() = default;
@@ -134,14 +136,15 @@ class Client {
   virtual Answer ask_stream(const Question& question, const OnDelta& on_delta) = 0;
   // Blocks while the server explains: much longer than an answer takes. Over REST an image is a call of its own.
   virtual Explained explain(const ExplainQuestion& question) = 0;
-  // Whether the server lives, or whether it is ready to answer. False also where nobody listens.
+  // Whether the server lives, or whether it is ready to answer. False also where nothing listens.
   virtual bool is_healthy(bool ready) = 0;
   // Errors: UNIMPLEMENTED over gRPC, which has no list of models.
   virtual std::vector<Model> models() = 0;
   virtual std::vector<ModelVersion> versions() = 0;
   virtual ExpertTable experts() = 0;
-  // Blocks until it is done; `version` is 0 for a pin of the served one, kUnpin and kRollback. Returns the version that
-  // serves then. Over REST the management port takes commands; the public ones only with a key of scope admin.
+  // Effect: gives the server a command, and blocks until it is done; `version` is 0 for a pin of the served one, kUnpin
+  // and kRollback. Returns the version that serves then. Over REST the management port takes commands; the public ones
+  // only with a key of scope admin.
   virtual int64_t tell(VersionCommand command, int64_t version) = 0;
 };
 

@@ -1,4 +1,9 @@
 // The commands of the `sparsefusion` program: each prints to `out` and returns the exit status.
+//
+//   const std::unique_ptr<Client> client = connect(connection);
+//   return run_ask(*client, {.image_path = "scene.png", .question = question, .json = true}, std::cout);
+//
+// Thread-safe: free functions. Two commands may share a client, but not a stream.
 #pragma once
 
 #include <functional>
@@ -44,11 +49,11 @@ int run_explain(Client& client, ExplainCommand command, std::ostream& out);
 int run_models(Client& client, bool json, std::ostream& out);
 // A table of versions, or one JSON object a line.
 int run_versions(Client& client, bool json, std::ostream& out);
-// Tells the server, then prints what serves.
+// Gives the server the command, then prints the version that serves.
 int run_reload(Client& client, VersionCommand command, int64_t version, std::ostream& out);
 
 // The experts' load: one line an expert. With `watch_s` above 0 again and again, each table with the tokens since the
-// one before, until `keep_going` (asked between two tables; it waits) says no.
+// one before, until `keep_going`, which is called between two tables and waits for that time, returns false.
 struct ExpertsCommand {
   bool json = false;
   double watch_s = 0;

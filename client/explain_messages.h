@@ -1,4 +1,4 @@
-// VisualQuestionAnswering.Explain's messages as the client's structs.
+// VisualQuestionAnswering.Explain's messages as the client's structs. Pure functions.
 #pragma once
 
 #include "client/client.h"

@@ -1,4 +1,5 @@
 // grpc.health.v1.Health/Check without its generated code: its two messages are one field each.
+// Thread-safe: a free function.
 #pragma once
 
 #include <grpcpp/channel.h>

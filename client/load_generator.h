@@ -1,8 +1,9 @@
 // A closed loop: each of `concurrency` clients asks its next question when its last one is answered.
 //
 //   std::vector<Question> pairs = read_questions("pairs.jsonl");
-//   LoadResult result = run_load(pairs, {.concurrency = 32, .num_requests = 1000}, [&] { return connect(connection);
-//   });
+//   LoadResult result = run_load(pairs, {.concurrency = 32}, [&] { return connect(connection); });
+//
+// Thread-safe: free functions. run_load makes its clients on the caller's thread; their threads end before it returns.
 #pragma once
 
 #include <functional>

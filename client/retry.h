@@ -6,6 +6,8 @@
 // Asked again: what the server refused with a time to wait (429 and 503 with Retry-After, RESOURCE_EXHAUSTED and
 // UNAVAILABLE with RetryInfo), and UNAVAILABLE without one, after a back-off that doubles. Never: a question that is
 // wrong, an image too large, a deadline that passed, a stream that has given text, a command to the server (`tell`).
+//
+// Thread-safe if the client inside and RetryOptions::sleep are.
 #pragma once
 
 #include <chrono>
@@ -26,7 +28,7 @@ struct RetryOptions {
   std::function<void(std::chrono::milliseconds)> sleep = {};
 };
 
-// Thread-safe if `client` is and `sleep` is. A question's `timeout_ms` is for all attempts and waits together: each
+// A question's `timeout_ms` is for all attempts and waits together: each
 // attempt is given what is left of it. Errors: that of the last attempt.
 std::unique_ptr<Client> with_retries(std::unique_ptr<Client> client, RetryOptions options = {});
 

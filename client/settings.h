@@ -26,13 +26,13 @@ enum class Source { kDefault, kFile, kEnvironment, kFlag };
 // Where the option's value came from. REQUIRES: parsed. `arguments`: the command line without the program.
 Source source_of(const CLI::Option& option, const std::vector<std::string>& arguments);
 
-// What was said of the servers, and by whom.
+// What the settings say of the servers, and where each came from.
 struct ConnectionChoice {
   Source server = Source::kDefault, grpc = Source::kDefault, admin = Source::kDefault;
   Source rest = Source::kDefault;  // --rest
   std::string admin_url = kDefaultAdminUrl;
   bool asks = false;       // a question: over gRPC by default; the rest over REST, which every server offers
-  bool commands = false;   // of reload: on the management port by default; with keys also elsewhere, if told so
+  bool commands = false;   // of reload: on the management port by default; with keys also elsewhere, if set so
   bool rest_only = false;  // gRPC does not have it
 };
 

@@ -1,5 +1,9 @@
 // A trained model -> a checkpoint in a store: config.json, model.safetensors, tokenizer.model,
 // preprocessor_config.json, generation_config.json, golden.json, training_state/, and manifest.json last.
+//
+//   const Manifest m = write_checkpoint(directory, {.vlm = &vlm, .tokenizer_model = bytes, .step = step});
+//
+// One thread only: the training thread, for the model is read as it stands.
 #pragma once
 
 #include <filesystem>

@@ -3,8 +3,10 @@
 //
 //   const std::vector<DenseTarget> targets = task.dense_targets();
 //   DenseHeads heads(width, targets);
-//   DenseLoss loss = dense_loss(heads.forward(vit.forward(pixels, boxes)), label_tensors(examples, targets.size()),
-//   targets, false);
+//   const LabelTensors labels = label_tensors(examples, targets.size());
+//   DenseLoss loss = dense_loss(heads.forward(vit.forward(pixels, boxes)), labels, targets, false);
+//
+// One thread only.
 #pragma once
 
 #include <vector>
@@ -15,7 +17,7 @@
 
 namespace sf {
 
-// The heads, thrown away afterwards: one linear layer for all targets. One thread only.
+// The heads, thrown away afterwards: one linear layer for all targets.
 class DenseHeads : public torch::nn::Module {
  public:
   DenseHeads(int64_t width, const std::vector<DenseTarget>& targets);

@@ -3,6 +3,8 @@
 //
 //   VlmExaminee model(vlm, tokenizer);
 //   TaskEvaluation evaluation = task.evaluate(model);
+//
+// One thread only.
 #pragma once
 
 #include "engine/model/vlm.h"
@@ -10,7 +12,7 @@
 
 namespace sf {
 
-// Evaluation mode while it asks, no gradients. Both references outlive it. One thread only.
+// Evaluation mode while it asks, no gradients. Both references outlive it.
 class VlmExaminee : public Examinee {
  public:
   // Errors: InvalidArgument (field "tokenizer.model") if the vocabulary lacks the template's tokens.

@@ -1,4 +1,9 @@
 // Examples of one grid as the tensors that the vision encoder takes.
+//
+//   const ImageBatch batch = image_batch(examples);
+//   const at::Tensor features = vit.forward(batch.pixels, batch.boxes);
+//
+// Pure functions.
 #pragma once
 
 #include <vector>

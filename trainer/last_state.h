@@ -2,9 +2,9 @@
 // state in a hidden folder of the store, which no server sees.
 //
 //   keep_last_state(store, [&](const std::filesystem::path& folder) { write_checkpoint(folder, content); });
-//   if (const auto kept = find_last_state(store)) resume_from(*kept);
+//   if (const auto kept = find_last_state(store)) use(*kept);   // resume from it
 //
-// One process at a time.
+// One thread at a time, and one process.
 #pragma once
 
 #include <filesystem>

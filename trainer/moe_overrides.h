@@ -3,7 +3,9 @@
 //
 //   MoeOverrides overrides;
 //   overrides.drop_order = "choice";
-//   vlm = with_overrides(vlm, overrides);
+//   const std::shared_ptr<Vlm> changed = with_overrides(start_model, overrides);
+//
+// Plain values; with_overrides is for the one thread that owns the model.
 #pragma once
 
 #include <memory>

@@ -3,6 +3,8 @@
 //   Optimizer optimizer(model.named_parameters(), options);
 //   loss.backward();
 //   optimizer.step(step);      // sets the rate for `step`, clips, updates, clears the gradients
+//
+// One thread only.
 #pragma once
 
 #include <functional>
@@ -29,7 +31,6 @@ struct OptimizerOptions {
 // The schedule alone: linear warm-up, then a cosine to final_ratio.
 double scheduled_rate(const OptimizerOptions& options, int64_t step);
 
-// One thread only.
 class Optimizer {
  public:
   Optimizer(const torch::OrderedDict<std::string, at::Tensor>& parameters, OptimizerOptions options);

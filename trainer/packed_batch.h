@@ -1,7 +1,11 @@
 // One image and many questions in a row: image tokens once, then each question with its answer, positions counted on
 // from the image, each question blind to the others. Exact against one row per question, at a third of the tokens.
 //
-//   row b:  P image tokens | <question> q1 a1 </s> | <question> q2 a2 </s> | padding
+//     row b:  P image tokens | <question> q1 a1 </s> | <question> q2 a2 </s> | padding
+//
+//   PackedBatch batch = packed_batch(examples, tokenizer, packed_batch_options(config));
+//
+// Pure functions: the workers of a Prefetcher make batches at the same time.
 #pragma once
 
 #include <optional>

@@ -1,8 +1,10 @@
 // Batches made ahead of time by worker threads. Batch i is a function of i alone, so the stream is the same with any
 // number of threads and can be taken up anywhere: resume starts at the step it stopped at.
 //
-//   Prefetcher<Batch> batches([&](int64_t i) { return make_batch(seed, i); }, first_step, {.threads = 1, .depth = 4});
-//   Batch batch = batches.next();   // batch `first_step`, then the one after it ...
+//   Prefetcher<PackedBatch> batches(make_batch, first_step, {.threads = 1, .depth = 4});
+//   PackedBatch batch = batches.next();   // make_batch(first_step), then that of the step after it
+//
+// One thread only calls next(); the workers call `make` at the same time, so that has to be thread-safe.
 #pragma once
 
 #include <condition_variable>
@@ -21,7 +23,6 @@ struct PrefetchOptions {
   int depth = 4;  // batches ready at most
 };
 
-// next() is for one thread only.
 template <typename Batch>
 class Prefetcher {
  public:

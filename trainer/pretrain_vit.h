@@ -1,7 +1,10 @@
 // Phase 1: the vision encoder alone, on what the task knows of every token. What it knows of relations is learned here,
 // in the encoder, where a relative position bias makes distances easy; the decoder then only has to look it up.
 //
-//   pretrain_vit(vit, config, task, pre, options, [](const PretrainReport& r) { ... }, [] { return stop_requested; });
+//   const auto report = [](const PretrainReport& r) { std::cout << r.step << ": " << r.loss << '\n'; };
+//   pretrain_vit(vit, config.vision, task, pre, {.steps = 6000}, report, [] { return stop_requested; });
+//
+// One thread only, which also calls `report` and `stop`; the batches are made by workers of its own.
 #pragma once
 
 #include <functional>

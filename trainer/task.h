@@ -2,10 +2,10 @@
 // step, what is known of their image tokens, the held-out examples, and what the answers to those are worth.
 //
 //   const std::unique_ptr<Task> task = make_task({.data = "mine.jsonl"});   // trainer/tasks/registry.h
-//   train(options, *task, sink, stop);
+//   const std::vector<Example> examples = task->examples({.num_images = 16, .seed = 1, .step = step});
 //
 // A task is pure data, without LibTorch: the model is asked through `Examinee`. A new one is a folder of trainer/tasks
-// and a line in the registry.
+// and a line in the registry. A task is immutable after construction; an Examinee is for one thread only.
 #pragma once
 
 #include <cstdint>

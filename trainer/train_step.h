@@ -1,4 +1,11 @@
 // Phase 2: one step of the whole model on packed questions. The forward pass is the class that serves.
+//
+//   Losses losses = forward_losses(vlm, batch, &auxiliary, {.dense = 0});
+//   losses.total.backward();
+//   optimizer.step(step);
+//   step_balance_biases(vlm.balance_biases(), losses.report.layers, 1e-3);
+//
+// One thread only: the training thread.
 #pragma once
 
 #include <optional>

@@ -1,7 +1,10 @@
 // The training job: phase 1 (vision encoder), phase 2 (whole model), evaluation, publishing, resuming.
 //
-//   TrainSink sink = ...;             // progress bar, metrics port
-//   const TrainOutcome outcome = train(options, *task, sink, [] { return stop_requested; });
+//   TrainSink sink;   // a progress bar, the metrics port
+//   sink.message = [](const std::string& line) { std::cout << line << '\n'; };
+//   const TrainOutcome outcome = train({.out = "store"}, task, sink, [] { return stop_requested; });
+//
+// One thread only: train() blocks it, and calls the sink and `stop` on it.
 #pragma once
 
 #include <chrono>

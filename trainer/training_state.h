@@ -1,4 +1,9 @@
 // What resume needs, as the bytes of one safetensors file: parameters, the optimizer's moments and the step.
+//
+//   const std::string saved = training_state_bytes(vlm.named_parameters(), optimizer, step);
+//   const int64_t next_step = restore_training_state(saved, vlm.named_parameters(), optimizer);
+//
+// One thread only: the training thread.
 #pragma once
 
 #include <string>

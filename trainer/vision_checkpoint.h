@@ -4,6 +4,8 @@
 //   VisionCheckpoint encoder = open_vision_checkpoint("vit_small");
 //   use_encoder(config, encoder.config);
 //   load_encoder(encoder, vlm);
+//
+// One thread at a time.
 #pragma once
 
 #include <filesystem>

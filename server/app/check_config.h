@@ -1,4 +1,8 @@
 // What can be wrong with a configuration, found without starting anything: --check-config.
+//
+//   for (const std::string& problem : config_problems(options)) std::cerr << problem << '\n';
+//
+// Thread-safe: a free function that reads files and changes nothing.
 #pragma once
 
 #include <string>

@@ -1,6 +1,6 @@
 // The lines of the server's log that are no request's (engine/base/log.h). A request's: server/service/request_log.h.
 //
-//   log(trouble_log_line("api_keys", error.what()));
+//   write_line(trouble_log_line("api_keys", error.what()));
 //
 // Thread-safe: free functions. Each returns a JSON object without a time.
 #pragma once

@@ -1,4 +1,4 @@
-// Where the process's memory comes from.
+// Where the process's memory comes from. One thread only: main's, before it starts others.
 #pragma once
 
 namespace sf::server {

@@ -1,8 +1,8 @@
 // The whole server without the torch engine: slot, reloader, service and the three frontends, wired and started in
 // order.
 //
-//   ServerApp app(options, [](const VerifiedCheckpoint& c) { return make_torch_engine(c, ...); }, write_line);
-//   app.start();                              // frontends answer (not ready), then the first version is published
+//   ServerApp app(options, make_engine, write_line);  // an EngineFactory; each log line is written
+//   app.start();                              // frontends answer (not ready), then a version is published
 //   std::cout << app.ready_line();
 //   app.begin_drain();                        // SIGTERM
 //   while (!app.wait_idle(0.05)) ...          // admitted answers are finished

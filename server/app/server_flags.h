@@ -1,4 +1,10 @@
 // The command line of sparsefusion-server.
+//
+//   ServerOptions options;
+//   add_server_flags(app, options);
+//   app.parse(argc, argv);
+//
+// One thread only.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -1,4 +1,4 @@
-// The program's version, as CMake's project() says it.
+// The program's version, as CMake's project() says it. Immutable.
 #pragma once
 
 namespace sf::server {

@@ -71,7 +71,7 @@ class Connection {
   Io receive_into(char* data, size_t size, size_t& num_bytes);
   std::string_view inbox() const { return std::string_view(inbox_).substr(taken_); }
   void take(size_t num_bytes);
-  // Effect: `text` stands in front of what inbox() holds.
+  // Effect: `text` is put before what inbox() holds.
   void put_back(std::string text);
   bool ended() const { return ended_; }
   bool failed() const { return failed_; }

@@ -1,4 +1,9 @@
-// sparsefusion.v1.ModelAdmin: translation only. Thread-safe.
+// sparsefusion.v1.ModelAdmin: translation only.
+//
+//   AdminService admin(grpc_options, service);
+//   admin.register_methods(router);
+//
+// Thread-safe once its methods are registered.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

@@ -81,8 +81,8 @@ class GrpcCall final : public grpc::ServerGenericBidiReactor,
   int64_t shorter_timeout(int64_t timeout_ms) const;
 
   // --- serving it ---
-  // Effect: reads the first message, and gives the handler this and all that follows. A call that waits for a message
-  // longer than `idle_s` ends, with 0 never.
+  // Effect: reads the first message, and gives the handler this one and all that follow. A call that waits for a
+  // message longer than `idle_s` ends, with 0 never.
   void start(std::unique_ptr<CallHandler> handler, double idle_s);
   // Effect: ends it before it was started.
   void refuse(const grpc::Status& status);

@@ -1,9 +1,9 @@
 // One inference request over gRPC from its bytes to its end, for ModelInfer and for each request of a ModelStreamInfer.
 //
 //   InferCall call;
-//   read_infer_call(call, bytes, grpc_call, deps);             // throws: refused
-//   submit_infer_call(call, service);                         // throws: failed
-//   finish_infer_call(call, summary, deps);                   // or fail_infer_call
+//   read_infer_call(call, buffer, grpc_call, infer_deps);   // throws: refused
+//   submit_infer_call(call, service);                       // throws: failed
+//   finish_infer_call(call, summary, infer_deps);           // or fail_infer_call
 //
 // Thread-safe: free functions.
 #pragma once

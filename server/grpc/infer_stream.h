@@ -2,7 +2,7 @@
 // are made. A failure is a response of its own (error_message) and the call goes on, unless its metadata ask for
 // triton_grpc_error: then the first error ends it.
 //
-//   method.serve = [&](GrpcCall& call) { return std::make_unique<InferStream>(deps, call, num_streams); };
+//   method.serve = [&](GrpcCall& call) { return std::make_unique<InferStream>(infer_deps, call, num_streams); };
 //
 // Each request in flight is a task in the pool; without one the call holds no thread. What is in flight is bounded: a
 // client that sends more is not read from.

@@ -1,4 +1,9 @@
-// inference.GRPCInferenceService (the Open Inference Protocol v2): translation only, the service decides. Thread-safe.
+// inference.GRPCInferenceService (the Open Inference Protocol v2): translation only, the service decides.
+//
+//   KserveService kserve(grpc_options, service);
+//   kserve.register_methods(router);
+//
+// Thread-safe once its methods are registered.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

@@ -2,15 +2,15 @@
 // not read, how often a connection may reset what it has just opened (rapid reset, CVE-2023-44487), and the thread that
 // looks after their deadlines.
 //
-//   OpenCalls calls({.max_calls = 4096, .max_calls_per_peer = 2048}, end_connection);
+//   OpenCalls calls({.max_calls = 4096}, [&](const std::string& name) { end_connection(name, port); });
 //   calls.begin_call("ipv4:10.0.0.7:4321");
-//   if (!calls.add(call, "10.0.0.7", OpenCalls::Kind::kOther)) ... refuse it
-//   calls.remove(call);
+//   if (!calls.add(*call, "10.0.0.7", OpenCalls::Kind::kOther)) refuse();
+//   calls.remove(*call);
 //   calls.end_call("ipv4:10.0.0.7:4321");
 //
 // Two counts find a rapid reset. While a connection's bytes keep coming, gRPC calls us back for none of its calls: no
-// reset is heard of, and every call stays (some 20 KB each), so what tells is that a connection has far more of them
-// than HTTP/2 allows it to have streams. One that takes its time is found by its resets.
+// reset is heard of, and every call stays (some 20 KB each), so the sign is that a connection has far more of them than
+// HTTP/2 allows it to have streams. One that takes its time is found by its resets.
 //
 // Thread-safe.
 #pragma once

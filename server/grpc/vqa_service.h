@@ -1,4 +1,9 @@
-// sparsefusion.v1.VisualQuestionAnswering: translation only, the service decides. Thread-safe.
+// sparsefusion.v1.VisualQuestionAnswering: translation only, the service decides.
+//
+//   VqaService vqa(grpc_options, service);
+//   vqa.register_methods(router);
+//
+// Thread-safe once its methods are registered.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

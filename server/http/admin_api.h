@@ -1,6 +1,8 @@
 // Versions and experts over HTTP. Reading is for any client that is let in; the commands stand on the management port,
 // and on the public one only where keys are asked for.
 //
+//   register_version_routes(listener, service);
+//
 // One thread only: routes are added before listener.start(). The handlers are thread-safe.
 #pragma once
 

@@ -14,7 +14,7 @@ namespace sf::server {
 // "score"}]}; what is not known is null.
 std::string versions_json(const std::vector<VersionStatus>& versions);
 
-// The same, and in front "version": the one served after a command.
+// The same behind a first field "version": the one served after a command.
 std::string command_json(int64_t served, const std::vector<VersionStatus>& versions);
 
 // {"model_version", "layers": [{"layer", "window": {...} or null, "experts": [{"expert", "image": {...}, "text":

@@ -7,7 +7,12 @@
 //
 // where S is a JSON schema of an enum of strings or integers, or of an object with one property that is such an enum.
 // The model chooses among the enum's values; the content is JSON then: "circle" in quotes, or {"shape": "circle"}. What
-// else the same fields can ask for is refused by its name. Thread-safe.
+// else the same fields can ask for is refused by its name.
+//
+//   const ChatChoices choices = read_chat_choices(body);
+//   if (!choices.texts.empty()) use(choices.content_of(choices.texts[0]));
+//
+// Pure functions.
 #pragma once
 
 #include <string>

@@ -1,5 +1,7 @@
 // Health and /metrics: the same routes on the public and on the management port.
 //
+//   register_health_routes(listener, service);
+//
 // One thread only: routes are added before listener.start(). The handlers are thread-safe.
 #pragma once
 

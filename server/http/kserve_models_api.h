@@ -1,7 +1,10 @@
 // What the Open Inference Protocol says of server and models over HTTP: GET /v2, /v2/models/{m}[/versions/{v}] with
 // ready, config and stats, GET /v2/models/stats.
 //
-// Thread-safe.
+//   KserveModelsApi models(http_options, service, listener, statistics);
+//   models.register_routes();
+//
+// Thread-safe once the routes are registered.
 #pragma once
 
 #include <string>

@@ -1,6 +1,8 @@
 // The model repository over HTTP: POST /v2/repository/index, and POST /v2/repository/models/{m}/load and unload, which
 // are commands: on the management port, and on the public one only where keys are asked for.
 //
+//   register_repository_routes(listener, service, RepositoryRules::kWithKeys);
+//
 // One thread only: routes are added before listener.start(). The handlers are thread-safe.
 #pragma once
 

@@ -1,4 +1,4 @@
-// An image as text: base64 or a data URI (engine/base/base64.h).
+// An image as text: base64 or a data URI (engine/base/base64.h). Pure functions.
 #pragma once
 
 #include <string>

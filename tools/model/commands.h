@@ -1,5 +1,5 @@
 // The subcommands of sparsefusion-model. Each prints to stdout and returns the program's exit status; errors are
-// thrown.
+// thrown. One thread only: a command is the whole run of the program.
 #pragma once
 
 #include <cstdint>

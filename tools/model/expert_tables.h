@@ -4,6 +4,8 @@
 //   ExpertTables tables(layers, experts);
 //   tables.add(explanation, "shape");
 //   tables.print();
+//
+// One thread at a time.
 #pragma once
 
 #include <array>

@@ -1,7 +1,9 @@
-// Many requests through one engine without a server: prepare, admit, step until all are answered. The yardstick that
-// the server is measured against.
+// Many requests through one engine without a server: prepare, admit, step until all are answered. What the server is
+// measured against.
 //
 //   std::vector<OfflineAnswer> answers = run_offline(*engine, requests, {.batch = 32});
+//
+// One thread only: the engine's.
 #pragma once
 
 #include <string>

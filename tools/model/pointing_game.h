@@ -3,6 +3,8 @@
 //
 //   PointingScore score;
 //   score.add(explanation, object_in_grid(scene.objects[question.object], explanation));
+//
+// Pure functions; a PointingScore is for one thread at a time.
 #pragma once
 
 #include <vector>

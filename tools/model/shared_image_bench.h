@@ -1,7 +1,9 @@
 // What the prefix cache saves: many questions about one image against as many images with one question each, by the
-// same engine, in turns. Reading and resizing the images is in neither: it is the same for both.
+// same engine, in turn. Reading and resizing the images is in neither: it is the same for both.
 //
-//   SharedPictureTimes times = measure_shared_image(*engine, {.questions = 20, .batch = 1, .rounds = 5});
+//   SharedImageTimes times = measure_shared_image(*engine, {.questions = 20, .batch = 1, .rounds = 5});
+//
+// One thread only: the engine's.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +25,7 @@ struct SharedImageTimes {
   int one_images = 0, many_images = 0;  // encoded in the last round
 };
 
-// REQUIRES: the engine answers nobody else; each round's images are new to it.
+// REQUIRES: the engine has no other requests; each round's images are new to it.
 SharedImageTimes measure_shared_image(Engine& engine, const SharedImageOptions& options);
 
 }  // namespace sf

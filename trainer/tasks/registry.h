@@ -1,6 +1,8 @@
 // The tasks that `--data` can name. The only file of the trainer beside main that knows them.
 //
 //   const std::unique_ptr<Task> task = make_task({.data = "sort-of-clevr"});
+//
+// Thread-safe: a free function; the task is immutable.
 #pragma once
 
 #include <functional>

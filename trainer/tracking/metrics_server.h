@@ -1,4 +1,8 @@
 // GET /metrics and GET /healthz of the training job, on threads of its own.
+//
+//   MetricsServer server("127.0.0.1", 9464, [&] { return metrics.text(); });
+//
+// One thread at a time. `text` is called on the server's threads, so it has to be thread-safe.
 #pragma once
 
 #include <functional>

@@ -1,5 +1,11 @@
 // What the training job exports on its metrics port (prefix sparsefusion_train_), as numbers; the HTTP side is
 // metrics_server.h.
+//
+//   TrainingMetrics metrics(task.accuracy_kinds());
+//   metrics.on_step(step, report);
+//   const std::string body = metrics.text();
+//
+// Thread-safe.
 #pragma once
 
 #include <memory>
@@ -10,7 +16,6 @@
 
 namespace sf {
 
-// Thread-safe.
 class TrainingMetrics {
  public:
   // `kinds`: the accuracies that are there from the first scrape.

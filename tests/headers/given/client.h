@@ -1,6 +1,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <iostream>
 #include "client/client.h"
 #include "client/commands.h"
 #include "client/event_lines.h"

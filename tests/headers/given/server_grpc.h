@@ -9,6 +9,7 @@
 namespace sf::server::examples_server_grpc {
 
 extern Service& service;
+extern const GrpcOptions grpc_options;
 extern const CallDeps deps;
 extern const InferDeps infer_deps;
 extern grpc::GenericCallbackServerContext& context;
@@ -16,6 +17,12 @@ extern grpc::ServerBuilder builder;
 extern CallRouter router;
 extern Method method;
 extern const std::shared_ptr<GrpcCall> call;
+extern const GrpcCall& grpc_call;
+struct MyHandler : CallHandler {
+  explicit MyHandler(GrpcCall& call);
+  void on_message(grpc::ByteBuffer message) override;
+  void on_half_close() override;
+};
 extern const RequestLimits limits;
 extern const Summary summary;
 extern grpc::ByteBuffer buffer;

@@ -3,7 +3,7 @@
 #include "server/metrics/metrics.h"
 #include "tests/headers/given/common.h"
 
-namespace sf::examples::server_metrics {
+namespace sf::server::examples_server_metrics {
 
 extern sf::Engine& engine;
 extern const sf::StepResult result;
@@ -13,4 +13,4 @@ extern const sf::server::Histogram histogram;
 extern const sf::server::LiveGauges gauges;
 extern const double now_s;
 
-}  // namespace sf::examples::server_metrics
+}  // namespace sf::server::examples_server_metrics

@@ -3,7 +3,7 @@
 #include "server/scheduler/scheduler.h"
 #include "tests/headers/given/common.h"
 
-namespace sf::examples::server_scheduler {
+namespace sf::server::examples_server_scheduler {
 
 extern const std::shared_ptr<sf::Engine> engine;
 extern const sf::server::SystemClock clock;
@@ -24,4 +24,4 @@ extern const int prompt_tokens;
 extern const double now_s;
 void write(const std::string& text);
 
-}  // namespace sf::examples::server_scheduler
+}  // namespace sf::server::examples_server_scheduler

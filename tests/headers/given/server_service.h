@@ -5,7 +5,7 @@
 #include "server/versions/reloader.h"
 #include "tests/headers/given/common.h"
 
-namespace sf::examples::server_service {
+namespace sf::server::examples_server_service {
 
 extern sf::server::AnswerRequest request;
 extern sf::server::AnswerFields fields;
@@ -23,4 +23,4 @@ void decode();
 void log(const std::string& json_line);
 void write(const std::string& text);
 
-}  // namespace sf::examples::server_service
+}  // namespace sf::server::examples_server_service

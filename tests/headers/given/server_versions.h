@@ -5,7 +5,7 @@
 #include "server/versions/reloader.h"
 #include "tests/headers/given/common.h"
 
-namespace sf::examples::server_versions {
+namespace sf::server::examples_server_versions {
 
 extern std::unique_ptr<sf::Engine> engine;
 extern std::unique_ptr<sf::server::Job> job;
@@ -25,4 +25,4 @@ extern const std::optional<double> score;
 extern const std::exception& error;
 extern const int prompt_tokens;
 
-}  // namespace sf::examples::server_versions
+}  // namespace sf::server::examples_server_versions

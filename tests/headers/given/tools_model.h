@@ -2,7 +2,7 @@
 
 #include "engine/engine.h"
 #include "tools/model/offline_runner.h"
-#include "trainer/data/questions.h"
+#include "trainer/tasks/sort_of_clevr/questions.h"
 
 namespace sf::examples_tools_model {
 

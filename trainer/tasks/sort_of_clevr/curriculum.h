@@ -1,5 +1,6 @@
 // What the model is asked as training goes on. Binding a question's colour word to the image takes one attention hop
 // in the keyword forms ("what shape red"), so they come first; full sentences, long answers and refusals follow.
+// Pure functions.
 #pragma once
 
 #include "trainer/tasks/sort_of_clevr/dataset.h"

@@ -1,7 +1,7 @@
 // What the generator knows about each ViT token: the labels of the trainer's first phase.
 //
 //   DenseLabels labels = dense_labels(sample, 16);
-//   labels.colour[row * labels.columns + column]
+//   const int colour = labels.colour[row * labels.columns + column];
 //
 // Every array is flat [rows, columns]; -1 where there is no label (no object centred in the token, or no other object).
 // Where two centres fall into one token the first object keeps it. Thread-safe.

@@ -1,6 +1,8 @@
 // How many questions about held-out scenes are answered exactly, by kind, and where the tokens went.
 //
 //   EvaluationReport report = evaluate(model, {.kind = EvaluationSet::Kind::kPaper, .images = 500, .seed = 7});
+//
+// Pure functions, but for evaluate(): one thread only, the model's.
 #pragma once
 
 #include <array>

@@ -1,4 +1,8 @@
 // Generated scenes as files: images and a questions file that load_user_data reads back.
+//
+//   export_scenes("scenes", {.count = 100, .seed = 7});
+//
+// One thread at a time for a folder.
 #pragma once
 
 #include <cstdint>

@@ -2,6 +2,8 @@
 // refuse every question about them.
 //
 //   Image image = render_non_scene(rng, 192, 160);
+//
+// Thread-safe: free functions; the Rng is the caller's.
 #pragma once
 
 #include "engine/image/image.h"

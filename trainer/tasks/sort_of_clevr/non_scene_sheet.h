@@ -1,4 +1,4 @@
-// Shared by the painters of images that are no scenes.
+// Shared by the painters of images that are no scenes. One thread at a time for a sheet.
 #pragma once
 
 #include "engine/image/image.h"

@@ -2,6 +2,8 @@
 //
 //   GridSize grid = draw_grid(rng, options);               // once a batch: all its samples share it
 //   Sample sample = make_sample(rng, grid, options);
+//
+// Thread-safe: free functions; the Rng is the caller's.
 #pragma once
 
 #include <vector>

@@ -1,6 +1,8 @@
 // Sort-of-CLEVR as a task: generated scenes, questions with true answers, labels of every token.
 //
 //   const std::unique_ptr<Task> task = make_sort_of_clevr_task({.evaluation_images = 100});
+//
+// Pure functions; the task is immutable.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,8 @@
 // A user's own images and questions as a task: trained on one part of the rows, scored by exact match on the other.
 //
 //   const std::unique_ptr<Task> task = make_user_rows_task({.data = "pets.jsonl", .message = print_line});
+//
+// Thread-safe: free functions; the task is immutable, and calls `message` only while it is made.
 #pragma once
 
 #include <functional>
