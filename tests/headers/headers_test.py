@@ -14,7 +14,6 @@ class HeadersTest(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.root = headers.ROOT = pathlib.Path(folder.name)
-        headers.PENDING = self.root / "pending.txt"
 
     def write(self, path, text):
         file = self.root / path
@@ -69,10 +68,6 @@ class HeadersTest(unittest.TestCase):
         self.assertEqual(self.problems(text % "b.h"), "")
         self.assertIn("engine/a/a.h:3: names c.h,", self.problems(text % "c.h"))
         self.assertIn("engine/a/a.h:3: names engine/b.h,", self.problems(text % "engine/b.h"))
-
-    def test_a_pending_room_is_left_out(self):
-        self.write("pending.txt", "engine/a\n")
-        self.assertEqual(self.problems("// A.\n"), "")
 
 
 if __name__ == "__main__":
