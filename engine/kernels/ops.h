@@ -32,14 +32,15 @@ struct AttentionMetadata {
 // H query heads, G key heads (G divides H), C channels; N = pages * page_size slots.
 struct PagedAttentionInput {
   const at::Tensor &q_THC, &k_TGC, &v_TGC;  // of the step's tokens, rotated
-  const at::Tensor &keys_NGC, &values_NGC;  // one layer of the cache
+  const at::Tensor &keys_NGC, &values_NGC;  // one layer of the cache, of any floating type
 };
 
 // What one step's metadata becomes: made once, run for every layer. One thread only.
 class AttentionPlan {
  public:
   virtual ~AttentionPlan() = default;
-  // Effect: writes k and v into the cache's slots. -> attended values [T, H, C], causal, scores q k / sqrt(C).
+  // Effect: writes k and v into the cache's slots, rounded to its type. -> attended values [T, H, C], causal, scores
+  // q k / sqrt(C). Keys and values are read as they stand in the cache, those of this step too.
   virtual at::Tensor run(const PagedAttentionInput& input) const = 0;
 };
 

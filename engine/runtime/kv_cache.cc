@@ -33,8 +33,8 @@ KvCache::KvCache(const KvCacheOptions& options, const DecoderConfig& config, at:
                                       config.head_dim};
   for (int layer = 0; layer < config.num_layers; ++layer) {
     for (std::vector<at::Tensor>* rows : {&keys_, &values_}) {
-      rows->push_back(device.is_cpu() ? mapped_zeros(shape, at::kFloat)
-                                      : at::zeros(shape, at::TensorOptions(device).dtype(at::kFloat)));
+      rows->push_back(device.is_cpu() ? mapped_zeros(shape, options.dtype)
+                                      : at::zeros(shape, at::TensorOptions(device).dtype(options.dtype)));
     }
   }
   for (int page = options.num_pages - 1; page >= 0; --page) free_.push_back(page);
@@ -43,7 +43,8 @@ KvCache::KvCache(const KvCacheOptions& options, const DecoderConfig& config, at:
 KvCacheOptions KvCache::options_for(int64_t mebibytes, const DecoderConfig& config, const MemoryLimit& memory) {
   KvCacheOptions options;
   // The config's own bounds (1024 layers, heads and channels, 2^20 tokens) keep these products below 2^53.
-  const int64_t token_bytes = int64_t{2} * config.num_layers * config.num_kv_heads * config.head_dim * 4;
+  const int64_t token_bytes = int64_t{2} * config.num_layers * config.num_kv_heads * config.head_dim *
+                              static_cast<int64_t>(c10::elementSize(options.dtype));
   const int64_t page_bytes = token_bytes * options.page_size;
   const int64_t budget = std::clamp<int64_t>(mebibytes, 0, kMaxMebibytes) * kMebibyte;
   const int64_t least = (int64_t{config.max_context} + options.page_size - 1) / options.page_size;

@@ -25,14 +25,15 @@ namespace sf {
 
 struct KvCacheOptions {
   int num_pages = 256;
-  int page_size = 16;  // tokens
+  int page_size = 16;                 // tokens
+  at::ScalarType dtype = at::kFloat;  // of keys and values: f32, f16 or bf16, rounded where they are written
 };
 
 class KvCache {
  public:
   KvCache(const KvCacheOptions& options, const DecoderConfig& config, at::Device device);
 
-  // Pages for a budget of memory; at least one sequence of max_context fits.
+  // Pages of f32 for a budget of memory; at least one sequence of max_context fits.
   // Errors: FailedPrecondition where this is more than the machine (or the container) can ever give,
   // ResourceExhausted where it is more than is free now; both name what asks for it. Checked in advance, because the
   // kernel promises more memory than there is and kills the process that uses it.

@@ -95,13 +95,14 @@ class PaddedAttention : public AttentionPlan {
   at::Tensor run(const PagedAttentionInput& in) const override {
     // The cache's tensors are handles: writing through a copy writes the cache.
     at::Tensor keys = in.keys_NGC, values = in.values_NGC;
-    keys.index_copy_(0, slot_mapping_T_, in.k_TGC);
-    values.index_copy_(0, slot_mapping_T_, in.v_TGC);
+    keys.index_copy_(0, slot_mapping_T_, in.k_TGC.to(keys.scalar_type()));
+    values.index_copy_(0, slot_mapping_T_, in.v_TGC.to(values.scalar_type()));
     const int64_t heads = in.q_THC.size(1), kv_heads = in.k_TGC.size(1), channels = in.q_THC.size(2);
     std::vector<at::Tensor> outputs;
     for (const AttentionGroup& group : groups_) {
       auto split = [&](const at::Tensor& flat, const at::Tensor& index, int64_t length, int64_t h) {
-        return flat.index_select(0, index).view({group.num_sequences, length, h, channels}).transpose(1, 2);
+        at::Tensor rows = flat.index_select(0, index).to(in.q_THC.scalar_type());
+        return rows.view({group.num_sequences, length, h, channels}).transpose(1, 2);
       };
       at::Tensor out = at::scaled_dot_product_attention(split(in.q_THC, group.query_token, group.query_length, heads),
                                                         split(keys, group.context_slots, group.key_length, kv_heads),

@@ -81,5 +81,25 @@ TEST(PagedAttentionTest, EveryTokenAttendsToItsOwnSequenceUpToItself) {
   }
 }
 
+// What is kept in bf16 is read as it was rounded, also by the tokens of the same step: a prompt in chunks is the same.
+TEST(PagedAttentionTest, PagesOfAnotherTypeAreReadAsRounded) {
+  torch::NoGradGuard no_grad;
+  torch::manual_seed(5);
+  const AttentionMetadata metadata = metadata_of({{1, 7, {9, 2}}, {5, 5, {0, 15}}});
+  const at::Tensor q = torch::randn({6, kHeads, kChannels}), k = torch::randn({6, kKvHeads, kChannels}),
+                   v = torch::randn({6, kKvHeads, kChannels});
+  for (const at::ScalarType type : {at::kBFloat16, at::kHalf}) {
+    at::Tensor keys = torch::randn({kPages * kPageSize, kKvHeads, kChannels}).to(type),
+               values = torch::randn({kPages * kPageSize, kKvHeads, kChannels}).to(type);
+    at::Tensor wide_keys = keys.to(at::kFloat), wide_values = values.to(at::kFloat);
+    const auto plan = ops_for(at::kCPU).plan_attention(metadata, at::kCPU);
+    const at::Tensor out = plan->run({q, k, v, keys, values});
+    EXPECT_EQ(out.scalar_type(), at::kFloat);
+    EXPECT_TRUE(keys.index_select(0, metadata.slot_mapping_T).equal(k.to(type)));
+    const at::Tensor rounded_k = k.to(type).to(at::kFloat), rounded_v = v.to(type).to(at::kFloat);
+    EXPECT_TRUE(out.equal(plan->run({q, rounded_k, rounded_v, wide_keys, wide_values}))) << type;
+  }
+}
+
 }  // namespace
 }  // namespace sf

@@ -29,6 +29,12 @@ TEST(KvCacheTest, HoldsOneTensorOfKeysAndOneOfValuesPerLayer) {
   EXPECT_NE(cache.keys(0).data_ptr(), cache.keys(1).data_ptr());
 }
 
+TEST(KvCacheTest, KeepsTheTypeThatItIsGiven) {
+  const KvCache cache({.num_pages = 2, .page_size = 16, .dtype = at::kBFloat16}, cache_config(), at::kCPU);
+  EXPECT_EQ(cache.keys(0).scalar_type(), at::kBFloat16);
+  EXPECT_EQ(cache.values(0).scalar_type(), at::kBFloat16);
+}
+
 TEST(KvCacheTest, RoundsTokensUpToPages) {
   const KvCache cache({.num_pages = 5, .page_size = 16}, cache_config(), at::kCPU);
   EXPECT_EQ(cache.pages_for(0), 0);
