@@ -21,5 +21,6 @@ if(TARGET sparsefusion)
   endforeach()
   add_test(NAME client_config COMMAND ${PROJECT_SOURCE_DIR}/tests/client/config_test.sh ${programs})
   add_test(NAME client_completion COMMAND ${PROJECT_SOURCE_DIR}/tests/client/completion_test.sh ${programs})
-  set_tests_properties(client_completion PROPERTIES TIMEOUT 900 LABELS static)  # of texts: once is enough
+  # Of texts: once is enough.
+  set_tests_properties(client_completion client_config PROPERTIES TIMEOUT 900 LABELS static)
 endif()
