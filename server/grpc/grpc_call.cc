@@ -11,6 +11,9 @@
 namespace sf::server {
 namespace {
 
+// A client whose deadline passes resets the call at about the moment at which it passes here, either may come first.
+constexpr int64_t kSameMomentMs = 50;
+
 using Metadata = std::multimap<grpc::string_ref, grpc::string_ref>;
 
 // A call that its client cancels within this was hardly wanted.
@@ -278,8 +281,8 @@ void GrpcCall::OnCancel() {
   // On a busy machine a reset is noticed late: one that came before any message counts all the same.
   if (!has_message_ || std::chrono::steady_clock::now() - begin_ < kSoon) deps_.calls.count_reset(connection_);
   const std::optional<int64_t> left = milliseconds_until(deadline_);
-  abort(left && *left <= 0 ? Error(Code::kDeadlineExceeded, "the call's deadline has passed")
-                           : Error(Code::kCancelled, "the client cancelled the call"));
+  abort(left && *left <= kSameMomentMs ? Error(Code::kDeadlineExceeded, "the call's deadline has passed")
+                                       : Error(Code::kCancelled, "the client cancelled the call"));
 }
 
 void GrpcCall::OnDone() {
