@@ -24,9 +24,6 @@ constexpr std::array<Rgb8, 8> kCategories = {{{230, 159, 0},
                                               {204, 121, 167},
                                               {120, 120, 120}}};
 
-// OpenCV would start a pool of threads beside the engine's.
-[[maybe_unused]] const bool kOneThread = (cv::setNumThreads(1), true);
-
 cv::Mat3b pixels_of(Image& image) {
   return {image.height, image.width, reinterpret_cast<cv::Vec3b*>(image.pixels.data())};
 }

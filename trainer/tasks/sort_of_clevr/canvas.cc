@@ -12,9 +12,6 @@ uint8_t to_byte(float value) { return static_cast<uint8_t>(std::clamp(value + 0.
 
 using Contours = std::vector<std::vector<Point>>;
 
-// OpenCV would start a pool of threads beside those of the trainer's prefetcher.
-[[maybe_unused]] const bool kOneThread = (cv::setNumThreads(1), true);
-
 constexpr float kTurn = 6.2831853f;
 constexpr int kFractionBits = 16;  // of OpenCV's coordinates
 
