@@ -219,7 +219,7 @@ std::string in_url(const std::string& host) {
 
 }  // namespace
 
-// In the order of their making; they go in reverse: first the frontends, last what everybody uses.
+// In the order of their making; they go in reverse: first the frontends, last what the others use.
 struct ServerApp::Parts {
   Parts(const ServerOptions& options, EngineFactory factory, const Log& write)
       : log([this, write](const std::string& line) { write(stamped(line, clock.unix_s())); }),

@@ -56,7 +56,7 @@ inline std::vector<Message> ask(uint64_t image, int question, int width = 90, in
            {{Part::Kind::kImage, random_image(image, width, height)}, {Part::Kind::kText, texts[question / 6 % 4]}}}};
 }
 
-// What a frontend does when nobody else is there; `chunk` prompt tokens a step at most.
+// What a frontend costs without other load; `chunk` prompt tokens a step at most.
 inline Outcome answer_alone(Engine& engine, const std::vector<Message>& messages, const SamplingParams& sampling = {},
                             int chunk = 1000) {
   const SequenceId id = engine.admit(engine.prepare(messages), sampling);

@@ -1,4 +1,4 @@
-// What product.md promises to somebody with images of their own: 150 of them, default flags, the bundled demo to start
+// What product.md promises to a user with images of their own: 150 of them, default flags, the bundled demo to start
 // from. A version is published, a running server takes it, and it answers images that it never saw.
 #include <gtest/gtest.h>
 

@@ -66,7 +66,7 @@ TEST_F(LeavingTest, AClientThatLeavesTheQueueIsNeverComputed) {
   EXPECT_EQ(engine().num_admitted(), admitted);
 }
 
-// The engine is stuck, so nobody but the frontend can keep the promise.
+// The engine is stuck, so only the frontend can keep the promise.
 TEST_F(LeavingTest, ADeadlineIsKeptOnEveryApiWhateverTheEngineDoes) {
   options_.max_batch = 1;
   start();

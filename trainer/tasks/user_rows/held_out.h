@@ -13,8 +13,8 @@
 namespace sf::data {
 
 struct HeldOutSplit {
-  std::vector<UserImage> training,
-      held_out;  // each with the rows of its side; held out by ascending sha256 of the bytes
+  // Each with the rows of its side.
+  std::vector<UserImage> training, held_out;  // held_out by ascending sha256 of the bytes
   int64_t training_rows = 0, held_out_rows = 0;
   int64_t dropped_rows = 0;  // on neither side: to train on, of an image that is held out
 };
