@@ -60,7 +60,8 @@ std::vector<double> losses_of(const TrainOptions& options, int64_t stop_at,
   return losses;
 }
 
-// Recorded with the images as OpenCV draws them; a refactoring leaves it as it is. 1e-4 is room for another machine's order of f32 sums.
+// Recorded with the images as OpenCV draws them; a refactoring leaves it as it is. 1e-4 is room for another machine's
+// order of f32 sums.
 TEST(TrainerTest, TheLossAtAFixedSeedIsTheRecordedOne) {
   constexpr double kRecorded[] = {10.4015732, 11.7087183, 11.2301750, 11.5123348}, kTolerance = 1e-4;
   TrainOptions options = toy_options("");
