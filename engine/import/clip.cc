@@ -1,27 +1,10 @@
 // Hugging Face's CLIP: models/clip/modeling_clip.py of transformers.
 #include "engine/base/error.h"
+#include "engine/import/clip_layer.h"
 #include "engine/import/vision_plan.h"
 
 namespace sf {
 namespace {
-
-void plan_block(VisionPlanner& p, const VisionFacts& f, const std::string& ours, const std::string& theirs) {
-  const int64_t w = f.width, m = f.mlp_width;
-  for (const char* norm : {"1", "2"}) {
-    p.copy(concat(ours, "norm", norm, "_weight"), concat(theirs, "layer_norm", norm, ".weight"), {w});
-    p.copy(concat(ours, "norm", norm, "_bias"), concat(theirs, "layer_norm", norm, ".bias"), {w});
-  }
-  const std::string attention = theirs + "self_attn.";
-  const std::string q = attention + "q_proj.", k = attention + "k_proj.", v = attention + "v_proj.";
-  p.join(ours + "qkv_weight", {3 * w, w}, {q + "weight", k + "weight", v + "weight"}, {w, w});
-  p.join(ours + "qkv_bias", {3 * w}, {q + "bias", k + "bias", v + "bias"}, {w});
-  p.copy(ours + "out_weight", attention + "out_proj.weight", {w, w});
-  p.copy(ours + "out_bias", attention + "out_proj.bias", {w});
-  p.copy(ours + "fc1_weight", theirs + "mlp.fc1.weight", {m, w});
-  p.copy(ours + "fc1_bias", theirs + "mlp.fc1.bias", {m});
-  p.copy(ours + "fc2_weight", theirs + "mlp.fc2.weight", {w, m});
-  p.copy(ours + "fc2_bias", theirs + "mlp.fc2.bias", {w});
-}
 
 int64_t integer(const nlohmann::json& object, const char* key, int64_t otherwise) {
   const auto found = object.find(key);
@@ -118,7 +101,11 @@ VisionImport import_clip(const TensorSource& source, const VisionImportOptions& 
   p.copy("position_embedding", position, {f.grid * f.grid + 1, w});
   p.copy("pre_norm_weight", tower + "pre_layrnorm.weight", {w});
   p.copy("pre_norm_bias", tower + "pre_layrnorm.bias", {w});
-  for (int64_t i = 0; i < kept; ++i) plan_block(p, f, concat("block", i, "."), concat(layers, i, "."));
+  for (int64_t i = 0; i < kept; ++i) {
+    for (ImportTensor& tensor : clip_layer(w, f.mlp_width, concat("vision.block", i, "."), concat(layers, i, "."))) {
+      p.plan.tensors.push_back(std::move(tensor));
+    }
+  }
   for (int64_t i = kept; i < f.num_layers; ++i) p.skip_prefix(concat(layers, i, "."));
   f.num_layers = kept;
   if (f.final_norm) {

@@ -20,7 +20,7 @@ void HfPlanner::require_tensors_for(const std::string& key, int64_t count) const
 }
 
 void HfPlanner::add(const std::string& name, Shape shape, std::vector<ImportPiece> pieces) {
-  plan_.tensors.push_back({name, std::move(shape), std::move(pieces)});
+  add(ImportTensor{name, std::move(shape), std::move(pieces)});
 }
 
 void HfPlanner::copy(const std::string& name, const std::string& source, const Shape& shape) {

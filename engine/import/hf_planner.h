@@ -31,6 +31,7 @@ class HfPlanner {
   // "config.json") with the key.
   void require_tensors_for(const std::string& key, int64_t count) const;
 
+  void add(ImportTensor tensor) { plan_.tensors.push_back(std::move(tensor)); }
   void add(const std::string& name, Shape shape, std::vector<ImportPiece> pieces);
   // Ours is theirs.
   void copy(const std::string& name, const std::string& source, const Shape& shape);

@@ -2,6 +2,7 @@
 // models/llava/modeling_llava.py of transformers.
 #include <algorithm>
 
+#include "engine/import/clip_layer.h"
 #include "engine/import/hf_family.h"
 #include "engine/import/json_section.h"
 
@@ -110,27 +111,6 @@ void read_llava(const Json& config, const fs::path& directory, HfConfig& out) {
   if (out.image_token >= out.text.vocab_size) top.fail("image_token_index", "must be below the text's vocab_size");
 }
 
-void plan_vision_layer(HfPlanner& p, const HfVision& v, const std::string& ours, const std::string& theirs) {
-  const int64_t w = v.hidden_size, m = v.intermediate_size;
-  for (const char* norm : {"1", "2"}) {
-    p.copy(concat(ours, "norm", norm, "_weight"), concat(theirs, "layer_norm", norm, ".weight"), {w});
-    p.copy(concat(ours, "norm", norm, "_bias"), concat(theirs, "layer_norm", norm, ".bias"), {w});
-  }
-  const std::string attention = theirs + "self_attn.";
-  p.add(ours + "qkv_weight", {3 * w, w},
-        {{attention + "q_proj.weight", {w, w}},
-         {attention + "k_proj.weight", {w, w}},
-         {attention + "v_proj.weight", {w, w}}});
-  p.add(ours + "qkv_bias", {3 * w},
-        {{attention + "q_proj.bias", {w}}, {attention + "k_proj.bias", {w}}, {attention + "v_proj.bias", {w}}});
-  p.copy(ours + "out_weight", attention + "out_proj.weight", {w, w});
-  p.copy(ours + "out_bias", attention + "out_proj.bias", {w});
-  p.copy(ours + "fc1_weight", theirs + "mlp.fc1.weight", {m, w});
-  p.copy(ours + "fc1_bias", theirs + "mlp.fc1.bias", {m});
-  p.copy(ours + "fc2_weight", theirs + "mlp.fc2.weight", {w, m});
-  p.copy(ours + "fc2_bias", theirs + "mlp.fc2.bias", {w});
-}
-
 void plan_vision(HfPlanner& p, const HfVision& v) {
   const int64_t w = v.hidden_size, side = v.image_size / v.patch_size;
   const std::string tower = p.prefix_of(
@@ -145,8 +125,12 @@ void plan_vision(HfPlanner& p, const HfVision& v) {
   for (const char* name : {"embeddings.position_ids", "post_layernorm.weight", "post_layernorm.bias"})
     p.skip(tower + name);
   p.require_tensors_for("num_hidden_layers", v.num_layers);
-  for (int64_t i = 0; i < v.kept_layers; ++i)
-    plan_vision_layer(p, v, concat("vision.block", i, "."), concat(tower, "encoder.layers.", i, "."));
+  for (int64_t i = 0; i < v.kept_layers; ++i) {
+    const std::string layer = concat(tower, "encoder.layers.", i, ".");
+    for (ImportTensor& tensor : clip_layer(w, v.intermediate_size, concat("vision.block", i, "."), layer)) {
+      p.add(std::move(tensor));
+    }
+  }
   for (int64_t i = v.kept_layers; i < v.num_layers; ++i) {
     const std::string layer = concat(tower, "encoder.layers.", i, ".");
     for (const char* part : {"layer_norm1", "layer_norm2", "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
