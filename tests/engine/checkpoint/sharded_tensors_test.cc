@@ -11,11 +11,13 @@
 #include "engine/checkpoint/convert_elements.h"
 #include "engine/checkpoint/safetensors_writer.h"
 #include "engine/checkpoint/sha256.h"
+#include "tests/engine/checkpoint/float_tensors.h"
 
 namespace sf {
 namespace {
 
 namespace fs = std::filesystem;
+using fixtures::read_floats, fixtures::write_floats;
 using testing::HasSubstr;
 
 class ShardedTensorsTest : public testing::Test {
@@ -26,15 +28,6 @@ class ShardedTensorsTest : public testing::Test {
   }
   ~ShardedTensorsTest() override { fs::remove_all(folder_); }
 
-  void write_shard(const std::string& file, const std::map<std::string, std::vector<float>>& tensors) {
-    std::map<std::string, TensorView> views;
-    for (const auto& [name, values] : tensors) {
-      views[name] = {Dtype::kF32,
-                     {static_cast<int64_t>(values.size())},
-                     {reinterpret_cast<const char*>(values.data()), 4 * values.size()}};
-    }
-    write_file(folder_ / file, write_safetensors(views));
-  }
   void write_index(const std::string& weight_map) {
     write_file(folder_ / "model.safetensors.index.json", R"({"weight_map":)" + weight_map + "}");
   }
@@ -48,27 +41,20 @@ class ShardedTensorsTest : public testing::Test {
     return "accepted";
   }
 
-  std::vector<float> values_of(const TensorSource& source, const std::string& name) {
-    const TensorLayout& layout = source.tensors().at(name);
-    std::string bytes(num_bytes(layout), '\0');
-    source.read(name, 0, static_cast<int64_t>(bytes.size()), bytes.data());
-    return to_floats(bytes, layout.dtype);
-  }
-
   fs::path folder_;
 };
 
 TEST_F(ShardedTensorsTest, ReadsOneFileAndMany) {
   EXPECT_THAT(refusal(), HasSubstr("neither"));
-  write_shard("model.safetensors", {{"a", {1, 2, 3}}});
-  EXPECT_EQ(values_of(ShardedTensors(folder_), "a"), (std::vector<float>{1, 2, 3}));
-  write_shard("s1.safetensors", {{"a", {4}}, {"b", {5, 6}}});
-  write_shard("s2.safetensors", {{"c", {7}}});
+  write_floats(folder_ / "model.safetensors", {{"a", {1, 2, 3}}});
+  EXPECT_EQ(read_floats(ShardedTensors(folder_), "a"), (std::vector<float>{1, 2, 3}));
+  write_floats(folder_ / "s1.safetensors", {{"a", {4}}, {"b", {5, 6}}});
+  write_floats(folder_ / "s2.safetensors", {{"c", {7}}});
   write_index(R"({"a":"s1.safetensors","b":"s1.safetensors","c":"s2.safetensors"})");
   const ShardedTensors source(folder_);
   EXPECT_EQ(source.num_files(), 2);
-  EXPECT_EQ(values_of(source, "b"), (std::vector<float>{5, 6}));
-  EXPECT_EQ(values_of(source, "c"), (std::vector<float>{7}));
+  EXPECT_EQ(read_floats(source, "b"), (std::vector<float>{5, 6}));
+  EXPECT_EQ(read_floats(source, "c"), (std::vector<float>{7}));
   float second = 0;
   source.read("b", 4, 4, reinterpret_cast<char*>(&second));
   EXPECT_EQ(second, 6);
@@ -76,8 +62,8 @@ TEST_F(ShardedTensorsTest, ReadsOneFileAndMany) {
 }
 
 TEST_F(ShardedTensorsTest, RefusesAnIndexThatLies) {
-  write_shard("s1.safetensors", {{"a", {4}}, {"b", {5, 6}}});
-  write_shard("s2.safetensors", {{"a", {7}}});
+  write_floats(folder_ / "s1.safetensors", {{"a", {4}}, {"b", {5, 6}}});
+  write_floats(folder_ / "s2.safetensors", {{"a", {7}}});
   for (const char* outside : {"../s1.safetensors", "/etc/passwd", "sub/s1.safetensors", "", ".hidden"}) {
     write_index(R"({"a":")" + std::string(outside) + "\"}");
     EXPECT_THAT(refusal(), HasSubstr("plain name in the same directory")) << outside;
@@ -100,7 +86,7 @@ TEST_F(ShardedTensorsTest, RefusesAnIndexThatLies) {
 }
 
 TEST_F(ShardedTensorsTest, RefusesATruncatedShard) {
-  write_shard("model.safetensors", {{"a", {1, 2, 3}}});
+  write_floats(folder_ / "model.safetensors", {{"a", {1, 2, 3}}});
   const std::string whole = read_file(folder_ / "model.safetensors", 1 << 20);
   for (const size_t size : {size_t{0}, size_t{7}, size_t{20}, whole.size() - 1}) {
     write_file(folder_ / "model.safetensors", whole.substr(0, size));

@@ -11,31 +11,15 @@
 #include <vector>
 
 #include "engine/base/error.h"
+#include "tests/engine/image/decoding.h"
 #include "tests/engine/image/image_fixtures.h"
 
 namespace sf {
 namespace {
 
+using fixtures::error_of, fixtures::largest_difference;
 using fixtures::PngSpec;
 using Pixels = std::vector<uint8_t>;
-
-Error error_of(std::string_view bytes, const ImageLimits& limits = {}) {
-  try {
-    decode_image(bytes, limits);
-  } catch (const Error& error) {
-    EXPECT_EQ(error.field(), "image");
-    return error;
-  }
-  ADD_FAILURE() << "decoded without an error";
-  return Error(Code::kOk, "");
-}
-
-int largest_difference(const Image& a, const Image& b) {
-  if (a.pixels.size() != b.pixels.size()) return 256;
-  int largest = 0;
-  for (size_t i = 0; i < a.pixels.size(); ++i) largest = std::max(largest, std::abs(a.pixels[i] - b.pixels[i]));
-  return largest;
-}
 
 std::string bytes_of(std::initializer_list<int> values) {
   std::string bytes;

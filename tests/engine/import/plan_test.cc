@@ -11,11 +11,13 @@
 #include "engine/checkpoint/safetensors_writer.h"
 #include "engine/checkpoint/sha256.h"
 #include "engine/checkpoint/sharded_tensors.h"
+#include "tests/engine/checkpoint/float_tensors.h"
 
 namespace sf {
 namespace {
 
 namespace fs = std::filesystem;
+using fixtures::read_floats, fixtures::write_floats;
 using testing::HasSubstr;
 
 class ImportPlanTest : public testing::Test {
@@ -26,28 +28,11 @@ class ImportPlanTest : public testing::Test {
   }
   ~ImportPlanTest() override { fs::remove_all(folder_); }
 
-  void write_source(const std::map<std::string, std::vector<float>>& tensors) {
-    std::map<std::string, TensorView> views;
-    for (const auto& [name, values] : tensors) {
-      views[name] = {Dtype::kF32,
-                     {static_cast<int64_t>(values.size())},
-                     {reinterpret_cast<const char*>(values.data()), 4 * values.size()}};
-    }
-    write_file(folder_ / "model.safetensors", write_safetensors(views));
-  }
-
-  std::vector<float> values_of(const TensorSource& source, const std::string& name) {
-    const TensorLayout& layout = source.tensors().at(name);
-    std::string bytes(num_bytes(layout), '\0');
-    source.read(name, 0, static_cast<int64_t>(bytes.size()), bytes.data());
-    return to_floats(bytes, layout.dtype);
-  }
-
   fs::path folder_;
 };
 
 TEST_F(ImportPlanTest, JoinsScalesAndFills) {
-  write_source({{"q", {1, 2}}, {"k", {3, 4}}, {"extra", {0}}});
+  write_floats(folder_ / "model.safetensors", {{"q", {1, 2}}, {"k", {3, 4}}, {"extra", {0}}});
   const ShardedTensors source(folder_);
   ImportPlan plan;
   plan.tensors = {{"qk", {3, 2}, {{"q", {2}, 0.5f}, {"k", {2}}, {"", {2}, 1, 9}}}};
@@ -64,9 +49,9 @@ TEST_F(ImportPlanTest, JoinsScalesAndFills) {
   EXPECT_EQ(reason(), "accepted");
   const ManifestFile written = write_planned(plan, source, folder_ / "out", {});
   EXPECT_EQ(written, describe_file(folder_ / "out"));
-  EXPECT_EQ(values_of(ShardedTensors::of_file(folder_ / "out"), "qk"), (std::vector<float>{0.5, 1, 3, 4, 9, 9}));
+  EXPECT_EQ(read_floats(ShardedTensors::of_file(folder_ / "out"), "qk"), (std::vector<float>{0.5, 1, 3, 4, 9, 9}));
   write_planned(plan, source, folder_ / "half", {.dtype = Dtype::kBF16});
-  EXPECT_EQ(values_of(ShardedTensors::of_file(folder_ / "half"), "qk"), (std::vector<float>{0.5, 1, 3, 4, 9, 9}));
+  EXPECT_EQ(read_floats(ShardedTensors::of_file(folder_ / "half"), "qk"), (std::vector<float>{0.5, 1, 3, 4, 9, 9}));
   plan.tensors[0].pieces[0].shape = {1, 2};
   EXPECT_THAT(reason(), HasSubstr("tensor q has shape [2], and the configuration asks for [1, 2]"));
   plan.tensors[0].pieces[0].source = "w";

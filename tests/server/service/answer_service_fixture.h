@@ -14,17 +14,15 @@
 #include "server/service/answer_service.h"
 #include "tests/support/fake_engine.h"
 #include "tests/support/manual_clock.h"
+#include "tests/support/quiet_deps.h"
 
 namespace sf::server {
 
 class AnswerServiceFixture : public ::testing::Test {
  protected:
   void start(SchedulerOptions scheduler = {}, ServiceOptions options = {}) {
+    serving_ = test::quiet_deps(clock_, metrics_, drain_rate_);
     serving_.scheduler = scheduler;
-    serving_.clock = &clock_;
-    serving_.metrics = &metrics_;
-    serving_.drain_rate = &drain_rate_;
-    serving_.log_failure = [](const std::string&, const std::string&) {};
     service_ = std::make_unique<AnswerService>(
         options, ServiceDeps{&slot_, &metrics_, &drain_rate_, &clock_, [this](const std::string& line) {
                                MutexLock lock(lines_mutex_);

@@ -12,6 +12,7 @@
 #include "server/versions/serving_version.h"
 #include "tests/support/fake_engine.h"
 #include "tests/support/manual_clock.h"
+#include "tests/support/quiet_deps.h"
 
 namespace sf::server {
 namespace {
@@ -29,10 +30,7 @@ bool wanted() { return false; }
 class ExplainServiceTest : public testing::Test {
  protected:
   void start(ServiceOptions options = {}) {
-    serving_.clock = &clock_;
-    serving_.metrics = &metrics_;
-    serving_.drain_rate = &drain_rate_;
-    serving_.log_failure = [](const std::string&, const std::string&) {};
+    serving_ = test::quiet_deps(clock_, metrics_, drain_rate_);
     service_ = std::make_unique<AnswerService>(
         options, ServiceDeps{&slot_, &metrics_, &drain_rate_, &clock_, [](const std::string&) {}});
     auto engine = std::make_unique<FakeEngine>();

@@ -14,6 +14,7 @@
 #include "tests/support/fake_engine.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/no_free_files.h"
+#include "tests/support/quiet_deps.h"
 
 namespace sf::server {
 namespace {
@@ -147,11 +148,7 @@ TEST_F(CheckpointSourceTest, AReloaderWalksARealStore) {
   ManualClock clock;
   Metrics metrics({});
   DrainRate drain_rate;
-  ServingDeps deps;
-  deps.clock = &clock;
-  deps.metrics = &metrics;
-  deps.drain_rate = &drain_rate;
-  deps.log_failure = [](const std::string&, const std::string&) {};
+  ServingDeps deps = test::quiet_deps(clock, metrics, drain_rate);
   ModelSlot slot;
   auto source = open_checkpoint_source(root_, make_engine);
   Reloader reloader({}, *source, slot, deps, [](const ReloadEvent&) {});
@@ -214,11 +211,7 @@ TEST_F(CheckpointSourceTest, AVersionThatMetAFullTableOfFilesIsServedASecondLate
   ManualClock clock;
   Metrics metrics({});
   DrainRate drain_rate;
-  ServingDeps deps;
-  deps.clock = &clock;
-  deps.metrics = &metrics;
-  deps.drain_rate = &drain_rate;
-  deps.log_failure = [](const std::string&, const std::string&) {};
+  ServingDeps deps = test::quiet_deps(clock, metrics, drain_rate);
   ModelSlot slot;
   Reloader reloader({}, *source, slot, deps, [](const ReloadEvent&) {});
   EXPECT_TRUE(reloader.poll_once());

@@ -10,6 +10,7 @@
 #include "engine/base/machine_fault.h"
 #include "tests/server/versions/fake_source.h"
 #include "tests/support/manual_clock.h"
+#include "tests/support/quiet_deps.h"
 
 namespace sf::server {
 namespace {
@@ -20,10 +21,7 @@ using ::testing::IsEmpty;
 class CommandsTest : public ::testing::Test {
  protected:
   CommandsTest() {
-    deps_.clock = &clock_;
-    deps_.metrics = &metrics_;
-    deps_.drain_rate = &drain_rate_;
-    deps_.log_failure = [](const std::string&, const std::string&) {};
+    deps_ = test::quiet_deps(clock_, metrics_, drain_rate_);
     loader_ = std::make_unique<Loader>(LoaderOptions(), catalog_, source_, slot_, deps_);
     commands_ = std::make_unique<Commands>(catalog_, *loader_, slot_, pin_file_);
     for (const int64_t version : {1, 2, 3}) source_.add(version);

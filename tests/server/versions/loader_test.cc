@@ -9,6 +9,7 @@
 #include "engine/base/machine_fault.h"
 #include "tests/server/versions/fake_source.h"
 #include "tests/support/manual_clock.h"
+#include "tests/support/quiet_deps.h"
 
 namespace sf::server {
 namespace {
@@ -31,12 +32,7 @@ TEST(JudgeFailureTest, TheVersionTheMachineOrNeitherIsAtFault) {
 
 class LoaderTest : public ::testing::Test {
  protected:
-  LoaderTest() {
-    deps_.clock = &clock_;
-    deps_.metrics = &metrics_;
-    deps_.drain_rate = &drain_rate_;
-    deps_.log_failure = [](const std::string&, const std::string&) {};
-  }
+  LoaderTest() { deps_ = test::quiet_deps(clock_, metrics_, drain_rate_); }
   Loader loader(LoaderOptions options = {}) {
     catalog_.refresh();
     return Loader(options, catalog_, source_, slot_, deps_);

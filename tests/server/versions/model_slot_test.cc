@@ -9,18 +9,14 @@
 #include "tests/server/versions/submit_question.h"
 #include "tests/support/fake_engine.h"
 #include "tests/support/manual_clock.h"
+#include "tests/support/quiet_deps.h"
 
 namespace sf::server {
 namespace {
 
 class ModelSlotTest : public ::testing::Test {
  protected:
-  ModelSlotTest() {
-    deps_.clock = &clock_;
-    deps_.metrics = &metrics_;
-    deps_.drain_rate = &drain_rate_;
-    deps_.log_failure = [](const std::string&, const std::string&) {};
-  }
+  ModelSlotTest() { deps_ = test::quiet_deps(clock_, metrics_, drain_rate_); }
 
   FakeEngine& publish(int64_t version) {
     auto engine = std::make_unique<FakeEngine>();

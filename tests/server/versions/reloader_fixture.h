@@ -8,6 +8,7 @@
 #include "server/versions/reloader.h"
 #include "tests/server/versions/fake_source.h"
 #include "tests/support/manual_clock.h"
+#include "tests/support/quiet_deps.h"
 
 namespace sf::server {
 
@@ -16,10 +17,7 @@ class ReloaderFixture : public ::testing::Test {
   ReloaderFixture() {
     std::string pattern = (std::filesystem::temp_directory_path() / "sf_pin_XXXXXX").string();
     root_ = mkdtemp(pattern.data());
-    deps_.clock = &clock_;
-    deps_.metrics = &metrics_;
-    deps_.drain_rate = &drain_rate_;
-    deps_.log_failure = [](const std::string&, const std::string&) {};
+    deps_ = test::quiet_deps(clock_, metrics_, drain_rate_);
     restart();
   }
   ~ReloaderFixture() override {

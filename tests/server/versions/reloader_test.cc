@@ -9,6 +9,7 @@
 #include "engine/base/machine_fault.h"
 #include "tests/server/versions/fake_source.h"
 #include "tests/support/manual_clock.h"
+#include "tests/support/quiet_deps.h"
 
 namespace sf::server {
 namespace {
@@ -19,10 +20,7 @@ using ::testing::IsEmpty;
 class ReloaderTest : public ::testing::Test {
  protected:
   ReloaderTest() {
-    deps_.clock = &clock_;
-    deps_.metrics = &metrics_;
-    deps_.drain_rate = &drain_rate_;
-    deps_.log_failure = [](const std::string&, const std::string&) {};
+    deps_ = test::quiet_deps(clock_, metrics_, drain_rate_);
     reloader_ = std::make_unique<Reloader>(ReloaderOptions(), source_, slot_, deps_,
                                            [this](const ReloadEvent& event) { events_.push_back(event); });
   }

@@ -15,6 +15,7 @@
 #include "tests/support/fake_engine.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/paths.h"
+#include "tests/support/quiet_deps.h"
 
 namespace sf::server {
 namespace {
@@ -31,10 +32,7 @@ class TornCheckpointTest : public ::testing::Test {
   void SetUp() override {
     std::string pattern = (fs::temp_directory_path() / "sf_torn_XXXXXX").string();
     root_ = mkdtemp(pattern.data());
-    deps_.clock = &clock_;
-    deps_.metrics = &metrics_;
-    deps_.drain_rate = &drain_rate_;
-    deps_.log_failure = [](const std::string&, const std::string&) {};
+    deps_ = test::quiet_deps(clock_, metrics_, drain_rate_);
     source_ = open_checkpoint_source(root_, [](const VerifiedCheckpoint& checkpoint) {
       return std::make_unique<FakeEngine>(FakeEngineOptions{.digest = checkpoint.digest()});
     });

@@ -1,31 +1,17 @@
 #include "server/wire/inflater.h"
 
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include <random>
 #include <string>
 
 #include "engine/base/error.h"
+#include "tests/support/compress.h"
 
 namespace sf::server {
 namespace {
 
-constexpr int kGzip = 15 + 16, kZlib = 15, kBare = -15;
-
-std::string compress(const std::string& text, int window) {
-  z_stream stream{};
-  EXPECT_EQ(deflateInit2(&stream, 6, Z_DEFLATED, window, 8, Z_DEFAULT_STRATEGY), Z_OK);
-  std::string out(deflateBound(&stream, text.size()) + 32, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-  stream.avail_in = static_cast<uInt>(text.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
+using test::compress, test::kBare, test::kGzip, test::kZlib;
 
 std::string text_of(size_t size) {
   std::mt19937 random(7);
