@@ -1,6 +1,6 @@
 // Which sanitizer this build has; gcc says it by macros, clang by __has_feature.
 //
-//   if (!kHasAddressSanitizer) EXPECT_LT(resident_mib(), 100);  // it keeps what was freed for a while
+//   if (kMemoryIsGivenBack) EXPECT_LT(resident_mib(), 100);
 #pragma once
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -23,5 +23,8 @@ constexpr bool kHasThreadSanitizer = true;
 #else
 constexpr bool kHasThreadSanitizer = false;
 #endif
+
+// AddressSanitizer keeps what was freed for a while: the memory of a process says nothing then.
+constexpr bool kMemoryIsGivenBack = !kHasAddressSanitizer;
 
 }  // namespace sf

@@ -17,9 +17,6 @@ namespace sf::server {
 
 using test::wait_until;
 
-// AddressSanitizer keeps what was freed for a while: what a process holds says nothing then.
-constexpr bool kMemoryTells = !kHasAddressSanitizer;
-
 // The long form takes minutes, and there times count; the quick one asserts only counts.
 inline bool is_long() { return std::getenv("SF_LONG_TESTS") != nullptr; }
 

@@ -155,7 +155,7 @@ TEST_F(LeavingTest, HangUpsAtRandomLeaveNothingBehind) {
   EXPECT_TRUE(wait_until([&] { return count_threads() <= threads + kPoolThreads; }))
       << count_threads() << " threads, before: " << threads;
   EXPECT_TRUE(server().app().wait_idle(10));
-  EXPECT_LT(kMemoryTells ? resident_mib() - memory_mib : 0, 64);
+  EXPECT_LT(kMemoryIsGivenBack ? resident_mib() - memory_mib : 0, 64);
   EXPECT_EQ(begin(Api::kRest, {})->finish().end, End::kAnswered);
   std::printf("%d hung up, %d read to the end; threads %d -> %d, files %d -> %d, %.0f -> %.0f MiB\n", num_left.load(),
               num_finished.load(), threads, count_threads(), files, count_open_files(), memory_mib, resident_mib());

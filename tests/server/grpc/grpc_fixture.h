@@ -29,9 +29,6 @@ inline grpc::ByteBuffer to_buffer(const std::string& bytes) {
 
 inline const std::string kListServices("\x3a\x00", 2);  // to reflection: list_services of ""
 
-// AddressSanitizer keeps what was freed for a while: what a process holds says nothing then.
-constexpr bool kMemoryTells = !kHasAddressSanitizer;
-
 // What this process holds.
 inline double resident_mib() {
   std::ifstream statm("/proc/self/statm");

@@ -279,7 +279,7 @@ TEST_F(RapidResetTest, CostsNothingThatStays) {
   watcher.join();
   expect_that_others_are_served();
   std::printf("%d streams: %.0f MiB before, %.0f at once\n", num_streams, before_mib, resident_mib());
-  EXPECT_TRUE(!kMemoryTells || test::wait_until([&] { return resident_mib() - before_mib < 20; }, 15))
+  EXPECT_TRUE(!kMemoryIsGivenBack || test::wait_until([&] { return resident_mib() - before_mib < 20; }, 15))
       << resident_mib() - before_mib << " MiB more";
 }
 

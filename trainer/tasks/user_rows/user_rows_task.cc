@@ -125,7 +125,10 @@ class UserRowsTask : public Task {
         if (!answers[q].right) wrong[index].push_back(q);
       }
     };
-    const auto make = [&](int index) { return example_of(held_out_[static_cast<size_t>(index)], model.preprocess()); };
+    const auto make = [&](int index) {
+      const HeldOutRows& rows = held_out_[static_cast<size_t>(index)];
+      return example_of(rows, rows.image->bytes, model.preprocess());
+    };
     TaskEvaluation out;
     out.experts = model.ask(static_cast<int>(held_out_.size()), make, visit);
     double f1 = static_cast<double>(decoded.right);
@@ -155,11 +158,8 @@ class UserRowsTask : public Task {
     for (const HeldOutRows& rows : held_out_) {
       if (examples.size() == kGoldenImages) break;
       std::string file = golden_file(rows.image->bytes);
-      Example example{pixels_of(file, pre), {}};
-      for (const UserQuestion* question : rows.questions)
-        example.questions.push_back({question->text, question->answer});
-      example.encoded = std::move(file);
-      examples.push_back(std::move(example));
+      examples.push_back(example_of(rows, file, pre));
+      examples.back().encoded = std::move(file);
     }
     return examples;
   }
@@ -206,8 +206,9 @@ class UserRowsTask : public Task {
     return preprocess(decode_image(bytes, limits_), pre);
   }
 
-  Example example_of(const HeldOutRows& rows, const PreprocessOptions& pre) const {
-    Example example{pixels_of(rows.image->bytes, pre), {}};
+  // The rows about their image, as `file` shows it.
+  Example example_of(const HeldOutRows& rows, const std::string& file, const PreprocessOptions& pre) const {
+    Example example{pixels_of(file, pre), {}};
     for (const UserQuestion* question : rows.questions) example.questions.push_back({question->text, question->answer});
     return example;
   }
